@@ -1,0 +1,5 @@
+"""`python -m boxset`."""
+
+from boxset.cli import main
+
+main()

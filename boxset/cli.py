@@ -1,0 +1,59 @@
+"""The console command `boxset`: names its commands and loads each from `boxset/commands/` when it is called."""
+
+import sys
+from importlib import import_module
+
+import click
+
+from boxset import __version__
+from boxset.errors import BoxsetError
+
+COMMANDS = {
+    "init": "Write a new live project.",
+    "check": "Check all parameters, or explain one.",
+    "doctor": "List what a project still needs, and the command that mends it.",
+    "add": "Add a category to params.yaml.",
+    "coverage": "Which sources have a thing, how many boxes, usable under my licence?",
+    "preview": "Look at pictures of every source and query before committing to anything.",
+    "label": "Plan, buy and collect labels.",
+    "status": "What was built, and where to look.",
+    "diff": "What changed between two versions, box by box.",
+    "explain": "The whole history of one picture, or where it was left out.",
+    "validate": "Check a data set record by record.",
+    "export": "Write the data set in another format.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the commands in the order of a user's day."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """Import `boxset.commands.<name>` and return its `command`."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = import_module(f"boxset.commands.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        """Write the list without importing anything."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup)
+@click.version_option(__version__)
+def cli() -> None:
+    """Build training sets for object detection from a list of categories."""
+
+
+def main() -> None:
+    """Run the command line; an error that a user can act on is one line and exit code 1."""
+    try:
+        cli(standalone_mode=True)
+    except BoxsetError as err:
+        sys.exit(f"boxset: {err}")

@@ -1,0 +1,1 @@
+"""What changed between two data sets, and what became of one picture. Values in, values out."""

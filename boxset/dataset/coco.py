@@ -1,0 +1,87 @@
+"""The data set's file: COCO's object-detection format with LVIS's fields for what is known, ids from 1.
+
+Format: https://cocodataset.org/#format-data; `neg_category_ids` and `not_exhaustive_category_ids` as in LVIS v1.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from boxset.dataset.records import write_records
+from boxset.files import read_json
+
+
+class CocoLicense(msgspec.Struct, frozen=True, kw_only=True):
+    """A licence; `name` is its SPDX identifier, or `unknown`."""
+
+    id: int
+    name: str
+    url: str = ""
+
+
+class CocoCategory(msgspec.Struct, frozen=True, kw_only=True):
+    """A category; its id stands in `params.yaml` and is never reused."""
+
+    id: int
+    name: str
+    supercategory: str = "object"
+
+
+class CocoImage(msgspec.Struct, frozen=True, kw_only=True):
+    """A picture, its origin, and what is known of it."""
+
+    id: int
+    file_name: str
+    width: int
+    height: int
+    license: int
+    coco_url: str
+    flickr_url: str
+    source: str
+    source_id: str
+    source_split: str
+    author: str
+    title: str
+    sha256: str
+    phash: str
+    group: int  # the group of near-duplicates; pictures of one group share a split
+    also_in: tuple[str, ...]  # `source:source_id` of its other copies
+    flags: tuple[str, ...]
+    neg_category_ids: tuple[int, ...]  # verified absent
+    not_exhaustive_category_ids: tuple[int, ...]  # may be there without a box
+    exhaustive_category_ids: tuple[int, ...]  # every instance has its box
+
+
+class CocoAnnotation(msgspec.Struct, frozen=True, kw_only=True):
+    """A box `[x, y, w, h]` in pixels of the picture as stored."""
+
+    id: int
+    image_id: int
+    category_id: int
+    bbox: tuple[float, float, float, float]
+    area: float
+    iscrowd: int
+    segmentation: tuple[Any, ...]
+    source: str
+    attributes: dict[str, Any]
+
+
+class Coco(msgspec.Struct, frozen=True, kw_only=True):
+    """One COCO file."""
+
+    info: dict[str, Any]
+    licenses: tuple[CocoLicense, ...]
+    categories: tuple[CocoCategory, ...]
+    images: tuple[CocoImage, ...]
+    annotations: tuple[CocoAnnotation, ...]
+
+
+def read_coco(path: Path) -> Coco:
+    """Read a data set's own COCO file strictly. Raises InputError naming the file and the field."""
+    return read_json(path, Coco)
+
+
+def write_coco(path: Path, coco: Coco) -> None:
+    """Write a COCO file, one record a line, so that git and `grep` can read it."""
+    write_records(path, {name: getattr(coco, name) for name in coco.__struct_fields__})

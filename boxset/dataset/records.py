@@ -1,0 +1,140 @@
+"""What the stages hand to each other: pictures by content, boxes in pixels, and what is known of a picture.
+
+Every picture is named by the SHA-256 of its bytes as stored, from the stage that fetched it to the data set, so that two
+stages never need to agree on anything else. Boxes are `(left, top, width, height)` in pixels of the stored picture.
+"""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from boxset.dataset.reasons import Reason
+from boxset.files import read_json, whole_file
+
+BBox = tuple[float, float, float, float]
+"""Left, top, width, height in pixels of the stored picture; half-open; inside it; never empty."""
+
+KEPT = "kept"
+
+
+class Picture(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One stored picture and where it came from. An empty string means: not stated."""
+
+    sha256: str
+    file_name: str
+    width: int
+    height: int
+    phash: str  # 64-bit perceptual hash, 16 hexadecimal digits
+    source: str  # a source's name, or `crawl`
+    source_id: str  # the source's own id; for a crawl the address
+    url: str  # where the bytes came from, before any mirror
+    split: str = ""  # the source's own split
+    landing_url: str = ""
+    license: str = ""  # SPDX identifier or LicenseRef-…; empty: unknown
+    author: str = ""
+    title: str = ""
+    flickr_id: str = ""
+    coco_id: str = ""
+    flags: tuple[str, ...] = ()  # drawing, screenshot, catalogue, thumbnail
+    category: str = ""  # a crawl's: the category it was looked for
+    query: str = ""
+    supplier: str = ""
+    engine: str = ""
+    rank: int = 0
+
+
+class ImageRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One address or image that was tried: kept with its picture, or left out for a reason. One line of `images.jsonl`."""
+
+    source_id: str
+    url: str
+    outcome: str  # KEPT or a Reason
+    detail: str = ""
+    picture: Picture | None = None
+
+
+class Annotation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One box of one category in one picture."""
+
+    sha256: str  # the picture
+    category: str
+    bbox: BBox
+    source: str
+    iscrowd: int = 0
+    attributes: dict[str, Any] = {}  # group_of, occluded, truncated, depiction, inside; workers, agreement
+
+
+class State(StrEnum):
+    """What is known of a category in a picture. No record means: unknown."""
+
+    PRESENT = "present"  # every instance has its box
+    PARTIAL = "partial"  # it is there, and may be there without a box as well (LVIS: not exhaustive)
+    ABSENT = "absent"  # verified: it is not there
+
+
+class Presence(msgspec.Struct, frozen=True, kw_only=True):
+    """Someone looked for a category in a picture, and what they found."""
+
+    sha256: str
+    category: str
+    state: State
+    source: str
+
+
+class Pool(msgspec.Struct, frozen=True, kw_only=True):
+    """What one stage hands on: `annotations.json` of `extract` and `label`. Sorted, so that it has one spelling."""
+
+    pictures: tuple[Picture, ...] = ()
+    annotations: tuple[Annotation, ...] = ()
+    presence: tuple[Presence, ...] = ()
+
+
+def sorted_pool(pool: Pool) -> Pool:
+    """Return the pool in its one order: by picture, category, box."""
+    return Pool(
+        pictures=tuple(sorted(pool.pictures, key=lambda p: (p.sha256, p.source, p.source_id))),
+        annotations=tuple(sorted(pool.annotations, key=lambda a: (a.sha256, a.category, a.bbox, a.source, a.iscrowd))),
+        presence=tuple(sorted(pool.presence, key=lambda p: (p.sha256, p.category, p.source, p.state))),
+    )
+
+
+def write_pool(path: Path, pool: Pool) -> None:
+    """Write a pool in its one order, one record a line."""
+    ordered = sorted_pool(pool)
+    write_records(path, {"pictures": ordered.pictures, "annotations": ordered.annotations, "presence": ordered.presence})
+
+
+def read_pool(path: Path) -> Pool:
+    """Read a pool. Raises InputError naming the file and the field."""
+    return read_json(path, Pool)
+
+
+def write_records(path: Path, values: dict[str, Any]) -> None:
+    """Write a JSON object; each of its tuples with one record a line, streamed."""
+    encoder = msgspec.json.Encoder()
+    with whole_file(path) as out:
+        for position, (name, value) in enumerate(values.items()):
+            out.write((b",\n" if position else b"{\n") + encoder.encode(name) + b": ")
+            if not isinstance(value, tuple) or not value:
+                out.write(encoder.encode(value))
+                continue
+            for number, record in enumerate(value):
+                out.write((b",\n" if number else b"[\n") + encoder.encode(record))
+            out.write(b"\n]")
+        out.write(b"\n}\n")
+
+
+def kept_pictures(rows: list[ImageRow]) -> tuple[Picture, ...]:
+    """Return the pictures of the rows that were kept."""
+    return tuple(row.picture for row in rows if row.outcome == KEPT and row.picture is not None)
+
+
+def outcome_counts(rows: list[ImageRow]) -> dict[str, int]:
+    """Count kept and every reason; the sum is the number of rows."""
+    counts: dict[str, int] = {KEPT: 0}
+    for row in sorted(rows, key=lambda r: r.outcome):
+        name = row.outcome if row.outcome == KEPT else Reason(row.outcome).value
+        counts[name] = counts.get(name, 0) + 1
+    return counts

@@ -1,0 +1,53 @@
+"""Where the outside is: the one module that knows the world.
+
+Everything else asks `Endpoints` where an address really leads. In the embedded world a stand-in on loopback answers for every
+host (by the Host header); in a live project addresses lead where they say, or to a mirror.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from boxset.params import Params
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """Where addresses lead.
+
+    `mirrors` maps address prefixes to other addresses or folders. `gateway` is the base address of a server on loopback
+    that answers for every host, or None for the internet. `aws` is the endpoint of S3 and SageMaker, or None for AWS itself.
+    """
+
+    mirrors: Mapping[str, str] = field(default_factory=dict)
+    gateway: str | None = None
+    aws: str | None = None
+
+    def mirrored(self, address: str) -> str:
+        """Return the mirror's address or path for an address; the longest prefix wins; without one the address itself."""
+        for prefix in sorted(self.mirrors, key=len, reverse=True):
+            if address.startswith(prefix):
+                return self.mirrors[prefix] + address[len(prefix) :]
+        return address
+
+    def connect(self, address: str) -> tuple[str, dict[str, str]]:
+        """Return the address to connect to for an http(s) address, and the headers that this needs."""
+        if self.gateway is None:
+            return address, {}
+        parts = urlsplit(address)
+        query = f"?{parts.query}" if parts.query else ""
+        return f"{self.gateway}{parts.path or '/'}{query}", {"Host": parts.netloc}
+
+
+@contextmanager
+def open_world(params: Params, *, state: Path = Path(".boxset/world")) -> Iterator[Endpoints]:
+    """Give the endpoints of the project's world; the embedded one lives as long as the block (and dies with the process)."""
+    if params.world == "live":
+        yield Endpoints(mirrors=params.mirrors)
+        return
+    from boxset.world.server import serving
+
+    with serving(state) as gateway:
+        yield Endpoints(mirrors=params.mirrors, gateway=gateway, aws=gateway)

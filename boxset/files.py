@@ -1,0 +1,140 @@
+"""Files appear whole or not at all, and the same values give the same bytes."""
+
+import csv
+import errno
+import fcntl
+import hashlib
+import io
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+import msgspec
+
+from boxset.errors import InputError, ProjectError
+
+T = TypeVar("T")
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a temporary file beside `path` for writing; it takes that name only if the block ends well.
+
+    Raises ProjectError where the disk is full or the folder cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as out:
+            yield out
+        part.replace(path)
+    except OSError as err:
+        raise disk_error(err, path) from err
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def disk_error(err: OSError, path: Path) -> ProjectError:
+    """Say what a failed write means to a user."""
+    if err.errno in (errno.ENOSPC, errno.EDQUOT):
+        return ProjectError("the disk is full", where=str(path), do="Free some space and run it again; nothing written so far is lost")
+    return ProjectError(f"cannot write: {err.strerror or err}", where=str(path), do="Check the folder's owner and permissions")
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a whole file."""
+    with whole_file(path) as out:
+        out.write(content)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole UTF-8 file."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write stable, indented JSON: keys sorted, one final newline."""
+    write_bytes(path, msgspec.json.format(msgspec.json.encode(value, order="sorted"), indent=2) + b"\n")
+
+
+def read_json(path: Path, as_type: type[T]) -> T:
+    """Read JSON strictly as a type. Raises InputError naming the file and the field."""
+    try:
+        return msgspec.json.decode(read_bytes(path), type=as_type)
+    except msgspec.MsgspecError as err:
+        raise InputError(f"not what was expected: {err}", where=str(path)) from err
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a file. Raises InputError where there is none."""
+    try:
+        return path.read_bytes()
+    except OSError as err:
+        raise InputError(f"cannot read: {err.strerror or err}", where=str(path)) from err
+
+
+def write_jsonl(path: Path, rows: Iterable[object]) -> None:
+    """Write one JSON object a line, keys in the order of their type."""
+    encoder = msgspec.json.Encoder()
+    with whole_file(path) as out:
+        for row in rows:
+            out.write(encoder.encode(row) + b"\n")
+
+
+def read_jsonl(path: Path, as_type: type[T]) -> list[T]:
+    """Read one JSON object a line; a missing file is an empty one. Raises InputError naming file and line."""
+    if not path.exists():
+        return []
+    decoder = msgspec.json.Decoder(as_type)
+    rows = []
+    for number, line in enumerate(read_bytes(path).splitlines(), start=1):
+        try:
+            rows.append(decoder.decode(line))
+        except msgspec.MsgspecError as err:
+            raise InputError(f"not what was expected: {err}", where=f"{path}:{number}") from err
+    return rows
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write a CSV file with a header and LF line ends."""
+    with whole_file(path) as out, io.TextIOWrapper(out, encoding="utf-8", newline="") as text:
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+        text.flush()
+        text.detach()
+
+
+def sha256_of(content: bytes) -> str:
+    """Return the SHA-256 of bytes as 64 hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Make `target` the same file as `source`: a hard link where the file system can, a copy elsewhere."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+@contextmanager
+def sole_writer(folder: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold the only right to write `folder`, against orphans of killed runs too.
+
+    The lock lives beside the project's state, never inside an output. Waits for the present holder, or raises
+    ProjectError where `wait` is false.
+    """
+    lock = Path(".boxset") / "locks" / (folder.as_posix().strip("/").replace("/", "-") + ".lock")
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("a+") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError as err:
+            raise ProjectError("another run still writes here", where=str(folder), do="Wait until it ends, or stop it") from err
+        yield

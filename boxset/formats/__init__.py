@@ -1,0 +1,1 @@
+"""The data set's folder and the formats it can be exported to."""

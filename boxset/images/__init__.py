@@ -1,0 +1,1 @@
+"""Pictures: decoding, normalising, fingerprints, what they look like."""

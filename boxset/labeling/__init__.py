@@ -1,0 +1,1 @@
+"""What is bought: ledger, plan, price, and the services that draw boxes."""

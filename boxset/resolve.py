@@ -1,0 +1,192 @@
+"""What each stage is asked to do: the parameters of one consumer, defaults filled in, so that DVC sees only what concerns it."""
+
+import shutil
+from pathlib import Path
+
+import msgspec
+
+from boxset.errors import ProjectError
+from boxset.files import read_json, write_json
+from boxset.params import ClassTerm, FlagPolicies, Licences, Params, Query, Source, queries_of, terms_of
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of what a stage reads from `data/resolve`."""
+
+
+class IndexOrder(Order):
+    """`sources/<s>.json`: what to read, from where."""
+
+    name: str
+    on: bool
+    format: str
+    path: str
+    files: dict[str, str]
+    sha256: dict[str, str]
+    splits: tuple[str, ...]
+    annotations: str
+    license: str
+    max_lost_share: float
+
+
+class ExtractOrder(Order):
+    """`classes/<s>.json`: what to take out of a source's index."""
+
+    name: str
+    on: bool
+    format: str
+    path: str
+    use: str
+    licences: Licences
+    flags: FlagPolicies
+    max_images_per_category: int
+    negatives: int
+    max_missing_share: float
+    retry: int
+    category: str  # local without annotations: what its pictures are asked about
+    annotations: str
+    classes: dict[str, tuple[ClassTerm, ...]]  # category → its classes here; only categories that name one
+
+
+class CrawlOrder(Order):
+    """`queries/<c>.json`: what to look for."""
+
+    category: str
+    queries: tuple[Query, ...]
+    confusers: tuple[str, ...]
+    crawl_images: int
+    reject_words: tuple[str, ...]
+    use: str
+    licences: Licences
+
+
+class Target(Order):
+    """How many boxes of a category are wanted, and how many at most (0: no limit)."""
+
+    target: int
+    max: int
+
+
+class Targets(Order):
+    """`targets.json`."""
+
+    categories: dict[str, Target]
+
+
+class Identity(Order):
+    """A category's id and supercategory."""
+
+    id: int
+    supercategory: str
+
+
+class Ids(Order):
+    """`ids.json`: the categories in order of their ids."""
+
+    categories: dict[str, Identity]
+
+
+class WorldMark(Order):
+    """`world.json`: the world that made what is in `data/`."""
+
+    world: str
+
+
+def write_resolved(params: Params, out: Path, *, version: int) -> None:
+    """Write one file per consumer; files of what is gone are removed by `prune`."""
+    for name, source in params.sources.items():
+        write_json(out / "sources" / f"{name}.json", index_order(name, source))
+        write_json(out / "classes" / f"{name}.json", extract_order(params, name, source))
+    for name in params.categories:
+        write_json(out / "queries" / f"{name}.json", crawl_order(params, name))
+    write_json(out / "targets.json", Targets(categories={n: Target(target=c.target, max=c.max) for n, c in params.categories.items()}))
+    by_id = sorted(params.categories.items(), key=lambda item: item[1].id)
+    write_json(out / "ids.json", Ids(categories={n: Identity(id=c.id, supercategory=c.supercategory) for n, c in by_id}))
+    write_json(out / "world.json", {"world": params.world, "version": version})
+
+
+def index_order(name: str, source: Source) -> IndexOrder:
+    """Return what `index` needs to know of a source."""
+    return IndexOrder(
+        name=name,
+        on=source.on,
+        format=source.format or name,
+        path=source.path,
+        files=source.files,
+        sha256=source.sha256,
+        splits=source.splits,
+        annotations=source.annotations,
+        license=source.license,
+        max_lost_share=source.max_lost_share,
+    )
+
+
+def extract_order(params: Params, name: str, source: Source) -> ExtractOrder:
+    """Return what `extract` needs to know of a source: only categories that name a class in it stand there."""
+    wanted = {category: terms_of(c, name) for category, c in params.categories.items()}
+    return ExtractOrder(
+        name=name,
+        on=source.on,
+        format=source.format or name,
+        path=source.path,
+        use=params.project.use,
+        licences=params.licences,
+        flags=source.flags,
+        max_images_per_category=source.max_images_per_category,
+        negatives=source.negatives,
+        max_missing_share=source.max_missing_share,
+        retry=source.retry,
+        category=source.category,
+        annotations=source.annotations,
+        classes={category: terms for category, terms in wanted.items() if terms},
+    )
+
+
+def crawl_order(params: Params, name: str) -> CrawlOrder:
+    """Return what `crawl` needs to know of a category."""
+    category = params.categories[name]
+    return CrawlOrder(
+        category=name,
+        queries=queries_of(category),
+        confusers=category.confusers,
+        crawl_images=category.crawl_images,
+        reject_words=category.reject_words,
+        use=params.project.use,
+        licences=params.licences,
+    )
+
+
+def check_world(params: Params, out: Path) -> None:
+    """Raise ProjectError where the data here came from another world."""
+    mark = out / "world.json"
+    if not mark.exists():
+        return
+    made_in = read_json(mark, WorldMark).world
+    if made_in != params.world:
+        do = "Make a project of its own with `boxset init DIR`, or set `world` back"
+        raise ProjectError(f"the data here came from the {made_in} world, and `world` now says {params.world}", where="params.yaml", do=do)
+
+
+def prune(params: Params, root: Path) -> None:
+    """Remove from `data/` and `metrics/` what belongs to no category or source any more."""
+    for pattern, names in _kept_names(params).items():
+        for path in root.glob(pattern):
+            if path.name.removesuffix(".json") not in names:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def check_folders(params: Params, data: Path) -> None:
+    """Raise ProjectError where `data/` does not hold exactly the sources and categories of the parameters."""
+    for kind, names in (("extract", params.sources), ("crawl", params.categories)):
+        have = {path.name for path in (data / kind).glob("*") if path.is_dir()}
+        missing, foreign = sorted(set(names) - have), sorted(have - set(names))
+        if missing or foreign:
+            found = "; ".join(f"{word} {', '.join(some)}" for word, some in (("missing", missing), ("left over", foreign)) if some)
+            raise ProjectError(found, where=str(data / kind), do="`dvc pull`, then `dvc repro`")
+
+
+def _kept_names(params: Params) -> dict[str, set[str]]:
+    sources, categories = set(params.sources), set(params.categories)
+    by_source = ("data/index/*", "data/extract/*", "data/resolve/sources/*", "data/resolve/classes/*", "metrics/index/*", "metrics/extract/*")
+    by_category = ("data/crawl/*", "data/resolve/queries/*", "metrics/crawl/*")
+    return {**dict.fromkeys(by_source, sources), **dict.fromkeys(by_category, categories)}

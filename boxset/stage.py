@@ -1,0 +1,53 @@
+"""What every stage has around it: one writer at a time, a clear end, and no silent rebuild in a clone."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import yaml
+
+from boxset.errors import BoxsetError, ProjectError
+from boxset.files import sole_writer
+
+
+def run(out: Path, do: Callable[[], None], *, live: bool = False) -> None:
+    """Run a stage's work as the only writer of `out`. An error that a user can act on ends it with one line and exit code 1."""
+    end_with_parent()
+    try:
+        if live:
+            refuse_silent_rebuild(out)
+        with sole_writer(out):
+            do()
+    except BoxsetError as err:
+        sys.exit(f"boxset: {err}")
+
+
+def refuse_silent_rebuild(out: Path, *, lock: Path = Path("dvc.lock")) -> None:
+    """Raise ProjectError where `dvc.lock` knows `out` and it is not here: pulling is cheaper than building it again.
+
+    `BOXSET_REBUILD=1` builds it all the same.
+    """
+    if out.exists() or os.environ.get("BOXSET_REBUILD") == "1":
+        return
+    if out.as_posix() in locked_outputs(lock):
+        do = f"`dvc pull {out}` fetches it; `BOXSET_REBUILD=1 dvc repro` builds it again from the internet"
+        raise ProjectError("dvc.lock has this output, and it is not here", where=str(out), do=do)
+
+
+def locked_outputs(lock: Path) -> set[str]:
+    """Return the paths of all outputs in `dvc.lock`."""
+    if not lock.exists():
+        return set()
+    stages = (yaml.safe_load(lock.read_text()) or {}).get("stages", {})
+    return {out["path"] for stage in stages.values() for out in stage.get("outs", [])}
+
+
+def end_with_parent() -> None:
+    """End when the process that started this one (DVC) is killed, where the system can do that (Linux)."""
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG

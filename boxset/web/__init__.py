@@ -1,0 +1,1 @@
+"""What is fetched from web sites: the guarded fetcher, robots, suppliers of addresses, the crawl."""

@@ -1,0 +1,27 @@
+"""Look for new pictures of one category and fetch them."""
+
+import sys
+from pathlib import Path
+
+from boxset.endpoints import open_world
+from boxset.files import read_json, write_json
+from boxset.params import read_params
+from boxset.resolve import CrawlOrder
+from boxset.stage import run
+from boxset.web.crawl import crawl
+
+VERSION = 1
+
+
+def main(name: str) -> None:
+    """Ask the suppliers what is not answered yet, fetch what is not fetched yet, write every row."""
+    params = read_params()
+    order = read_json(Path(f"data/resolve/queries/{name}.json"), CrawlOrder)
+    with open_world(params) as endpoints:
+        metrics = crawl(order, params.crawl, Path(f"data/crawl/{name}"), endpoints=endpoints, contact=params.project.contact, version=VERSION)
+    write_json(Path(f"metrics/crawl/{name}.json"), metrics)
+
+
+if __name__ == "__main__":
+    category = sys.argv[1]
+    run(Path(f"data/crawl/{category}"), lambda: main(category), live=read_params().world == "live")

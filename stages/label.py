@@ -1,0 +1,35 @@
+"""Take in the answers that there are, and plan the next purchase. Buys nothing and contacts nobody."""
+
+from pathlib import Path
+
+from boxset.dataset.records import ImageRow, kept_pictures, read_pool, write_pool
+from boxset.files import read_json, read_jsonl, write_json
+from boxset.labeling.answers import answered_pool
+from boxset.labeling.ledger import read_ledger
+from boxset.labeling.plan import make_plan, plan_metrics
+from boxset.params import read_params
+from boxset.resolve import Ids, Targets
+from boxset.stage import run
+
+VERSION = 1
+OUT = Path("data/label")
+
+
+def main() -> None:
+    """Read the ledger and the candidates, write answers and plan."""
+    params = read_params()
+    ids, targets = read_json(Path("data/resolve/ids.json"), Ids), read_json(Path("data/resolve/targets.json"), Targets)
+    ledger = read_ledger(Path("ledger"))
+    extracted = [read_pool(path) for path in sorted(Path("data/extract").glob("*/annotations.json"))]
+    crawled = {
+        path.parent.name: kept_pictures(read_jsonl(path, ImageRow)) for path in sorted(Path("data/crawl").glob("*/images.jsonl"))
+    }
+    answers = answered_pool(ledger, ids, params.label, crawled=crawled, extracted=extracted)
+    plan = make_plan(ledger, ids, targets, params.label, answers=answers, crawled=crawled, extracted=extracted)
+    write_pool(OUT / "annotations.json", answers)
+    write_json(OUT / "plan.json", plan)
+    write_json(Path("metrics/label.json"), plan_metrics(plan, answers, ledger))
+
+
+if __name__ == "__main__":
+    run(OUT, main)

@@ -1,0 +1,33 @@
+"""Unite every source, the crawl and the answers into one COCO file."""
+
+from pathlib import Path
+
+from boxset.assemble.merge import merge
+from boxset.dataset.coco import write_coco
+from boxset.dataset.records import ImageRow, kept_pictures, read_pool
+from boxset.files import read_json, read_jsonl, write_json, write_jsonl
+from boxset.params import read_params
+from boxset.resolve import Ids, check_folders
+from boxset.stage import run
+
+VERSION = 1
+OUT = Path("data/merge")
+
+
+def main() -> None:
+    """Read all pools, merge, write the COCO file, the conflicts, and the fate of every record."""
+    params = read_params()
+    check_folders(params, Path("data"))
+    pools = {path.parent.name: read_pool(path) for path in sorted(Path("data/extract").glob("*/annotations.json"))}
+    crawled = {path.parent.name: kept_pictures(read_jsonl(path, ImageRow)) for path in sorted(Path("data/crawl").glob("*/images.jsonl"))}
+    merged = merge(
+        pools, crawled, answers=read_pool(Path("data/label/annotations.json")), ids=read_json(Path("data/resolve/ids.json"), Ids), settings=params.merge
+    )
+    write_coco(OUT / "annotations.json", merged.coco)
+    write_jsonl(OUT / "conflicts.jsonl", merged.conflicts)
+    write_jsonl(OUT / "dropped.jsonl", merged.dropped)
+    write_json(Path("metrics/merge.json"), merged.metrics)
+
+
+if __name__ == "__main__":
+    run(OUT, main)
