@@ -45,6 +45,7 @@ class CocoImage(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     sha256: str
     phash: str
+    grid: str
     group: int  # the group of near-duplicates; pictures of one group share a split
     also_in: tuple[str, ...]  # `source:source_id` of its other copies
     flags: tuple[str, ...]

@@ -27,6 +27,7 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     width: int
     height: int
     phash: str  # 64-bit perceptual hash, 16 hexadecimal digits
+    grid: str = ""  # mean colours of 4 x 4 cells, row by row, RGB, 96 hexadecimal digits; confirms what `phash` suspects
     source: str  # a source's name, or `crawl`
     source_id: str  # the source's own id; for a crawl the address
     url: str  # where the bytes came from, before any mirror
