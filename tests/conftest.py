@@ -1,0 +1,60 @@
+"""Projects that several tests share; each is built once and copied."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.project import Project, copy_of_repository
+
+SMALL_WORLD = {"BOXSET_WORLD_SCENES": "160"}
+SMALL_CATEGORIES = ("hammer", "screwdriver", "wheelbarrow")
+
+
+@pytest.fixture(autouse=True)
+def _no_colour(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands print plain text of a known width."""
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("NO_COLOR", "1")
+
+
+@pytest.fixture(scope="session")
+def small_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A built project with fewer categories and scenes, committed. Copy it before changing it."""
+    project = copy_of_repository(tmp_path_factory.mktemp("small") / "project", **SMALL_WORLD)
+    shutil.rmtree(project.root / "metrics", ignore_errors=True)
+    shrink(project)
+    for name in ("dvc.lock", "splits.csv"):
+        (project.root / name).unlink(missing_ok=True)
+    project.repro()
+    project.commit("Build")
+    return project
+
+
+@pytest.fixture
+def small(small_project: Project, tmp_path: Path) -> Iterator[Project]:
+    """A copy of the small project for one test."""
+    copy = small_project.copy_to(tmp_path / "project")
+    yield copy
+    shutil.rmtree(copy.root, ignore_errors=True)
+
+
+def shrink(project: Project) -> None:
+    """Reduce the project's parameters: three categories, small crawls, an empty ledger."""
+    params = project.params()
+    params["categories"] = {name: {**params["categories"][name], "crawl_images": 8} for name in SMALL_CATEGORIES}
+    project.set_params(params)
+    for file in (project.root / "ledger").glob("*.jsonl"):
+        file.write_text("")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests that share a built project on one worker."""
+    for item in items:
+        if "small" in getattr(item, "fixturenames", ()) or "small_project" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("small"))
+
+
+os.environ.setdefault("GIT_CONFIG_NOSYSTEM", "1")

@@ -1,0 +1,75 @@
+"""Versions in S3: push here, pull elsewhere, and only new work runs. The server is moto's, not ours."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from tests.project import Project
+
+pytestmark = pytest.mark.pipeline
+
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
+
+
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[str]:
+    """The address of an S3 server with an empty bucket `tools`."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    address = f"http://{host}:{port}"
+    client = boto3.client("s3", endpoint_url=address, aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")
+    client.create_bucket(Bucket="tools")
+    yield address
+    client.close()
+    server.stop()
+
+
+@pytest.fixture
+def pushed(small: Project, bucket: str) -> Project:
+    """The small project, with its data pushed to the bucket."""
+    project = Project(small.root, {**small.environment, **CREDENTIALS})
+    project.run("dvc", "remote", "add", "-f", "-d", "storage", "s3://tools/dvc")
+    project.run("dvc", "remote", "modify", "storage", "endpointurl", bucket)
+    project.commit("Name the remote")
+    project.run("dvc", "push")
+    return project
+
+
+def test_a_clone_that_pulled_has_the_same_data_set_runs_nothing_and_adds_only_what_is_new(pushed: Project, tmp_path: Path) -> None:
+    clone = pushed.clone_to(tmp_path / "clone")
+
+    clone.run("dvc", "pull")
+
+    assert clone.bytes_of("data/dataset") == pushed.bytes_of("data/dataset")
+    assert clone.repro() == []
+    assert clone.requests() == []
+
+    clone.run("boxset", "add", "wrench", "adjustable wrench")
+    ran = clone.repro()
+
+    assert [stage for stage in ran if stage.startswith("crawl@")] == ["crawl@wrench"]
+    known = {row["url"] for path in clone.root.glob("data/*/*/images.jsonl") if path.parent.name != "wrench" for row in rows(pushed, path, clone)}
+    assert [r["url"] for r in clone.requests() if r["url"] in known and r["method"] == "GET"] == []
+
+
+def rows(pushed: Project, path: Path, clone: Project) -> list[dict[str, str]]:
+    """The rows that the pushed project had at the same place."""
+    import json
+
+    same = pushed.root / path.relative_to(clone.root)
+    return [json.loads(line) for line in same.read_text().splitlines()] if same.exists() else []
+
+
+def test_metadata_alone_can_be_pulled(pushed: Project, tmp_path: Path) -> None:
+    clone = pushed.clone_to(tmp_path / "clone")
+
+    clone.run("dvc", "pull", "data/dataset/annotations")
+
+    assert clone.bytes_of("data/dataset/annotations") == pushed.bytes_of("data/dataset/annotations")
+    assert not (clone.root / "data/dataset/images").exists()
+    assert os.listdir(clone.root / "data") == ["dataset"]
