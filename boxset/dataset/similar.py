@@ -1,0 +1,140 @@
+"""Which pictures are the same or nearly so, by perceptual hash, confirmed by shape and colours.
+
+Hashes are 64 bits, written as 16 hexadecimal digits. Search is exact up to 11 bits: by the pigeonhole principle two hashes that
+differ in at most 7 bits agree to within one bit in one of their four 16-bit bands, and up to 11 bits to within two.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import combinations
+
+import numpy as np
+import numpy.typing as npt
+
+from boxset.dataset.records import Picture
+
+BANDS = 4
+MAX_BITS = 11
+MAX_ASPECT_RATIO = 1.06  # how far the shapes of two copies may differ
+MAX_COLOUR_DISTANCE = 18.0  # mean absolute difference over the grid, of 255
+
+
+def distance(first: str, second: str) -> int:
+    """Return in how many bits two hashes differ."""
+    return (int(first, 16) ^ int(second, 16)).bit_count()
+
+
+def same_picture(first: Picture, second: Picture, bits: int) -> bool:
+    """Return whether two pictures are copies of one: near in hash, in shape and in colours."""
+    if first.sha256 == second.sha256:
+        return True
+    if distance(first.phash, second.phash) > (bits if first.grid and second.grid else bits // 2):
+        return False
+    return _shape_ratio(first, second) <= MAX_ASPECT_RATIO and colour_distance(first.grid, second.grid) <= MAX_COLOUR_DISTANCE
+
+
+def colour_distance(first: str, second: str) -> float:
+    """Return the mean absolute difference of two colour grids, 0 to 255; 0 where one is not known."""
+    if not first or not second:
+        return 0.0
+    a, b = (np.frombuffer(bytes.fromhex(grid), np.uint8).astype(np.int16) for grid in (first, second))
+    return float(np.abs(a - b).mean())
+
+
+def _shape_ratio(first: Picture, second: Picture) -> float:
+    ratio = (first.width * second.height) / (first.height * second.width)
+    return max(ratio, 1 / ratio)
+
+
+def near_pairs(hashes: Sequence[str], bits: int) -> list[tuple[int, int]]:
+    """Return all pairs of positions `i < j` whose hashes differ in at most `bits` (0 to 11), sorted."""
+    if not 0 <= bits <= MAX_BITS:
+        raise ValueError(f"bits must be 0 to {MAX_BITS}")
+    positions: dict[str, list[int]] = defaultdict(list)
+    for position, value in enumerate(hashes):
+        positions[value].append(position)
+    groups = list(positions.values())
+    pairs = {pair for group in groups for pair in combinations(group, 2)}
+    distinct = np.array([int(hashes[group[0]], 16) for group in groups], dtype=np.uint64)
+    for i, j in _distinct_pairs(distinct, bits):
+        pairs |= {(min(a, b), max(a, b)) for a in groups[i] for b in groups[j]}
+    return sorted(pairs)
+
+
+def _distinct_pairs(hashes: npt.NDArray[np.uint64], bits: int) -> set[tuple[int, int]]:
+    found: set[tuple[int, int]] = set()
+    probes = _probes(2 if bits > 7 else 1 if bits > 3 else 0)
+    for band in range(BANDS):
+        keys = ((hashes >> np.uint64(16 * band)) & np.uint64(0xFFFF)).astype(np.uint32)
+        order = np.argsort(keys, kind="stable")
+        ordered = keys[order]
+        for probe in probes:
+            wanted = keys ^ np.uint32(probe)
+            start, stop = np.searchsorted(ordered, wanted, "left"), np.searchsorted(ordered, wanted, "right")
+            for i, j in _candidates(order, start, stop):
+                near = np.bitwise_count(hashes[i] ^ hashes[j]) <= bits
+                found |= set(zip(i[near].tolist(), j[near].tolist(), strict=True))
+    return found
+
+
+def _candidates(
+    order: npt.NDArray[np.intp], start: npt.NDArray[np.intp], stop: npt.NDArray[np.intp], *, most: int = 1 << 22
+) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
+    """Yield arrays of positions `i < j` that share a band's key, at most about `most` at once."""
+    counts = stop - start
+    begin = 0
+    while begin < len(counts):
+        end = int(np.searchsorted(np.cumsum(counts[begin:]), most, "right")) + begin
+        end = max(end, begin + 1)
+        part = counts[begin:end]
+        i = np.repeat(np.arange(begin, end), part)
+        offsets = np.arange(part.sum()) - np.repeat(np.cumsum(part) - part, part)
+        j = order[np.repeat(start[begin:end], part) + offsets]
+        forward = i < j
+        yield i[forward], j[forward]
+        begin = end
+
+
+def _probes(flips: int) -> list[int]:
+    return [sum(1 << bit for bit in chosen) for count in range(flips + 1) for chosen in combinations(range(16), count)]
+
+
+def groups(pictures: Sequence[Picture], bits: int) -> list[list[Picture]]:
+    """Return the pictures in groups of copies (`same_picture`, carried on), each and all in the order given."""
+    joined = Groups(len(pictures))
+    for i, j in near_pairs([picture.phash for picture in pictures], bits):
+        if same_picture(pictures[i], pictures[j], bits):
+            joined.join(i, j)
+    return [[pictures[member] for member in members] for members in joined.members()]
+
+
+class Groups:
+    """Positions joined into groups; a group is known by its lowest position."""
+
+    def __init__(self, count: int) -> None:
+        self._parent = list(range(count))
+
+    def root(self, position: int) -> int:
+        """Return the lowest position of the group."""
+        while self._parent[position] != position:
+            self._parent[position] = self._parent[self._parent[position]]
+            position = self._parent[position]
+        return position
+
+    def join(self, first: int, second: int) -> None:
+        """Make one group of two."""
+        low, high = sorted((self.root(first), self.root(second)))
+        self._parent[high] = low
+
+    def join_all(self, positions: Iterable[int]) -> None:
+        """Make one group of all."""
+        first, *rest = positions
+        for position in rest:
+            self.join(first, position)
+
+    def members(self) -> list[list[int]]:
+        """Return all groups, by their lowest position."""
+        found: dict[int, list[int]] = {}
+        for position in range(len(self._parent)):
+            found.setdefault(self.root(position), []).append(position)
+        return list(found.values())
