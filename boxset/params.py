@@ -267,13 +267,24 @@ def read_params(path: Path = Path("params.yaml")) -> Params:
 def read_yaml(path: Path) -> Any:
     """Read a YAML file. Raises InputError or ParamsError."""
     try:
-        return yaml.safe_load(path.read_text())
+        return yaml.load(path.read_text(), Loader=_Yaml12)  # noqa: S506 - a safe loader
     except OSError as err:
         raise InputError(f"cannot read: {err.strerror}", where=str(path), do="Run in a Boxset project, or make one with `boxset init DIR`") from err
     except (yaml.YAMLError, UnicodeDecodeError) as err:
         mark = getattr(err, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         raise ParamsError(f"not YAML: {getattr(err, 'problem', None) or err}", where=f"{path}{line}") from err
+
+
+class _Yaml12(yaml.SafeLoader):
+    """YAML 1.2's booleans, as DVC reads them: `on` is a word."""
+
+
+_Yaml12.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Yaml12.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
 
 
 def as_type(value: Any, as_: type[T], *, where: str) -> T:
