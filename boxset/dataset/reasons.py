@@ -1,6 +1,7 @@
 """The closed list of reasons for which a record is left out; each record lost is counted under one of them."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -57,3 +58,11 @@ def count_reasons(reasons: Iterable[Reason | str]) -> dict[str, int]:
     for reason in sorted(str(reason) for reason in reasons):
         counts[reason] = counts.get(reason, 0) + 1
     return counts
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An expected failure: why something is left out, and what was seen."""
+
+    reason: Reason
+    detail: str = ""

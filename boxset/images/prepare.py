@@ -1,0 +1,182 @@
+"""From bytes of anyone's making to a picture that is safe to store: upright, RGB or grey, no metadata, JPEG or PNG.
+
+A JPEG that already is all that keeps its own pixels, bit for bit; only its metadata goes. Everything else is decoded and written anew.
+The fingerprints are always taken from the stored bytes by one way of decoding, so that equal files have equal ones.
+"""
+
+import hashlib
+import io
+import warnings
+from dataclasses import dataclass, field
+
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+
+from boxset.dataset.reasons import Reason, Refusal
+from boxset.images.jpeg import without_metadata
+from boxset.images.phash import grid, phash
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
+LOSSY = {"JPEG", "MPO", "WEBP"}
+HASH_SIDE = 128  # the decoder may shrink a JPEG to a quarter or eighth as long as this many pixels remain
+ORIENTATION = 0x0112
+QUALITY = 95
+
+_Broken = (OSError, SyntaxError, ValueError, IndexError, EOFError, Image.DecompressionBombError, Image.DecompressionBombWarning, ImageCms.PyCMSError)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is refused before it is decoded."""
+
+    max_pixels: int = 50_000_000
+    max_side: int = 30_000
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A picture ready to be stored. `raw_width` and `raw_height` are those of the raster as it came, before it was turned upright."""
+
+    content: bytes
+    sha256: str
+    file_name: str
+    width: int
+    height: int
+    phash: str
+    grid: str
+    raw_sha256: str
+    raw_width: int
+    raw_height: int
+    orientation: int
+    animated: bool
+    preview: Image.Image = field(repr=False, compare=False)  # small, RGB; for looking at what kind of picture it is
+
+
+def prepare(raw: bytes, limits: Limits = Limits()) -> Prepared | Refusal:  # noqa: B008 - frozen
+    """Decode fully, normalise, fingerprint. Returns a Refusal for anything that is not a sound picture; never raises for bad bytes."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            opened = Image.open(io.BytesIO(raw), formats=FORMATS)
+        except UnidentifiedImageError:
+            return Refusal(Reason.NOT_AN_IMAGE, _seems(raw))
+        except _Broken as err:
+            return Refusal(Reason.BROKEN, _short(err))
+        with opened:
+            width, height = opened.size
+            if width * height > limits.max_pixels or max(width, height) > limits.max_side:
+                return Refusal(Reason.TOO_MANY_PIXELS, f"{width}x{height}")
+            try:
+                return _prepared(raw, opened)
+            except _Broken as err:
+                return Refusal(Reason.BROKEN, _short(err))
+
+
+def _prepared(raw: bytes, opened: Image.Image) -> Prepared:
+    orientation = int(opened.getexif().get(ORIENTATION, 1) or 1)
+    raw_width, raw_height = opened.size
+    animated = bool(getattr(opened, "is_animated", False)) and opened.format != "MPO"
+    content = _kept_jpeg(raw, opened, orientation) or _rewritten(opened)
+    stored, preview = _decoded_small(content)
+    digest = hashlib.sha256(content).hexdigest()
+    return Prepared(
+        content=content,
+        sha256=digest,
+        file_name=digest + (".jpg" if content.startswith(b"\xff\xd8") else ".png"),
+        width=stored[0],
+        height=stored[1],
+        phash=phash(preview),
+        grid=grid(preview),
+        raw_sha256=hashlib.sha256(raw).hexdigest(),
+        raw_width=raw_width,
+        raw_height=raw_height,
+        orientation=orientation if 1 <= orientation <= 8 else 1,
+        animated=animated,
+        preview=preview,
+    )
+
+
+def _kept_jpeg(raw: bytes, opened: Image.Image, orientation: int) -> bytes | None:
+    """Return the JPEG without its metadata where its pixels can stay as they are."""
+    if opened.format not in ("JPEG", "MPO") or orientation not in (0, 1) or opened.mode not in ("RGB", "L") or not _is_srgb(opened):
+        return None
+    return without_metadata(raw)
+
+
+def _is_srgb(opened: Image.Image) -> bool:
+    profile = opened.info.get("icc_profile")
+    return not profile or b"sRGB" in profile[:4096] or b"s\x00R\x00G\x00B" in profile[:4096]
+
+
+def _rewritten(opened: Image.Image) -> bytes:
+    lossy = opened.format in LOSSY
+    opened.seek(0) if getattr(opened, "is_animated", False) else None
+    opened.load()
+    picture = _as_rgb(ImageOps.exif_transpose(_in_srgb(opened)) or opened)
+    out = io.BytesIO()
+    if lossy:
+        picture.save(out, "JPEG", quality=QUALITY, subsampling=0)
+    else:
+        picture.save(out, "PNG", compress_level=6)
+    return out.getvalue()
+
+
+def _in_srgb(picture: Image.Image) -> Image.Image:
+    """Convert from an embedded profile; CMYK without one is left to Pillow's plain formula."""
+    profile = picture.info.get("icc_profile")
+    if not profile or picture.mode not in ("RGB", "CMYK", "L") or (picture.mode != "CMYK" and _is_srgb(picture)):
+        return picture
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        converted = ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return picture
+    return converted or picture
+
+
+def _as_rgb(picture: Image.Image) -> Image.Image:
+    """Return RGB or 8-bit grey; white where it was transparent; 16 bits scaled to 8."""
+    if picture.mode in ("RGB", "L"):
+        return _without_info(picture)
+    if picture.mode in ("I;16", "I;16B", "I;16L", "I"):
+        import numpy as np
+
+        values = np.asarray(picture, dtype=np.int64)
+        return Image.fromarray((values >> 8).clip(0, 255).astype(np.uint8))
+    if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
+        layered = picture.convert("RGBA")
+        ground = Image.new("RGB", layered.size, "white")
+        ground.paste(layered, mask=layered.getchannel("A"))
+        return ground
+    return _without_info(picture.convert("RGB"))
+
+
+def _without_info(picture: Image.Image) -> Image.Image:
+    bare = picture.copy()
+    bare.info = {}
+    return bare
+
+
+def _decoded_small(content: bytes) -> tuple[tuple[int, int], Image.Image]:
+    """Return the size and a small RGB picture; a JPEG is shrunk while decoding, which still reads every bit of it."""
+    with Image.open(io.BytesIO(content), formats=("JPEG", "PNG")) as stored:
+        size = stored.size
+        stored.draft("RGB", (HASH_SIDE * 2, HASH_SIDE * 2))
+        stored.load()
+        small = stored.convert("RGB")
+    small.thumbnail((HASH_SIDE * 2, HASH_SIDE * 2), Image.Resampling.BOX)
+    return size, small
+
+
+def _seems(raw: bytes) -> str:
+    head = raw[:512].lstrip().lower()
+    if not raw:
+        return "nothing"
+    if b"<svg" in head:
+        return "svg"
+    if head.startswith((b"<!doctype html", b"<html", b"<head")):
+        return "a web page"
+    return "unknown type"
+
+
+def _short(err: Exception) -> str:
+    return str(err).splitlines()[0][:80] if str(err) else type(err).__name__
