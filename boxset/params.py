@@ -36,7 +36,7 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Base of every section: immutable, and strict about unknown keys."""
 
 
-class Project(Section):
+class Project(Section, frozen=True):
     """Who and what this is."""
 
     name: Annotated[str, _about("Name of the data set, as it stands in its card and in `info`.", min_length=1)]
@@ -45,21 +45,21 @@ class Project(Section):
     bucket: Annotated[str, _about("s3://bucket/prefix for what a team shares: labelling jobs and purchase claims. Empty: this machine only.")] = ""
 
 
-class ClassTerm(Section):
+class ClassTerm(Section, frozen=True):
     """A source's class, with its children."""
 
     name: Annotated[str, _about("The class: its id, name, synonym or synset; `id:…`, `name:…`, `synset:…` say which.", min_length=1)]
     children: Annotated[bool, _about("Take the classes below it in the source's hierarchy too. Default: no, they are often other things.")] = False
 
 
-class Query(Section):
+class Query(Section, frozen=True):
     """One search, in one language."""
 
     q: Annotated[str, _about("What to search for.", min_length=1, max_length=200)]
     lang: Annotated[str, _about("Language of the search, as SearXNG spells it (`fr`, `de`, `all`).")] = "all"
 
 
-class Category(Section):
+class Category(Section, frozen=True):
     """One thing that the detector shall find."""
 
     id: Annotated[int, _about("The category's id in the data set, from 1; never reused, over the whole git history.", ge=1)]
@@ -77,7 +77,7 @@ class Category(Section):
     guideline: Annotated[str, _about("A Markdown file that says what counts; shown to workers and copied into the data card.")] = ""
 
 
-class FlagPolicies(Section):
+class FlagPolicies(Section, frozen=True):
     """What happens to boxes with a flag: `crowd` (kept as iscrowd 1), `keep` (kept as any other), `drop` (left out, counted)."""
 
     group_of: Annotated[FlagPolicy, _about("One box round many objects. Default crowd: evaluators and trainers know how to ignore it.")] = "crowd"
@@ -88,7 +88,7 @@ class FlagPolicies(Section):
     inside: Annotated[FlagPolicy, _about("Photographed from inside the object.")] = "keep"
 
 
-class Source(Section):
+class Source(Section, frozen=True):
     """A public annotated data set, or one's own pictures."""
 
     on: Annotated[bool, _about("Off: skipped with one line; what it had brought leaves the data set.")] = True
@@ -108,7 +108,7 @@ class Source(Section):
     retry: Annotated[int, _about("Raise it to try again the pictures that could not be had.", ge=0)] = 0
 
 
-class Licences(Section):
+class Licences(Section, frozen=True):
     """Which licences may enter; SPDX identifiers, `*` stands for anything."""
 
     allow: Annotated[tuple[str, ...], _about("Only these. Empty: all that `use` permits.")] = ()
@@ -116,7 +116,7 @@ class Licences(Section):
     unknown: Annotated[UnknownPolicy, _about("A picture whose licence nobody states. Default allow, and marked in ATTRIBUTION.csv.")] = "allow"
 
 
-class Searxng(Section):
+class Searxng(Section, frozen=True):
     """A SearXNG instance of one's own."""
 
     on: bool = True
@@ -126,7 +126,7 @@ class Searxng(Section):
     safesearch: Annotated[int, _about("0 off, 1 moderate, 2 strict.", ge=0, le=2)] = 1
 
 
-class Openverse(Section):
+class Openverse(Section, frozen=True):
     """Openverse: licence and author known."""
 
     on: bool = False
@@ -134,14 +134,14 @@ class Openverse(Section):
     pages: Annotated[int, _about("Pages of 20; 240 works a query is as deep as it goes.", ge=1, le=12)] = 12
 
 
-class Commons(Section):
+class Commons(Section, frozen=True):
     """Wikimedia Commons: licence and author known."""
 
     on: bool = False
     pages: Annotated[int, _about("Pages of 50.", ge=1, le=20)] = 4
 
 
-class Crawl(Section):
+class Crawl(Section, frozen=True):
     """Where new pictures come from and what is good enough."""
 
     searxng: Searxng = Searxng()
@@ -166,14 +166,14 @@ class Crawl(Section):
     robots: Annotated[bool, _about("Honour robots.txt and X-Robots-Tag. Default: yes.")] = True
 
 
-class Price(Section):
+class Price(Section, frozen=True):
     """What one task (one picture, one worker) costs."""
 
     usd_per_task: Annotated[float, _about("Worker's pay a task in USD. Public workforce: one of AWS's tiers, 0.036 is the lowest.", ge=0)] = 0.036
     usd_service_fee: Annotated[float, _about("Service fee a picture in USD, before any volume discount: the worst case.", ge=0)] = 0.08
 
 
-class Label(Section):
+class Label(Section, frozen=True):
     """What to buy, for how much."""
 
     budget_usd: Annotated[float, _about("Cap in USD over everything ever bought in the project. 0: nobody is contacted.", ge=0)] = 0.0
@@ -185,7 +185,7 @@ class Label(Section):
     min_iou: Annotated[float, _about("Overlap from which two workers' boxes are one object.", gt=0, lt=1)] = 0.5
 
 
-class Labeler(Section):
+class Labeler(Section, frozen=True):
     """Who draws the boxes; read by the `boxset label` commands alone."""
 
     backend: Annotated[Literal["ground_truth", "label_studio", "files"], _about("ground_truth (existing AWS customers), label_studio, or files.")] = "files"
@@ -202,7 +202,7 @@ class Labeler(Section):
     trial: Annotated[int, _about("Pictures sent first, to look at before the rest goes.", ge=0)] = 10
 
 
-class Merge(Section):
+class Merge(Section, frozen=True):
     """How records of the same picture and object become one."""
 
     duplicate_bits: Annotated[int, _about("Bits of 64 by which perceptual hashes of one picture may differ.", ge=0, le=11)] = 6
@@ -212,7 +212,7 @@ class Merge(Section):
     unknown: Annotated[Literal["keep", "drop"], _about("Pictures where nobody looked for some category. Default keep: the fields say which.")] = "keep"
 
 
-class Balance(Section):
+class Balance(Section, frozen=True):
     """What happens to a category that drowns the rest."""
 
     mode: Annotated[Literal["select", "weights"], _about("select: choose whole pictures against targets and caps; weights: keep all, write repeat factors.")] = "weights"
@@ -222,7 +222,7 @@ class Balance(Section):
     max_nodes: Annotated[int, _about("select: the solver stops after so many nodes; seconds would not repeat.", ge=1)] = 2000
 
 
-class Ratio(Section):
+class Ratio(Section, frozen=True):
     """Shares of the splits; they add up to 1."""
 
     train: Share = 0.8
@@ -230,7 +230,7 @@ class Ratio(Section):
     test: Share = 0.1
 
 
-class Split(Section):
+class Split(Section, frozen=True):
     """Train, val and test."""
 
     ratio: Ratio = Ratio()
@@ -239,7 +239,7 @@ class Split(Section):
     test_only_from: Annotated[tuple[str, ...], _about("Sources that alone may fill test: measure where the detector will work.")] = ()
 
 
-class Params(Section):
+class Params(Section, frozen=True):
     """The whole of `params.yaml`."""
 
     world: Annotated[World, _about("embedded: a local stand-in plays everything outside; live: the real internet. Fixed once there is data.")]

@@ -14,7 +14,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """Base of what a stage reads from `data/resolve`."""
 
 
-class IndexOrder(Order):
+class IndexOrder(Order, frozen=True):
     """`sources/<s>.json`: what to read, from where."""
 
     name: str
@@ -29,7 +29,7 @@ class IndexOrder(Order):
     max_lost_share: float
 
 
-class ExtractOrder(Order):
+class ExtractOrder(Order, frozen=True):
     """`classes/<s>.json`: what to take out of a source's index."""
 
     name: str
@@ -48,7 +48,7 @@ class ExtractOrder(Order):
     classes: dict[str, tuple[ClassTerm, ...]]  # category → its classes here; only categories that name one
 
 
-class CrawlOrder(Order):
+class CrawlOrder(Order, frozen=True):
     """`queries/<c>.json`: what to look for."""
 
     category: str
@@ -60,33 +60,33 @@ class CrawlOrder(Order):
     licences: Licences
 
 
-class Target(Order):
+class Target(Order, frozen=True):
     """How many boxes of a category are wanted, and how many at most (0: no limit)."""
 
     target: int
     max: int
 
 
-class Targets(Order):
+class Targets(Order, frozen=True):
     """`targets.json`."""
 
     categories: dict[str, Target]
 
 
-class Identity(Order):
+class Identity(Order, frozen=True):
     """A category's id and supercategory."""
 
     id: int
     supercategory: str
 
 
-class Ids(Order):
+class Ids(Order, frozen=True):
     """`ids.json`: the categories in order of their ids."""
 
     categories: dict[str, Identity]
 
 
-class WorldMark(Order):
+class WorldMark(Order, frozen=True):
     """`world.json`: the world that made what is in `data/`."""
 
     world: str

@@ -1,0 +1,412 @@
+"""The guarded fetcher: every byte from a site that nobody vouches for comes through here.
+
+An address is vetted, its host resolved once, every resolved address vetted, and the connection made to exactly that address, so that
+no second look-up can lead elsewhere; each redirect goes the same way. See docs/security.md for what was tried against it.
+"""
+
+import random
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from threading import Event, Lock, Semaphore, Thread
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError, NewConnectionError
+
+from boxset import __version__
+from boxset.dataset.reasons import Reason, Refusal
+from boxset.endpoints import Endpoints
+from boxset.errors import ParamsError
+from boxset.web.addresses import is_public, redirected, vetted
+from boxset.web.robots import MAX_BYTES, Robots, header_refusal
+
+AGENT = "Boxset"
+RETRIED = {408, 425, 429, 500, 502, 503, 504}
+REDIRECTS = {301, 302, 303, 307, 308}
+CHUNK = 1 << 16
+
+Resolve = Callable[[str, int], list[str]]
+
+
+@dataclass(frozen=True)
+class FetchPolicy:
+    """How a fetcher behaves. Times in seconds, sizes in bytes."""
+
+    max_bytes: int = 40_000_000
+    timeout_s: float = 30.0  # a whole answer, from the first byte sent to the last received
+    idle_s: float = 10.0  # without any byte
+    max_redirects: int = 5
+    tries: int = 3
+    backoff_s: float = 0.5
+    max_wait_s: float = 30.0  # the longest Retry-After that is obeyed; longer ones end the try
+    connections: int = 32
+    per_host: int = 2
+    pace_s: float = 0.1
+    robots: bool = True
+    ports: frozenset[int] = frozenset({80, 443})
+    allowed: frozenset[tuple[str, int]] = frozenset()  # hosts and ports that are exempt from the address guard: tests' own servers
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A whole answer with status 200. Header names are in small letters."""
+
+    url: str
+    final_url: str
+    headers: dict[str, str]
+    body: bytes = field(repr=False)
+
+
+class PrivateAddressError(HTTPError):
+    """A host resolved to an address that is not public."""
+
+
+@dataclass
+class _Host:
+    """What is remembered of a host: how many may ask at once, and when the last one did."""
+
+    places: Semaphore
+    lock: Lock
+    next_at: float = 0.0
+
+
+def resolve(host: str, port: int) -> list[str]:
+    """Return all addresses of a host, in the system's order."""
+    return list(dict.fromkeys(str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
+
+
+class Fetcher:
+    """Fetches addresses politely and safely; a context manager; may be used from many threads.
+
+    `contact` is sent to every site; without one only the embedded world and mirrors are asked. Raises ParamsError otherwise.
+    """
+
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        *,
+        contact: str,
+        policy: FetchPolicy = FetchPolicy(),  # noqa: B008 - frozen
+        resolving: Resolve = resolve,
+        sleep: Callable[[float], None] = time.sleep,
+        rng: random.Random | None = None,
+    ) -> None:
+        if not contact and endpoints.gateway is None:
+            raise ParamsError("project.contact: empty", where="params.yaml", do="Set an e-mail address or page: it is sent to every site we fetch from")
+        self.policy, self._endpoints, self._sleep = policy, endpoints, sleep
+        self._rng = rng or random.Random()  # noqa: S311 - only spreads retries; nothing that is kept depends on it
+        self._agent = f"{AGENT}/{__version__} (training-set builder; contact: {contact or 'none'})"
+        self._resolving, self._hosts, self._lock = resolving, dict[str, _Host](), Lock()
+        self._watch = _Watch(policy.timeout_s)
+        self._guarded = self._pools(guarded=True)
+        self._trusted = self._pools(guarded=False)
+        self._robots = Robots(AGENT, self._robots_txt)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None) -> None:
+        self._watch.close()
+        self._guarded.clear()
+        self._trusted.clear()
+
+    def get(self, url: str, *, max_bytes: int | None = None) -> Fetched | Refusal:
+        """Return the whole answer, or why there is none; tries again where that can help."""
+        start = vetted(url, ports=self.policy.ports | {port for _, port in self.policy.allowed})
+        if isinstance(start, Refusal):
+            return start
+        outcome: Fetched | Refusal | _Again = Refusal(Reason.UNREACHABLE)
+        for attempt in range(self.policy.tries):
+            outcome = self._follow(start, max_bytes or self.policy.max_bytes)
+            if not isinstance(outcome, _Again):
+                return outcome
+            wait_s = outcome.after_s if outcome.after_s is not None else self._rng.uniform(0, self.policy.backoff_s * 2**attempt)
+            if attempt + 1 == self.policy.tries or wait_s > self.policy.max_wait_s:
+                break
+            self._sleep(wait_s)
+        return outcome.refusal if isinstance(outcome, _Again) else outcome
+
+    def _follow(self, url: str, max_bytes: int) -> "Fetched | Refusal | _Again":
+        at = url
+        for _ in range(self.policy.max_redirects + 1):
+            kept_out = self._robots.refusal(at) if self.policy.robots else None
+            if kept_out is not None:
+                return kept_out
+            answer = self._once(at, max_bytes)
+            if not isinstance(answer, _Moved):
+                return answer if not isinstance(answer, Fetched) else Fetched(url, at, answer.headers, answer.body)
+            target = redirected(at, answer.location, ports=self.policy.ports | {port for _, port in self.policy.allowed})
+            if isinstance(target, Refusal):
+                return target
+            at = target
+        return Refusal(Reason.REDIRECTS, f"more than {self.policy.max_redirects}")
+
+    def _once(self, url: str, max_bytes: int) -> "Fetched | Refusal | _Moved | _Again":
+        try:
+            with self._turn(url), self._answer(url) as response:
+                return self._read(url, response, max_bytes)
+        except PrivateAddressError as err:
+            return Refusal(Reason.PRIVATE_ADDRESS, str(err))
+        except (HTTPError, OSError, ssl.SSLError) as err:
+            return self._failed(err)
+
+    def _failed(self, err: Exception) -> "Refusal | _Again":
+        cause = _cause(err)
+        if isinstance(cause, PrivateAddressError):
+            return Refusal(Reason.PRIVATE_ADDRESS, str(cause))
+        if isinstance(cause, urllib3.exceptions.TimeoutError | TimeoutError) or self._watch.ended_this():
+            return _Again(Refusal(Reason.TIMEOUT, "too slow"))
+        if isinstance(cause, urllib3.exceptions.IncompleteRead | urllib3.exceptions.InvalidChunkLength):
+            return _Again(Refusal(Reason.BROKEN, "the answer broke off"))
+        return _Again(Refusal(Reason.UNREACHABLE, type(cause).__name__))
+
+    def _read(self, url: str, response: Any, max_bytes: int) -> "Fetched | Refusal | _Moved | _Again":
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        if response.status in REDIRECTS and headers.get("location"):
+            return _Moved(headers["location"])
+        if response.status != 200:
+            return _refused(response.status, headers)
+        directive = header_refusal(headers, AGENT) if self.policy.robots else ""
+        if directive:
+            return Refusal(Reason.ROBOTS, directive)
+        if int(headers["content-length"]) > max_bytes if headers.get("content-length", "").isdigit() else False:
+            return Refusal(Reason.TOO_LARGE, f"{headers['content-length']} bytes announced")
+        return self._body(url, response, headers, max_bytes)
+
+    def _body(self, url: str, response: Any, headers: dict[str, str], max_bytes: int) -> "Fetched | Refusal | _Again":
+        parts, size, deadline = [], 0, time.monotonic() + self.policy.timeout_s
+        for part in response.stream(CHUNK):
+            size += len(part)
+            if size > max_bytes:
+                return Refusal(Reason.TOO_LARGE, f"more than {max_bytes} bytes")
+            if time.monotonic() > deadline:
+                return _Again(Refusal(Reason.TIMEOUT, f"more than {self.policy.timeout_s:g} s"))
+            parts.append(part)
+        return Fetched(url, url, headers, b"".join(parts))
+
+    @contextmanager
+    def _answer(self, url: str) -> Iterator[Any]:
+        """Open an answer; its connection is kept only where the body was read to the end."""
+        mirrored = self._endpoints.mirrored(url)
+        address, headers = self._endpoints.connect(mirrored)
+        if mirrored == url and self._endpoints.gateway is not None:
+            _refuse_private_literal(url)
+        pools = self._guarded if mirrored == url and self._endpoints.gateway is None else self._trusted
+        sent = {"User-Agent": self._agent, "Accept-Encoding": "identity", "Accept": "image/*,*/*;q=0.5", **headers}
+        response = pools.request("GET", address, headers=sent, preload_content=False, redirect=False, retries=False)
+        try:
+            yield response
+        finally:
+            if response._fp is not None and not response._fp.isclosed():  # noqa: SLF001 - what is left of the body is not read
+                response.close()
+            response.release_conn()
+            self._watch.done()
+
+    @contextmanager
+    def _turn(self, url: str) -> Iterator[None]:
+        """Wait for a place at the host, and for its pace."""
+        name = urlsplit(url).netloc
+        with self._lock:
+            host = self._hosts.setdefault(name, _Host(Semaphore(self.policy.per_host), Lock()))
+        with host.places:
+            if self.policy.pace_s > 0:
+                with host.lock:
+                    wait_s = host.next_at - time.monotonic()
+                    host.next_at = max(host.next_at, time.monotonic()) + self.policy.pace_s
+                if wait_s > 0:
+                    self._sleep(wait_s)
+            yield
+
+    def _robots_txt(self, url: str) -> tuple[int, bytes] | Refusal:
+        """Fetch a robots.txt through the same guard, in two tries; a redirect that is not followed counts as none there."""
+        outcome: tuple[int, bytes] | Refusal = Refusal(Reason.UNREACHABLE)
+        for _ in range(2):
+            outcome = self._robots_once(url)
+            if not isinstance(outcome, Refusal) or outcome.reason is Reason.PRIVATE_ADDRESS:
+                break
+        return outcome
+
+    def _robots_once(self, url: str) -> tuple[int, bytes] | Refusal:
+        at: str | Refusal = url
+        for _ in range(self.policy.max_redirects + 1):
+            if isinstance(at, Refusal):
+                break
+            try:
+                with self._turn(at), self._answer(at) as response:
+                    if response.status not in REDIRECTS or not response.headers.get("location"):
+                        return response.status, response.read(MAX_BYTES)
+                    at = redirected(at, response.headers["location"], ports=self.policy.ports)
+            except PrivateAddressError as err:
+                return Refusal(Reason.PRIVATE_ADDRESS, str(err))
+            except (HTTPError, OSError) as err:
+                failed = self._failed(err)
+                return failed.refusal if isinstance(failed, _Again) else failed
+        return 404, b""
+
+    def _pools(self, *, guarded: bool) -> urllib3.PoolManager:
+        timeout = urllib3.Timeout(connect=self.policy.idle_s, read=self.policy.idle_s)
+        manager = urllib3.PoolManager(
+            num_pools=max(64, self.policy.connections * 2), maxsize=self.policy.connections, timeout=timeout, retries=False
+        )
+        manager.pool_classes_by_scheme = _pool_classes(self._watch, self._connect if guarded else None)
+        return manager
+
+    def _connect(self, connection: HTTPConnection) -> socket.socket:
+        """Connect to the first address of the host that answers, once all of them are known to be public."""
+        host, port = connection.host, connection.port or 80
+        try:
+            addresses = self._resolving(host, port)
+        except (OSError, UnicodeError) as err:
+            raise NewConnectionError(connection, f"no such host: {err}") from err
+        if (host, port) not in self.policy.allowed:
+            for address in addresses:
+                if not is_public(address):
+                    raise PrivateAddressError(f"{host} is {address}")
+        return _first_that_answers(connection, addresses, port, self.policy.idle_s)
+
+
+def _first_that_answers(connection: HTTPConnection, addresses: list[str], port: int, timeout_s: float) -> socket.socket:
+    error: OSError | None = None
+    for address in addresses[:4]:
+        try:
+            return socket.create_connection((address, port), timeout=timeout_s)
+        except OSError as err:
+            error = err
+    raise NewConnectionError(connection, f"cannot connect: {error}") from error
+
+
+@dataclass(frozen=True)
+class _Moved:
+    location: str
+
+
+@dataclass(frozen=True)
+class _Again:
+    """A failure that another try may mend."""
+
+    refusal: Refusal
+    after_s: float | None = None
+
+
+def _refused(status: int, headers: dict[str, str]) -> Refusal | _Again:
+    detail = f"HTTP {status}"
+    if status in (404, 410):
+        return Refusal(Reason.GONE, detail)
+    if status == 429:
+        return _Again(Refusal(Reason.RATE_LIMITED, detail), retry_after_s(headers.get("retry-after", "")))
+    if status in RETRIED:
+        return _Again(Refusal(Reason.SERVER_ERROR, detail), retry_after_s(headers.get("retry-after", "")))
+    return Refusal(Reason.SERVER_ERROR if status >= 500 else Reason.REFUSED, detail)
+
+
+def retry_after_s(value: str, *, now: Callable[[], float] = time.time) -> float | None:
+    """Return the seconds that a Retry-After header asks for (a number or an HTTP date), or None where it is neither."""
+    if value.strip().isdigit():
+        return float(value)
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - now())
+    except (ValueError, TypeError):
+        return None
+
+
+def _refuse_private_literal(url: str) -> None:
+    """In the embedded world names are not resolved, but an address written as a number is vetted all the same."""
+    host = urlsplit(url).hostname or ""
+    try:
+        literal = host if ":" in host else socket.inet_ntoa(socket.inet_aton(host))
+    except OSError:
+        literal = "127.0.0.1" if host == "localhost" or host.endswith(".localhost") else ""
+    if literal and not is_public(literal):
+        raise PrivateAddressError(f"{host} is {literal}")
+
+
+def _cause(err: BaseException) -> BaseException:
+    """Return what stands behind urllib3's wrapping."""
+    while True:
+        inner = getattr(err, "reason", None)
+        inner = inner if isinstance(inner, BaseException) else next((a for a in err.args if isinstance(a, BaseException)), None)
+        if inner is None or isinstance(err, PrivateAddressError):
+            return err
+        err = inner
+
+
+class _Watch:
+    """Shuts the sockets of answers that take too long, also those that drip single bytes to look alive."""
+
+    def __init__(self, timeout_s: float) -> None:
+        from threading import local
+
+        self._timeout_s, self._lock, self._open = timeout_s, Lock(), dict[int, tuple[float, socket.socket]]()
+        self._mine, self._ended, self._stop = local(), set[int](), Event()
+        Thread(target=self._run, name="boxset-watch", daemon=True).start()
+
+    def begin(self, sock: socket.socket) -> None:
+        with self._lock:
+            self._mine.key = id(sock)
+            self._ended.discard(id(sock))
+            self._open[id(sock)] = (time.monotonic() + self._timeout_s, sock)
+
+    def done(self) -> None:
+        with self._lock:
+            self._open.pop(getattr(self._mine, "key", 0), None)
+
+    def ended_this(self) -> bool:
+        """Return whether the present thread's last answer was shut for its slowness."""
+        with self._lock:
+            return getattr(self._mine, "key", 0) in self._ended
+
+    def close(self) -> None:
+        self._stop.set()
+
+    def _run(self) -> None:
+        while not self._stop.wait(0.25):
+            now = time.monotonic()
+            with self._lock:
+                late = [(key, sock) for key, (deadline, sock) in self._open.items() if deadline < now]
+                for key, sock in late:
+                    del self._open[key]
+                    self._ended.add(key)
+                    _shut(sock)
+
+
+def _shut(sock: socket.socket) -> None:
+    try:
+        sock.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        return
+
+
+def _pool_classes(watch: _Watch, connect: Callable[[HTTPConnection], socket.socket] | None) -> dict[str, Any]:
+    """Return urllib3's pools with connections that are watched, and guarded where `connect` is given."""
+
+    class Plain(HTTPConnection):
+        def _new_conn(self) -> socket.socket:
+            return connect(self) if connect else super()._new_conn()
+
+        def getresponse(self) -> Any:
+            watch.begin(self.sock)
+            return super().getresponse()
+
+    class Secure(HTTPSConnection):
+        def _new_conn(self) -> socket.socket:
+            return connect(self) if connect else super()._new_conn()
+
+        def getresponse(self) -> Any:
+            watch.begin(self.sock)
+            return super().getresponse()
+
+    class PlainPool(urllib3.HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class SecurePool(urllib3.HTTPSConnectionPool):
+        ConnectionCls = Secure
+
+    return {"http": PlainPool, "https": SecurePool}
