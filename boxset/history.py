@@ -1,88 +1,264 @@
-"""What git and DVC remember: category ids of all times, and files of another revision."""
+"""Files of another version: what git and DVC remember, read without changing the work tree and without pulling a picture."""
 
+import json
+import os
 import re
 import subprocess
-from collections.abc import Iterable
-from functools import lru_cache
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from configparser import ConfigParser
+from configparser import Error as ConfigError
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-import msgspec
 import yaml
 
-from boxset.errors import InputError, ParamsError, ProjectError
+from boxset.errors import InputError, ParamsError, ProjectError, did_you_mean
 from boxset.params import Params
 
+WORK_TREE = "work tree"
+EVERY_BRANCH = ("HEAD", "--branches", "--tags", "--remotes")  # not refs/exps: an experiment that was only tried claims no id
+CATEGORIES_BLOCK = re.compile(rb"^categories:.*\n(?:(?:[ \t#\r].*)?\n)*", re.MULTILINE)
 
-class PastId(msgspec.Struct, frozen=True):
-    """A category and its id, and a commit where they stood so."""
+
+@dataclass(frozen=True)
+class Claim:
+    """A category's name and id, and the first commit in which they stood together."""
 
     name: str
     id: int
     commit: str
+    date: str
+
+
+# ids
 
 
 def check_ids_against_history(params: Params, root: Path = Path()) -> None:
-    """Raise ParamsError where a category's id was another's before, or the category had another id, in any commit of any branch."""
-    past = past_ids(root)
-    names, ids = {p.id: p for p in past}, {p.name: p for p in past}
-    free = max([*names, *(c.id for c in params.categories.values())], default=0) + 1
+    """Raise ParamsError where a category's id was once another's, or where a category once had another id.
+
+    Looks at every version of `params.yaml` on every branch and tag. Whoever used an id first owns it, so that a mistake in
+    the past can be put right. Without git or history there is nothing to check.
+    """
+    owner, home = first_claims(_past_claims(root))
     for name, category in params.categories.items():
-        before = names.get(category.id)
-        if before and before.name != name:
-            what = f"categories.{name}.id: {category.id} was the id of {before.name} in commit {before.commit[:10]}"
-            raise ParamsError(what, where="params.yaml", do=f"Ids are never reused: take {free} or higher")
-        had = ids.get(name)
+        taken = owner.get(category.id)
+        if taken and taken.name != name:
+            own = home[name].id if name in home else max([*owner, *(c.id for c in params.categories.values())]) + 1
+            what = f"categories.{name}.id: {category.id} was the id of {taken.name} in commit {taken.commit[:9]} of {taken.date}"
+            raise ParamsError(what, where="params.yaml", do=f"An id is never used again; {name} can have {own}")
+        had = home.get(name)
         if had and had.id != category.id:
-            what = f"categories.{name}.id: {category.id}, but it was {had.id} in commit {had.commit[:10]}"
-            raise ParamsError(what, where="params.yaml", do=f"Set it back to {had.id}")
+            what = f"categories.{name}.id: {category.id}, but {name} had the id {had.id} in commit {had.commit[:9]} of {had.date}"
+            raise ParamsError(what, where="params.yaml", do=f"Set it back to {had.id}, or give what is new a name of its own")
 
 
-def past_ids(root: Path = Path()) -> list[PastId]:
-    """Return each category and id that ever stood in a committed `params.yaml`, oldest first; nothing where there is no git."""
-    log = git(root, "log", "--all", "--format=%H", "--reverse", "--", "params.yaml")
-    if log is None:
-        return []
-    found: dict[tuple[str, int], PastId] = {}
-    commits = log.decode().split()
-    for commit, text in zip(commits, blobs(root, [f"{commit}:./params.yaml" for commit in commits]), strict=True):
-        for name, number in ids_in(text):
-            found.setdefault((name, number), PastId(name, number, commit))
-    return list(found.values())
+def first_claims(claims: Iterable[Claim]) -> tuple[dict[int, Claim], dict[str, Claim]]:
+    """Return who owns each id, and each name's own id, from claims in the order of time."""
+    owner: dict[int, Claim] = {}
+    home: dict[str, Claim] = {}
+    for claim in claims:
+        if owner.setdefault(claim.id, claim).name == claim.name:
+            home.setdefault(claim.name, claim)
+    return owner, home
 
 
-@lru_cache(maxsize=512)
-def ids_in(text: bytes) -> tuple[tuple[str, int], ...]:
-    """Return the categories and ids of a `params.yaml`; nothing where it is not readable as one."""
+def _past_claims(root: Path) -> Iterator[Claim]:
+    """Yield what stood in every version of `params.yaml`, oldest first."""
+    versions = _versions(root, "params.yaml")
+    texts = _blobs(root, [blob for blob, _, _ in versions])
+    for blob, commit, date in versions:
+        for name, number in _ids_in(texts[blob]).items():
+            yield Claim(name=name, id=number, commit=commit, date=date)
+
+
+def _versions(root: Path, path: str) -> list[tuple[str, str, str]]:
+    """Return (blob, commit, date) of every version of a file, oldest first, each blob once."""
+    options = ("--topo-order", "--reverse", "--full-history", "--diff-merges=separate", "--no-renames", "--raw", "--no-abbrev", "--format=%H %cs")
+    listing = _git_or_none(root, "log", *options, *EVERY_BRANCH, "--", path)
+    first: dict[str, tuple[str, str]] = {}
+    commit, date = "", ""
+    for line in (listing or b"").decode().splitlines():
+        if line.startswith(":"):
+            blob = line.split()[3]
+            first.setdefault(blob, (commit, date))
+        elif line:
+            commit, _, date = line.partition(" ")
+    return [(blob, *when) for blob, when in first.items() if set(blob) != {"0"}]
+
+
+def _blobs(root: Path, names: list[str]) -> dict[str, bytes]:
+    """Return the content of many blobs from one git process."""
+    answer = _git_or_none(root, "cat-file", "--batch", stdin="\n".join(names).encode() + b"\n") if names else None
+    contents, position = {}, 0
+    for name in names if answer else ():
+        assert answer is not None
+        end = answer.index(b"\n", position)
+        size = int(answer[position:end].split()[2])
+        contents[name] = answer[end + 1 : end + 1 + size]
+        position = end + size + 2
+    return contents
+
+
+def _ids_in(text: bytes) -> dict[str, int]:
+    """Return the ids of the categories in the text of a `params.yaml`; none where it cannot be read."""
+    block = CATEGORIES_BLOCK.search(text + b"\n")  # a tenth of the file: the rest need not be parsed
     try:
-        params = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe loaders
-    except yaml.YAMLError:
-        return ()
-    categories = params.get("categories") if isinstance(params, dict) else None
-    if not isinstance(categories, dict):
-        return ()
-    return tuple((str(n), c["id"]) for n, c in categories.items() if isinstance(c, dict) and isinstance(c.get("id"), int))
+        categories = _yaml(block[0] if block else text).get("categories") or {}
+        return {str(name): c["id"] for name, c in categories.items() if isinstance(c, dict) and isinstance(c.get("id"), int)}
+    except (yaml.YAMLError, AttributeError, UnicodeDecodeError):
+        return {}
 
 
-def git(root: Path, *arguments: str, given: bytes | None = None) -> bytes | None:
-    """Return what git prints, or None where it fails or is not there."""
+def _yaml(text: bytes) -> Any:
+    """Parse YAML, in C where PyYAML has it: ten times as fast."""
+    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe loaders
+
+
+# files
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A version of the project: a git revision, or the work tree where `rev` is None."""
+
+    rev: str | None
+    root: Path = field(default_factory=Path)
+
+    @property
+    def title(self) -> str:
+        """Return how to name it to a user."""
+        return self.rev or WORK_TREE
+
+    def read(self, path: str) -> bytes:
+        """Return a file that git or DVC tracks. Raises ProjectError or InputError where it is not to be had."""
+        if self.rev is None:
+            return _work_tree_file(self.root, path)
+        tracked = _git_or_none(self.root, "cat-file", "blob", f"{self.commit}:./{path}")
+        return tracked if tracked is not None else self._from_dvc(path)
+
+    @cached_property
+    def commit(self) -> str:
+        """Return the commit's full hash."""
+        found = _git_or_none(self.root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{self.rev}^{{commit}}")
+        if found is None:
+            raise _no_such_revision(self.root, str(self.rev))
+        return found.decode().strip()
+
+    @cached_property
+    def outputs(self) -> Mapping[str, str]:
+        """Return the hash of every output in this version's `dvc.lock`, by path."""
+        text = _git_or_none(self.root, "cat-file", "blob", f"{self.commit}:./dvc.lock")
+        if text is None:
+            do = "Nothing had been built and committed then; take a later revision"
+            raise ProjectError("there is no dvc.lock", where=f"revision {self.rev}", do=do)
+        stages = (_yaml(text) or {}).get("stages", {})
+        return {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", ()) if "md5" in out}
+
+    def _from_dvc(self, path: str) -> bytes:
+        output = next((p for p in (path, *_parents(path)) if p in self.outputs), None)
+        if output is None:
+            raise ProjectError(f"{path} is not in this version", where=f"revision {self.rev}", do="It was not built, or not committed, then")
+        md5 = self.outputs[output]
+        if output != path:
+            md5 = self._in_folder(output, md5, path)
+        content = _cached(self.root, md5) if md5 else None
+        return content if content is not None else _from_remote(self, path, output)
+
+    def _in_folder(self, folder: str, md5: str, path: str) -> str:
+        """Return the hash of a file inside a folder's listing, or an empty string where the listing itself is not here."""
+        listing = _cached(self.root, md5)
+        if listing is None:
+            return ""
+        inside = path.removeprefix(f"{folder}/")
+        for entry in json.loads(listing):
+            if entry["relpath"] == inside:
+                return str(entry["md5"])
+        raise InputError(f"no such file in {folder}", where=f"{path} at revision {self.rev}")
+
+
+def file_at(rev: str | None, path: str, root: Path = Path()) -> bytes:
+    """Return a tracked file as it was at a git revision (None: in the work tree): from git, DVC's cache, or a remote.
+
+    Raises ProjectError that names the command which brings it where only its hash is known.
+    """
+    return Revision(rev, root).read(path)
+
+
+def _work_tree_file(root: Path, path: str) -> bytes:
     try:
-        done = subprocess.run(["git", *arguments], cwd=root, input=given, capture_output=True, check=False)  # noqa: S603, S607 - our own arguments
-    except OSError:
+        return (root / path).read_bytes()
+    except OSError as err:
+        raise ProjectError(f"cannot read: {err.strerror or err}", where=path, do="`dvc repro` builds it; in a clone, `dvc pull` fetches it") from err
+
+
+def _parents(path: str) -> list[str]:
+    return [parent.as_posix() for parent in Path(path).parents]
+
+
+def _no_such_revision(root: Path, rev: str) -> ProjectError:
+    if _git_or_none(root, "rev-parse", "--git-dir") is None:
+        do = "`git init`, and commit dvc.lock after each build"
+        return ProjectError("this folder is not under git, so it has no other versions", where=f"revision {rev}", do=do)
+    names = (_git_or_none(root, "for-each-ref", "--format=%(refname:short)") or b"").decode().split()
+    return ProjectError(f"git knows no such revision{did_you_mean(rev, names)}", where=rev, do="`git log --oneline` lists what there is")
+
+
+def _git_or_none(root: Path, *arguments: str, stdin: bytes | None = None) -> bytes | None:
+    """Return what a git command prints, or None where it fails or there is no git."""
+    try:
+        done = subprocess.run(["git", *arguments], cwd=root, input=stdin, capture_output=True, check=False)  # noqa: S603, S607 - the user's own git
+    except FileNotFoundError:
         return None
     return done.stdout if done.returncode == 0 else None
 
 
-def blobs(root: Path, names: list[str]) -> Iterable[bytes]:
-    """Yield the content of git objects; empty where there is none."""
-    answer = git(root, "cat-file", "--batch", given="".join(f"{name}\n" for name in names).encode()) or b""
-    position = 0
-    for name in names:
-        head, _, _ = answer[position:].partition(b"\n")
-        position += len(head) + 1
-        size = re.fullmatch(rb"[0-9a-f]+ blob (\d+)", head)
-        if size is None:
-            yield b""
+# DVC
+
+
+def _cached(root: Path, md5: str) -> bytes | None:
+    """Return an object of DVC's cache, or None where it is not there."""
+    for folder in _cache_folders(root):
+        try:
+            return (folder / "files" / "md5" / md5[:2] / md5[2:]).read_bytes()
+        except FileNotFoundError:
             continue
-        yield answer[position : position + int(size[1])]
-        position += int(size[1]) + 1
-        del name
+    return None
+
+
+def _cache_folders(root: Path) -> list[Path]:
+    """Return where DVC's cache may be: the nearest configuration that says so, else `.dvc/cache`."""
+    here = root.resolve()
+    dvc = next((folder / ".dvc" for folder in (here, *here.parents) if (folder / ".dvc").is_dir()), here / ".dvc")
+    personal = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "dvc" / "config"
+    for config in (dvc / "config.local", dvc / "config", personal):
+        stated = _cache_dir_in(config)
+        if stated:
+            return [config.parent / Path(stated).expanduser()]
+    return [dvc / "cache"]
+
+
+def _cache_dir_in(config: Path) -> str:
+    parser = ConfigParser(interpolation=None)
+    try:
+        parser.read(config)
+    except (ConfigError, UnicodeDecodeError):
+        return ""
+    return parser.get("cache", "dir", fallback="")
+
+
+def _from_remote(version: Revision, path: str, output: str) -> bytes:
+    """Return a file from the default remote. Raises ProjectError where there is none, or where it lacks the file."""
+    with tempfile.TemporaryDirectory() as folder:
+        got = Path(folder) / "got"
+        command = (sys.executable, "-m", "dvc", "get", "-q", str(version.root.resolve()), path, "--rev", version.commit, "-o", str(got))
+        done = subprocess.run(command, cwd=version.root, capture_output=True, check=False)  # noqa: S603 - DVC, with our own words
+        if done.returncode == 0 and got.is_file():
+            return got.read_bytes()
+    what = f"the content of {output} at that revision is neither in DVC's cache nor in a remote that answers"
+    pushed = f"`dvc push --all-commits {output}` where it was built"
+    do = f"`dvc fetch --all-commits {output}`, after {pushed}; where nobody has it, check that revision out and build it"
+    raise ProjectError(what, where=f"{path} at revision {version.rev}", do=do)
