@@ -38,6 +38,7 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     title: str = ""
     flickr_id: str = ""
     coco_id: str = ""
+    orientation: int = 1  # the EXIF orientation that was baked into the pixels
     flags: tuple[str, ...] = ()  # drawing, screenshot, catalogue, thumbnail
     category: str = ""  # a crawl's: the category it was looked for
     query: str = ""

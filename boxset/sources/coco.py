@@ -1,0 +1,182 @@
+"""COCO's instances and LVIS v1: one JSON object of images, annotations, categories and licences; boxes in float pixels from the top left.
+
+Formats: https://cocodataset.org/#format-data and https://www.lvisdataset.org/dataset. Only what is named below is decoded;
+segmentations are skipped at scanning speed.
+"""
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from boxset.errors import InputError
+from boxset.sources.licences import FLICKR, spdx_of_url
+from boxset.sources.raw import RawFiles, mapped
+from boxset.sources.tables import IndexWriter
+
+ZIP = "http://images.cocodataset.org/annotations/annotations_trainval2017.zip"
+LVIS_ZIPS = {split: f"https://dl.fbaipublicfiles.com/LVIS/lvis_v1_{split}.json.zip" for split in ("train", "val")}
+SPLITS = ("train", "val")
+ROWS = 1 << 17
+Counts = dict[str, int]
+
+
+class _License(msgspec.Struct):
+    id: int
+    url: str = ""
+
+
+class _Image(msgspec.Struct, gc=False):
+    id: int
+    width: int
+    height: int
+    file_name: str = ""
+    coco_url: str = ""
+    flickr_url: str = ""
+    license: int | None = None
+    neg_category_ids: tuple[int, ...] = ()
+    not_exhaustive_category_ids: tuple[int, ...] = ()
+
+
+class _Annotation(msgspec.Struct, gc=False):
+    image_id: int
+    category_id: int
+    bbox: tuple[float, float, float, float]
+    iscrowd: int | bool = 0
+
+
+class _Category(msgspec.Struct):
+    id: int
+    name: str
+    synset: str = ""
+    synonyms: tuple[str, ...] = ()
+
+
+class _File(msgspec.Struct):
+    images: list[_Image]
+    annotations: list[_Annotation]
+    categories: list[_Category]
+    licenses: list[_License] = []
+
+
+def build(files: RawFiles, writer: IndexWriter, splits: tuple[str, ...]) -> Counts:
+    """Read COCO's splits: every one of its categories is fully boxed in every image."""
+    writer.exhaustive = True
+    counts: Counts = {"seen": 0}
+    for split in splits or SPLITS:
+        path = files.get(f"instances_{split}", ZIP)
+        _add(path, f"instances_{split}2017.json", split, writer, counts)
+    return counts
+
+
+def build_lvis(files: RawFiles, writer: IndexWriter, splits: tuple[str, ...]) -> Counts:
+    """Read LVIS's splits: per image some categories are known to be absent, some may be there without a box."""
+    counts: Counts = {"seen": 0}
+    for split in splits or SPLITS:
+        path = files.get(f"lvis_{split}", LVIS_ZIPS[split])
+        _add(path, f"lvis_v1_{split}.json", split, writer, counts, lvis=True)
+    return counts
+
+
+def _add(path: Path, member: str, split: str, writer: IndexWriter, counts: Counts, *, lvis: bool = False) -> None:
+    with _no_collection(), mapped(path, member) as content:
+        decoded = decode(content, path)
+    writer.add_classes(_new_classes(decoded.categories, writer))
+    _add_images(decoded, split, writer)
+    _add_boxes(decoded.annotations, writer)
+    counts["seen"] += len(decoded.annotations)
+    if lvis:
+        _add_verified(decoded, writer)
+
+
+def decode(content: memoryview, path: Path) -> _File:
+    """Decode strictly. Raises InputError naming the field."""
+    try:
+        return msgspec.json.decode(content, type=_File)
+    except msgspec.MsgspecError as err:
+        raise InputError(f"not a COCO file: {err}", where=str(path), do="Use the publisher's file") from err
+
+
+def _new_classes(categories: list[_Category], writer: IndexWriter) -> Iterator[dict[str, Any]]:
+    known = writer.known_classes()
+    for category in categories:
+        if str(category.id) not in known:
+            synonyms = [s.replace("_", " ") for s in category.synonyms if s != category.name]
+            yield {"class_id": str(category.id), "name": category.name.replace("_", " "), "synonyms": synonyms + ([category.synset] if category.synset else [])}
+
+
+def _add_images(decoded: _File, split: str, writer: IndexWriter) -> None:
+    spdx = {licence.id: spdx_of_url(licence.url) or FLICKR.get(str(licence.id), "") for licence in decoded.licenses}
+    for part in _parts(decoded.images):
+        writer.add_images(
+            {
+                "image_id": [str(image.id) for image in part],
+                "split": [split] * len(part),
+                "url": [picture_url(image, split) for image in part],
+                "width": [image.width for image in part],
+                "height": [image.height for image in part],
+                "license": [spdx.get(image.license or -1) or None for image in part],
+                "landing_url": [image.flickr_url or None for image in part],
+                "flickr_id": [flickr_photo(image.flickr_url) for image in part],
+                "coco_id": [str(image.id) for image in part],
+            }
+        )
+
+
+def picture_url(image: _Image, split: str) -> str:
+    """Return a picture's address; where the file gives none, the one that COCO's naming implies."""
+    return image.coco_url or f"http://images.cocodataset.org/{split}2017/{image.file_name or f'{image.id:012d}.jpg'}"
+
+
+def flickr_photo(url: str) -> str | None:
+    """Return the photo's number from a static Flickr address such as http://farm1.staticflickr.com/1/2345_abc_z.jpg, or None."""
+    number = url.rpartition("/")[2].partition("_")[0]
+    return number if "flickr" in url and number.isdigit() else None
+
+
+def _add_boxes(annotations: list[_Annotation], writer: IndexWriter) -> None:
+    for part in _parts(annotations):
+        boxes = list(zip(*(annotation.bbox for annotation in part), strict=True))
+        writer.add_boxes(
+            {
+                "image_id": [str(annotation.image_id) for annotation in part],
+                "class_id": [str(annotation.category_id) for annotation in part],
+                **dict(zip(("x", "y", "w", "h"), boxes, strict=True)),
+                "iscrowd": [bool(annotation.iscrowd) for annotation in part],
+            }
+        )
+
+
+def _add_verified(decoded: _File, writer: IndexWriter) -> None:
+    incomplete = {(image.id, category) for image in decoded.images for category in image.not_exhaustive_category_ids}
+    present = {(annotation.image_id, annotation.category_id) for annotation in decoded.annotations} | incomplete
+    absent = {(image.id, category) for image in decoded.images for category in image.neg_category_ids} - present
+    rows = [(image, category, True, (image, category) not in incomplete) for image, category in sorted(present)]
+    rows += [(image, category, False, False) for image, category in sorted(absent)]
+    for part in _parts(rows):
+        images, categories, is_present, exhaustive = zip(*part, strict=True)
+        writer.add_verified(
+            {"image_id": [str(i) for i in images], "class_id": [str(c) for c in categories], "present": is_present, "exhaustive": exhaustive}
+        )
+
+
+def _parts(rows: list[Any]) -> Iterator[list[Any]]:
+    remaining = iter(rows)
+    while part := list(islice(remaining, ROWS)):
+        yield part
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Keep Python's garbage collector from walking millions of new objects again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

@@ -1,0 +1,67 @@
+"""Build one source's index from its files."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from boxset.endpoints import Endpoints
+from boxset.errors import InputError
+from boxset.resolve import IndexOrder
+from boxset.sources import coco, imagenet, local, open_images, visual_genome
+from boxset.sources.raw import RawFiles
+from boxset.sources.tables import IndexWriter
+
+FRACTIONS = {"open_images"}
+
+
+def build_index(order: IndexOrder, out: Path, *, endpoints: Endpoints, contact: str, version: int) -> dict[str, Any]:
+    """Write the index's tables and return its metrics.
+
+    A source that is off or not set up gets empty tables and one line that says so. Raises InputError where more than
+    `max_lost_share` of its rows are unreadable.
+    """
+    files = RawFiles(endpoints, contact=contact, path=order.path, files=order.files, sha256=order.sha256)
+    why_not = _skipped(order)
+    coordinates = "fraction" if order.format in FRACTIONS or _is_yolo(order) else "pixels"
+    with IndexWriter(out, source=order.name, format=order.format, version=version, coordinates=coordinates) as writer:  # type: ignore[arg-type]
+        counts = {"seen": 0} if why_not else _read(order, files, writer)
+        _check_lost(order, counts)
+    if why_not:
+        sys.stdout.write(f"{order.name}: skipped, {why_not}\n")
+    dropped = {str(reason): number for reason, number in sorted(counts.items()) if reason != "seen"}
+    return {"images": writer.images, "boxes": writer.boxes, "verified": writer.verified, "seen": counts["seen"], "dropped": dropped}
+
+
+def _skipped(order: IndexOrder) -> str:
+    if not order.on:
+        return "it is off"
+    if order.format in ("imagenet", "local") and not order.path and not order.files:
+        return f"sources.{order.name}.path is not set"
+    return ""
+
+
+def _is_yolo(order: IndexOrder) -> bool:
+    return order.format == "local" and (order.annotations == "yolo" or (not order.annotations and not any(Path(order.path).rglob("*.json"))))
+
+
+def _read(order: IndexOrder, files: RawFiles, writer: IndexWriter) -> dict[str, int]:
+    match order.format:
+        case "open_images":
+            return open_images.build(files, writer, order.splits)
+        case "imagenet":
+            return imagenet.build(files, writer, order.splits)
+        case "visual_genome":
+            return visual_genome.build(files, writer, order.splits)
+        case "coco":
+            return coco.build(files, writer, order.splits)
+        case "lvis":
+            return coco.build_lvis(files, writer, order.splits)
+        case _:
+            return local.build(Path(order.path), order.annotations, order.license, writer)
+
+
+def _check_lost(order: IndexOrder, counts: dict[str, int]) -> None:
+    lost = sum(number for reason, number in counts.items() if reason != "seen")
+    if lost > order.max_lost_share * counts["seen"]:
+        do = f"Look at the file, or raise sources.{order.name}.max_lost_share"
+        raise InputError(f"{lost:,} of {counts['seen']:,} rows are unreadable", where=f"source {order.name}", do=do)

@@ -1,0 +1,69 @@
+"""Licences as SPDX identifiers, and which of them may enter."""
+
+import re
+from fnmatch import fnmatchcase
+
+from boxset.params import Licences
+
+FLICKR = {
+    "0": "LicenseRef-all-rights-reserved",
+    "1": "CC-BY-NC-SA-2.0",
+    "2": "CC-BY-NC-2.0",
+    "3": "CC-BY-NC-ND-2.0",
+    "4": "CC-BY-2.0",
+    "5": "CC-BY-SA-2.0",
+    "6": "CC-BY-ND-2.0",
+    "7": "LicenseRef-no-known-copyright-restrictions",
+    "8": "LicenseRef-us-government-work",
+    "9": "CC0-1.0",
+    "10": "LicenseRef-PDM-1.0",
+}
+RESEARCH_ONLY = "LicenseRef-research-only"
+_CREATIVE_COMMONS = re.compile(r"creativecommons\.org/licenses/([a-z-]+)/(\d\.\d)(?:/([a-z]{2,3}))?(?:/|$)", re.IGNORECASE)
+_PUBLIC_DOMAIN = re.compile(r"creativecommons\.org/(?:publicdomain/(zero|mark)/|licenses/publicdomain)", re.IGNORECASE)
+_OTHERS = {"flickr.com/commons/usage": FLICKR["7"], "usa.gov/copyright": FLICKR["8"]}
+_URLS = {"CC0-1.0": "https://creativecommons.org/publicdomain/zero/1.0/", "LicenseRef-PDM-1.0": "https://creativecommons.org/publicdomain/mark/1.0/"}
+
+
+def spdx_of_url(url: str | None) -> str:
+    """Return the SPDX identifier of a licence's address, `LicenseRef-…` where SPDX has none, or an empty string where it is not known."""
+    if not url:
+        return ""
+    found = _CREATIVE_COMMONS.search(url)
+    if found:
+        name, port = found[1].upper().replace("BY-ND-NC", "BY-NC-ND"), found[3]
+        plain = f"CC-{name}-{found[2]}"
+        return f"LicenseRef-{plain}-{port.upper()}" if port and port.lower() not in ("dee", "leg") else plain
+    domain = _PUBLIC_DOMAIN.search(url)
+    if domain:
+        return "CC0-1.0" if domain[1] == "zero" else "LicenseRef-PDM-1.0"
+    return next((spdx for part, spdx in _OTHERS.items() if part in url), "")
+
+
+def spdx_of_short(name: str | None, version: str | None = None) -> str:
+    """Return the SPDX identifier of a short spelling such as `by-sa` with `4.0`, `cc-by-4.0`, `cc0`, `pdm`."""
+    text = (name or "").strip().lower().removeprefix("cc-").removeprefix("cc ").replace(" ", "-")
+    if text.startswith(("cc0", "zero")):
+        return "CC0-1.0"
+    if text in ("pd", "pdm", "public-domain"):
+        return "LicenseRef-PDM-1.0"
+    found = re.fullmatch(r"(by(?:-nc)?(?:-nd|-sa)?)(?:-(\d\.\d))?", text)
+    version = (found[2] if found else None) or version
+    return f"CC-{found[1].upper()}-{version}" if found and version else ""
+
+
+def url_of(spdx: str) -> str:
+    """Return where a licence's text stands, or an empty string."""
+    found = re.fullmatch(r"CC-(BY[A-Z-]*)-(\d\.\d)", spdx)
+    return f"https://creativecommons.org/licenses/{found[1].lower()}/{found[2]}/" if found else _URLS.get(spdx, "")
+
+
+def allowed(spdx: str, use: str, policy: Licences) -> bool:
+    """Return whether a picture under a licence (empty: unknown) may enter. Commercial use excludes NC and research-only terms."""
+    if not spdx:
+        return policy.unknown == "allow"
+    if any(fnmatchcase(spdx, pattern) for pattern in policy.deny):
+        return False
+    if use == "commercial" and (re.search(r"-NC(-|$)", spdx) or spdx in (RESEARCH_ONLY, FLICKR["0"])):
+        return False
+    return not policy.allow or any(fnmatchcase(spdx, pattern) for pattern in policy.allow)
