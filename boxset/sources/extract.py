@@ -234,7 +234,7 @@ def _out_of_archive(
 
 
 def _is_settled(known: Outcome | None, shelf: Shelf) -> bool:
-    return known is not None and (known.stored is None or (shelf.images / known.stored.file_name).exists())
+    return known is not None and (known.stored is None or shelf.has(known.stored))
 
 
 def _row(source: str, choice: Choice, image: str, outcomes: dict[str, Outcome]) -> ImageRow:

@@ -107,11 +107,16 @@ def _read_torn(path: Path) -> dict[str, Outcome]:
 
 @dataclass(frozen=True)
 class Shelf:
-    """Where pictures are stored, and how they are made."""
+    """Where pictures are stored, and how they are made. `also` is a folder where a picture may lie already."""
 
     images: Path
     limits: Limits = Limits()
     look: Look | None = None
+    also: Path | None = None
+
+    def has(self, stored: Stored) -> bool:
+        """Return whether a picture lies here already."""
+        return (self.images / stored.file_name).exists() or (self.also is not None and (self.also / stored.file_name).exists())
 
     def put(self, raw: bytes) -> Stored | Refusal:
         """Prepare and store a picture; the file appears whole."""
@@ -147,7 +152,7 @@ def fetch_all(
 
     def one(item: Wanted) -> Outcome:
         known = journal.known.get(item.url)
-        if known is not None and (known.stored is None or (shelf.images / known.stored.file_name).exists()):
+        if known is not None and (known.stored is None or shelf.has(known.stored)):
             return known
         outcome = _tried(item, get, shelf, elsewhere.get(item.url))
         journal.add(outcome)
