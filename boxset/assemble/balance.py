@@ -1,0 +1,141 @@
+"""Balance: what happens to a category that drowns the rest.
+
+`weights` keeps everything and writes repeat factors: r = max over an image's categories of max(1, sqrt(t / f)), where f is the share of
+images with the category (Gupta, Dollár, Girshick: LVIS, 2019, appendix). `select` chooses whole images by integer programming.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import sqrt
+from typing import Any
+
+from boxset.dataset.coco import Coco, CocoImage
+from boxset.dataset.reasons import Reason
+from boxset.params import Balance
+from boxset.resolve import Target, Targets
+
+Vector = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What goes into the data set, how often each image is seen, and what was done in plain words."""
+
+    coco: Coco
+    repeat_factors: dict[int, float]
+    says: tuple[str, ...]
+    metrics: dict[str, Any]
+
+
+def balance(coco: Coco, targets: Targets, settings: Balance) -> Chosen:
+    """Choose. Whole images only, never single boxes, so that nothing becomes false background."""
+    boxes = boxes_by_image(coco)
+    chosen, says = _selected(coco, boxes, targets, settings) if settings.mode == "select" else ({image.id for image in coco.images}, [])
+    negatives = sorted((image for image in coco.images if image.id in chosen and not boxes.get(image.id)), key=lambda i: (not i.neg_category_ids, i.sha256))
+    most = _most_negatives(len(chosen) - len(negatives), settings.negatives_share)
+    if len(negatives) > most:
+        chosen -= {image.id for image in negatives[most:]}
+        says.append(f"{len(negatives) - most} pictures without any box were left out: they may be {settings.negatives_share:.0%} of the data set at the most")
+    kept = part_of(coco, chosen)
+    over = len(coco.images) - len(kept.images)
+    return Chosen(kept, repeat_factors(kept, settings.repeat_threshold), tuple(says), {"left_out": {Reason.OVER_CAP.value: over}} if over else {})
+
+
+def boxes_by_image(coco: Coco) -> dict[int, dict[int, int]]:
+    """Return image → category → boxes; crowds do not count."""
+    found: dict[int, dict[int, int]] = {}
+    for annotation in coco.annotations:
+        if not annotation.iscrowd:
+            counts = found.setdefault(annotation.image_id, {})
+            counts[annotation.category_id] = counts.get(annotation.category_id, 0) + 1
+    return found
+
+
+def part_of(coco: Coco, image_ids: Iterable[int]) -> Coco:
+    """Return the set with some of its images."""
+    wanted = set(image_ids)
+    return Coco(
+        info=coco.info,
+        licenses=coco.licenses,
+        categories=coco.categories,
+        images=tuple(image for image in coco.images if image.id in wanted),
+        annotations=tuple(annotation for annotation in coco.annotations if annotation.image_id in wanted),
+    )
+
+
+def repeat_factors(coco: Coco, threshold: float) -> dict[int, float]:
+    """Return each image's repeat factor, at least 1."""
+    boxes = boxes_by_image(coco)
+    images = len(coco.images) or 1
+    shares = {c.id: sum(c.id in counts for counts in boxes.values()) / images for c in coco.categories}
+    factors = {c: max(1.0, sqrt(threshold / share)) for c, share in shares.items() if share}
+    return {image.id: round(max([1.0, *(factors[c] for c in boxes.get(image.id, ()))]), 6) for image in coco.images}
+
+
+def _most_negatives(positives: int, share: float) -> int:
+    return positives if share >= 1 else int(positives * share / (1 - share) + 1e-9)
+
+
+def _selected(coco: Coco, boxes: dict[int, dict[int, int]], targets: Targets, settings: Balance) -> tuple[set[int], list[str]]:
+    """Choose images: as near to the targets as can be, never over a cap that can be held, as many images as possible."""
+    named = [(c.id, c.name, targets.categories[c.name]) for c in coco.categories if c.name in targets.categories]
+    groups: dict[Vector, list[CocoImage]] = {}
+    for image in sorted(coco.images, key=lambda i: i.sha256):
+        groups.setdefault(tuple(boxes.get(image.id, {}).get(c, 0) for c, _, _ in named), []).append(image)
+    vectors = sorted(groups)
+    take, gap = solve(vectors, [len(groups[v]) for v in vectors], [t for _, _, t in named], settings)
+    chosen = {image.id for vector, count in zip(vectors, take, strict=True) for image in groups[vector][:count]}
+    got = [sum(v[i] * count for v, count in zip(vectors, take, strict=True)) for i in range(len(named))]
+    have = [sum(v[i] * len(groups[v]) for v in vectors) for i in range(len(named))]
+    says = [_words(name, target, got[i], have[i]) for i, (_, name, target) in enumerate(named)]
+    return chosen, [*says, f"the choice is within {gap:.2%} of the best that there can be" if gap else "no better choice exists"]
+
+
+def _words(name: str, target: Target, got: int, have: int) -> str:
+    if target.max and got >= target.max and have > got:
+        return f"{name}: {got} of {have} boxes; its cap of {target.max} binds"
+    if got < target.target and have <= got:
+        return f"{name}: {got} boxes, all that there are; the target is {target.target}"
+    if got < have:
+        return f"{name}: {got} of {have} boxes; the rest stands in pictures with too many others"
+    return f"{name}: all {have} boxes"
+
+
+def solve(vectors: list[Vector], counts: list[int], targets: list[Target], settings: Balance) -> tuple[list[int], float]:
+    """Return how many images of each kind to take, and the gap to the bound.
+
+    Integer programme: maximise images kept (weight small) minus shortage under the targets and excess over the caps, each relative to its
+    target. Single thread, stopped by nodes and gap, so that it repeats.
+    """
+    import highspy
+    import numpy as np
+
+    model = highspy.Highs()
+    for option, value in (("output_flag", False), ("threads", 1), ("random_seed", 0), ("mip_rel_gap", settings.max_gap), ("mip_max_nodes", settings.max_nodes)):
+        model.setOptionValue(option, value)
+    infinity = highspy.kHighsInf
+    total = sum(counts) or 1
+    n, k = len(vectors), len(targets)
+    for count in counts:
+        model.addVar(0, count)
+    for _ in range(2 * k):
+        model.addVar(0, infinity)
+    columns = np.arange(n, dtype=np.int32)
+    model.changeColsIntegrality(n, columns, np.full(n, highspy.HighsVarType.kInteger))
+    for i, target in enumerate(targets):
+        index = [j for j in range(n) if vectors[j][i]]
+        values = [float(vectors[j][i]) for j in index]
+        have = float(sum(vectors[j][i] * counts[j] for j in index))
+        wanted = min(float(target.target), have)
+        model.addRow(wanted, infinity, len(index) + 1, np.array([*index, n + i], np.int32), np.array([*values, 1.0]))
+        if target.max:
+            model.addRow(-infinity, float(target.max), len(index) + 1, np.array([*index, n + k + i], np.int32), np.array([*values, -1.0]))
+        model.changeColCost(n + i, 1.0 / max(wanted, 1.0))
+        model.changeColCost(n + k + i, 1.0 / max(float(target.max), 1.0))
+    for j in range(n):
+        model.changeColCost(j, -1e-3 / total)
+    model.run()
+    solution = model.getSolution().col_value[:n]
+    gap = model.getInfo().mip_gap
+    return [int(round(value)) for value in solution], 0.0 if gap <= 1e-9 or gap == infinity else float(gap)
+

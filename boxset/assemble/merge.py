@@ -1,0 +1,319 @@
+"""Unite pools, crawl and answers into one COCO set: the same picture once, one object's boxes once, and what is known of every category.
+
+Two records are one image where they have the same bytes, the same COCO id, the same Flickr id, or are confirmed copies of each other
+(`similar.same_picture`). Of its copies the largest is kept, among equals one whose licence is known, then the most trusted source's.
+Copies that are merely near (crops, bursts) stay images of their own but share a `group`, so that a split never parts them.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from boxset.dataset.coco import Coco, CocoAnnotation, CocoCategory, CocoImage, CocoLicense
+from boxset.dataset.geometry import clipped, iou, scaled
+from boxset.dataset.reasons import Reason, count_reasons
+from boxset.dataset.records import Annotation, BBox, Picture, Pool, Presence, State
+from boxset.dataset.similar import Groups, colour_distance, distance, near_pairs, same_picture
+from boxset.errors import ProjectError
+from boxset.params import Merge
+from boxset.resolve import Ids
+
+SAME_BITS = 4  # copies of one picture; between this and `duplicate_bits` they are near, and share a group
+SAME_COLOURS = 8.0
+LICENCE_URLS = {
+    "CC0-1.0": "https://creativecommons.org/publicdomain/zero/1.0/",
+    "LicenseRef-PDM-1.0": "https://creativecommons.org/publicdomain/mark/1.0/",
+}
+
+
+class Conflict(msgspec.Struct, frozen=True, kw_only=True):
+    """Two records that contradict each other; both are named, `kept` says which one holds."""
+
+    sha256: str
+    what: str
+    kept: str
+    other: str
+
+
+class Dropped(msgspec.Struct, frozen=True, kw_only=True):
+    """A picture that was left out here, and why."""
+
+    sha256: str
+    source: str
+    source_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Merged:
+    """The merged set, and the fate of everything that went in."""
+
+    coco: Coco
+    conflicts: tuple[Conflict, ...]
+    dropped: tuple[Dropped, ...]
+    metrics: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Image:
+    """One image: its best copy, all its copies, and its group."""
+
+    best: Picture
+    copies: tuple[Picture, ...]
+    group: str  # the lowest SHA-256 of the group
+
+
+def merge(pools: dict[str, Pool], crawled: dict[str, tuple[Picture, ...]], *, answers: Pool, ids: Ids, settings: Merge) -> Merged:
+    """Merge. The order of sources changes nothing; merging with itself changes nothing."""
+    pictures = _all_pictures(pools, crawled)
+    images = _images(pictures, settings)
+    image_of = {copy.sha256: image for image in images for copy in image.copies}
+    everything = [*pools.values(), answers]
+    known, said = _known(everything, image_of, ids, settings)
+    boxes, fused, crossed = _boxes(everything, image_of, ids, settings)
+    spoken_of = boxes.keys() | {sha256 for sha256, _ in known}
+    kept = [image for image in images if image.best.sha256 in spoken_of]
+    kept, unknown = _policy(kept, known, ids, settings)
+    coco = _coco(kept, boxes, known, ids)
+    names = {image.best.sha256 for image in kept}
+    dropped = tuple(
+        Dropped(sha256=p.sha256, source=p.source, source_id=p.source_id, reason=unknown.get(best, Reason.UNLABELLED))
+        for p in pictures
+        if (best := image_of[p.sha256].best.sha256) not in names
+    )
+    metrics = _metrics(coco, images, pictures, dropped=dropped, fused=fused, conflicts=len(said) + len(crossed))
+    return Merged(coco, tuple(sorted([*said, *crossed], key=lambda c: (c.sha256, c.what, c.kept, c.other))), dropped, metrics)
+
+
+def _all_pictures(pools: dict[str, Pool], crawled: dict[str, tuple[Picture, ...]]) -> list[Picture]:
+    every = [*(p for pool in pools.values() for p in pool.pictures), *(p for some in crawled.values() for p in some)]
+    return sorted(set(every), key=_picture_order)
+
+
+def _picture_order(picture: Picture) -> tuple[str, str, str, str]:
+    return picture.sha256, picture.source, picture.source_id, picture.category
+
+
+def _images(pictures: Sequence[Picture], settings: Merge) -> list[_Image]:
+    same, near = Groups(len(pictures)), Groups(len(pictures))
+    for key in ("sha256", "coco_id", "flickr_id"):
+        for positions in _positions(pictures, key):
+            same.join_all(positions)
+            near.join_all(positions)
+    for i, j in near_pairs([picture.phash for picture in pictures], settings.duplicate_bits):
+        if same_picture(pictures[i], pictures[j], settings.duplicate_bits):
+            near.join(i, j)
+            if _is_copy(pictures[i], pictures[j]):
+                same.join(i, j)
+    groups = {member: min(pictures[m].sha256 for m in members) for members in near.members() for member in members}
+    trust = {source: place for place, source in enumerate(settings.trust)}
+    images = []
+    for members in same.members():
+        copies = tuple(pictures[m] for m in members)
+        best = min(copies, key=lambda p: (-p.width * p.height, not p.license, trust.get(p.source, len(trust)), _picture_order(p)))
+        images.append(_Image(best, copies, groups[members[0]]))
+    return sorted(images, key=lambda image: image.best.sha256)
+
+
+def _positions(pictures: Sequence[Picture], key: str) -> Iterable[list[int]]:
+    found: dict[str, list[int]] = {}
+    for position, picture in enumerate(pictures):
+        value = getattr(picture, key)
+        if value:
+            found.setdefault(value, []).append(position)
+    return found.values()
+
+
+def _is_copy(first: Picture, second: Picture) -> bool:
+    """Return whether two near pictures show exactly the same frame, so that a box of one can be drawn on the other."""
+    ratio = (first.width * second.height) / (first.height * second.width)
+    tolerance = 1 + 2 / min(first.width, first.height, second.width, second.height)
+    close = distance(first.phash, second.phash) <= SAME_BITS and colour_distance(first.grid, second.grid) <= SAME_COLOURS
+    return close and max(ratio, 1 / ratio) <= tolerance
+
+
+def _trust(source: str, settings: Merge) -> int:
+    return settings.trust.index(source) if source in settings.trust else len(settings.trust)
+
+
+Known = dict[tuple[str, str], State]
+
+
+def _known(pools: Iterable[Pool], image_of: dict[str, _Image], ids: Ids, settings: Merge) -> tuple[Known, list[Conflict]]:
+    """Return what is known of each image and category; the most trusted source wins, contradictions are logged."""
+    said: dict[tuple[str, str], list[Presence]] = {}
+    for presence in (p for pool in pools for p in pool.presence):
+        if presence.category in ids.categories and presence.sha256 in image_of:
+            said.setdefault((image_of[presence.sha256].best.sha256, presence.category), []).append(presence)
+    known, conflicts = {}, []
+    for (sha256, category), records in said.items():
+        ordered = sorted(records, key=lambda p: (_trust(p.source, settings), p.source, p.state))
+        states = {p.state for p in ordered}
+        known[sha256, category] = State.PRESENT if State.PRESENT in states and State.ABSENT not in states else ordered[0].state
+        other = next((p for p in ordered if (p.state is State.ABSENT) != (ordered[0].state is State.ABSENT)), None)
+        if other is not None:
+            kept = f"{ordered[0].source}: {ordered[0].state}"
+            conflicts.append(Conflict(sha256=sha256, what=f"presence of {category}", kept=kept, other=f"{other.source}: {other.state}"))
+    return known, conflicts
+
+
+Boxes = dict[str, list[Annotation]]
+
+
+def _boxes(pools: Iterable[Pool], image_of: dict[str, _Image], ids: Ids, settings: Merge) -> tuple[Boxes, int, list[Conflict]]:
+    """Return each image's boxes in pixels of its best copy, one for each object; how many were fused; cross-category contradictions."""
+    found: Boxes = {}
+    sizes = {copy.sha256: copy for image in image_of.values() for copy in image.copies}
+    for annotation in (a for pool in pools for a in pool.annotations):
+        image = image_of.get(annotation.sha256)
+        if image is None or annotation.category not in ids.categories:
+            continue
+        bbox = _on_best(annotation.bbox, sizes[annotation.sha256], image.best)
+        if bbox is not None:
+            found.setdefault(image.best.sha256, []).append(msgspec.structs.replace(annotation, sha256=image.best.sha256, bbox=bbox))
+    total = sum(len(boxes) for boxes in found.values())
+    fused = {sha256: _fused(boxes, settings) for sha256, boxes in found.items()}
+    conflicts = [conflict for boxes in fused.values() for conflict in _crossed(boxes, settings)]
+    return fused, total - sum(len(boxes) for boxes in fused.values()), conflicts
+
+
+def _on_best(bbox: BBox, copy: Picture, best: Picture) -> BBox | None:
+    if (copy.width, copy.height) == (best.width, best.height):
+        return clipped(bbox, best.width, best.height)
+    return clipped(scaled(bbox, best.width / copy.width, best.height / copy.height), best.width, best.height)
+
+
+def _order(annotation: Annotation, settings: Merge) -> tuple[Any, ...]:
+    return _trust(annotation.source, settings), annotation.iscrowd, annotation.source, annotation.category, annotation.bbox
+
+
+def _fused(boxes: list[Annotation], settings: Merge) -> list[Annotation]:
+    """Return one box for each object: the most trusted one; exact repetitions within a source go too."""
+    kept: list[Annotation] = []
+    for box in sorted(boxes, key=lambda a: _order(a, settings)):
+        twin = next((k for k in kept if _is_one_object(k, box, settings)), None)
+        if twin is None:
+            kept.append(box)
+    return sorted(kept, key=lambda a: (a.category, a.bbox, a.source))
+
+
+def _is_one_object(first: Annotation, second: Annotation, settings: Merge) -> bool:
+    if first.category != second.category or first.iscrowd != second.iscrowd:
+        return False
+    overlap = iou(first.bbox, second.bbox)
+    return overlap > 1 - 1e-9 if first.source == second.source else overlap >= settings.fuse_iou
+
+
+def _crossed(boxes: list[Annotation], settings: Merge) -> list[Conflict]:
+    """Return pairs of boxes of two categories on one object; both stay, for a person to look at."""
+    found = []
+    for position, first in enumerate(boxes):
+        for second in boxes[position + 1 :]:
+            if first.category != second.category and not first.iscrowd and not second.iscrowd and iou(first.bbox, second.bbox) >= settings.conflict_iou:
+                one, two = sorted((first, second), key=lambda a: _order(a, settings))
+                found.append(
+                    Conflict(sha256=first.sha256, what="two categories on one box", kept=f"{one.source}: {one.category}", other=f"{two.source}: {two.category}")
+                )
+    return found
+
+
+def _policy(images: list[_Image], known: Known, ids: Ids, settings: Merge) -> tuple[list[_Image], dict[str, Reason]]:
+    """Return the images that stay, and the reason of those that do not because nobody looked for some category in them."""
+    if settings.unknown == "keep":
+        return images, {}
+    whole = [image for image in images if all((image.best.sha256, category) in known for category in ids.categories)]
+    kept = {image.best.sha256 for image in whole}
+    return whole, {image.best.sha256: Reason.UNKNOWN_CATEGORY for image in images if image.best.sha256 not in kept}
+
+
+def _coco(images: list[_Image], boxes: Boxes, known: Known, ids: Ids) -> Coco:
+    licences = sorted({image.best.license for image in images})
+    licence_ids = {name: number for number, name in enumerate(licences, 1)}
+    groups = {name: number for number, name in enumerate(sorted({image.group for image in images}), 1)}
+    categories = tuple(CocoCategory(id=i.id, name=n, supercategory=i.supercategory) for n, i in sorted(ids.categories.items(), key=lambda item: item[1].id))
+    coco_images = tuple(
+        _coco_image(number, image, license_=licence_ids[image.best.license], group=groups[image.group], known=known, ids=ids)
+        for number, image in enumerate(images, 1)
+    )
+    numbered = [(image.id, box) for image in coco_images for box in boxes.get(image.sha256, ())]
+    annotations = tuple(_coco_annotation(number, image_id, box, ids) for number, (image_id, box) in enumerate(numbered, 1))
+    return Coco(
+        info={"description": "merged by Boxset"},
+        licenses=tuple(CocoLicense(id=number, name=name or "unknown", url=licence_url(name)) for name, number in licence_ids.items()),
+        categories=categories,
+        images=coco_images,
+        annotations=annotations,
+    )
+
+
+def licence_url(spdx: str) -> str:
+    """Return where a Creative Commons licence's text stands, or an empty string."""
+    parts = spdx.split("-")
+    if spdx.startswith("CC-BY"):
+        return f"https://creativecommons.org/licenses/{'-'.join(parts[1:-1]).lower()}/{parts[-1]}/"
+    return LICENCE_URLS.get(spdx, "")
+
+
+def _coco_image(number: int, image: _Image, *, license_: int, group: int, known: Known, ids: Ids) -> CocoImage:
+    best = image.best
+    by_state = {state: tuple(sorted(i.id for n, i in ids.categories.items() if known.get((best.sha256, n)) is state)) for state in State}
+    others = sorted({f"{copy.source}:{copy.source_id}" for copy in image.copies} - {f"{best.source}:{best.source_id}"})
+    flickr = next((copy.landing_url for copy in image.copies if "flickr" in copy.landing_url), "")
+    return CocoImage(
+        id=number,
+        file_name=best.file_name,
+        width=best.width,
+        height=best.height,
+        license=license_,
+        coco_url=best.url,
+        flickr_url=flickr,
+        source=best.source,
+        source_id=best.source_id,
+        source_split=best.split,
+        author=best.author,
+        title=best.title,
+        sha256=best.sha256,
+        phash=best.phash,
+        grid=best.grid,
+        group=group,
+        also_in=tuple(others),
+        flags=best.flags,
+        neg_category_ids=by_state[State.ABSENT],
+        not_exhaustive_category_ids=by_state[State.PARTIAL],
+        exhaustive_category_ids=by_state[State.PRESENT],
+    )
+
+
+def _coco_annotation(number: int, image_id: int, box: Annotation, ids: Ids) -> CocoAnnotation:
+    return CocoAnnotation(
+        id=number,
+        image_id=image_id,
+        category_id=ids.categories[box.category].id,
+        bbox=box.bbox,
+        area=box.bbox[2] * box.bbox[3],
+        iscrowd=box.iscrowd,
+        segmentation=(),
+        source=box.source,
+        attributes=box.attributes,
+    )
+
+
+def _metrics(coco: Coco, images: list[_Image], pictures: list[Picture], *, dropped: tuple[Dropped, ...], fused: int, conflicts: int) -> dict[str, Any]:
+    reasons = count_reasons(d.reason for d in dropped)
+    united = len(pictures) - len(dropped) - len(coco.images)
+    if len(coco.images) + united + sum(reasons.values()) != len(pictures):
+        raise ProjectError("records were lost in the merge: this is a fault of Boxset")
+    return {"seen": len(pictures), "kept": len(coco.images), "united": united, "dropped": reasons, "fused_boxes": fused, "conflicts": conflicts, **counts(coco)}
+
+
+def counts(coco: Coco) -> dict[str, dict[str, int]]:
+    """Return boxes and images by category."""
+    names = {category.id: category.name for category in coco.categories}
+    boxes = dict.fromkeys(names.values(), 0)
+    images: dict[str, set[int]] = {name: set() for name in names.values()}
+    for annotation in coco.annotations:
+        boxes[names[annotation.category_id]] += 1
+        images[names[annotation.category_id]].add(annotation.image_id)
+    return {"boxes": boxes, "images": {name: len(found) for name, found in images.items()}}

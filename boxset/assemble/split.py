@@ -1,0 +1,210 @@
+"""Train, val and test: groups of near-duplicates as units, stratified over boxes, remembered in `splits.csv` for good.
+
+An image does not change its split as the data set grows. Where groups that lie in different splits become one, it goes to test, else val,
+else train, so that nothing that was tested on is ever trained on. A new ratio moves the fewest groups. Of two rows for one picture (after a
+merge of branches) the same rule decides.
+"""
+
+import csv
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from boxset.dataset.coco import Coco
+from boxset.errors import InputError
+from boxset.files import write_csv
+from boxset.params import Split
+
+NAMES = ("train", "val", "test")
+STRENGTH = {"train": 0, "val": 1, "test": 2}
+HEADER = ("sha256", "split")
+SLACK = 0.5  # groups are moved for a new ratio only where a split is off by more than this share of a group's mean size
+
+Remembered = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Parted:
+    """Image → split, what to remember, and the counts."""
+
+    assignment: dict[int, str]
+    remembered: Remembered
+    metrics: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Group:
+    key: str  # lowest SHA-256
+    images: tuple[int, ...]
+    weight: Counter[int]  # boxes by category; category 0 counts images
+    past: frozenset[str]
+    allowed: frozenset[str]
+
+
+def read_splits(path: Path) -> Remembered:
+    """Read which split each picture went to; nothing where there is no file. Raises InputError naming the line."""
+    if not path.exists():
+        return {}
+    found: Remembered = {}
+    with path.open(newline="", encoding="utf-8") as file:
+        for number, row in enumerate(csv.reader(file), 1):
+            if number == 1 and tuple(row) == HEADER or not row:
+                continue
+            if len(row) != 2 or row[1] not in NAMES or len(row[0]) != 64:
+                raise InputError(f"expected a SHA-256 and train, val or test, found {','.join(row)[:80]!r}", where=f"{path}:{number}", do="Take the line from git's history")
+            found[row[0]] = max(found.get(row[0], "train"), row[1], key=STRENGTH.__getitem__)
+    return found
+
+
+def write_splits(path: Path, remembered: Remembered) -> None:
+    """Write one line per picture, sorted."""
+    write_csv(path, HEADER, sorted(remembered.items()))
+
+
+def split(coco: Coco, past: Remembered, settings: Split) -> Parted:
+    """Assign every image; pictures that are gone stay remembered, so that they come back to the same split."""
+    groups = _groups(coco, past, settings)
+    assigned = {group.key: _kept(group) for group in groups}
+    merged = sum(len(group.past) > 1 for group in groups)
+    state = _State(groups, assigned, settings)
+    moved = state.rebalance()
+    state.place_new()
+    state.raise_to_floor()
+    assignment = {image: assigned_split for group in groups for image in group.images if (assigned_split := state.split_of[group.key])}
+    by_id = {image.id: image.sha256 for image in coco.images}
+    remembered = {**past, **{by_id[image]: name for image, name in assignment.items()}}
+    return Parted(assignment, remembered, {**_counts(coco, assignment), "moved": {"ratio": moved, "merged_groups": merged}})
+
+
+def _groups(coco: Coco, past: Remembered, settings: Split) -> list[_Group]:
+    boxes: dict[int, Counter[int]] = {}
+    for annotation in coco.annotations:
+        boxes.setdefault(annotation.image_id, Counter())[annotation.category_id] += 1
+    members: dict[int, list[Any]] = {}
+    for image in coco.images:
+        members.setdefault(image.group, []).append(image)
+    groups = []
+    for images in members.values():
+        weight: Counter[int] = Counter({0: len(images)})
+        for image in images:
+            weight.update(boxes.get(image.id, {}))
+        was = frozenset(past[image.sha256] for image in images if image.sha256 in past)
+        groups.append(_Group(min(i.sha256 for i in images), tuple(i.id for i in images), weight, was, _allowed(images, settings)))
+    return sorted(groups, key=lambda group: group.key)
+
+
+def _allowed(images: Iterable[Any], settings: Split) -> frozenset[str]:
+    sources = {image.source for image in images} | {other.partition(":")[0] for image in images for other in image.also_in}
+    may_test = not sources & set(settings.never_test) and (not settings.test_only_from or sources <= set(settings.test_only_from))
+    return frozenset(NAMES if may_test else ("train", "val"))
+
+
+def _kept(group: _Group) -> str:
+    """Return the split that a group had, the strongest where its pictures had several; empty for a new one."""
+    past = max(group.past, key=STRENGTH.__getitem__, default="")
+    return past if past in group.allowed or not past else "train"
+
+
+class _State:
+    """The groups' splits while they are decided."""
+
+    def __init__(self, groups: list[_Group], assigned: dict[str, str], settings: Split) -> None:
+        self.groups, self.split_of, self._settings = groups, assigned, settings
+        self.total: Counter[int] = Counter()
+        for group in groups:
+            self.total.update(group.weight)
+        self.have = {name: Counter[int]() for name in NAMES}
+        for group in groups:
+            if assigned[group.key]:
+                self.have[assigned[group.key]].update(group.weight)
+        self._ratio = {name: getattr(settings.ratio, name) for name in NAMES}
+
+    def place_new(self) -> None:
+        """Place groups without a past, those of the rarest categories first, each where it is missed most."""
+        new = [group for group in self.groups if not self.split_of[group.key]]
+        for group in sorted(new, key=lambda g: (-self._rarity(g), g.key)):
+            best = max(sorted(group.allowed, key=NAMES.index), key=lambda name: self._missed(group, name))
+            self._put(group, best)
+
+    def _rarity(self, group: _Group) -> float:
+        return sum(count / self.total[category] for category, count in group.weight.items())
+
+    def _missed(self, group: _Group, name: str) -> float:
+        """Return how much nearer to the wished shares a split comes with a group, over its categories."""
+        gain = 0.0
+        for category, count in group.weight.items():
+            wished = self._ratio[name] * self.total[category]
+            before = wished - self.have[name][category]
+            gain += (abs(before) - abs(before - count)) / self.total[category] + (before / wished * 1e-3 if wished else -1.0)
+        return gain
+
+    def _put(self, group: _Group, name: str) -> None:
+        self.split_of[group.key] = name
+        self.have[name].update(group.weight)
+
+    def _move(self, group: _Group, name: str) -> None:
+        self.have[self.split_of[group.key]].subtract(group.weight)
+        self._put(group, name)
+
+    def rebalance(self) -> int:
+        """Move groups only where the wished shares cannot be reached by placing the new ones; return how many moved."""
+        new: Counter[int] = Counter()
+        for group in self.groups:
+            if not self.split_of[group.key]:
+                new.update(group.weight)
+        moved = 0
+        for name in NAMES:
+            surplus = self.have[name][0] - self._ratio[name] * self.total[0]
+            tolerance = max(1.0, 0.02 * self.total[0])
+            if surplus <= tolerance:
+                continue
+            moved += self._shed(name, surplus, new[0])
+        return moved
+
+    def _shed(self, name: str, surplus: float, new: int) -> int:
+        """Move groups of a split that is too large to those that lack more than the new groups can fill."""
+        moved = 0
+        lacking = {other: self._ratio[other] * self.total[0] - self.have[other][0] for other in NAMES if other != name}
+        short = sum(max(0.0, value) for value in lacking.values()) - new
+        for group in sorted((g for g in self.groups if self.split_of[g.key] == name), key=lambda g: (-len(g.images), g.key)):
+            size = group.weight[0]
+            if min(surplus, short) < size * SLACK:
+                continue
+            goal = max((o for o in lacking if o in group.allowed), key=lambda o: lacking[o])
+            if lacking[goal] <= 0:
+                continue
+            self._move(group, goal)
+            lacking[goal] -= size
+            surplus, short, moved = surplus - size, short - size, moved + 1
+        return moved
+
+    def raise_to_floor(self) -> int:
+        """Take new groups from train until val and test hold `min_boxes` of every category, where there are enough; return how many."""
+        moved = 0
+        for name in ("test", "val"):
+            for category in sorted(c for c in self.total if c):
+                moved += self._raise(name, category)
+        return moved
+
+    def _raise(self, name: str, category: int) -> int:
+        floor = min(self._settings.min_boxes, int(self.total[category] * self._ratio[name] * 2))
+        moved = 0
+        for group in self.groups:
+            if self.have[name][category] >= floor:
+                break
+            if not group.past and self.split_of[group.key] == "train" and name in group.allowed and group.weight[category]:
+                self._move(group, name)
+                moved += 1
+        return moved
+
+
+def _counts(coco: Coco, assignment: dict[int, str]) -> dict[str, Any]:
+    names = {category.id: category.name for category in coco.categories}
+    images = {name: sum(part == name for part in assignment.values()) for name in NAMES}
+    boxes = {name: dict.fromkeys(names.values(), 0) for name in NAMES}
+    for annotation in coco.annotations:
+        boxes[assignment[annotation.image_id]][names[annotation.category_id]] += 1
+    total = {category: sum(boxes[name][category] for name in NAMES) for category in names.values()}
+    return {"images": images, "boxes": total, "boxes_by_split": boxes}
