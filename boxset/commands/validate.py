@@ -1,0 +1,20 @@
+"""`boxset validate`."""
+
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("dataset", type=click.Path(path_type=Path), default=Path("data/dataset"))
+@click.option("--no-pictures", is_flag=True, help="Check the records alone, where the pictures were not pulled.")
+def command(dataset: Path, no_pictures: bool) -> None:
+    """Check a data set record by record; exit 1 where a fault is found."""
+    from boxset.formats.check import validate
+
+    faults = validate(dataset, pictures=not no_pictures)
+    for fault in faults:
+        click.echo(f"{fault.where}: {fault.what}")
+    click.echo(f"{dataset}: {len(faults)} faults" if faults else f"{dataset}: no faults")
+    sys.exit(1 if faults else 0)

@@ -1,0 +1,71 @@
+"""The data card: what is in the data set, from where, under which licences, and what is not known of it."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from boxset.dataset.coco import Coco
+
+
+def card(name: str, parts: dict[str, Coco], says: Sequence[str], guidelines: dict[str, str]) -> str:
+    """Return the card as Markdown."""
+    images = sum(len(part.images) for part in parts.values())
+    boxes = sum(len(part.annotations) for part in parts.values())
+    sections = [
+        f"# {name}\n\n{images:,} pictures, {boxes:,} boxes.",
+        "## Boxes\n\n" + _boxes_table(parts),
+        "## Sources\n\n" + _counted(parts, "source", "source"),
+        "## Licences\n\n" + _licences(parts) + "\n\nWho made each picture, and where it is from: `ATTRIBUTION.csv`.",
+        "## What is not known\n\n" + _gaps(parts),
+        "## Training\n\n" + _TRAINING,
+    ]
+    if says:
+        sections.insert(2, "## Balance\n\n" + "\n".join(f"- {line}" for line in says))
+    sections += [f"## What counts as {category}\n\n{text.strip()}" for category, text in sorted(guidelines.items())]
+    return "\n\n".join(sections) + "\n"
+
+
+_TRAINING = """\
+- `yolo detect train data=data.yaml`
+- any COCO trainer: `annotations/instances_train.json` with `images/train`; ids start at 1; `iscrowd: 1` marks groups, to be ignored
+- `repeat_factors.csv`: how often each picture should be seen, for a sampler of your own
+- pictures of one group of near-duplicates lie in one split"""
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    lines = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
+    return "\n".join([*lines, *("| " + " | ".join(str(cell) for cell in row) + " |" for row in rows)])
+
+
+def _boxes_table(parts: dict[str, Coco]) -> str:
+    counts = {split: Counter(a.category_id for a in part.annotations) for split, part in parts.items()}
+    rows = [
+        (c.name, *(f"{counts[split][c.id]:,}" for split in parts), f"{sum(count[c.id] for count in counts.values()):,}") for c in parts["train"].categories
+    ]
+    pictures = ("pictures", *(f"{len(part.images):,}" for part in parts.values()), f"{sum(len(part.images) for part in parts.values()):,}")
+    return _table(("", *parts, "all"), [*rows, pictures])
+
+
+def _counted(parts: dict[str, Coco], field: str, title: str) -> str:
+    images = Counter(getattr(image, field) for part in parts.values() for image in part.images)
+    boxes = Counter(a.source for part in parts.values() for a in part.annotations)
+    rows = [(name, f"{images[name]:,}", f"{boxes[name]:,}") for name in sorted(images.keys() | boxes.keys())]
+    return _table((title, "pictures", "boxes"), rows)
+
+
+def _licences(parts: dict[str, Coco]) -> str:
+    names = {licence.id: (licence.name, licence.url) for licence in parts["train"].licenses}
+    counts = Counter(image.license for part in parts.values() for image in part.images)
+    return _table(("licence", "pictures", "text"), [(names[i][0], f"{n:,}", names[i][1]) for i, n in sorted(counts.items())])
+
+
+def _gaps(parts: dict[str, Coco]) -> str:
+    images = [image for part in parts.values() for image in part.images]
+    total = len(images) or 1
+    rows = []
+    for category in parts["train"].categories:
+        complete = sum(category.id in image.exhaustive_category_ids for image in images)
+        partly = sum(category.id in image.not_exhaustive_category_ids for image in images)
+        absent = sum(category.id in image.neg_category_ids for image in images)
+        rows.append((category.name, *(f"{n / total:.0%}" for n in (complete, partly, absent, total - complete - partly - absent))))
+    text = "Share of the pictures in which every one is boxed, some may lack a box, none is there, nobody looked:\n\n"
+    return text + _table(("", "complete", "partly", "absent", "unknown"), rows)

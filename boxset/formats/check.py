@@ -1,0 +1,87 @@
+"""Is a data set's folder sound? The records, and the files that they speak of."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+from PIL import Image, UnidentifiedImageError
+
+from boxset.assemble.split import NAMES
+from boxset.dataset.coco import Coco, CocoImage, read_coco
+from boxset.dataset.validation import Fault, faults_of
+from boxset.errors import InputError
+from boxset.files import read_bytes, sha256_of
+from boxset.formats.yolo import class_numbers, yolo_line
+
+
+def validate(dataset: Path, *, pictures: bool = True) -> list[Fault]:
+    """Return all faults of a data set's folder. Raises InputError where it is none."""
+    if not (dataset / "annotations").is_dir():
+        raise InputError("no annotations/ here", where=str(dataset), do="Name a data set's folder; `dvc repro` or `dvc pull` brings it")
+    parts = {split: read_coco(dataset / "annotations" / f"instances_{split}.json") for split in NAMES}
+    found = [*faults_of(parts), *_yolo(dataset, parts), *_tables(dataset, parts)]
+    if pictures:
+        found += [fault for split, coco in parts.items() for fault in _pictures(dataset / "images" / split, split, coco)]
+    return found
+
+
+def _pictures(folder: Path, split: str, coco: Coco) -> Iterator[Fault]:
+    for image in coco.images:
+        yield from _picture(folder / Path(image.file_name).name, f"{split} image {image.id}", image)
+    names = {image.file_name for image in coco.images}
+    here = sorted(path.name for path in folder.glob("*")) if folder.is_dir() else []
+    yield from (Fault(f"images/{split}/{name}", "a picture that no record speaks of") for name in here if name not in names)
+
+
+def _picture(path: Path, where: str, image: CocoImage) -> Iterator[Fault]:
+    if not path.is_file():
+        yield Fault(where, f"{image.file_name} is missing")
+        return
+    if sha256_of(read_bytes(path)) != image.sha256:
+        yield Fault(where, f"{image.file_name}: its content has another SHA-256")
+    try:
+        with Image.open(path) as opened:
+            if opened.size != (image.width, image.height):
+                yield Fault(where, f"says {image.width}x{image.height}, the picture is {opened.size[0]}x{opened.size[1]}")
+            if opened.getexif().get(0x0112, 1) != 1:
+                yield Fault(where, "the picture carries an EXIF orientation")
+    except (OSError, UnidentifiedImageError):
+        yield Fault(where, f"{image.file_name} cannot be decoded")
+
+
+def _yolo(dataset: Path, parts: dict[str, Coco]) -> Iterator[Fault]:
+    data = dataset / "data.yaml"
+    names = (yaml.safe_load(data.read_text()) or {}).get("names") if data.is_file() else None
+    expected = {number: c.name for number, c in enumerate(sorted(parts["train"].categories, key=lambda c: c.id))}
+    if names != expected:
+        yield Fault("data.yaml", "its names are not the categories in the order of their ids")
+    for split, coco in parts.items():
+        numbers = class_numbers(coco)
+        lines: dict[int, list[str]] = {image.id: [] for image in coco.images}
+        images = {image.id: image for image in coco.images}
+        for box in coco.annotations:
+            if not box.iscrowd and box.image_id in images and box.category_id in numbers:
+                lines[box.image_id].append(yolo_line(box, images[box.image_id], numbers))
+        for image_id, expected_lines in lines.items():
+            path = dataset / "labels" / split / Path(images[image_id].file_name).with_suffix(".txt").name
+            if not path.is_file() or path.read_text() != "".join(expected_lines):
+                yield Fault(f"labels/{split}/{path.name}", "does not say what the COCO file says")
+
+
+def _tables(dataset: Path, parts: dict[str, Coco]) -> Iterator[Fault]:
+    wanted = {image.file_name for coco in parts.values() for image in coco.images}
+    for name in ("ATTRIBUTION.csv", "repeat_factors.csv"):
+        path = dataset / name
+        rows = list(csv.DictReader(path.read_text().splitlines())) if path.is_file() else []
+        listed = {row.get("file_name") for row in rows}
+        yield from (Fault(f"{name}: {missing}", "has no row") for missing in sorted(wanted - listed))
+        if name == "repeat_factors.csv":
+            yield from (Fault(f"{name}: {row['file_name']}", f"factor {row['factor']}") for row in rows if not _is_factor(row.get("factor") or ""))
+
+
+def _is_factor(text: str) -> bool:
+    try:
+        return float(text) >= 1
+    except ValueError:
+        return False

@@ -1,0 +1,59 @@
+"""The data set's folder: COCO files, pictures, YOLO labels, licences and a card; it trains as it lies there."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from boxset.assemble.balance import Chosen
+from boxset.assemble.split import NAMES, Parted
+from boxset.dataset.coco import Coco, CocoImage, write_coco
+from boxset.errors import ProjectError
+from boxset.files import link_or_copy, write_csv, write_text
+from boxset.formats.card import card
+from boxset.formats.yolo import write_yolo
+
+ATTRIBUTION = ("file_name", "split", "source", "source_id", "address", "landing_page", "author", "licence", "title")
+
+
+def write_dataset(out: Path, chosen: Chosen, parted: Parted, *, name: str, guidelines: dict[str, str], pictures: Path) -> None:
+    """Write the data set. Pictures are hard links to those of `extract` and `crawl`. Raises ProjectError where one is missing."""
+    coco = chosen.coco
+    parts = {split: _part(coco, split, parted, name) for split in NAMES}
+    where = _picture_files(pictures)
+    for split, part in parts.items():
+        write_coco(out / "annotations" / f"instances_{split}.json", part)
+        for image in part.images:
+            if image.file_name not in where:
+                raise ProjectError("the picture is missing", where=f"{pictures}: {image.file_name}", do="`dvc pull`, then `dvc repro`")
+            link_or_copy(where[image.file_name], out / "images" / split / image.file_name)
+    write_yolo(out, parts)
+    factors = ((image.file_name, parted.assignment[image.id], f"{chosen.repeat_factors[image.id]:g}") for image in coco.images)
+    write_csv(out / "repeat_factors.csv", ("file_name", "split", "factor"), factors)
+    write_csv(out / "ATTRIBUTION.csv", ATTRIBUTION, (_attribution(image, parted.assignment[image.id], coco) for image in coco.images))
+    write_text(out / "README.md", card(name, parts, chosen.says, _texts(guidelines)))
+
+
+def _part(coco: Coco, split: str, parted: Parted, name: str) -> Coco:
+    return Coco(
+        info={"description": f"{name}, {split}", "version": "1.0", "contributor": "Boxset"},
+        licenses=coco.licenses,
+        categories=coco.categories,
+        images=tuple(image for image in coco.images if parted.assignment[image.id] == split),
+        annotations=tuple(annotation for annotation in coco.annotations if parted.assignment[annotation.image_id] == split),
+    )
+
+
+def _picture_files(data: Path) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for folder in sorted([*data.glob("extract/*/images"), *data.glob("crawl/*/images")]):
+        for path in folder.iterdir():
+            found.setdefault(path.name, path)
+    return found
+
+
+def _attribution(image: CocoImage, split: str, coco: Coco) -> Iterable[str]:
+    licence = coco.licenses[image.license - 1].name
+    return image.file_name, split, image.source, image.source_id, image.coco_url, image.flickr_url, image.author, licence, image.title
+
+
+def _texts(guidelines: dict[str, str]) -> dict[str, str]:
+    return {name: Path(path).read_text() for name, path in guidelines.items() if path and Path(path).is_file()}

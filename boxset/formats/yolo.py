@@ -1,0 +1,40 @@
+"""YOLO's form of the data set: a text file per picture, `class xc yc w h` in shares of it, classes from 0 in the order of the ids.
+
+Crowds have no place in YOLO and are left out of its labels; the COCO files keep them.
+"""
+
+from pathlib import Path
+
+import yaml
+
+from boxset.dataset.coco import Coco, CocoAnnotation, CocoImage
+from boxset.files import write_text
+
+
+def write_yolo(out: Path, parts: dict[str, Coco]) -> None:
+    """Write `labels/<split>/*.txt` and `data.yaml` beside `images/`."""
+    for split, part in parts.items():
+        (out / "labels" / split).mkdir(parents=True, exist_ok=True)
+        (out / "images" / split).mkdir(parents=True, exist_ok=True)
+        boxes: dict[int, list[CocoAnnotation]] = {}
+        for annotation in part.annotations:
+            boxes.setdefault(annotation.image_id, []).append(annotation)
+        numbers = class_numbers(part)
+        for image in part.images:
+            lines = [yolo_line(box, image, numbers) for box in boxes.get(image.id, ()) if not box.iscrowd]
+            write_text(out / "labels" / split / Path(image.file_name).with_suffix(".txt").name, "".join(lines))
+    names = {number: category.name for number, category in enumerate(sorted(parts["train"].categories, key=lambda c: c.id))}
+    content = {"path": ".", **{split: f"images/{split}" for split in parts}, "names": names}
+    write_text(out / "data.yaml", yaml.safe_dump(content, sort_keys=False))
+
+
+def class_numbers(coco: Coco) -> dict[int, int]:
+    """Return category id → YOLO's class number."""
+    return {category.id: number for number, category in enumerate(sorted(coco.categories, key=lambda c: c.id))}
+
+
+def yolo_line(box: CocoAnnotation, image: CocoImage, numbers: dict[int, int]) -> str:
+    """Return one line for one box."""
+    x, y, w, h = box.bbox
+    values = ((x + w / 2) / image.width, (y + h / 2) / image.height, w / image.width, h / image.height)
+    return f"{numbers[box.category_id]} {' '.join(f'{value:.8f}' for value in values)}\n"
