@@ -50,7 +50,7 @@ def extract(order: ExtractOrder, index: Path, out: Path, *, endpoints: Endpoints
     with Journal(journal_path) as journal:
         _remember(journal, out, retry=order.retry)
         outcomes = _pictures(order, choice, out, journal=journal, endpoints=endpoints, contact=contact)
-    rows = [_row(order.name, choice, image, outcomes) for image in choice.images]
+    rows = [_row(order, choice, image, outcomes) for image in choice.images]
     _check_missing(order, rows)
     pool, dropped = _pool(order, choice, rows, tables.about(index).coordinates)
     write_jsonl(out / "images.jsonl", rows)
@@ -237,7 +237,7 @@ def _is_settled(known: Outcome | None, shelf: Shelf) -> bool:
     return known is not None and (known.stored is None or shelf.has(known.stored))
 
 
-def _row(source: str, choice: Choice, image: str, outcomes: dict[str, Outcome]) -> ImageRow:
+def _row(order: ExtractOrder, choice: Choice, image: str, outcomes: dict[str, Outcome]) -> ImageRow:
     row = choice.images[image]
     url = row.get("url") or ""
     if image in choice.refused:
@@ -254,9 +254,10 @@ def _row(source: str, choice: Choice, image: str, outcomes: dict[str, Outcome]) 
         phash=stored.phash,
         grid=stored.grid,
         orientation=stored.orientation,
-        source=source,
+        source=order.name,
         source_id=image,
         url=url,
+        category="" if order.classes else order.category,
         **{name: str(row.get(name) or "") for name in ("split", "landing_url", "license", "author", "title", "flickr_id", "coco_id")},
     )
     return ImageRow(source_id=image, url=url, outcome=KEPT, picture=picture)

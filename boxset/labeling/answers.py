@@ -1,0 +1,91 @@
+"""From the ledger to what `merge` takes: boxes, and what is known of the categories that people were asked about."""
+
+from collections.abc import Iterable
+
+from boxset.dataset.geometry import clipped, scaled
+from boxset.dataset.records import Annotation, Picture, Pool, Presence, State
+from boxset.dataset.similar import near_pairs, same_picture
+from boxset.labeling.ledger import Answered, Asked, Job, Ledger
+from boxset.params import Label
+from boxset.resolve import Ids
+
+SOURCE = "label"
+BITS = 4
+
+
+def answered_pool(ledger: Ledger, ids: Ids, settings: Label, *, crawled: dict[str, tuple[Picture, ...]], extracted: list[Pool]) -> Pool:  # noqa: ARG001 - part of the stage's call
+    """Return the answers on pictures that are here. Of several answers on one picture and category the newest instructions hold."""
+    present = current_pictures(crawled, extracted)
+    latest = _latest(ledger)
+    where = places([asked for _, asked, _ in latest.values()], present)
+    names = {identity.id: name for name, identity in ids.categories.items()}
+    annotations: list[Annotation] = []
+    presence: list[Presence] = []
+    for (_, category_id), (_, asked, answer) in latest.items():
+        picture, category = where.get(asked.sha256), names.get(category_id)
+        if picture is None or category is None:
+            continue
+        boxes = _boxes(answer, asked, picture, category_id, category)
+        annotations += boxes
+        state = State.PRESENT if boxes else State.ABSENT
+        presence.append(Presence(sha256=picture.sha256, category=category, state=state, source=SOURCE))
+    return Pool(annotations=tuple(annotations), presence=tuple(presence))
+
+
+def _latest(ledger: Ledger) -> dict[tuple[str, int], tuple[Job, Asked, Answered]]:
+    """Return for each picture and category id the labelled answer of the newest instructions; of equals, of the last job by name."""
+    found: dict[tuple[str, int], tuple[Job, Asked, Answered]] = {}
+    for job in sorted(ledger.jobs.values(), key=lambda j: (j.reserved.version, j.name)):
+        for asked in job.asked:
+            answer = job.answers.get(asked.sha256)
+            if answer is not None and answer.state == "labelled":
+                for category_id in job.reserved.categories.values():
+                    found[asked.sha256, category_id] = (job, asked, answer)
+    return found
+
+
+def current_pictures(crawled: dict[str, tuple[Picture, ...]], extracted: Iterable[Pool]) -> list[Picture]:
+    """Return every picture of the project once, sorted."""
+    every = [*(p for some in crawled.values() for p in some), *(p for pool in extracted for p in pool.pictures)]
+    return list({p.sha256: p for p in sorted(every, key=lambda p: (p.sha256, p.source, p.category))}.values())
+
+
+def places(asked: Iterable[Asked], present: list[Picture]) -> dict[str, Picture]:
+    """Return for each asked picture the one that is here: itself, or a copy of it."""
+    by_hash = {picture.sha256: picture for picture in present}
+    wanted = {a.sha256: a for a in asked}
+    found = {sha256: by_hash[sha256] for sha256 in wanted if sha256 in by_hash}
+    missing = [as_picture(a) for sha256, a in sorted(wanted.items()) if sha256 not in by_hash]
+    if missing:
+        both = [*missing, *present]
+        for i, j in near_pairs([p.phash for p in both], BITS):
+            if i < len(missing) <= j and missing[i].sha256 not in found and same_picture(both[i], both[j], BITS):
+                found[missing[i].sha256] = both[j]
+    return found
+
+
+def as_picture(asked: Asked) -> Picture:
+    """Return an asked picture as far as the ledger knows it."""
+    return Picture(
+        sha256=asked.sha256,
+        file_name=asked.file_name,
+        width=asked.width,
+        height=asked.height,
+        phash=asked.phash,
+        grid=asked.grid,
+        source=SOURCE,
+        source_id=asked.sha256,
+        url="",
+    )
+
+
+def _boxes(answer: Answered, asked: Asked, picture: Picture, category_id: int, category: str) -> list[Annotation]:
+    found = []
+    for drawn in answer.boxes:
+        if drawn.category_id != category_id:
+            continue
+        bbox = clipped(scaled(drawn.bbox, picture.width / asked.width, picture.height / asked.height), picture.width, picture.height)
+        if bbox is not None:
+            attributes = {"job": answer.job, **({"workers": drawn.workers} if drawn.workers else {})}
+            found.append(Annotation(sha256=picture.sha256, category=category, bbox=bbox, source=SOURCE, attributes=attributes))
+    return found

@@ -1,0 +1,23 @@
+"""What labels cost, in mills: thousandths of a US dollar, whole numbers, always rounded up."""
+
+from decimal import ROUND_CEILING, Decimal
+
+from boxset.params import Label
+
+TIERS_MILLS = (36, 48, 60, 72, 120, 240, 360, 480, 600, 720, 840, 960, 1080, 1200)
+"""What Ground Truth's public workforce may be paid for a bounding-box task (AWS's developer guide)."""
+
+
+def mills(usd: float) -> int:
+    """Return USD in mills, rounded up."""
+    return int((Decimal(str(usd)) * 1000).to_integral_value(ROUND_CEILING))
+
+
+def per_picture_mills(settings: Label) -> int:
+    """Return what one picture costs at the most: the service's fee and every worker's pay."""
+    return mills(settings.price.usd_service_fee) + settings.workers * mills(settings.price.usd_per_task)
+
+
+def usd(amount_mills: int) -> str:
+    """Return mills as dollars and cents, to the mill where it matters."""
+    return f"{amount_mills / 1000:,.2f}" if amount_mills % 10 == 0 else f"{amount_mills / 1000:,.3f}"
