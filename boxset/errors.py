@@ -54,4 +54,4 @@ def did_you_mean(word: str, known: Iterable[str], *, most: int = 3) -> str:
 
 def _sentence(what: str, where: str, do: str) -> str:
     head = f"{where}: {what}" if where else what
-    return f"{head}. {do}" if do else head
+    return f"{head}{'' if head.endswith(('?', '.')) else '.'} {do}" if do else head

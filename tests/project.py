@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml
 
+from boxset.params import read_yaml
+
 REPOSITORY = Path(__file__).parents[1]
 REALDATA = REPOSITORY.parent / "shared" / "realdata"
 
@@ -49,7 +51,7 @@ class Project:
 
     def params(self) -> Any:
         """Return the parameters as they stand."""
-        return yaml.safe_load((self.root / "params.yaml").read_text())
+        return read_yaml(self.root / "params.yaml")
 
     def set_params(self, params: Any) -> None:
         """Write the parameters."""
