@@ -1,0 +1,80 @@
+"""What the report shows, read from a project's folders; whatever was not built is simply not there."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from boxset.dataset.coco import Coco, read_coco
+from boxset.files import read_json, read_jsonl
+from boxset.labeling.plan import Plan
+from boxset.report.figures import SPLITS
+from boxset.report.pictures import picture_folders
+from boxset.resolve import Targets
+
+Metrics = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """A project's results: the data set by split, the merged set, metrics by name (`crawl/hammer`), the plan, what was logged."""
+
+    dataset: Mapping[str, Coco]
+    merged: Coco | None = None
+    metrics: Mapping[str, Metrics] = field(default_factory=dict)
+    targets: Targets = field(default_factory=lambda: Targets(categories={}))
+    plan: Plan | None = None
+    conflicts: tuple[Metrics, ...] = ()
+    balance_says: tuple[str, ...] = ()
+    folders: tuple[Path, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Return the data set's name."""
+        described = next((str(coco.info.get("description", "")) for coco in self.dataset.values()), "")
+        return described.rpartition(",")[0] or "Data set"
+
+    @property
+    def pictures(self) -> int:
+        """Return how many pictures the data set has."""
+        return sum(len(coco.images) for coco in self.dataset.values())
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """Return the categories' names by id."""
+        return tuple(dict.fromkeys(name for _, name in sorted({(c.id, c.name) for coco in self.dataset.values() for c in coco.categories})))
+
+
+def read_report_data(root: Path) -> ReportData:
+    """Read what was built under `root`. Raises InputError naming a file that is not what it should be."""
+    data = root / "data"
+    targets, plan, merged = data / "resolve/targets.json", data / "label/plan.json", data / "merge/annotations.json"
+    return ReportData(
+        dataset=read_dataset(data / "dataset"),
+        merged=read_coco(merged) if merged.exists() else None,
+        metrics=read_metrics(root / "metrics"),
+        targets=read_json(targets, Targets) if targets.exists() else Targets(categories={}),
+        plan=read_json(plan, Plan) if plan.exists() else None,
+        conflicts=tuple(read_jsonl(data / "merge/conflicts.jsonl", dict[str, Any])),
+        balance_says=balance_words(data / "dataset/README.md"),
+        folders=tuple(picture_folders(root)),
+    )
+
+
+def read_dataset(folder: Path) -> dict[str, Coco]:
+    """Return the COCO file of each split that there is."""
+    paths = {split: folder / "annotations" / f"instances_{split}.json" for split in SPLITS}
+    return {split: read_coco(path) for split, path in paths.items() if path.exists()}
+
+
+def read_metrics(folder: Path) -> dict[str, Metrics]:
+    """Return all metrics by their path without `.json`, in the order of paths."""
+    found = sorted(folder.rglob("*.json"))
+    return {path.relative_to(folder).with_suffix("").as_posix(): read_json(path, dict[str, Any]) for path in found}
+
+
+def balance_words(card: Path) -> tuple[str, ...]:
+    """Return what balance says it did, from the data set's card."""
+    text = card.read_text(encoding="utf-8") if card.exists() else ""
+    section = text.partition("## Balance\n")[2].partition("\n## ")[0]
+    return tuple(line.removeprefix("- ") for line in section.splitlines() if line.startswith("- "))

@@ -1,0 +1,182 @@
+"""The report's sections: what was wanted and had, the splits, the funnel, the boxes, what is known, licences, the next purchase."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from boxset.dataset.coco import Coco
+from boxset.report import html, svg
+from boxset.report.data import Metrics, ReportData
+from boxset.report.figures import SIZE_STEPS, TRAINING_SIDE, Box, boxes_per_image, by_category, places, size_counts
+from boxset.report.html import Column, Content, Html, dollars, joined, percent, table, tag
+
+MANY_REASONS = 6
+FUNNEL = {"kept": "var(--accent)", "left out": "var(--c7)"}
+KNOWN = {"every one has its box": "var(--accent)", "may lack a box": "var(--c1)", "verified absent": "var(--c0)", "nobody looked": "var(--c7)"}
+
+
+def categories(data: ReportData, boxes: Sequence[Box]) -> Html:
+    """Boxes of each category by source, against those wanted, and what balance did."""
+    colours = svg.colours_of(sorted({box.annotation.source for box in boxes}))
+    grouped = by_category(boxes)
+    wanted = {name: target.target for name, target in data.targets.categories.items()}
+    full = max([1, *wanted.values(), *map(len, grouped.values())])
+    rows = [_category_row(name, grouped.get(name, []), wanted.get(name, 0), colours=colours, full=full) for name in data.categories]
+    columns = (Column("category"), Column("boxes by source", "chart"), *map(Column, ("boxes", "wanted", "missing", "pictures")))
+    missing = sum(max(0, target - len(grouped.get(name, ()))) for name, target in wanted.items())
+    foot = ("all", "", len(boxes), sum(wanted.values()), missing, data.pictures)
+    lead = "Boxes in the data set against those wanted (the dark tick). A picture with several categories counts once in each row."
+    return joined([tag("p", lead), html.legend(colours), table(columns, rows, foot=foot), _balance(data)])
+
+
+def _category_row(name: str, boxes: Sequence[Box], wanted: int, *, colours: Mapping[str, str], full: int) -> tuple[Content, ...]:
+    parts = dict(sorted(Counter(box.annotation.source for box in boxes).items()))
+    spoken = f"{name}: " + ", ".join(f"{n} from {source}" for source, n in parts.items())
+    bar = svg.stacked_bar(parts, colours, full=full, mark=wanted, label=spoken)
+    missing = max(0, wanted - len(boxes))
+    state = tag("span", missing, class_="warn") if missing else tag("span", "reached", class_="up") if wanted else None
+    return name, bar, len(boxes), wanted or None, state, len({box.image.sha256 for box in boxes})
+
+
+def _balance(data: ReportData) -> Html:
+    nothing = "Nothing was left out: all that was merged is in the data set. `repeat_factors.csv` says how often a sampler should show each picture."
+    said = data.balance_says or (nothing,)
+    return joined([tag("h3", "Balance"), tag("ul", *(tag("li", html.coded(sentence)) for sentence in said))])
+
+
+def splits(data: ReportData) -> Html:
+    """Boxes of each category in each split, and the pictures."""
+    parts = data.dataset.values()
+    rows: list[Sequence[Content]] = []
+    for name in data.categories:
+        counts = [_boxes_of(coco, name) for coco in parts]
+        rows.append((name, *counts, sum(counts)))
+    rows.append(("pictures", *(len(coco.images) for coco in parts), data.pictures))
+    foot = ("share of pictures", *(percent(len(coco.images), data.pictures) for coco in parts), percent(data.pictures, data.pictures))
+    lead = "Boxes of each category in each split. Pictures that look alike lie in the same split, and a picture stays where it once was."
+    columns = [Column("boxes"), *map(Column, data.dataset), Column("all")]
+    return joined([tag("p", lead), table(columns, rows, foot=foot), _moved(data)])
+
+
+def _boxes_of(coco: Coco, category: str) -> int:
+    ids = {c.id for c in coco.categories if c.name == category}
+    return sum(a.category_id in ids for a in coco.annotations)
+
+
+def _moved(data: ReportData) -> Html:
+    told = {"ratio": "groups went to another split for the ratio or floor", "merged_groups": "groups that lay in different splits became one"}
+    moved = data.metrics.get("dataset", {}).get("moved", {})
+    said = [f"{count:,} {told.get(key, key)}" for key, count in moved.items() if count]
+    return tag("p", f"In this build {' and '.join(said)}." if said else "No picture went to another split in this build.", class_="soft")
+
+
+def funnel(data: ReportData) -> Html:
+    """Say what became of every picture that was looked at, by source and crawl."""
+    names = [name for name in data.metrics if name.startswith(("extract/", "crawl/"))]
+    rows = [_funnel_row(name, data.metrics[name]) for name in (*names, "merge") if data.metrics.get(name, {}).get("seen")]
+    columns = (Column("where"), Column("kept", "chart"), *map(Column, ("found", "tried", "kept")), Column("left out, and why", "words"))
+    lead = "What became of every picture that was looked at. Each has its own line, with the reason, in images.jsonl."
+    end = f"{data.pictures:,} of these are in the data set. `boxset explain PICTURE` tells the whole history of one."
+    unused = [name.partition("/")[2] for name in names if not data.metrics[name].get("seen")]
+    skipped = [tag("p", f"Nothing was tried for {', '.join(unused)}.", class_="soft")] if unused else []
+    return joined([tag("p", lead), table(columns, rows), tag("p", html.coded(end), class_="soft"), *skipped])
+
+
+def _funnel_row(name: str, metrics: Metrics) -> tuple[Content, ...]:
+    seen, kept = int(metrics.get("seen", 0)), int(metrics.get("kept", 0))
+    found = sum(metrics.get("found", {}).values()) or None
+    bar = svg.stacked_bar({"kept": kept, "left out": seen - kept}, FUNNEL, full=seen, label=f"{name}: {kept} kept of {seen}")
+    return name.replace("/", ": "), bar, found, seen, kept, _reasons(metrics)
+
+
+def _reasons(metrics: Metrics) -> str:
+    dropped = {reason.replace("_", " "): count for reason, count in metrics.get("dropped", {}).items()}
+    if metrics.get("united"):
+        dropped["copy of another"] = metrics["united"]
+    largest = sorted(dropped.items(), key=lambda item: (-item[1], item[0]))
+    words = [f"{name} {count:,}" for name, count in largest[:MANY_REASONS]]
+    rest = sum(count for _, count in largest[MANY_REASONS:])
+    silent = [f"{engine} gave no answer {times} times" for engine, times in metrics.get("unresponsive", {}).items()]
+    return " · ".join([*words, *([f"other reasons {rest:,}"] if rest else []), *silent])
+
+
+def boxes(data: ReportData, found: Sequence[Box]) -> Html:
+    """How large the boxes are, how many a picture has, and where in it they lie."""
+    grouped = {name: some for name, some in by_category(found).items() if name in data.categories}
+    order = [name for name in data.categories if name in grouped]
+    under = (f"under {px} px" for px in SIZE_STEPS[:3])
+    columns = (Column("category"), Column("sizes"), *map(Column, (*under, "median, px", "boxes a picture")))
+    lead = f"Sizes are those of the box's shorter side once the picture's longer side is {TRAINING_SIDE} px, as detectors are mostly trained."
+    sizes = dict(zip([*(f"<{px}" for px in SIZE_STEPS), f"≥{SIZE_STEPS[-1]}"], size_counts(found), strict=True))
+    plots = (_plot(sizes, "boxes by their shorter side, px"), _plot(boxes_per_image(data.dataset), "pictures by their number of boxes"))
+    maps = tag("div", *(_place(name, grouped[name]) for name in order), class_="grid")
+    rows = [_size_row(name, grouped[name]) for name in order]
+    return joined([tag("p", lead), table(columns, rows), tag("div", *plots, class_="grid big"), tag("h3", "Where in the picture"), maps])
+
+
+def _size_row(name: str, boxes: Sequence[Box]) -> tuple[Content, ...]:
+    counts = size_counts(boxes)
+    sides = sorted(box.side_px for box in boxes)
+    under = [percent(sum(counts[: n + 1]), len(boxes)) for n in range(3)]
+    per_picture = len(boxes) / len({box.image.sha256 for box in boxes})
+    return name, svg.sparkline(counts, label=f"{name}: boxes by shorter side"), *under, round(sides[len(sides) // 2]), f"{per_picture:.1f}"
+
+
+def _plot(counts: Mapping[str, int], title: str) -> Html:
+    return tag("figure", svg.histogram(counts, label=title), tag("figcaption", title), class_="plot panel")
+
+
+def _place(name: str, boxes: Sequence[Box]) -> Html:
+    grid = svg.heat_map(places(boxes), label=f"where boxes of {name} lie")
+    return tag("figure", grid, tag("figcaption", name), class_="plot panel")
+
+
+def known(data: ReportData) -> Html:
+    """For each category, in how many pictures somebody looked for it."""
+    ids = {c.name: c.id for coco in data.dataset.values() for c in coco.categories}
+    rows = [_known_row(name, ids[name], data) for name in data.categories]
+    lead = "An object that stands in a picture without a box teaches a detector to miss it. For each category: in how many pictures somebody looked."
+    columns = (Column("category"), Column("pictures", "chart"), *map(Column, ("complete", "partly", "absent", "nobody looked")))
+    return joined([tag("p", lead), html.legend(KNOWN), table(columns, rows)])
+
+
+def _known_row(name: str, number: int, data: ReportData) -> tuple[Content, ...]:
+    images = [image for coco in data.dataset.values() for image in coco.images]
+    sets = ("exhaustive_category_ids", "not_exhaustive_category_ids", "neg_category_ids")
+    counts = [sum(number in getattr(image, field) for image in images) for field in sets]
+    parts = dict(zip(KNOWN, [*counts, len(images) - sum(counts)], strict=True))
+    bar = svg.stacked_bar(parts, KNOWN, full=len(images), label=f"{name}: what is known in {len(images)} pictures")
+    return name, bar, *parts.values()
+
+
+def licences(data: ReportData) -> Html:
+    """Pictures by licence, and the sources that they came from."""
+    names = {licence.id: licence for coco in data.dataset.values() for licence in coco.licenses}
+    images = [image for coco in data.dataset.values() for image in coco.images]
+    counts = Counter(image.license for image in images)
+    rows = []
+    for number, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+        sources = sorted({image.source for image in images if image.license == number})
+        rows.append((names[number].name or "unknown", count, percent(count, len(images)), ", ".join(sources), _link(names[number].url)))
+    columns = (Column("licence"), Column("pictures"), Column("share"), Column("from", "left"), Column("text", "left"))
+    lead = "Who made each picture and where it is from stands in `data/dataset/ATTRIBUTION.csv`. Of those called unknown, nobody stated a licence."
+    return joined([tag("p", html.coded(lead)), table(columns, rows)])
+
+
+def _link(url: str) -> Content:
+    return tag("a", url.removeprefix("https://"), href=url, rel="noreferrer") if url.startswith("https://") else None
+
+
+def plan(data: ReportData) -> Html:
+    """Say what to buy next, what it costs, and what it should bring."""
+    if data.plan is None:
+        return tag("p", "There is no plan yet.")
+    planned = data.plan
+    if not planned.items:
+        return tag("p", html.coded(f"Nothing to buy: {planned.stops_at}. The budget is `label.budget_usd`: {dollars(planned.budget_mills)}."))
+    rows = [(r.category, r.have, r.target, r.pictures, r.expected, r.candidates) for r in planned.rows]
+    columns = [Column("category"), *map(Column, ("boxes now", "wanted", "pictures to buy", "boxes expected", "pictures to choose from"))]
+    cost = f"{len(planned.items):,} pictures at {dollars(planned.per_picture_mills)} each: {dollars(planned.cost_mills)} at the most"
+    lead = f"{cost}, after {dollars(planned.committed_mills)} of {dollars(planned.budget_mills)}. It stops there because {planned.stops_at}."
+    old = f"Asking the {planned.old_pictures:,} pictures labelled before about newer categories too would cost {dollars(planned.old_mills)}."
+    end = [*([old] if planned.old_pictures else []), "`boxset label submit` buys it; nothing else does."]
+    return joined([tag("p", lead), table(columns, rows), *(tag("p", html.coded(sentence), class_="soft") for sentence in end)])
