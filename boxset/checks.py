@@ -1,0 +1,279 @@
+"""All that can be found wrong with a project's parameters before anything runs: files, addresses, classes, ids in git's history."""
+
+import re
+from collections.abc import Callable, Iterator
+from difflib import SequenceMatcher
+from itertools import combinations
+from pathlib import Path
+
+from boxset.errors import BoxsetError, ParamsError, did_you_mean
+from boxset.history import check_ids_against_history
+from boxset.labeling.price import TIERS_MILLS, mills
+from boxset.params import FORMATS, NOT_A_SOURCE, Category, Params, Source, checked, queries_of, read_yaml, terms_of
+from boxset.resolve import check_world
+from boxset.strict import Fault
+
+SPLITS = {
+    "open_images": ("train", "validation", "test"),
+    "imagenet": ("train", "val"),
+    "coco": ("train", "val"),
+    "lvis": ("train", "val"),
+}
+FILES = {
+    "open_images": ("classes", "hierarchy", *(f"{kind}_{split}" for kind in ("boxes", "images", "labels") for split in SPLITS["open_images"])),
+    "imagenet": ("synsets", "boxes_train", "boxes_val", "pictures"),
+    "visual_genome": ("objects", "images", "aliases"),
+    "coco": ("instances_train", "instances_val"),
+    "lvis": ("lvis_train", "lvis_val"),
+}
+OPENVERSE_LICENCES = ("cc0", "pdm", "by", "by-sa", "by-nc", "by-nd", "by-nc-sa", "by-nc-nd")
+GROUND_TRUTH_REGIONS = (
+    "us-east-1", "us-east-2", "us-west-2", "ca-central-1", "eu-west-1", "eu-west-2", "eu-central-1",
+    "ap-northeast-1", "ap-northeast-2", "ap-south-1", "ap-southeast-1", "ap-southeast-2",
+)  # fmt: skip
+
+BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?")
+WEB = re.compile(r"https?://[^/\s]+(/\S*)?")
+CONTACT = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+|https?://\S+\.\S+")
+ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/?[\w+=,.@/-]+")
+WORKTEAM = re.compile(r"arn:aws[a-z-]*:sagemaker:([a-z0-9-]*):\d{12}:workteam/(private-crowd|vendor-crowd|public-crowd)/\S+")
+SPDX = re.compile(r"[A-Z0-9*][A-Za-z0-9.*+-]*")
+SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+ALIKE = 0.85  # of two names, as difflib measures it: hammer and hammers, wrench and wrenches
+
+Check = Callable[[Params, Path], Iterator[Fault]]
+
+
+def problems(root: Path = Path()) -> tuple[Params | None, list[Fault]]:
+    """Return the parameters of a project, where they are well formed, and everything that is wrong with them.
+
+    Raises InputError or ParamsError where the file cannot be read at all.
+    """
+    params, found = checked(read_yaml(root / "params.yaml"))
+    if params is None:
+        return None, found
+    return params, [*found, *(fault for check in CHECKS for fault in check(params, root))]
+
+
+def notes(params: Params) -> list[str]:
+    """Return what is not wrong, and still perhaps not meant."""
+    return [*_names_alike(params), *_research_only(params), *_nothing_to_do(params)]
+
+
+def _contact(params: Params, _: Path) -> Iterator[Fault]:
+    contact = params.project.contact
+    if contact and not CONTACT.fullmatch(contact):
+        yield Fault("project.contact", f"{contact!r} is neither an e-mail address nor the address of a page", "Write one that reaches you")
+    if not contact and params.world == "live":
+        do = "Write an e-mail address or a page of yours: it is sent to every site that is fetched from"
+        yield Fault("project.contact", "empty, and nothing is fetched from the internet without one", do)
+
+
+def _categories(params: Params, root: Path) -> Iterator[Fault]:
+    for name, category in params.categories.items():
+        key = f"categories.{name}"
+        yield from _numbers(category, key)
+        yield from _empty_texts(category, key)
+        yield from _missing_file(category.guideline, f"{key}.guideline", root)
+
+
+def _numbers(category: Category, key: str) -> Iterator[Fault]:
+    if category.max and category.max < category.target:
+        do = "Raise it, or lower the target: else boxes would be bought to be left out"
+        yield Fault(f"{key}.max", f"{category.max} is less than the target of {category.target}", do)
+    if category.crawl_images and not category.queries:
+        yield Fault(f"{key}.queries", f"empty, and {category.crawl_images} pictures are wanted from the crawl", "Write one, or set crawl_images: 0")
+
+
+def _empty_texts(category: Category, key: str) -> Iterator[Fault]:
+    lists = {
+        "queries": tuple(query.q for query in queries_of(category)),
+        "reject_words": category.reject_words,
+        "confusers": category.confusers,
+        **{f"classes.{source}": tuple(term.name for term in terms_of(category, source)) for source in category.classes},
+    }
+    for name, words in lists.items():
+        for position, word in enumerate(words):
+            if not word.strip():
+                yield Fault(f"{key}.{name}[{position}]", "an empty text", "Delete it")
+
+
+def _sources(params: Params, root: Path) -> Iterator[Fault]:
+    for name, source in params.sources.items():
+        kind = source.format or name
+        yield from _unknown_words(source.splits, SPLITS.get(kind), f"sources.{name}.splits")
+        yield from _unknown_words((*source.files, *source.sha256), FILES.get(kind), f"sources.{name}.files")
+        yield from _unreadable(source, f"sources.{name}", root)
+        for file, digest in source.sha256.items():
+            if not SHA256.fullmatch(digest):
+                yield Fault(f"sources.{name}.sha256.{file}", "a SHA-256 has 64 hexadecimal digits", "Copy it again")
+
+
+def _unknown_words(words: tuple[str, ...], known: tuple[str, ...] | None, key: str) -> Iterator[Fault]:
+    for word in words:
+        if known and word not in known:
+            yield Fault(key, f"there is no {word}{did_you_mean(word, known)}", f"One of {', '.join(known)}")
+
+
+def _unreadable(source: Source, key: str, root: Path) -> Iterator[Fault]:
+    if not source.on:
+        return
+    places = {f"{key}.path": source.path, **{f"{key}.files.{name}": place for name, place in source.files.items()}}
+    for where, place in places.items():
+        if place and "://" not in place and not (root / place).exists():
+            yield Fault(where, f"{place} is not there", "Correct the path, or set `on: false`")
+
+
+def _missing_file(path: str, key: str, root: Path) -> Iterator[Fault]:
+    if path and not (root / path).is_file():
+        yield Fault(key, f"{path} is not there", "Write it, or correct the path; it is taken from the project's folder")
+
+
+def _texts(params: Params, root: Path) -> Iterator[Fault]:
+    yield from _missing_file(params.labeler.instructions, "labeler.instructions", root)
+    for position, path in enumerate(params.crawl.url_lists):
+        yield from _missing_file(path, f"crawl.url_lists[{position}]", root)
+
+
+def _addresses(params: Params, root: Path) -> Iterator[Fault]:
+    for key, bucket in (("project.bucket", params.project.bucket), ("labeler.bucket", params.labeler.bucket)):
+        if bucket and not BUCKET.fullmatch(bucket):
+            yield Fault(key, f"{bucket!r} is not of the form s3://bucket/prefix", "Buckets have small letters, digits, dots and hyphens")
+    for key, url in (("crawl.searxng.url", params.crawl.searxng.url), ("labeler.url", params.labeler.url)):
+        if url and not WEB.fullmatch(url):
+            yield Fault(key, f"{url!r} is not an address", "Write http://… or https://…")
+    for prefix, mirror in params.mirrors.items():
+        yield from _mirror(prefix, mirror, root)
+
+
+def _mirror(prefix: str, mirror: str, root: Path) -> Iterator[Fault]:
+    key = f"mirrors.{prefix}"
+    if "://" not in prefix:
+        yield Fault(key, "a mirror stands in for addresses that begin with http://, https:// or s3://", "Write the beginning of the address")
+    if prefix.endswith("/") != mirror.endswith("/"):
+        yield Fault(key, f"one of {prefix} and {mirror} ends with / and the other does not", "End both with /")
+    if "://" not in mirror and not (root / mirror).exists():
+        yield Fault(key, f"{mirror} is not there", "Correct the path, or delete the line")
+
+
+def _licences(params: Params, _: Path) -> Iterator[Fault]:
+    for key, patterns in (("allow", params.licences.allow), ("deny", params.licences.deny)):
+        for pattern in patterns:
+            if not SPDX.fullmatch(pattern):
+                do = "Write CC-BY-4.0, *-NC-* or LicenseRef-own"
+                yield Fault(f"licences.{key}", f"{pattern!r} is not spelt as SPDX does, and would match nothing", do)
+    for name in params.crawl.openverse.licences:
+        if name not in OPENVERSE_LICENCES:
+            hint = did_you_mean(name, OPENVERSE_LICENCES)
+            yield Fault("crawl.openverse.licences", f"Openverse has no licence {name!r}{hint}", f"One of {', '.join(OPENVERSE_LICENCES)}")
+
+
+def _trust(params: Params, _: Path) -> Iterator[Fault]:
+    known = {*params.sources, *FORMATS, *NOT_A_SOURCE}
+    for name in params.merge.trust:
+        if name not in known:
+            yield Fault("merge.trust", f"there is no source {name}{did_you_mean(name, known)}", "Name a key of `sources`, crawl or label")
+
+
+def _labeler(params: Params, _: Path) -> Iterator[Fault]:
+    labeler = params.labeler
+    if labeler.role_arn and not ROLE.fullmatch(labeler.role_arn):
+        yield Fault("labeler.role_arn", f"{labeler.role_arn!r} is not a role", "It looks like arn:aws:iam::123456789012:role/NAME")
+    if labeler.workteam_arn and not WORKTEAM.fullmatch(labeler.workteam_arn):
+        do = "It looks like arn:aws:sagemaker:REGION:123456789012:workteam/private-crowd/NAME"
+        yield Fault("labeler.workteam_arn", f"{labeler.workteam_arn!r} is not a work team", do)
+    if labeler.backend == "ground_truth":
+        yield from _ground_truth(params)
+    if labeler.backend == "label_studio" and not labeler.url:
+        yield Fault("labeler.url", "empty, and the backend is label_studio", "Write the address of your Label Studio")
+
+
+def _ground_truth(params: Params) -> Iterator[Fault]:
+    labeler = params.labeler
+    if labeler.region not in GROUND_TRUTH_REGIONS:
+        hint = did_you_mean(labeler.region, GROUND_TRUTH_REGIONS)
+        yield Fault("labeler.region", f"Ground Truth is not in {labeler.region!r}{hint}", f"One of {', '.join(GROUND_TRUTH_REGIONS)}")
+    needed = {"labeler.bucket": labeler.bucket or params.project.bucket, "labeler.role_arn": labeler.role_arn}
+    needed |= {} if labeler.public else {"labeler.workteam_arn": labeler.workteam_arn}
+    for key, value in needed.items():
+        if not value:
+            yield Fault(key, "empty, and the backend is ground_truth", f"`boxset check --explain {key}` says what it is")
+    team = WORKTEAM.fullmatch(labeler.workteam_arn)
+    if team and team[1] != labeler.region:
+        yield Fault("labeler.workteam_arn", f"the team is in {team[1]}, and labeler.region is {labeler.region}", "Both must be the same")
+    if team and (team[2] == "public-crowd") != labeler.public:
+        what = f"labeler.public is {str(labeler.public).lower()}, and this is {'not ' if labeler.public else ''}the public workforce"
+        yield Fault("labeler.workteam_arn", what, "Decide whether strangers may see the pictures")
+    if labeler.public:
+        yield from _public(params)
+
+
+def _public(params: Params) -> Iterator[Fault]:
+    if not params.labeler.free_of_personal_data:
+        yield Fault("labeler.free_of_personal_data", "false, and the public workforce is chosen", "State true only if no picture shows personal data")
+    paid = mills(params.label.price.usd_per_task)
+    if paid not in TIERS_MILLS:
+        near = min(TIERS_MILLS, key=lambda tier: abs(tier - paid))
+        do = f"AWS's tiers: {', '.join(f'{tier / 1000:g}' for tier in TIERS_MILLS)}"
+        yield Fault("label.price.usd_per_task", f"{paid / 1000:g} USD is none of AWS's prices; the nearest is {near / 1000:g}", do)
+
+
+def _classes(params: Params, root: Path) -> Iterator[Fault]:
+    """Every class against the indexes that there are; a source that has none yet is not looked at."""
+    for name, source in params.sources.items():
+        index = root / "data/index" / name
+        if source.on and (index / "classes.parquet").exists():
+            yield from _classes_in(params, name, index)
+
+
+def _classes_in(params: Params, source: str, index: Path) -> Iterator[Fault]:
+    from boxset.sources.classes import Vocabulary
+    from boxset.sources.tables import read_classes
+
+    vocabulary = Vocabulary(source, read_classes(index))
+    for name, category in params.categories.items():
+        for term in terms_of(category, source) if vocabulary.rows else ():
+            try:
+                vocabulary.find(term, where=f"categories.{name}.classes.{source}")
+            except ParamsError as err:
+                yield _as_fault(err)
+
+
+def _past(params: Params, root: Path) -> Iterator[Fault]:
+    try:
+        check_world(params, root / "data/resolve")
+        check_ids_against_history(params, root)
+    except BoxsetError as err:
+        yield _as_fault(err)
+
+
+def _as_fault(err: BoxsetError) -> Fault:
+    key, colon, what = err.what.partition(": ")
+    return Fault(key, what, err.do) if colon and " " not in key else Fault("", err.what, err.do)
+
+
+CHECKS: tuple[Check, ...] = (_contact, _categories, _sources, _texts, _addresses, _licences, _trust, _labeler, _classes, _past)
+
+
+def _names_alike(params: Params) -> Iterator[str]:
+    for one, other in combinations(sorted(params.categories), 2):
+        if SequenceMatcher(None, one.replace("_", ""), other.replace("_", "")).ratio() >= ALIKE:
+            yield f"categories {one} and {other} have nearly the same name: one thing under two names teaches a detector to doubt"
+
+
+def _research_only(params: Params) -> Iterator[str]:
+    for name, source in params.sources.items():
+        if params.project.use == "commercial" and source.on and (source.format or name) == "imagenet":
+            yield f"sources.{name}: its terms are research only, so nothing of it enters under use: commercial"
+
+
+def _nothing_to_do(params: Params) -> Iterator[str]:
+    suppliers = params.crawl.searxng.on or params.crawl.openverse.on or params.crawl.commons.on or params.crawl.url_lists
+    if not suppliers and any(category.crawl_images for category in params.categories.values()):
+        yield "crawl: every supplier is off, so nothing is crawled"
+    for name, category in params.categories.items():
+        if category.queries and not category.crawl_images:
+            yield f"categories.{name}: it has queries and crawl_images is 0, so nothing is crawled"
+        for source in sorted(set(params.sources) - set(category.classes)):
+            if params.sources[source].on and (params.sources[source].format or source) != "local":
+                yield f"categories.{name}.classes.{source}: not named; `boxset coverage {name}` finds its classes, [] says that it has none"
