@@ -34,11 +34,6 @@ def number(value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
 
 
-def dollars(mills: int) -> str:
-    """Return thousandths of a dollar as an amount."""
-    return f"${mills / 1000:,.2f}"
-
-
 def percent(part: float, whole: float) -> str:
     """Return a share in percent, or a dash of nothing."""
     if not whole:
@@ -48,8 +43,8 @@ def percent(part: float, whole: float) -> str:
 
 
 def tag(name: str, *contents: Content, **attributes: str) -> Html:
-    """Return an element; `class_` and `data_x` spell attributes that Python cannot."""
-    spelled = "".join(f' {key.rstrip("_").replace("_", "-")}="{escape(value)}"' for key, value in attributes.items())
+    """Return an element; `class_` and `aria_label` spell what Python cannot; an empty attribute is left out."""
+    spelled = "".join(f' {key.rstrip("_").replace("_", "-")}="{escape(value)}"' for key, value in attributes.items() if value)
     return Html(f"<{name}{spelled}>{''.join(map(html, contents))}</{name}>")
 
 
@@ -72,14 +67,14 @@ class Column:
     kind: str = ""
 
 
-def table(columns: Sequence[Column], rows: Iterable[Sequence[Content]], *, caption: str = "", foot: Sequence[Content] = ()) -> Html:
-    """Return a table; the first cell of each row is its heading."""
+def table(columns: Sequence[Column], rows: Iterable[Sequence[Content]], *, foot: Sequence[Content] = (), slim: bool = False) -> Html:
+    """Return a table; the first cell of each row is its heading. Slim: its chart leaves room for words."""
     head = joined(tag("th", c.title, scope="col", class_="left" if c.kind else "") for c in columns)
     body = joined(tag("tr", _row(columns, row)) for row in rows)
-    parts = [tag("caption", caption) if caption else "", tag("thead", tag("tr", head)), tag("tbody", body)]
+    parts = [tag("thead", tag("tr", head)), tag("tbody", body)]
     if foot:
         parts.append(tag("tfoot", tag("tr", _row(columns, foot))))
-    return tag("div", tag("table", *parts), class_="wide")
+    return tag("div", tag("table", *parts, class_="slim" if slim else ""), class_="wide")
 
 
 def _row(columns: Sequence[Column], cells: Sequence[Content]) -> Html:

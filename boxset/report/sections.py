@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from boxset.dataset.coco import Coco
+from boxset.labeling.price import usd
 from boxset.report import html, svg
 from boxset.report.data import Metrics, ReportData
 from boxset.report.figures import SIZE_STEPS, TRAINING_SIDE, Box, boxes_per_image, by_category, places, size_counts
-from boxset.report.html import Column, Content, Html, dollars, joined, percent, table, tag
+from boxset.report.html import Column, Content, Html, joined, percent, table, tag
 
 MANY_REASONS = 6
 FUNNEL = {"kept": "var(--accent)", "left out": "var(--c7)"}
@@ -24,7 +25,7 @@ def categories(data: ReportData, boxes: Sequence[Box]) -> Html:
     columns = (Column("category"), Column("boxes by source", "chart"), *map(Column, ("boxes", "wanted", "missing", "pictures")))
     missing = sum(max(0, target - len(grouped.get(name, ()))) for name, target in wanted.items())
     foot = ("all", "", len(boxes), sum(wanted.values()), missing, data.pictures)
-    lead = "Boxes in the data set against those wanted (the dark tick). A picture with several categories counts once in each row."
+    lead = "Boxes in the data set against those wanted (the tick). A picture with several categories counts once in each row."
     return joined([tag("p", lead), html.legend(colours), table(columns, rows, foot=foot), _balance(data)])
 
 
@@ -71,14 +72,14 @@ def _moved(data: ReportData) -> Html:
 
 def funnel(data: ReportData) -> Html:
     """Say what became of every picture that was looked at, by source and crawl."""
-    names = [name for name in data.metrics if name.startswith(("extract/", "crawl/"))]
+    names = [name for kind in ("extract/", "crawl/") for name in data.metrics if name.startswith(kind)]
     rows = [_funnel_row(name, data.metrics[name]) for name in (*names, "merge") if data.metrics.get(name, {}).get("seen")]
     columns = (Column("where"), Column("kept", "chart"), *map(Column, ("found", "tried", "kept")), Column("left out, and why", "words"))
-    lead = "What became of every picture that was looked at. Each has its own line, with the reason, in images.jsonl."
+    lead = "What became of every picture that was looked at. Each has its own line, with the reason, in `images.jsonl`."
     end = f"{data.pictures:,} of these are in the data set. `boxset explain PICTURE` tells the whole history of one."
     unused = [name.partition("/")[2] for name in names if not data.metrics[name].get("seen")]
     skipped = [tag("p", f"Nothing was tried for {', '.join(unused)}.", class_="soft")] if unused else []
-    return joined([tag("p", lead), table(columns, rows), tag("p", html.coded(end), class_="soft"), *skipped])
+    return joined([tag("p", html.coded(lead)), table(columns, rows, slim=True), tag("p", html.coded(end), class_="soft"), *skipped])
 
 
 def _funnel_row(name: str, metrics: Metrics) -> tuple[Content, ...]:
@@ -104,7 +105,7 @@ def boxes(data: ReportData, found: Sequence[Box]) -> Html:
     grouped = {name: some for name, some in by_category(found).items() if name in data.categories}
     order = [name for name in data.categories if name in grouped]
     under = (f"under {px} px" for px in SIZE_STEPS[:3])
-    columns = (Column("category"), Column("sizes"), *map(Column, (*under, "median, px", "boxes a picture")))
+    columns = (Column("category"), Column("sizes", "left"), *map(Column, (*under, "median, px", "boxes a picture")))
     lead = f"Sizes are those of the box's shorter side once the picture's longer side is {TRAINING_SIDE} px, as detectors are mostly trained."
     sizes = dict(zip([*(f"<{px}" for px in SIZE_STEPS), f"≥{SIZE_STEPS[-1]}"], size_counts(found), strict=True))
     plots = (_plot(sizes, "boxes by their shorter side, px"), _plot(boxes_per_image(data.dataset), "pictures by their number of boxes"))
@@ -172,11 +173,11 @@ def plan(data: ReportData) -> Html:
         return tag("p", "There is no plan yet.")
     planned = data.plan
     if not planned.items:
-        return tag("p", html.coded(f"Nothing to buy: {planned.stops_at}. The budget is `label.budget_usd`: {dollars(planned.budget_mills)}."))
+        return tag("p", html.coded(f"Nothing to buy: {planned.stops_at}. The budget is `label.budget_usd`: ${usd(planned.budget_mills)}."))
     rows = [(r.category, r.have, r.target, r.pictures, r.expected, r.candidates) for r in planned.rows]
     columns = [Column("category"), *map(Column, ("boxes now", "wanted", "pictures to buy", "boxes expected", "pictures to choose from"))]
-    cost = f"{len(planned.items):,} pictures at {dollars(planned.per_picture_mills)} each: {dollars(planned.cost_mills)} at the most"
-    lead = f"{cost}, after {dollars(planned.committed_mills)} of {dollars(planned.budget_mills)}. It stops there because {planned.stops_at}."
-    old = f"Asking the {planned.old_pictures:,} pictures labelled before about newer categories too would cost {dollars(planned.old_mills)}."
+    cost = f"{len(planned.items):,} pictures at ${usd(planned.per_picture_mills)} each: ${usd(planned.cost_mills)} at the most"
+    lead = f"{cost}, after ${usd(planned.committed_mills)} of ${usd(planned.budget_mills)}. It stops there because {planned.stops_at}."
+    old = f"Asking the {planned.old_pictures:,} pictures labelled before about newer categories too would cost ${usd(planned.old_mills)}."
     end = [*([old] if planned.old_pictures else []), "`boxset label submit` buys it; nothing else does."]
     return joined([tag("p", lead), table(columns, rows), *(tag("p", html.coded(sentence), class_="soft") for sentence in end)])

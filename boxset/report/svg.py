@@ -47,7 +47,7 @@ def heat_map(cells: Sequence[Sequence[float]], *, label: str) -> Html:
     """Return a grid of cells from pale to strong; values from 0 to the greatest."""
     most = max((value for row in cells for value in row), default=0) or 1
     drawn = [
-        f'<rect x="{x}" y="{y}" width="1.02" height="1.02" fill="var(--c0)" fill-opacity="{value / most:.2f}"/>'
+        f'<rect x="{x}" y="{y}" width="1" height="1" shape-rendering="crispEdges" fill="var(--c0)" fill-opacity="{value / most:.2f}"/>'
         for y, row in enumerate(cells)
         for x, value in enumerate(row)
         if value
@@ -63,6 +63,6 @@ def sparkline(counts: Sequence[int], *, label: str) -> Html:
     bars = "".join(
         f'<rect x="{i * 10 + 1}" y="{16 - 16 * n / most:.1f}" width="8" height="{16 * n / most:.1f}" fill="var(--c0)"/>' for i, n in enumerate(counts)
     )
-    style = "width:110px;height:22px;display:block;margin-left:auto"
+    style = "width:110px;height:22px;display:block"
     shape = f'viewBox="0 0 {len(counts) * 10} 16" preserveAspectRatio="none" style="{style}"'
     return Html(f'<svg {shape} role="img" aria-label="{escape(label)}">{bars}</svg>')

@@ -1,0 +1,107 @@
+"""What was built and where to look, in a few lines, from the parameters and `metrics/` alone: true in a clone without data as well."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from boxset.params import Params
+
+Metrics = Mapping[str, Mapping[str, Any]]
+SPLITS = ("train", "val", "test")
+REPORT, TRAINING = "data/report/index.html", "data/dataset/data.yaml"
+
+
+class CategoryStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One category: boxes wanted, brought by public sources, drawn by people, in the data set; addresses found, tried and kept by its crawl."""
+
+    name: str
+    wanted: int
+    public: int
+    people: int
+    boxes: int
+    by_split: dict[str, int]
+    found: int
+    tried: int
+    kept: int
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """The state of a project. Money in USD."""
+
+    is_built: bool
+    categories: tuple[CategoryStatus, ...]
+    pictures: dict[str, int]  # split → pictures
+    funnel: dict[str, int]  # step → pictures, in order
+    spent_usd: float  # or reserved
+    open_usd: float  # of it, in jobs that are not over
+    budget_usd: float
+    planned: int
+    planned_usd: float
+
+
+def status(params: Params, metrics: Metrics) -> Status:
+    """Return the state of a project; what was not built yet counts as nothing."""
+    dataset, label = metrics.get("dataset", {}), metrics.get("label", {})
+    cost, asked = label.get("cost_usd", {}), label.get("images", {})
+    pictures = {split: int(dataset.get("images", {}).get(split, 0)) for split in SPLITS}
+    return Status(
+        is_built=bool(dataset),
+        categories=tuple(_category(name, params, metrics) for name in params.categories),
+        pictures=pictures,
+        funnel=_funnel(params, metrics, asked=asked, pictures=pictures),
+        spent_usd=float(cost.get("committed", 0)),
+        open_usd=float(cost.get("committed", 0)) - float(cost.get("spent", 0)),
+        budget_usd=params.label.budget_usd,
+        planned=int(asked.get("planned", 0)),
+        planned_usd=float(cost.get("plan", 0)),
+    )
+
+
+def _category(name: str, params: Params, metrics: Metrics) -> CategoryStatus:
+    dataset, crawl = metrics.get("dataset", {}), metrics.get(f"crawl/{name}", {})
+    by_split = dataset.get("boxes_by_split", {})
+    return CategoryStatus(
+        name=name,
+        wanted=params.categories[name].target,
+        public=sum(_boxes(metrics, f"extract/{source}", name) for source in params.sources),
+        people=_boxes(metrics, "label", name),
+        boxes=_boxes(metrics, "dataset", name),
+        by_split={split: int(by_split.get(split, {}).get(name, 0)) for split in SPLITS},
+        found=sum(crawl.get("found", {}).values()),
+        tried=int(crawl.get("seen", 0)),
+        kept=int(crawl.get("kept", 0)),
+    )
+
+
+def _boxes(metrics: Metrics, stage: str, category: str) -> int:
+    return int(metrics.get(stage, {}).get("boxes", {}).get(category, 0))
+
+
+def _funnel(params: Params, metrics: Metrics, *, asked: Mapping[str, int], pictures: Mapping[str, int]) -> dict[str, int]:
+    crawls = [metrics.get(f"crawl/{name}", {}) for name in params.categories]
+    extracts = [metrics.get(f"extract/{name}", {}) for name in params.sources]
+    return {
+        "found by search": sum(sum(c.get("found", {}).values()) for c in crawls),
+        "tried": sum(int(m.get("seen", 0)) for m in (*crawls, *extracts)),
+        "kept": sum(int(m.get("kept", 0)) for m in (*crawls, *extracts)),
+        "labelled": int(asked.get("labelled", 0)),
+        "in the data set": sum(pictures.values()),
+    }
+
+
+def next_step(state: Status) -> str:
+    """Return the most useful thing to do now; `…` are commands."""
+    missing = [c.name for c in state.categories if c.boxes < c.wanted]
+    if not state.is_built:
+        return "`dvc repro` builds the data set"
+    if state.open_usd > 0.0005:
+        return "`boxset label collect` takes in what people have answered so far, then `dvc repro`"
+    if state.planned:
+        return f"`boxset label plan` shows the {state.planned} pictures to buy next, for ${state.planned_usd:,.2f}; `boxset label submit` buys them"
+    if missing and state.budget_usd <= state.spent_usd:
+        names = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
+        return f"raise `label.budget_usd` and `dvc repro` for a plan that brings boxes of {names}; or train as it is"
+    if missing:
+        return f"raise `crawl_images` or add queries for {missing[0]}, then `dvc repro`; `boxset coverage {missing[0]}` looks for public boxes"
+    return f"train: `yolo detect train data={TRAINING}`"

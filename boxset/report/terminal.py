@@ -1,0 +1,152 @@
+"""Tables for the terminal: the state of a project, and what changed between two versions."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from boxset.compare.diff import CategoryChange, Change, Diff
+from boxset.report.status import REPORT, TRAINING, Status, next_step
+
+BAR = 10
+FIRST = 12  # changes that are named one by one
+
+
+def status_text(state: Status) -> RenderableType:
+    """Return the state of a project for the terminal."""
+    below = Table.grid(padding=(0, 2))
+    below.add_column(style="dim", no_wrap=True)
+    below.add_column()
+    for title, words in _facts(state):
+        below.add_row(title, words)
+    return Group(_categories(state), Text(), below)
+
+
+def _categories(state: Status) -> Table:
+    table = _table("category", "wanted", "public", "people", "in set", "", "train", "val", "test", "found→tried→kept", left=(5,))
+    for c in state.categories:
+        bar, colour = _progress(c.boxes, c.wanted)
+        crawl = f"{c.found}→{c.tried}→{c.kept}" if c.tried else "–"
+        counts = (c.wanted, c.public, c.people, c.boxes)
+        table.add_row(c.name, *map(_n, counts), Text(bar, style=colour), *map(_n, c.by_split.values()), crawl)
+    table.add_section()
+    total = [sum(getattr(c, field) for c in state.categories) for field in ("wanted", "public", "people", "boxes")]
+    splits = [sum(c.by_split[split] for c in state.categories) for split in state.pictures]
+    table.add_row("boxes", *map(_n, total), "", *map(_n, splits), "", style="bold")
+    table.add_row("pictures", "", "", "", _n(sum(state.pictures.values())), "", *map(_n, state.pictures.values()), "")
+    return table
+
+
+def _progress(have: int, wanted: int) -> tuple[str, str]:
+    full = BAR if not wanted else min(BAR, BAR * have // wanted)
+    return "━" * full + "╌" * (BAR - full), "green" if full == BAR else "yellow"
+
+
+def _facts(state: Status) -> Iterable[tuple[str, RenderableType]]:
+    yield "pictures", Text(" → ".join(f"{count:,} {step}" for step, count in state.funnel.items()))
+    planned = f"; the next plan: {state.planned:,} pictures, ${state.planned_usd:,.2f}" if state.planned else ""
+    yield "labels", Text(f"${state.spent_usd:,.2f} spent or reserved of ${state.budget_usd:,.2f}{planned}")
+    if state.is_built:
+        yield "look at", Text(REPORT)
+        yield "train on", Text(TRAINING)
+    yield "next", coded(next_step(state))
+
+
+def coded(sentence: str) -> Text:
+    """Return a sentence in which `…` stands out."""
+    text = Text()
+    for position, part in enumerate(re.split("`", sentence)):
+        text.append(part, style="bold cyan" if position % 2 else "")
+    return text
+
+
+def diff_text(diff: Diff) -> RenderableType:
+    """Return what changed, for the terminal."""
+    head = Text.assemble((diff.old, "bold"), " → ", (diff.new, "bold"))
+    if diff.is_empty:
+        return Group(head, Text("The two hold the same pictures, boxes, splits and licences."))
+    totals = Text.assemble("pictures ", _change(diff.images), "   boxes ", _change(diff.boxes))
+    parts: list[RenderableType] = [head, totals, Text(), _changed_categories(diff), Text(), _changed_rest(diff)]
+    return Group(*parts, *_named(diff))
+
+
+def _changed_categories(diff: Diff) -> Table:
+    table = _table("category", "boxes", "", "came", "went", "added", "removed", "moved", "relabelled", left=(2,))
+    for name, c in diff.categories.items():
+        table.add_row(name, *_category_cells(c), style="" if c.changed else "dim")
+    table.caption = "came, went: with pictures · added, removed: in pictures that both have"
+    table.caption_justify = "left"
+    return table
+
+
+def _category_cells(c: CategoryChange) -> tuple[RenderableType, ...]:
+    relabelled = " ".join(f"{sign}{count}" for sign, count in (("+", c.relabelled_to), ("−", c.relabelled_from)) if count)
+    counts = (c.came, c.went, c.added, c.removed, c.moved)
+    marked = [Text(f"{n:,}" if n else "·", style=style if n else "dim") for n, style in zip(counts, _STYLES, strict=True)]
+    arrow = f"{c.old_boxes:,} → {c.new_boxes:,}" if c.old_boxes != c.new_boxes else f"{c.new_boxes:,}"
+    return arrow, signed(c.new_boxes - c.old_boxes), *marked, Text(relabelled or "·", style="yellow" if relabelled else "dim")
+
+
+_STYLES = ("green", "red", "green", "red", "yellow")
+
+
+def _changed_rest(diff: Diff) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column()
+    grid.add_row("pictures", Text(", ".join(picture_words(diff)) or "none changed"))
+    for title, changes in (("splits", {s: c["images"] for s, c in diff.splits.items()}), ("sources", diff.sources), ("licences", diff.licences)):
+        changed = {name or "unknown": change for name, change in changes.items() if change.old != change.new}
+        if changed:
+            grid.add_row(title, Text("   ").join(Text.assemble(f"{name} ", _change(change)) for name, change in changed.items()))
+    return grid
+
+
+def picture_words(diff: Diff) -> list[str]:
+    """Return how many pictures came, went, were replaced and went to another split."""
+    told = {"added": "added", "removed": "removed", "replaced": "replaced by a better copy", "split": "in another split"}
+    counts = {kind: sum(change.kind == kind for change in diff.image_changes) for kind in told}
+    return [f"{count:,} {told[kind]}" for kind, count in counts.items() if count]
+
+
+def _named(diff: Diff) -> list[RenderableType]:
+    """Return the first boxes that changed in pictures that both have: what a count hides."""
+    if not diff.box_changes:
+        return []
+    grid = Table.grid(padding=(0, 2))
+    for change in diff.box_changes[:FIRST]:
+        label = f"{change.old_category} → {change.category}" if change.kind == "relabelled" else change.category
+        overlap = f"IoU {change.iou:.2f}" if change.iou is not None else ""
+        grid.add_row(Text(change.kind, style=_KINDS[change.kind]), label, overlap, Text(change.sha256[:12], style="dim"))
+    left = len(diff.box_changes) - FIRST
+    more = [coded(f"and {left:,} more: `boxset diff --html FILE` draws them, `--json` lists them")] if left > 0 else []
+    return [Text(), grid, *more]
+
+
+_KINDS = {"added": "green", "removed": "red", "moved": "yellow", "relabelled": "yellow"}
+
+
+def _change(change: Change) -> Text:
+    if change.old == change.new:
+        return Text(f"{change.new:,}")
+    return Text.assemble(f"{change.old:,} → {change.new:,} (", signed(change.new - change.old), ")")
+
+
+def signed(number: int) -> Text:
+    """Return a difference with its sign; nothing for none."""
+    if not number:
+        return Text("")
+    return Text(f"+{number:,}", style="green") if number > 0 else Text(f"−{-number:,}", style="red")
+
+
+def _table(*titles: str, left: Sequence[int] = ()) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    for position, title in enumerate(titles):
+        table.add_column(title, justify="left" if position == 0 or position in left else "right", no_wrap=True)
+    return table
+
+
+def _n(count: int) -> str:
+    return f"{count:,}"
