@@ -100,12 +100,11 @@ def read_jsonl(path: Path, as_type: type[T]) -> list[T]:
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Write a CSV file with a header and LF line ends."""
-    with whole_file(path) as out, io.TextIOWrapper(out, encoding="utf-8", newline="") as text:
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
-        text.flush()
-        text.detach()
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    write_bytes(path, text.getvalue().encode())
 
 
 def sha256_of(content: bytes) -> str:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+MOST = 50  # faults that are printed
+
 
 @click.command()
 @click.argument("dataset", type=click.Path(path_type=Path), default=Path("data/dataset"))
@@ -14,7 +16,9 @@ def command(dataset: Path, no_pictures: bool) -> None:
     from boxset.formats.check import validate
 
     faults = validate(dataset, pictures=not no_pictures)
-    for fault in faults:
+    for fault in faults[:MOST]:
         click.echo(f"{fault.where}: {fault.what}")
+    if len(faults) > MOST:
+        click.echo(f"… and {len(faults) - MOST} more")
     click.echo(f"{dataset}: {len(faults)} faults" if faults else f"{dataset}: no faults")
     sys.exit(1 if faults else 0)

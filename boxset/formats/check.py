@@ -73,7 +73,10 @@ def _tables(dataset: Path, parts: dict[str, Coco]) -> Iterator[Fault]:
     wanted = {image.file_name for coco in parts.values() for image in coco.images}
     for name in ("ATTRIBUTION.csv", "repeat_factors.csv"):
         path = dataset / name
-        rows = list(csv.DictReader(path.read_text().splitlines())) if path.is_file() else []
+        if not path.is_file():
+            yield Fault(name, "is missing")
+            continue
+        rows = list(csv.DictReader(path.read_text().splitlines()))
         listed = {row.get("file_name") for row in rows}
         yield from (Fault(f"{name}: {missing}", "has no row") for missing in sorted(wanted - listed))
         if name == "repeat_factors.csv":

@@ -109,6 +109,7 @@ class _Answers:
         kept = [*read_jsonl(out / "results.jsonl", Answer), *read_jsonl(self._journal, Answer)]
         self.known = {_key(answer): answer for answer in kept if self._is_wanted(answer)}
         self.failed: dict[str, ServiceError] = {}
+        self._silent: set[str] = set()
         self.answered: set[str] = {answer.supplier for answer in self.known.values()}
 
     def _is_wanted(self, answer: Answer) -> bool:
@@ -165,7 +166,9 @@ class _Answers:
         with self._journal.open("ab") as file:
             file.write(msgspec.json.encode(answer) + b"\n")
         for engine, why in answer.unresponsive:
-            sys.stdout.write(f"{self._order.category}: {answer.supplier}: {engine} did not answer ({why}); its results are missing\n")
+            if engine not in self._silent:
+                self._silent.add(engine)
+                sys.stdout.write(f"{self._order.category}: {answer.supplier}: {engine} did not answer ({why}); its results are missing\n")
         if page == 1 and not answer.hits and not answer.unresponsive:
             sys.stdout.write(f"{self._order.category}: warning: {answer.supplier} has nothing for {answer.q!r}\n")
 

@@ -26,8 +26,7 @@ def serving(state: Path) -> Iterator[str]:
     class Handler(_Handler):
         answer_of = staticmethod(outside.answer)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), Handler)
     Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, name="world", daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_address[1]}"
@@ -53,13 +52,10 @@ class Outside:
         """Answer a request for a host (with its port)."""
         answer = self._answer(request, host)
         with self._lock:
-            url = f"http://{host}{request.path}" + (f"?{request.query}" if request.query else "")
-            self._log.write(json.dumps({"method": request.method, "url": self._spelled(url), "status": answer.status}) + "\n")
+            url = f"{host}{request.path}" + (f"?{request.query}" if request.query else "")
+            self._log.write(json.dumps({"method": request.method, "url": url, "status": answer.status}) + "\n")
             self._log.flush()
         return answer
-
-    def _spelled(self, url: str) -> str:
-        return url
 
     def _answer(self, request: Request, host: str) -> Answer:
         if host.startswith("127.0.0.1:"):
@@ -95,6 +91,14 @@ class Outside:
                 self._aws = (s3, GroundTruth(self._state / "jobs", s3))
         s3, ground_truth = self._aws
         return ground_truth.answer(request) if "x-amz-target" in request.headers else s3.answer(request)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256
+
+    def handle_error(self, *_: object) -> None:
+        """A client that hangs up is no error here."""
 
 
 class _Handler(BaseHTTPRequestHandler):
