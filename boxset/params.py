@@ -222,7 +222,7 @@ class Source(Section, frozen=True):
         float,
         _about(
             "The source fails where more than this share of its rows is unreadable.",
-            unit="share of rows, 0 to 1",
+            unit="share of rows",
             why="real files have a few bad rows; one in fifty means that the format has changed",
             ge=0,
             le=1,
@@ -232,7 +232,7 @@ class Source(Section, frozen=True):
         float,
         _about(
             "The source fails where more than this share of its pictures is missing.",
-            unit="share of pictures, 0 to 1",
+            unit="share of pictures",
             why="photos vanish from the web; a quarter means that the address is wrong or the network is down",
             ge=0,
             le=1,
@@ -432,7 +432,7 @@ class Label(Section, frozen=True):
         float,
         _about(
             "Overlap from which the boxes of two workers are one object.",
-            unit="intersection over union, 0 to 1",
+            unit="intersection over union",
             why="COCO's threshold for a match",
             gt=0,
             lt=1,
@@ -492,7 +492,7 @@ class Merge(Section, frozen=True):
         float,
         _about(
             "Overlap from which two boxes of one category, from two sources, are one object.",
-            unit="intersection over union, 0 to 1",
+            unit="intersection over union",
             why="people who box the same object differ by less",
             gt=0,
             lt=1,
@@ -502,7 +502,7 @@ class Merge(Section, frozen=True):
         float,
         _about(
             "Overlap from which boxes of two categories contradict each other; logged in conflicts.jsonl.",
-            unit="intersection over union, 0 to 1",
+            unit="intersection over union",
             why="two things rarely fill the same box",
             gt=0,
             lt=1,
@@ -532,7 +532,7 @@ class Balance(Section, frozen=True):
         float,
         _about(
             "LVIS's t: a category in fewer than this share of the pictures is repeated.",
-            unit="share of pictures, 0 to 1",
+            unit="share of pictures",
             why="with five categories each shall be in about a third",
             gt=0,
             le=1,
@@ -542,7 +542,7 @@ class Balance(Section, frozen=True):
         float,
         _about(
             "Pictures without any box, as a share of the data set, at the most.",
-            unit="share of pictures, 0 to 1",
+            unit="share of pictures",
             why="more slow training down",
             ge=0,
             le=1,
@@ -552,7 +552,7 @@ class Balance(Section, frozen=True):
         float,
         _about(
             "select: the solver stops within this share of the best that is possible.",
-            unit="a share, 0 to 1",
+            unit="a share",
             why="one box in a thousand",
             ge=0,
             lt=1,
@@ -566,9 +566,9 @@ class Balance(Section, frozen=True):
 class Ratio(Section, frozen=True):
     """Shares of the splits; they add up to 1."""
 
-    train: Annotated[float, _about("Share of train.", unit="share of boxes, 0 to 1", why="what is not needed for measuring", ge=0, le=1)] = 0.8
-    val: Annotated[float, _about("Share of val.", unit="share of boxes, 0 to 1", why="enough to choose a model by", ge=0, le=1)] = 0.1
-    test: Annotated[float, _about("Share of test.", unit="share of boxes, 0 to 1", why="enough to measure one by", ge=0, le=1)] = 0.1
+    train: Annotated[float, _about("Share of train.", unit="share of boxes", why="what is not needed for measuring", ge=0, le=1)] = 0.8
+    val: Annotated[float, _about("Share of val.", unit="share of boxes", why="enough to choose a model by", ge=0, le=1)] = 0.1
+    test: Annotated[float, _about("Share of test.", unit="share of boxes", why="enough to measure one by", ge=0, le=1)] = 0.1
 
 
 class Split(Section, frozen=True):
