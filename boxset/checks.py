@@ -274,6 +274,6 @@ def _nothing_to_do(params: Params) -> Iterator[str]:
     for name, category in params.categories.items():
         if category.queries and not category.crawl_images:
             yield f"categories.{name}: it has queries and crawl_images is 0, so nothing is crawled"
-        for source in sorted(set(params.sources) - set(category.classes)):
-            if params.sources[source].on and (params.sources[source].format or source) != "local":
-                yield f"categories.{name}.classes.{source}: not named; `boxset coverage {name}` finds its classes, [] says that it has none"
+        silent = [s for s, source in params.sources.items() if source.on and (source.format or s) != "local" and s not in category.classes]
+        if silent:
+            yield f"categories.{name}.classes: nothing said of {', '.join(silent)}; `boxset coverage {name}` finds classes, [] says that there are none"

@@ -56,6 +56,11 @@ def check_ids_against_history(params: Params, root: Path = Path()) -> None:
             raise ParamsError(what, where="params.yaml", do=f"Set it back to {had.id}, or give what is new a name of its own")
 
 
+def past_claims(root: Path = Path()) -> tuple[dict[int, Claim], dict[str, Claim]]:
+    """Return who owns each id that any version of `params.yaml` ever gave out, and each past category's own id."""
+    return first_claims(_past_claims(root))
+
+
 def first_claims(claims: Iterable[Claim]) -> tuple[dict[int, Claim], dict[str, Claim]]:
     """Return who owns each id, and each name's own id, from claims in the order of time."""
     owner: dict[int, Claim] = {}

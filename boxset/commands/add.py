@@ -1,0 +1,23 @@
+"""`boxset add`: one more category, written into `params.yaml`."""
+
+import click
+
+from boxset.newcategory import add_category
+from boxset.params import read_params
+
+
+@click.command("add")
+@click.argument("name")
+@click.argument("words", nargs=-1)
+def command(name: str, words: tuple[str, ...]) -> None:
+    """Add the category NAME to params.yaml, searched for by WORDS and its name.
+
+    Its id is one that was never used, its classes are those that the indexes here have under these words, its target and crawl are
+    like the others'. Only the new block is written; read it, correct it, then run `dvc repro`.
+    """
+    block = add_category(name, words)
+    click.echo("params.yaml:")
+    click.echo(block, nl=False)
+    extracts = [f"extract@{source}" for source, terms in read_params().categories[name].classes.items() if terms]
+    stages = ["resolve", f"crawl@{name}", *extracts, "label", "merge", "balance", "report"]
+    click.echo(f"`dvc repro` will run: {', '.join(stages)}")

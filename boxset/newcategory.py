@@ -1,0 +1,169 @@
+"""A new category's block in `params.yaml`: its id, its classes in every index, its searches; written without touching any other byte."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import median_high
+
+import msgspec
+import yaml
+
+from boxset.errors import ParamsError
+from boxset.files import write_text
+from boxset.history import past_claims
+from boxset.params import NAME, Category, Params, Source, checked, read_params, read_yaml
+
+PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_/.]*(?:[ -]+[A-Za-z0-9_/.]+)*")
+WORDS_WITH_MEANING = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
+OPAQUE_IDS = {"open_images", "imagenet"}  # their ids never change; elsewhere the name says more
+FREE_WORDS = {"visual_genome"}  # its names are whatever people wrote, and its synsets are often wrong
+
+
+class FoundClass(msgspec.Struct, frozen=True):
+    """A source's class for a word: how `params.yaml` names it, and what it is."""
+
+    term: str
+    title: str
+    boxes: int
+
+
+def add_category(name: str, words: tuple[str, ...], root: Path = Path()) -> str:
+    """Write a category's block into `params.yaml` and return it. Raises ParamsError where the name is taken or no name."""
+    path = root / "params.yaml"
+    params = read_params(path)
+    _check_name(name, params)
+    searches = tuple(dict.fromkeys([*words, name.replace("_", " ")]))
+    text = path.read_text(encoding="utf-8")
+    block = block_of(name, new_category(params, next_id(name, params, root), searches), classes_found(params, searches, root))
+    changed = with_block(text, block)
+    _check_only_that_changed(params, name, changed, path)
+    write_text(path, changed)
+    return block
+
+
+def next_id(name: str, params: Params, root: Path) -> int:
+    """Return the id for a category: its own from the past, or one that no category ever had."""
+    owner, home = past_claims(root)
+    taken = {category.id for category in params.categories.values()}
+    if name in home and home[name].id not in taken:
+        return home[name].id
+    return max([0, *owner, *taken]) + 1
+
+
+def new_category(params: Params, category_id: int, searches: tuple[str, ...]) -> Category:
+    """Return a category with the searches given, and target and crawl like the others."""
+    others = list(params.categories.values())
+    return Category(
+        id=category_id,
+        target=median_high([c.target for c in others]) if others else 0,
+        crawl_images=median_high([c.crawl_images for c in others]) if others else 0,
+        queries=searches,
+    )
+
+
+def classes_found(params: Params, words: tuple[str, ...], root: Path) -> dict[str, list[FoundClass] | None]:
+    """Return each source's classes for some words; None where there is no index to look into."""
+    return {name: _classes_in(name, source, words, root) for name, source in params.sources.items() if (source.format or name) != "local"}
+
+
+def _classes_in(name: str, source: Source, words: tuple[str, ...], root: Path) -> list[FoundClass] | None:
+    if not (root / "data/index" / name / "classes.parquet").exists():
+        return None
+    from boxset.sources.classes import Vocabulary, folded
+    from boxset.sources.tables import read_classes
+
+    vocabulary = Vocabulary(name, read_classes(root / "data/index" / name))
+    if not vocabulary.rows:
+        return None
+    kind = source.format or name
+    found: dict[str, FoundClass] = {}
+    for word in words:
+        for class_id in vocabulary.search(word):
+            row = vocabulary.rows[class_id]
+            names = [row["name"]] if kind in FREE_WORDS else [row["name"], *(row["synonyms"] or ())]
+            if folded(word) in map(folded, names):
+                term = _term(kind, class_id, row["name"])
+                so_far = found[term].boxes if term in found else 0
+                found[term] = FoundClass(term, row["name"], so_far + row["boxes"])
+    return list(found.values())
+
+
+def _term(kind: str, class_id: str, name: str) -> str:
+    if kind in OPAQUE_IDS:
+        return class_id
+    return f"name:{name}" if kind in FREE_WORDS else name
+
+
+def block_of(name: str, category: Category, classes: Mapping[str, list[FoundClass] | None]) -> str:
+    """Return a category as lines of `params.yaml`, indented by two."""
+    known = {source: found for source, found in classes.items() if found is not None}
+    unknown = [source for source, found in classes.items() if found is None]
+    remark = f"  # no index here of {', '.join(unknown)}: `boxset coverage {name}` finds its classes after `dvc repro`" if unknown else ""
+    lines = [f"  {name}:", f"    id: {category.id}", f"    target: {category.target}", f"    classes:{'' if known else ' {}'}{remark}"]
+    for source, found in known.items():
+        comment = f"  # {', '.join(f'{one.title}: {one.boxes:,} boxes' for one in found)}" if found else ""
+        lines.append(f"      {source}: [{', '.join(_scalar(one.term) for one in found)}]{comment}")
+    queries = ", ".join(_scalar(str(query)) for query in category.queries)
+    return "\n".join([*lines, f"    queries: [{queries}]", f"    crawl_images: {category.crawl_images}"]) + "\n"
+
+
+def _scalar(text: str) -> str:
+    plain = PLAIN.fullmatch(text) and text.lower() not in WORDS_WITH_MEANING
+    return text if plain else json.dumps(text, ensure_ascii=False)
+
+
+def with_block(text: str, block: str) -> str:
+    """Return the text of `params.yaml` with one more block at the end of `categories`; nothing else changes.
+
+    Raises ParamsError where `categories` is written on one line with categories in it.
+    """
+    node = _categories_node(text)
+    lines = text.splitlines(keepends=True)
+    if node.flow_style:
+        if node.value:
+            do = "Give each category lines of its own, as `boxset init` writes them"
+            raise ParamsError("categories: written on one line", where=f"params.yaml:{node.start_mark.line + 1}", do=do)
+        return text[: node.start_mark.index].rstrip(" ") + "\n" + block + text[node.end_mark.index :].lstrip("\n")
+    last = max(i for i in range(node.start_mark.line, node.end_mark.line + 1) if i < len(lines) and lines[i].startswith(" ") and lines[i].strip())
+    if not lines[last].endswith("\n"):
+        lines[last] += "\n"
+    indent = node.start_mark.column
+    return "".join([*lines[: last + 1], _indented(block, indent), *lines[last + 1 :]])
+
+
+def _indented(block: str, columns: int) -> str:
+    return "".join(f"{' ' * columns}{line[2:]}" for line in block.splitlines(keepends=True))
+
+
+def _categories_node(text: str) -> yaml.MappingNode:
+    top = yaml.compose(text, Loader=yaml.SafeLoader)
+    assert isinstance(top, yaml.MappingNode)
+    node = next(value for key, value in top.value if key.value == "categories")
+    assert isinstance(node, yaml.MappingNode)
+    return node
+
+
+def _check_name(name: str, params: Params) -> None:
+    if name in params.categories:
+        raise ParamsError(f"categories.{name}: it is there already", where="params.yaml", do="Edit its block, or choose another name")
+    if not NAME.fullmatch(name):
+        near = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+        hint = f"; {near} would do" if NAME.fullmatch(near) else ""
+        raise ParamsError(f"{name!r} is no name: a small letter followed by small letters, digits and _{hint}", where="boxset add")
+    for other in params.categories:
+        if other.rstrip("s") == name.rstrip("s"):
+            raise ParamsError(f"categories.{other}: it is there already", where="params.yaml", do=f"Edit its block instead of adding {name}")
+
+
+def _check_only_that_changed(before: Params, name: str, text: str, path: Path) -> None:
+    """Hold that the new text says what the old one said, and one category more."""
+    part = path.with_name(".params.yaml.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        after, wrong = checked(read_yaml(part))
+    finally:
+        part.unlink(missing_ok=True)
+    if after is None or wrong or {k: v for k, v in after.categories.items() if k != name} != before.categories:
+        what = wrong[0].what if wrong else "the edit would have changed other categories"
+        raise ParamsError(f"categories.{name}: {what}", where=str(path), do="Write the block by hand; nothing was changed")
