@@ -10,7 +10,7 @@ from rich.text import Text
 from boxset.compare.diff import CategoryChange, Change, Diff
 from boxset.report.status import REPORT, TRAINING, Status, next_step
 
-BAR = 10
+BAR = 8
 FIRST = 12  # changes that are named one by one
 
 
@@ -25,13 +25,12 @@ def status_text(state: Status) -> RenderableType:
 
 
 def _categories(state: Status) -> Table:
-    table = _table("category", "wanted", "public", "people", "in set", "", "train", "val", "test", "found→tried→kept", left=(5,))
+    table = _table("category", "wanted", "public", "people", "in set", "", "train", "val", "test", "crawl kept", left=(5,))
     for c in state.categories:
         bar, colour = _progress(c.boxes, c.wanted)
-        crawl = f"{c.found}→{c.tried}→{c.kept}" if c.tried else "–"
+        crawl = f"{c.kept:,} of {c.tried:,}" if c.tried else "–"
         counts = (c.wanted, c.public, c.people, c.boxes)
         table.add_row(c.name, *map(_n, counts), Text(bar, style=colour), *map(_n, c.by_split.values()), crawl)
-    table.add_section()
     total = [sum(getattr(c, field) for c in state.categories) for field in ("wanted", "public", "people", "boxes")]
     splits = [sum(c.by_split[split] for c in state.categories) for split in state.pictures]
     table.add_row("boxes", *map(_n, total), "", *map(_n, splits), "", style="bold")
@@ -142,7 +141,7 @@ def signed(number: int) -> Text:
 
 
 def _table(*titles: str, left: Sequence[int] = ()) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
     for position, title in enumerate(titles):
         table.add_column(title, justify="left" if position == 0 or position in left else "right", no_wrap=True)
     return table

@@ -1,0 +1,64 @@
+"""`boxset diff`: what changed between two versions, box by box."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from boxset.compare.diff import Diff
+    from boxset.dataset.coco import Coco
+
+PICTURE_BYTES = 12_000_000  # of thumbnails in a page
+
+
+@click.command()
+@click.argument("old", default="HEAD", metavar="[REV]")
+@click.argument("new", required=False, metavar="[REV]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: every change.")
+@click.option("--md", "as_markdown", is_flag=True, help="Print Markdown, for a pull request.")
+@click.option("--html", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write a page with old and new boxes drawn on the pictures.")
+@click.option("--exit-code", is_flag=True, help="Exit 1 where anything changed.")
+def command(old: str, new: str | None, *, as_json: bool, as_markdown: bool, page: Path | None, exit_code: bool) -> None:
+    """Say what changed from one version to another: pictures, boxes added, removed, moved and relabelled, splits, licences.
+
+    REV is anything that git knows (default: HEAD); without a second one, the work tree. Reads annotations alone: no picture is fetched.
+    """
+    from boxset.api import read_version
+    from boxset.compare.diff import diff
+
+    before, after = read_version(old), read_version(new)
+    found = diff(before, after, names=(old, new or "work tree"))
+    if page is not None:
+        _write_page(page, found, before, after)
+    if as_json:
+        import msgspec
+
+        click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
+    elif as_markdown:
+        from boxset.report.markdown import diff_markdown
+
+        click.echo(diff_markdown(found), nl=False)
+    elif page is None:
+        _print(found)
+    else:
+        click.echo(f"{page}: {len(found.image_changes):,} pictures and {len(found.box_changes):,} boxes changed")
+    if exit_code and not found.is_empty:
+        raise SystemExit(1)
+
+
+def _print(found: "Diff") -> None:
+    from rich.console import Console
+
+    from boxset.report.terminal import diff_text
+
+    Console(highlight=False).print(diff_text(found))
+
+
+def _write_page(page: Path, found: "Diff", before: "dict[str, Coco]", after: "dict[str, Coco]") -> None:
+    from boxset.files import write_text
+    from boxset.report.diff_page import diff_page
+    from boxset.report.pictures import Pictures, picture_folders
+
+    pictures = Pictures(picture_folders(Path()), budget=PICTURE_BYTES)
+    write_text(page, diff_page(found, before, after, pictures))
