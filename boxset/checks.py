@@ -276,4 +276,4 @@ def _nothing_to_do(params: Params) -> Iterator[str]:
             yield f"categories.{name}: it has queries and crawl_images is 0, so nothing is crawled"
         silent = [s for s, source in params.sources.items() if source.on and (source.format or s) != "local" and s not in category.classes]
         if silent:
-            yield f"categories.{name}.classes: nothing said of {', '.join(silent)}; `boxset coverage {name}` finds classes, [] says that there are none"
+            yield f"categories.{name}.classes: nothing said of {', '.join(silent)}; `boxset coverage {name}` finds them, [] says: none"

@@ -12,7 +12,7 @@ import yaml
 from boxset.errors import ParamsError
 from boxset.files import write_text
 from boxset.history import past_claims
-from boxset.params import NAME, Category, Params, Source, checked, read_params, read_yaml
+from boxset.params import NAME, Category, Params, Source, checked, parsed_yaml, read_params
 
 PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_/.]*(?:[ -]+[A-Za-z0-9_/.]+)*")
 WORDS_WITH_MEANING = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
@@ -158,12 +158,7 @@ def _check_name(name: str, params: Params) -> None:
 
 def _check_only_that_changed(before: Params, name: str, text: str, path: Path) -> None:
     """Hold that the new text says what the old one said, and one category more."""
-    part = path.with_name(".params.yaml.part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        after, wrong = checked(read_yaml(part))
-    finally:
-        part.unlink(missing_ok=True)
+    after, wrong = checked(parsed_yaml(text, where=str(path)))
     if after is None or wrong or {k: v for k, v in after.categories.items() if k != name} != before.categories:
         what = wrong[0].what if wrong else "the edit would have changed other categories"
         raise ParamsError(f"categories.{name}: {what}", where=str(path), do="Write the block by hand; nothing was changed")

@@ -632,13 +632,22 @@ def checked(value: Any) -> tuple[Params | None, list[Fault]]:
 def read_yaml(path: Path) -> Any:
     """Read a YAML file. Raises InputError or ParamsError."""
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Yaml12)  # noqa: S506 - a safe loader
+        text = path.read_text(encoding="utf-8")
     except OSError as err:
         raise InputError(f"cannot read: {err.strerror}", where=str(path), do="Run in a Boxset project, or make one with `boxset init DIR`") from err
+    except UnicodeDecodeError as err:
+        raise ParamsError(f"not UTF-8 at byte {err.start}", where=str(path), do="Save it as UTF-8") from err
+    return parsed_yaml(text, where=str(path))
+
+
+def parsed_yaml(text: str, *, where: str) -> Any:
+    """Parse YAML as DVC does. Raises ParamsError that names the line."""
+    try:
+        return yaml.load(text, Loader=_Yaml12)  # noqa: S506 - a safe loader
     except (yaml.YAMLError, ValueError) as err:
         mark = getattr(err, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
-        raise ParamsError(f"not YAML: {getattr(err, 'problem', None) or err}", where=f"{path}{line}", do="Mend that line") from err
+        raise ParamsError(f"not YAML: {getattr(err, 'problem', None) or err}", where=f"{where}{line}", do="Mend that line") from err
 
 
 class _Yaml12(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc] # the one in C where PyYAML has it

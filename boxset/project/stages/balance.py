@@ -1,0 +1,1 @@
+../../../stages/balance.py
