@@ -254,7 +254,7 @@ def _finish(canvas: Image.Image, plan: Plan, studio: Studio, rng: random.Random)
     """Add uneven light, a colour cast and grain; drawings and catalogue shots stay clean."""
     if plan.style == "drawing":
         return canvas
-    darkest = 232 if plan.style == "catalogue" else 120
+    darkest = 232 if plan.style == "catalogue" else 138
     cells = Image.frombytes("L", (5, 4), bytes(rng.randint(darkest, 255) for _ in range(20)))
     light = cells.resize(canvas.size, Image.Resampling.BICUBIC)
     warm = rng.uniform(0.9, 1.0), rng.uniform(0.93, 1.0), rng.uniform(0.86, 1.0)

@@ -1,0 +1,63 @@
+"""What every labelling service can do for us, and which one the parameters name."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from boxset.endpoints import Endpoints
+from boxset.labeling.ledger import Answered, Asked, Job, Reserved
+from boxset.params import Params
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is. `state`: unknown (the service has no such job), open, completed, stopped or failed."""
+
+    state: str
+    done: int = 0
+    failed: int = 0
+    detail: str = ""
+
+
+class Labeler(Protocol):
+    """A labelling service. Every call may be repeated: sending a job that is there already changes nothing."""
+
+    def check(self) -> None:
+        """Raise an error where a job could not be sent as things stand; spends nothing."""
+        ...
+
+    def send(self, reserved: Reserved, asked: Sequence[Asked], pictures: Mapping[str, Path]) -> None:
+        """Hand a job over; idempotent by its name."""
+        ...
+
+    def jobs(self, prefix: str) -> list[str]:
+        """Return the names of all jobs that the service has under a prefix: the second witness of what was bought."""
+        ...
+
+    def progress(self, job: Job) -> Progress:
+        """Return how far a job is."""
+        ...
+
+    def answers(self, job: Job) -> list[Answered]:
+        """Return what has come back so far."""
+        ...
+
+    def cancel(self, job: Job) -> None:
+        """Stop a job; what was answered stays."""
+        ...
+
+
+def labeler_of(params: Params, endpoints: Endpoints) -> Labeler:
+    """Return the service that `labeler.backend` names."""
+    if params.labeler.backend == "ground_truth":
+        from boxset.labeling.ground_truth import GroundTruth
+
+        return GroundTruth(params, endpoints)
+    if params.labeler.backend == "label_studio":
+        from boxset.labeling.label_studio import LabelStudio
+
+        return LabelStudio(params, endpoints)
+    from boxset.labeling.files import Folder
+
+    return Folder(params)
