@@ -1,0 +1,133 @@
+"""`boxset label`: plan, submit, status, collect, cancel."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from boxset.errors import InputError
+
+LEDGER = Path("ledger")
+PLAN = Path("data/label/plan.json")
+
+
+@click.group()
+def command() -> None:
+    """Plan, buy and collect labels."""
+
+
+@contextmanager
+def _shop() -> Iterator["Shop"]:  # noqa: F821 - imported late
+    from boxset.endpoints import open_world
+    from boxset.files import sole_writer
+    from boxset.labeling.claims import claims_of
+    from boxset.labeling.labeler import labeler_of
+    from boxset.labeling.purchase import Shop
+    from boxset.params import read_params
+
+    params = read_params()
+    with sole_writer(LEDGER), open_world(params) as endpoints:
+        where = {path.name: path for path in sorted([*Path("data").glob("crawl/*/images/*"), *Path("data").glob("extract/*/images/*")], reverse=True)}
+        labeler = labeler_of(params, endpoints)
+        yield Shop(LEDGER, params, labeler, lambda name: where.get(name, Path(name)), claims_of(params, endpoints))
+
+
+def _plan() -> "Plan":  # noqa: F821 - imported late
+    from boxset.files import read_json
+    from boxset.labeling.plan import Plan
+
+    if not PLAN.exists():
+        raise InputError("there is no plan", where=str(PLAN), do="`dvc repro label` makes one")
+    return read_json(PLAN, Plan)
+
+
+@command.command()
+@click.option("--json", "as_json", is_flag=True, help="The plan as JSON.")
+def plan(as_json: bool) -> None:
+    """Show what to buy next, why and at what price; buys nothing."""
+    from boxset.labeling.show import plan_table
+
+    if as_json:
+        click.echo(PLAN.read_text() if _plan() else "", nl=False)
+        return
+    plan_table(_plan())
+
+
+@command.command()
+@click.option("--yes", is_flag=True, help="Buy it; without this, only show what would be bought.")
+@click.option("--max-usd", type=float, help="Spend this much at the most now.")
+@click.option("--no-trial", is_flag=True, help="Send everything at once.")
+def submit(yes: bool, max_usd: float | None, no_trial: bool) -> None:
+    """Buy the plan: a trial first, the rest when its answers are in."""
+    from boxset.labeling.price import mills, usd
+    from boxset.labeling.purchase import submit as buy
+    from boxset.labeling.show import plan_table
+
+    found = _plan()
+    if not yes:
+        plan_table(found)
+        click.echo("Nothing was bought. `boxset label submit --yes` buys it.")
+        return
+    with _shop() as shop:
+        bought = buy(shop, found, trial=not no_trial, max_mills=None if max_usd is None else mills(max_usd))
+    for job in bought.sent:
+        click.echo(f"sent  {job}")
+    if bought.pictures:
+        click.echo(f"{bought.pictures} pictures, {usd(bought.worst_mills)} USD at the most, reserved in {LEDGER}/ : commit it")
+    if bought.says:
+        click.echo(bought.says)
+
+
+@command.command()
+def status() -> None:
+    """How far every job is, and what was spent."""
+    from boxset.labeling.ledger import read_ledger
+    from boxset.labeling.purchase import status as ask
+    from boxset.labeling.show import status_table
+
+    if not read_ledger(LEDGER).jobs:
+        click.echo("nothing was ever bought")
+        return
+    with _shop() as shop:
+        status_table(read_ledger(LEDGER), ask(shop), budget_usd=shop.params.label.budget_usd)
+
+
+@command.command()
+@click.option("--wait", is_flag=True, help="Ask again until every job is over.")
+@click.option("--every-s", default=60.0, show_default=True, help="Seconds between two looks while waiting.")
+def collect(wait: bool, every_s: float) -> None:
+    """Take the answers into the ledger; then `dvc repro` builds with them."""
+    import time
+
+    from boxset.labeling.ledger import read_ledger
+    from boxset.labeling.purchase import collect as take
+    from boxset.labeling.show import status_table
+
+    before = _answered()
+    with _shop() as shop:
+        embedded = shop.params.world == "embedded"
+        open_ = take(shop)
+        while (wait or embedded) and any(progress.state == "open" for progress in open_.values()):
+            if not embedded:
+                time.sleep(every_s)
+            open_ = take(shop)
+        status_table(read_ledger(LEDGER), open_, budget_usd=shop.params.label.budget_usd)
+    click.echo(f"{_answered() - before} new answers in {LEDGER}/ : commit it, then `dvc repro`")
+
+
+def _answered() -> int:
+    from boxset.labeling.ledger import read_ledger
+
+    return sum(len(job.answers) for job in read_ledger(LEDGER).jobs.values())
+
+
+@command.command()
+@click.confirmation_option(prompt="Stop every open job?")
+def cancel() -> None:
+    """Stop every open job; what was answered is kept."""
+    from boxset.labeling.purchase import cancel as stop
+
+    with _shop() as shop:
+        for name in stop(shop):
+            click.echo(f"stopped  {name}")

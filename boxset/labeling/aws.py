@@ -1,0 +1,42 @@
+"""AWS clients, and S3 addresses taken apart. The one place that builds boto3 clients."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from boxset.endpoints import Endpoints
+from boxset.errors import ParamsError, ProjectError, ServiceError
+
+
+def client(service: str, endpoints: Endpoints, *, region: str) -> Any:
+    """Return a boto3 client; in the embedded world with made-up credentials and the stand-in's address."""
+    try:
+        import boto3
+        from botocore.config import Config
+    except ImportError as err:
+        raise ProjectError("boto3 is not installed", do="pip install 'boxset[aws]'") from err
+    config = Config(retries={"max_attempts": 5, "mode": "standard"}, s3={"addressing_style": "path"} if endpoints.aws else {})
+    if endpoints.aws is None:
+        return boto3.client(service, region_name=region, config=config)
+    return boto3.client(
+        service, region_name=region, endpoint_url=endpoints.aws, aws_access_key_id="embedded", aws_secret_access_key="embedded", config=config
+    )
+
+
+def bucket_and_key(address: str, *, key: str) -> tuple[str, str]:
+    """Take s3://bucket/prefix apart. Raises ParamsError naming the parameter."""
+    parts = urlsplit(address)
+    if parts.scheme != "s3" or not parts.netloc:
+        raise ParamsError(f"{key}: {address!r} is not s3://bucket/prefix", where="params.yaml")
+    return parts.netloc, parts.path.strip("/")
+
+
+def refused(err: Exception, where: str) -> ServiceError:
+    """Say what a failed AWS call means to a user."""
+    code = getattr(err, "response", {}).get("Error", {}).get("Code", type(err).__name__)
+    hints = {
+        "NoCredentialsError": "Export AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        "AccessDeniedException": "The user lacks a right; docs/labelling.md lists those that are needed",
+        "AccessDenied": "The user lacks a right on the bucket; docs/labelling.md lists those that are needed",
+        "NoSuchBucket": "Create the bucket, or correct labeler.bucket",
+    }
+    return ServiceError(f"{code}: {str(err)[:200]}", where=where, do=hints.get(code, "Nothing was lost: run it again"))

@@ -1,0 +1,263 @@
+"""Amazon SageMaker Ground Truth: bounding-box jobs over S3.
+
+Request, limits and output as in AWS's developer guide and botocore's model of the service (FACTS in docs/labelling.md). New customers are no
+longer taken; a private team or a vendor is the normal way.
+"""
+
+import html
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from boxset.endpoints import Endpoints
+from boxset.errors import InputError, ParamsError, ServiceError
+from boxset.labeling.aws import bucket_and_key, client, refused
+from boxset.labeling.labeler import Progress
+from boxset.labeling.ledger import Answered, Asked, Drawn, Job, Reserved
+from boxset.labeling.price import TIERS_MILLS, mills
+from boxset.params import Params
+
+LAMBDA_ACCOUNTS = {
+    "us-east-1": "432418664414", "us-east-2": "266458841044", "us-west-2": "081040173940", "ca-central-1": "918755190332",
+    "eu-west-1": "568282634449", "eu-west-2": "487402164563", "eu-central-1": "203001061592", "ap-northeast-1": "477331159723",
+    "ap-northeast-2": "845288260483", "ap-south-1": "565803892007", "ap-southeast-1": "377565633583", "ap-southeast-2": "454466003867",
+}  # fmt: skip
+PUBLIC = "arn:aws:sagemaker:{region}:394669845002:workteam/public-crowd/default"
+ATTRIBUTE = "boxes"
+MAX_LABELS, MAX_PICTURES, MAX_PIXELS = 50, 100_000, 100_000_000
+STATES = {"Initializing": "open", "InProgress": "open", "Stopping": "open", "Completed": "completed", "Stopped": "stopped", "Failed": "failed"}
+TEMPLATE = """<script src="https://assets.crowd.aws/crowd-html-elements.js"></script>
+<crowd-form>
+  <crowd-bounding-box name="boundingBox" src="{{{{ task.input.taskObject | grant_read_access }}}}" header="{title}"
+      labels="{{{{ task.input.labels | to_json | escape }}}}">
+    <full-instructions header="{title}">{text}</full-instructions>
+    <short-instructions>{text}</short-instructions>
+  </crowd-bounding-box>
+</crowd-form>
+"""
+
+
+class GroundTruth:
+    """Bounding-box jobs of a private team, a vendor, or (opt-in) the public workforce."""
+
+    def __init__(self, params: Params, endpoints: Endpoints) -> None:
+        self._params, self._labeler = params, params.labeler
+        self._bucket, self._prefix = bucket_and_key(params.labeler.bucket or params.project.bucket, key="labeler.bucket")
+        self._s3 = client("s3", endpoints, region=params.labeler.region)
+        self._jobs = client("sagemaker", endpoints, region=params.labeler.region)
+
+    def check(self) -> None:
+        """Check region, team, role, price, declarations and the bucket's CORS rule."""
+        labeler = self._labeler
+        faults = {
+            f"labeler.region: Ground Truth has no bounding boxes in {labeler.region}": labeler.region not in LAMBDA_ACCOUNTS,
+            "labeler.role_arn: missing, or not arn:aws:iam::…:role/…": not re.fullmatch(r"arn:aws[a-z-]*:iam::\d{12}:role/?[\w+=,.@/-]+", labeler.role_arn),
+            "labeler.workteam_arn: missing, or not …:workteam/…": not labeler.public and not re.fullmatch(r"arn:aws[a-z-]*:sagemaker:.*:workteam/.+", labeler.workteam_arn),
+            "label.price.usd_per_task: the public workforce takes only AWS's tiers, 0.036 and up": labeler.public
+            and mills(self._params.label.price.usd_per_task) not in TIERS_MILLS,
+            "labeler.free_of_personal_data: the public workforce needs your statement that no picture shows a person's data": labeler.public
+            and not labeler.free_of_personal_data,
+            f"categories: Ground Truth takes {MAX_LABELS} labels a job at the most": len(self._params.categories) > MAX_LABELS,
+        }
+        wrong = next((text for text, is_wrong in faults.items() if is_wrong), "")
+        if wrong:
+            raise ParamsError(wrong, where="params.yaml", do="`boxset check --explain labeler` says what each key takes")
+        self._check_bucket()
+
+    def _check_bucket(self) -> None:
+        try:
+            rules = self._s3.get_bucket_cors(Bucket=self._bucket)["CORSRules"]
+        except self._errors() as err:
+            if getattr(err, "response", {}).get("Error", {}).get("Code") != "NoSuchCORSConfiguration":
+                raise refused(err, f"s3://{self._bucket}") from err
+            rules = []
+        if not any("GET" in rule.get("AllowedMethods", ()) for rule in rules):
+            do = "Put the rule that docs/labelling.md shows on the bucket: without it every task fails"
+            raise ServiceError("the bucket has no CORS rule for GET", where=f"s3://{self._bucket}", do=do)
+
+    def send(self, reserved: Reserved, asked: Sequence[Asked], pictures: Mapping[str, Path]) -> None:
+        """Upload pictures, manifest, labels and template, and create the job; a job of this name that is there is left as it is."""
+        if len(asked) > MAX_PICTURES:
+            raise ParamsError(f"label.max_images: a job takes {MAX_PICTURES:,} pictures at the most", where="params.yaml")
+        try:
+            for item in asked:
+                key = self._key(f"pictures/{item.file_name}")
+                if not self._is_there(key):
+                    self._s3.put_object(Bucket=self._bucket, Key=key, Body=pictures[item.sha256].read_bytes(), ContentType=_type(item.file_name))
+            self._put(f"jobs/{reserved.job}/input.manifest", "".join(self._line(item) for item in asked))
+            labels = {"document-version": "2018-11-28", "labels": [{"label": name} for name in reserved.categories]}
+            self._put(f"jobs/{reserved.job}/labels.json", json.dumps(labels))
+            self._put(f"jobs/{reserved.job}/template.liquid", self._template(reserved))
+            self._create(reserved, len(asked))
+        except self._errors() as err:
+            raise refused(err, f"Ground Truth, job {reserved.job}") from err
+
+    def _create(self, reserved: Reserved, pictures: int) -> None:
+        try:
+            self._jobs.create_labeling_job(**self.request(reserved, pictures))
+        except self._jobs.exceptions.ResourceInUse:
+            return  # it was sent by a run that was killed before it could write that down
+
+    def request(self, reserved: Reserved, pictures: int) -> dict[str, Any]:
+        """Return the request of a job."""
+        labeler, label = self._labeler, self._params.label
+        account = LAMBDA_ACCOUNTS[labeler.region]
+        lambdas = f"arn:aws:lambda:{labeler.region}:{account}:function"
+        price = mills(label.price.usd_per_task)
+        amount = {"Dollars": price // 1000, "Cents": price % 1000 // 10, "TenthFractionsOfACent": price % 10}
+        public = {"PublicWorkforceTaskPrice": {"AmountInUsd": amount}} if labeler.public else {}
+        classifiers = {"DataAttributes": {"ContentClassifiers": ["FreeOfPersonallyIdentifiableInformation"]}} if labeler.free_of_personal_data else {}
+        return {
+            "LabelingJobName": reserved.job,
+            "LabelAttributeName": ATTRIBUTE,
+            "InputConfig": {"DataSource": {"S3DataSource": {"ManifestS3Uri": self._uri(f"jobs/{reserved.job}/input.manifest")}}, **classifiers},
+            "OutputConfig": {"S3OutputPath": self._uri("output")},
+            "RoleArn": labeler.role_arn,
+            "LabelCategoryConfigS3Uri": self._uri(f"jobs/{reserved.job}/labels.json"),
+            "StoppingConditions": {"MaxHumanLabeledObjectCount": pictures},
+            "HumanTaskConfig": {
+                "WorkteamArn": PUBLIC.format(region=labeler.region) if labeler.public else labeler.workteam_arn,
+                "UiConfig": {"UiTemplateS3Uri": self._uri(f"jobs/{reserved.job}/template.liquid")},
+                "PreHumanTaskLambdaArn": f"{lambdas}:PRE-BoundingBox",
+                "AnnotationConsolidationConfig": {"AnnotationConsolidationLambdaArn": f"{lambdas}:ACS-BoundingBox"},
+                "TaskTitle": labeler.title,
+                "TaskDescription": f"Draw a tight box round every {', '.join(reserved.categories)}"[:255],
+                "NumberOfHumanWorkersPerDataObject": label.workers,
+                "TaskTimeLimitInSeconds": 600,
+                "MaxConcurrentTaskCount": 1000,
+                **public,
+            },
+        }
+
+    def jobs(self, prefix: str) -> list[str]:
+        """Return all jobs whose names begin with a prefix."""
+        try:
+            pages = self._jobs.get_paginator("list_labeling_jobs").paginate(NameContains=prefix)
+            names = [row["LabelingJobName"] for page in pages for row in page["LabelingJobSummaryList"]]
+        except self._errors() as err:
+            raise refused(err, "Ground Truth, the list of jobs") from err
+        return [name for name in names if name.lower().startswith(prefix.lower())]
+
+    def progress(self, job: Job) -> Progress:
+        """Return state and counts; a job that completed may hold failures."""
+        found = self._described(job.name)
+        if found is None:
+            return Progress("unknown")
+        counts = found["LabelCounters"]
+        return Progress(STATES[found["LabelingJobStatus"]], counts.get("TotalLabeled", 0), counts.get("FailedNonRetryableError", 0), found.get("FailureReason", ""))
+
+    def _described(self, name: str) -> dict[str, Any] | None:
+        try:
+            found: dict[str, Any] = self._jobs.describe_labeling_job(LabelingJobName=name)
+        except self._jobs.exceptions.ResourceNotFound:
+            return None
+        except self._errors() as err:
+            raise refused(err, f"Ground Truth, job {name}") from err
+        return found
+
+    def answers(self, job: Job) -> list[Answered]:
+        """Read the output manifest as far as it is written."""
+        found = self._described(job.name)
+        address = (found or {}).get("LabelingJobOutput", {}).get("OutputDatasetS3Uri", "")
+        if not address:
+            return []
+        bucket, key = bucket_and_key(address, key="LabelingJobOutput")
+        try:
+            body = self._s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        except self._errors() as err:
+            if getattr(err, "response", {}).get("Error", {}).get("Code") == "NoSuchKey":
+                return []
+            raise refused(err, address) from err
+        return read_manifest(body, job, where=address, attribute=ATTRIBUTE)
+
+    def cancel(self, job: Job) -> None:
+        """Stop the job."""
+        try:
+            self._jobs.stop_labeling_job(LabelingJobName=job.name)
+        except self._errors() as err:
+            raise refused(err, f"Ground Truth, job {job.name}") from err
+
+    def _template(self, reserved: Reserved) -> str:
+        path = self._labeler.instructions
+        text = Path(path).read_text() if path else f"Draw a tight box round every {', '.join(reserved.categories)}. None of them there: draw nothing."
+        for part in (text, self._labeler.title):
+            if "{{" in part or "{%" in part:
+                raise ParamsError("labeler.instructions: {{ and {% are the template's own", where=path or "params.yaml", do="Write the text without them")
+        return TEMPLATE.format(title=html.escape(self._labeler.title), text=html.escape(text).replace("\n", "<br>"))
+
+    def _line(self, item: Asked) -> str:
+        return json.dumps({"source-ref": self._uri(f"pictures/{item.file_name}"), "sha256": item.sha256}) + "\n"
+
+    def _key(self, name: str) -> str:
+        return f"{self._prefix}/{name}" if self._prefix else name
+
+    def _uri(self, name: str) -> str:
+        return f"s3://{self._bucket}/{self._key(name)}"
+
+    def _put(self, name: str, text: str) -> None:
+        self._s3.put_object(Bucket=self._bucket, Key=self._key(name), Body=text.encode())
+
+    def _is_there(self, key: str) -> bool:
+        try:
+            self._s3.head_object(Bucket=self._bucket, Key=key)
+        except self._s3.exceptions.ClientError:
+            return False
+        return True
+
+    def _errors(self) -> tuple[type[Exception], ...]:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        return BotoCoreError, ClientError
+
+
+def read_manifest(body: bytes, job: Job, *, where: str, attribute: str) -> list[Answered]:
+    """Read an output manifest: lines are labelled, failed, or as they were sent (not labelled yet). Raises InputError for another job type.
+
+    `class_id` counts in the order in which the job's categories were frozen. A single worker's confidence is 0 and says nothing.
+    """
+    by_hash = {asked.sha256: asked for asked in job.asked}
+    ids = list(job.reserved.categories.values())
+    found = []
+    for number, line in enumerate(body.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            answer = _answer(row, job, by_hash, ids, attribute)
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError) as err:
+            raise InputError(f"not a bounding-box line of this job: {type(err).__name__} {err}", where=f"{where}:{number}", do="Check that it is the job's output.manifest") from err
+        if answer is not None:
+            found.append(answer)
+    return found
+
+
+def _answer(row: dict[str, Any], job: Job, by_hash: dict[str, Asked], ids: list[int], attribute: str) -> Answered | None:
+    sha256 = str(row.get("sha256") or Path(row["source-ref"]).stem)
+    if sha256 not in by_hash:
+        raise ValueError(f"a picture that was not asked about: {sha256[:16]}")
+    metadata = row.get(f"{attribute}-metadata")
+    if metadata is None:
+        return None
+    if metadata.get("type", "groundtruth/object-detection") != "groundtruth/object-detection":
+        raise ValueError(f"type {metadata['type']}")
+    if metadata.get("failure-reason") or attribute not in row:
+        return Answered(job=job.name, sha256=sha256, state="failed", why=str(metadata.get("failure-reason", ""))[:200])
+    sure = [thing.get("confidence", 0.0) for thing in metadata.get("objects", [])]
+    asked = by_hash[sha256]
+    said = row[attribute]["image_size"][0]
+    across, down = asked.width / said["width"], asked.height / said["height"]
+    boxes = tuple(
+        Drawn(
+            category_id=ids[box["class_id"]],
+            bbox=(box["left"] * across, box["top"] * down, box["width"] * across, box["height"] * down),
+            confidence=float(sure[place]) if place < len(sure) else 0.0,
+        )
+        for place, box in enumerate(row[attribute]["annotations"])
+    )
+    return Answered(job=job.name, sha256=sha256, state="labelled", boxes=boxes)
+
+
+def _type(name: str) -> str:
+    return "image/png" if name.endswith(".png") else "image/jpeg"
