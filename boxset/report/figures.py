@@ -12,6 +12,7 @@ TRAINING_SIDE = 640  # pixels of the longer side that detectors are mostly train
 SIZE_STEPS = (8, 16, 32, 64, 128, 256)
 MANY = 20  # boxes of a category from which its outliers mean something
 FAR = 3.5  # robust standard deviations from the median that count as far (Iglewicz and Hoaglin)
+TIMES = 2.0  # and how many times larger, smaller, wider or taller than most it is at the least
 WHOLE = 0.98  # share of the picture from which a box is suspected to be a label of the picture
 
 
@@ -117,10 +118,10 @@ def _odd_in(boxes: Sequence[Box]) -> list[Odd]:
         return whole
     seen = {id(odd.box) for odd in whole}
     found = whole
-    for what, value in (("size", [box.share for box in usual]), ("shape", [box.aspect for box in usual])):
-        middle, scores = median(value), _robust_scores(value)
-        for box, own, score in zip(usual, value, scores, strict=True):
-            if abs(score) >= FAR and id(box) not in seen:
+    for what, values in (("size", [box.share for box in usual]), ("shape", [box.aspect for box in usual])):
+        middle, scores = median(values), _robust_scores(values)
+        for box, own, score in zip(usual, values, scores, strict=True):
+            if abs(score) >= FAR and max(own / middle, middle / own) >= TIMES and id(box) not in seen:
                 seen.add(id(box))
                 found.append(Odd(box, _odd_words(what, own, middle), abs(score)))
     return found

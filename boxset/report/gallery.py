@@ -8,9 +8,9 @@ from boxset.report.figures import Box, Odd, by_category, odd_boxes
 from boxset.report.html import Content, Html, joined, tag
 from boxset.report.pictures import Drawn, Pictures, shot
 
-SHEET = 24  # pictures of a category
+SHEET = 21  # pictures of a category: whole rows on a wide screen
 SHOTS = 240  # pictures of all categories together
-LOOK = 36
+LOOK = 35
 
 
 def gallery(data: ReportData, boxes: Sequence[Box], *, budget: int) -> Html:

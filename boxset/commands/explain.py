@@ -1,0 +1,133 @@
+"""`boxset explain`: the whole history of one picture, or where it was left out."""
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from boxset.compare.explain import Bought, Hit, Records, Story
+    from boxset.labeling.ledger import Job
+    from boxset.web.suppliers import Answer
+
+MANY = 5
+
+
+@click.command()
+@click.argument("picture")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--all", "show_all", is_flag=True, help=f"Show every picture that fits, not the first {MANY}.")
+def command(picture: str, *, as_json: bool, show_all: bool) -> None:
+    """Tell the whole history of a PICTURE: found where, fetched, labelled at what price, merged with what, in which split; or left out why.
+
+    PICTURE is a SHA-256 or its first digits, a file name, the address it came from, SOURCE:ID, or a picture file of your own.
+    """
+    from boxset.compare.explain import explain
+
+    stories = explain(_name_of(picture), read_records(Path()))
+    if as_json:
+        import msgspec
+
+        click.echo(msgspec.json.format(msgspec.json.encode(stories)).decode())
+        return
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    for story in stories if show_all else stories[:MANY]:
+        _print(console, story)
+    if len(stories) > MANY and not show_all:
+        console.print(f"and {len(stories) - MANY:,} more: --all shows them")
+
+
+def _name_of(picture: str) -> str:
+    """Return the SHA-256 as stored of a file that is here, else the name as it is."""
+    path = Path(picture)
+    if not path.is_file() or re.fullmatch(r"[0-9a-f]{64}\..+", path.name):
+        return picture
+    from boxset.files import read_bytes
+    from boxset.images.prepare import Prepared, prepare
+
+    prepared = prepare(read_bytes(path))
+    return prepared.sha256 if isinstance(prepared, Prepared) else picture
+
+
+def _print(console: Any, story: "Story") -> None:
+    from rich.text import Text
+
+    is_in = story.verdict.startswith("in the data set")
+    console.print(Text(story.name, style="bold"))
+    console.print(Text(story.verdict, style="green" if is_in else "yellow"))
+    for step in story.steps:
+        console.print(Text.assemble("  ", ("✗ " if step.is_end else "• ", "red" if step.is_end else "green"), (f"{step.where}  ", "bold"), step.what))
+        for detail in step.details:
+            console.print(Text(f"      {detail}", style="dim"))
+    console.print()
+
+
+def read_records(root: Path) -> "Records":
+    """Read all that the project remembers of its pictures; whatever was not built is empty."""
+    from boxset.compare.explain import Records
+    from boxset.dataset.coco import read_coco
+    from boxset.dataset.records import ImageRow, read_pool
+    from boxset.files import read_jsonl
+    from boxset.report.data import read_dataset
+
+    data = root / "data"
+    rows = sorted([*data.glob("extract/*/images.jsonl"), *data.glob("crawl/*/images.jsonl")])
+    merged = data / "merge/annotations.json"
+    conflicts: dict[str, list[str]] = {}
+    for one in read_jsonl(data / "merge/conflicts.jsonl", dict[str, str]):
+        conflicts.setdefault(one["sha256"], []).append(f"{one['what']}: kept {one['kept']}, against {one['other']}")
+    return Records(
+        tried={_where(path): read_jsonl(path, ImageRow) for path in rows},
+        hits=_hits(data),
+        pools={_where(path): read_pool(path) for path in sorted(data.glob("extract/*/annotations.json"))},
+        bought=_bought(root),
+        merged=read_coco(merged) if merged.exists() else None,
+        dropped={one["sha256"]: one["reason"] for one in read_jsonl(data / "merge/dropped.jsonl", dict[str, str])},
+        conflicts=conflicts,
+        dataset=read_dataset(data / "dataset"),
+    )
+
+
+def _where(path: Path) -> str:
+    return f"{path.parent.parent.name} {path.parent.name}"
+
+
+def _hits(data: Path) -> "list[Hit]":
+    from boxset.files import read_jsonl
+    from boxset.web.suppliers import Answer
+
+    return [hit for path in sorted(data.glob("crawl/*/results.jsonl")) for answer in read_jsonl(path, Answer) for hit in _hits_of(answer, path.parent.name)]
+
+
+def _hits_of(answer: "Answer", category: str) -> "list[Hit]":
+    from boxset.compare.explain import Hit
+
+    page = {"category": category, "supplier": answer.supplier, "query": answer.q, "lang": answer.lang, "page": answer.page}
+    return [Hit(url=hit.url, place=place, engine=hit.engine, title=hit.title, **page) for place, hit in enumerate(answer.hits, 1)]
+
+
+def _bought(root: Path) -> "list[Bought]":
+    from boxset.labeling.ledger import read_ledger
+
+    return [one for job in read_ledger(root / "ledger").jobs.values() for one in _bought_in(job)]
+
+
+def _bought_in(job: "Job") -> "list[Bought]":
+    from boxset.compare.explain import Bought
+
+    price = round(job.committed_mills / 1000 / max(1, len(job.asked)), 4)
+    bought = {"job": job.name, "backend": job.reserved.backend, "categories": tuple(job.reserved.categories), "price_usd": price}
+    return [Bought(sha256=asked.sha256, **bought, **_answer(job, asked.sha256)) for asked in job.asked]
+
+
+def _answer(job: "Job", sha256: str) -> "dict[str, Any]":
+    answer = job.answers.get(sha256)
+    if answer is None:
+        return {"state": "failed" if job.closed else "open", "boxes": {}, "why": "the job ended without an answer"}
+    names = {number: name for name, number in job.reserved.categories.items()}
+    boxes = Counter(names.get(drawn.category_id, f"category {drawn.category_id}") for drawn in answer.boxes)
+    return {"state": answer.state, "boxes": dict(boxes), "why": answer.why}

@@ -1,0 +1,304 @@
+"""The whole history of one picture: found where, fetched, labelled at what price, merged with what, in which split; or where it was left out."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cached_property
+
+import msgspec
+
+from boxset.dataset.coco import Coco, CocoImage
+from boxset.dataset.reasons import Reason
+from boxset.dataset.records import ImageRow, Picture, Pool, State
+from boxset.errors import InputError
+
+WHY = {
+    Reason.BAD_ADDRESS: "no http(s) address, or one that is not asked: credentials in it, a refused port",
+    Reason.PRIVATE_ADDRESS: "the address leads to a machine that is not public",
+    Reason.DUPLICATE_ADDRESS: "the same address was tried before",
+    Reason.REJECT_WORD: "one of the category's reject_words stands in its title or address",
+    Reason.SITE_LIMIT: "crawl.per_site pictures of this site were kept already",
+    Reason.LICENCE: "the licence policy does not let it in (project.use, licences)",
+    Reason.ROBOTS: "the site asks not to be fetched by robots",
+    Reason.GONE: "the server says that it is not there any more",
+    Reason.REFUSED: "the server refuses it",
+    Reason.RATE_LIMITED: "the server asked to be left alone, to the end",
+    Reason.SERVER_ERROR: "the server failed",
+    Reason.UNREACHABLE: "no server answers there",
+    Reason.TIMEOUT: "it took longer than crawl.timeout_s",
+    Reason.REDIRECTS: "too many redirects, or from https to http",
+    Reason.TOO_LARGE: "more bytes than crawl.max_bytes",
+    Reason.NOT_AN_IMAGE: "what came is no picture",
+    Reason.BROKEN: "it cannot be decoded to its end",
+    Reason.TOO_MANY_PIXELS: "more pixels than are decoded",
+    Reason.TOO_SMALL: "its shorter side is under crawl.min_side",
+    Reason.ODD_SHAPE: "longer and narrower than crawl.max_aspect",
+    Reason.ANIMATED: "it is animated",
+    Reason.PLACEHOLDER: "it looks like a placeholder of the site",
+    Reason.DRAWING: "it looks drawn, and crawl.drawings says drop",
+    Reason.SCREENSHOT: "it looks like a screen, and crawl.screenshots says drop",
+    Reason.CATALOGUE: "it is a shot on white, and crawl.catalogue says drop",
+    Reason.THUMBNAIL: "a thumbnail came in place of the original",
+    Reason.DUPLICATE: "it shows the same as one that was kept",
+    Reason.OVER_LIMIT: "there were more than were asked for",
+    Reason.BAD_ROW: "its row cannot be read",
+    Reason.EMPTY_BOX: "its box is empty",
+    Reason.FLAG: "the policy for one of its flags is drop",
+    Reason.NO_PICTURE: "its picture was left out, or is unknown",
+    Reason.UNLABELLED: "nobody has looked at it yet: it waits for labels",
+    Reason.UNKNOWN_CATEGORY: "it may show a category that nobody looked for (merge.unknown)",
+    Reason.OVER_CAP: "balance leaves it out",
+    Reason.REJECTED: "a person said no",
+}
+
+
+class Hit(msgspec.Struct, frozen=True, kw_only=True):
+    """An address as a supplier named it."""
+
+    url: str
+    category: str
+    supplier: str
+    query: str
+    lang: str
+    page: int
+    place: int  # on the page, from 1
+    engine: str
+    title: str = ""
+
+
+class Bought(msgspec.Struct, frozen=True, kw_only=True):
+    """One picture of one labelling job."""
+
+    sha256: str
+    job: str
+    backend: str
+    categories: tuple[str, ...]
+    price_usd: float  # its share of what the job costs, or may cost while it is open
+    state: str  # labelled, failed, or open
+    boxes: dict[str, int]
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Records:
+    """Everything that the project remembers of its pictures. Whatever was not built is empty."""
+
+    tried: Mapping[str, Sequence[ImageRow]] = field(default_factory=dict)  # `crawl/hammer`, `extract/lvis` → rows
+    hits: Sequence[Hit] = ()
+    pools: Mapping[str, Pool] = field(default_factory=dict)  # source → what it says
+    bought: Sequence[Bought] = ()
+    merged: Coco | None = None
+    dropped: Mapping[str, str] = field(default_factory=dict)  # SHA-256 → reason, in the merge
+    conflicts: Mapping[str, Sequence[str]] = field(default_factory=dict)  # SHA-256 → what contradicts what
+    dataset: Mapping[str, Coco] = field(default_factory=dict)
+
+    @cached_property
+    def rows(self) -> list[tuple[str, ImageRow]]:
+        """Every row with the place that wrote it."""
+        return [(where, row) for where, rows in self.tried.items() for row in rows]
+
+    @cached_property
+    def pictures(self) -> list[Picture]:
+        """Every picture that was kept somewhere, copies among them."""
+        return [row.picture for _, row in self.rows if row.picture is not None]
+
+    @cached_property
+    def image_of(self) -> dict[str, CocoImage]:
+        """The merged image of every copy, by the copy's SHA-256."""
+        images = self.merged.images if self.merged else ()
+        by_origin = {origin: image for image in images for origin in (f"{image.source}:{image.source_id}", *image.also_in)}
+        united = {p.sha256: by_origin[origin_of(p)] for p in self.pictures if origin_of(p) in by_origin}
+        return united | {image.sha256: image for image in images}
+
+    @cached_property
+    def placed(self) -> dict[str, tuple[str, CocoImage]]:
+        """The split and record of every picture of the data set, by SHA-256."""
+        return {image.sha256: (split, image) for split, coco in self.dataset.items() for image in coco.images}
+
+
+def origin_of(picture: Picture) -> str:
+    """Return how `also_in` names a picture."""
+    return f"{picture.source}:{picture.source_id}"
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """What happened to the picture in one place."""
+
+    where: str
+    what: str
+    details: tuple[str, ...] = ()
+    is_end: bool = False  # it was left out here
+
+
+class Story(msgspec.Struct, frozen=True, kw_only=True):
+    """The history of one picture, or of an address that brought none."""
+
+    name: str
+    verdict: str
+    steps: tuple[Step, ...]
+
+
+def explain(name: str, records: Records) -> list[Story]:
+    """Return the history of every picture or address that a name fits: SHA-256 or its start, file name, address, source's id.
+
+    Raises InputError where nothing is known of it.
+    """
+    stories = [_picture_story(sha256, records) for sha256 in _pictures(name, records)]
+    stories += _lost_stories(name, records) or ([] if stories else _untried(name, records))
+    if not stories:
+        raise _unknown(name, records)
+    return stories
+
+
+def _pictures(name: str, records: Records) -> list[str]:
+    """Return the content of each picture that a name fits; united copies once, by the copy that was kept."""
+    stem = name.rpartition("/")[2].partition(".")[0].lower()
+    found = [p.sha256 for p in records.pictures if name in _names(p) or (len(stem) >= 6 and p.sha256.startswith(stem))]
+    return list(dict.fromkeys(records.image_of[sha256].sha256 if sha256 in records.image_of else sha256 for sha256 in found))
+
+
+def _names(picture: Picture) -> set[str]:
+    numbers = [f"{kind}:{number}" for kind, number in (("coco", picture.coco_id), ("flickr", picture.flickr_id)) if number]
+    return {picture.source_id, picture.url, picture.landing_url, origin_of(picture), picture.file_name, *numbers} - {""}
+
+
+def _unknown(name: str, records: Records) -> InputError:
+    by_end = {row.url.rpartition("/")[2]: row.url for _, row in records.rows}
+    near = get_close_matches(name.rpartition("/")[2], by_end, n=2) if "/" in name else []
+    hint = f"; did you mean {' or '.join(by_end[end] for end in near)}?" if near else ""
+    do = "Give a SHA-256 or its start, a file name of the data set, the address it came from, or SOURCE:ID"
+    return InputError(f"nothing is known of it{hint}", where=name, do=do)
+
+
+def _picture_story(sha256: str, records: Records) -> Story:
+    image = records.image_of.get(sha256)
+    copies = [(where, p) for where, row in records.rows if (p := row.picture) is not None and _is_copy(p, sha256, image, records)]
+    contents = {p.sha256 for _, p in copies} | {sha256}
+    steps = [_kept_step(where, p, records) for where, p in copies]
+    steps += [step for where, pool in records.pools.items() for step in _pool_steps(where, pool, contents)]
+    steps += [_bought_step(bought) for bought in records.bought if bought.sha256 in contents]
+    steps += _merge_steps(sha256, image, records, copies=len(copies))
+    steps += _dataset_steps(image, records)
+    return Story(name=sha256, verdict=_verdict(sha256, image, records), steps=tuple(steps))
+
+
+def _is_copy(picture: Picture, sha256: str, image: CocoImage | None, records: Records) -> bool:
+    own = records.image_of.get(picture.sha256)
+    return picture.sha256 == sha256 or (image is not None and own is not None and own.sha256 == image.sha256)
+
+
+def _verdict(sha256: str, image: CocoImage | None, records: Records) -> str:
+    if image is not None and image.sha256 in records.placed:
+        split, placed = records.placed[image.sha256]
+        boxes = sum(a.image_id == placed.id for a in records.dataset[split].annotations)
+        return f"in the data set: {split}, {_counted(boxes, 'box')}"
+    if image is not None:
+        return f"left out by balance: {WHY[Reason.OVER_CAP]}" if records.dataset else "merged; the data set is not built yet"
+    reason = records.dropped.get(sha256)
+    return f"not in the data set: {_why(reason)}" if reason else "kept; not merged yet"
+
+
+def _counted(count: int, word: str) -> str:
+    plural = {"box": "boxes", "copy": "copies"}.get(word, f"{word}s")
+    return f"{count:,} {word if count == 1 else plural}"
+
+
+def _why(reason: str) -> str:
+    """Return a reason with its meaning in words."""
+    return f"{reason}: {WHY[Reason(reason)]}" if reason in set(Reason) else reason
+
+
+def _kept_step(where: str, picture: Picture, records: Records) -> Step:
+    found = f", found by {picture.supplier} for “{picture.query}”, rank {picture.rank}" if picture.query else f" {picture.source_id}"
+    details = [f"from {picture.url}"]
+    if picture.landing_url:
+        details.append(f"shown on {picture.landing_url}")
+    details += [f"titled “{picture.title}”"] if picture.title else []
+    size = f"{picture.width} x {picture.height}"
+    details.append(f"{size}, licence {picture.license or 'unknown'}{f', by {picture.author}' if picture.author else ''}")
+    details += [f"looks like: {', '.join(picture.flags)}"] if picture.flags else []
+    details += _hit_lines(picture.url, records)
+    return Step(where=where, what=f"kept as {picture.file_name[:12]}…{found}", details=tuple(details))
+
+
+def _hit_lines(url: str, records: Records) -> list[str]:
+    hits = [hit for hit in records.hits if hit.url == url]
+    return [f"result {h.place} on page {h.page} of {h.supplier} ({h.engine or 'no engine named'}) for “{h.query}”, {h.category}" for h in hits]
+
+
+def _lost_stories(name: str, records: Records) -> list[Story]:
+    """Return one story for each address that a name fits and that brought no picture, wherever it was tried."""
+    by_url: dict[str, list[tuple[str, ImageRow]]] = {}
+    for where, row in records.rows:
+        if row.picture is None and name in (row.url, row.source_id):
+            by_url.setdefault(row.url or row.source_id, []).append((where, row))
+    return [
+        Story(name=url, verdict=f"left out: {_why(rows[0][1].outcome)}", steps=tuple(_lost_step(where, row, records) for where, row in rows))
+        for url, rows in by_url.items()
+    ]
+
+
+def _lost_step(where: str, row: ImageRow, records: Records) -> Step:
+    details = [f"what was seen: {row.detail}"] if row.detail else []
+    details += [f"the one that was kept: {story.name}, {story.verdict}" for story in _twin(row, records)]
+    own = where.partition(" ")[2]
+    details += [line for line in _hit_lines(row.url, records) if line.endswith(f", {own}")]
+    return Step(where=where, what=f"left out, {_why(row.outcome)}", details=tuple(details), is_end=True)
+
+
+def _twin(row: ImageRow, records: Records) -> list[Story]:
+    """Return the history of the picture that a duplicate was left out for; its detail names that one's address."""
+    if row.outcome != Reason.DUPLICATE:
+        return []
+    return [_picture_story(p.sha256, records) for p in records.pictures if row.detail and row.detail in (p.url, p.sha256)][:1]
+
+
+def _untried(name: str, records: Records) -> list[Story]:
+    """Return a story for an address that suppliers named and nobody tried."""
+    lines = _hit_lines(name, records)
+    step = Step(where="crawl", what="found, and not tried: enough good pictures came before it", details=tuple(lines), is_end=True)
+    return [Story(name=name, verdict="found, and not tried", steps=(step,))] if lines else []
+
+
+def _pool_steps(where: str, pool: Pool, contents: set[str]) -> list[Step]:
+    boxes = Counter(a.category for a in pool.annotations if a.sha256 in contents)
+    said = {state: sorted({p.category for p in pool.presence if p.sha256 in contents and p.state is state}) for state in State}
+    words = {State.PRESENT: "every one boxed", State.PARTIAL: "may lack a box", State.ABSENT: "verified absent"}
+    details = [f"{words[state]}: {', '.join(names)}" for state, names in said.items() if names]
+    if not boxes and not details:
+        return []
+    told = ", ".join(f"{n} {name}" for name, n in sorted(boxes.items())) or "no boxes"
+    return [Step(where=where, what=f"says: {told}", details=tuple(details))]
+
+
+def _bought_step(bought: Bought) -> Step:
+    asked = f"asked about {', '.join(bought.categories)} in {bought.job} ({bought.backend}) for ${bought.price_usd:,.3f}"
+    told = ", ".join(f"{n} {name}" for name, n in sorted(bought.boxes.items())) or "none of them is there"
+    answers = {"labelled": f"answered: {told}", "failed": f"failed: {bought.why or 'no reason given'}"}
+    return Step(where="label", what=asked, details=(answers.get(bought.state, "not answered yet"),))
+
+
+def _merge_steps(sha256: str, image: CocoImage | None, records: Records, *, copies: int) -> list[Step]:
+    if image is None:
+        reason = records.dropped.get(sha256)
+        return [Step(where="merge", what=f"left out, {_why(reason)}", is_end=True)] if reason else []
+    what = f"the best of {copies} copies: {image.source} {image.source_id}" if copies > 1 else "the only copy"
+    details = [f"also in {other}" for other in image.also_in]
+    near = sum(other.group == image.group for other in (records.merged.images if records.merged else ())) - 1
+    details += [f"{_counted(near, 'picture')} much like it, in the same split"] if near > 0 else []
+    details += [f"contradiction: {line}" for line in records.conflicts.get(image.sha256, ())]
+    return [Step(where="merge", what=what, details=tuple(details))]
+
+
+def _dataset_steps(image: CocoImage | None, records: Records) -> list[Step]:
+    if image is None or not records.dataset:
+        return []
+    if image.sha256 not in records.placed:
+        return [Step(where="balance", what=f"left out, {_why(Reason.OVER_CAP)}", is_end=True)]
+    split, placed = records.placed[image.sha256]
+    coco = records.dataset[split]
+    names = {c.id: c.name for c in coco.categories}
+    boxes = [a for a in coco.annotations if a.image_id == placed.id]
+    lines = [f"{names[a.category_id]} [{', '.join(f'{v:.1f}' for v in a.bbox)}] from {a.source}{' (crowd)' if a.iscrowd else ''}" for a in boxes]
+    return [Step(where="balance", what=f"image {placed.id}, data/dataset/images/{split}/{placed.file_name}", details=tuple(lines))]
