@@ -100,13 +100,14 @@ def _hits(data: Path) -> "list[Hit]":
     from boxset.files import read_jsonl
     from boxset.web.suppliers import Answer
 
-    return [hit for path in sorted(data.glob("crawl/*/results.jsonl")) for answer in read_jsonl(path, Answer) for hit in _hits_of(answer, path.parent.name)]
+    paths = sorted(data.glob("crawl/*/results.jsonl"))
+    return [hit for path in paths for answer in read_jsonl(path, Answer) for hit in _hits_of(answer, path.parent.name)]
 
 
 def _hits_of(answer: "Answer", category: str) -> "list[Hit]":
     from boxset.compare.explain import Hit
 
-    page = {"category": category, "supplier": answer.supplier, "query": answer.q, "lang": answer.lang, "page": answer.page}
+    page: dict[str, Any] = {"category": category, "supplier": answer.supplier, "query": answer.q, "lang": answer.lang, "page": answer.page}
     return [Hit(url=hit.url, place=place, engine=hit.engine, title=hit.title, **page) for place, hit in enumerate(answer.hits, 1)]
 
 
@@ -120,7 +121,7 @@ def _bought_in(job: "Job") -> "list[Bought]":
     from boxset.compare.explain import Bought
 
     price = round(job.committed_mills / 1000 / max(1, len(job.asked)), 4)
-    bought = {"job": job.name, "backend": job.reserved.backend, "categories": tuple(job.reserved.categories), "price_usd": price}
+    bought: dict[str, Any] = {"job": job.name, "backend": job.reserved.backend, "categories": tuple(job.reserved.categories), "price_usd": price}
     return [Bought(sha256=asked.sha256, **bought, **_answer(job, asked.sha256)) for asked in job.asked]
 
 
