@@ -27,10 +27,6 @@ FILES = {
     "lvis": ("lvis_train", "lvis_val"),
 }
 OPENVERSE_LICENCES = ("cc0", "pdm", "by", "by-sa", "by-nc", "by-nd", "by-nc-sa", "by-nc-nd")
-GROUND_TRUTH_REGIONS = (
-    "us-east-1", "us-east-2", "us-west-2", "ca-central-1", "eu-west-1", "eu-west-2", "eu-central-1",
-    "ap-northeast-1", "ap-northeast-2", "ap-south-1", "ap-southeast-1", "ap-southeast-2",
-)  # fmt: skip
 
 BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?")
 WEB = re.compile(r"https?://[^/\s]+(/\S*)?")
@@ -189,10 +185,12 @@ def _labeler(params: Params, _: Path) -> Iterator[Fault]:
 
 
 def _ground_truth(params: Params) -> Iterator[Fault]:
+    from boxset.labeling.ground_truth import LAMBDA_ACCOUNTS
+
     labeler = params.labeler
-    if labeler.region not in GROUND_TRUTH_REGIONS:
-        hint = did_you_mean(labeler.region, GROUND_TRUTH_REGIONS)
-        yield Fault("labeler.region", f"Ground Truth is not in {labeler.region!r}{hint}", f"One of {', '.join(GROUND_TRUTH_REGIONS)}")
+    if labeler.region not in LAMBDA_ACCOUNTS:
+        hint = did_you_mean(labeler.region, LAMBDA_ACCOUNTS)
+        yield Fault("labeler.region", f"Ground Truth is not in {labeler.region!r}{hint}", f"One of {', '.join(LAMBDA_ACCOUNTS)}")
     needed = {"labeler.bucket": labeler.bucket or params.project.bucket, "labeler.role_arn": labeler.role_arn}
     needed |= {} if labeler.public else {"labeler.workteam_arn": labeler.workteam_arn}
     for key, value in needed.items():
@@ -241,7 +239,7 @@ def _classes_in(params: Params, source: str, index: Path) -> Iterator[Fault]:
 
 def _past(params: Params, root: Path) -> Iterator[Fault]:
     try:
-        check_world(params, root / "data/resolve")
+        check_world(params, root / "data/resolve", lock=root / "dvc.lock")
         check_ids_against_history(params, root)
     except BoxsetError as err:
         yield _as_fault(err)

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import msgspec
+import yaml
 
 from boxset.errors import ProjectError
 from boxset.files import read_json, write_json
@@ -81,7 +82,7 @@ class Identity(Order, frozen=True):
 
 
 class Ids(Order, frozen=True):
-    """`ids.json`: the categories in order of their ids."""
+    """`ids.json`."""
 
     categories: dict[str, Identity]
 
@@ -156,23 +157,35 @@ def crawl_order(params: Params, name: str) -> CrawlOrder:
     )
 
 
-def check_world(params: Params, out: Path) -> None:
-    """Raise ProjectError where the data here came from another world."""
+def check_world(params: Params, out: Path, *, lock: Path = Path("dvc.lock")) -> None:
+    """Raise ProjectError where the data here, or what `dvc.lock` says of it in a clone, came from another world."""
     mark = out / "world.json"
-    if not mark.exists():
-        return
-    made_in = read_json(mark, WorldMark).world
-    if made_in != params.world:
+    made_in = read_json(mark, WorldMark).world if mark.exists() else _locked_world(lock)
+    if made_in and made_in != params.world:
         do = "Make a project of its own with `boxset init DIR`, or set `world` back"
-        raise ProjectError(f"the data here came from the {made_in} world, and `world` now says {params.world}", where="params.yaml", do=do)
+        raise ProjectError(f"world: the data here came from the {made_in} world, and `world` now says {params.world}", where="params.yaml", do=do)
+
+
+def _locked_world(lock: Path) -> str:
+    """Return the world with which `resolve` last ran, or an empty string."""
+    stages = (yaml.safe_load(lock.read_text()) or {}).get("stages", {}) if lock.exists() else {}
+    return str(stages.get("resolve", {}).get("params", {}).get("params.yaml", {}).get("world", ""))
 
 
 def prune(params: Params, root: Path) -> None:
-    """Remove from `data/` and `metrics/` what belongs to no category or source any more."""
+    """Remove from `data/` and `metrics/` what belongs to no category or source any more. Raises ProjectError where it cannot."""
     for pattern, names in _kept_names(params).items():
-        for path in root.glob(pattern):
-            if path.name.removesuffix(".json") not in names:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        for path in sorted(root.glob(pattern)):
+            if path.name.removesuffix(".json") not in names and not path.name.startswith("."):
+                _remove(path)
+
+
+def _remove(path: Path) -> None:
+    try:
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    except OSError as err:
+        do = "Nothing declares it any more: remove it, then run again"
+        raise ProjectError(f"cannot remove it: {err.strerror or err}", where=str(path), do=do) from err
 
 
 def check_folders(params: Params, data: Path) -> None:
