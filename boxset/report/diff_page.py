@@ -46,7 +46,8 @@ def _drawn_of(version: Version, kind: str) -> Boxes:
 
 
 def _delta(change: Change) -> str:
-    return f"{number(change.new)} ({change.new - change.old:+,})" if change.new != change.old else number(change.new)
+    grown = f" ({change.new - change.old:+,})".replace("-", "−")
+    return number(change.new) + (grown if change.new != change.old else "")
 
 
 def _categories(diff: Diff) -> Html:
@@ -78,7 +79,7 @@ def _box_sheet(changes: Sequence[BoxChange], pictures: Pictures, sizes: Sizes) -
 def _box_shot(changes: Sequence[BoxChange], pictures: Pictures, sizes: Sizes) -> Html:
     first = changes[0]
     words = ", ".join(dict.fromkeys(_words(change) for change in changes))
-    caption = joined([tag("b", words), tag("br"), f"{first.split} · {first.sha256[:12]}"])
+    caption = joined([tag("b", words), Html("<br>"), f"{first.split} · {first.sha256[:12]}"])
     drawn = [box for change in changes for box in _drawn(change)]
     return shot(pictures.address(first.file_name), sizes[first.sha256], drawn, alt=words, caption=caption)
 
@@ -104,7 +105,7 @@ def _image_sheet(changes: Sequence[ImageChange], pictures: Pictures, sizes: Size
 def _image_shot(change: ImageChange, pictures: Pictures, size: tuple[int, int], drawn: Sequence[Drawn]) -> Html:
     words = ", ".join(f"{n} {name}" for name, n in change.boxes.items()) or "no boxes"
     moved = f"{change.old_split} → {change.split}" if change.kind == "split" else change.split
-    caption = joined([tag("b", words), tag("br"), f"{change.source}, {moved} · {change.sha256[:12]}"])
+    caption = joined([tag("b", words), Html("<br>"), f"{change.source}, {moved} · {change.sha256[:12]}"])
     return shot(pictures.address(change.file_name), size, drawn, alt=words, caption=caption)
 
 

@@ -11,6 +11,7 @@ from boxset.compare.diff import CategoryChange, Change, Diff
 from boxset.report.status import REPORT, TRAINING, Status, next_step
 
 BAR = 8
+LEGEND = "came, went: with their pictures; added, removed: in pictures that both have"
 FIRST = 12  # changes that are named one by one
 
 
@@ -67,7 +68,7 @@ def diff_text(diff: Diff) -> RenderableType:
     if diff.is_empty:
         return Group(head, Text("The two hold the same pictures, boxes, splits and licences."))
     totals = Text.assemble("pictures ", _change(diff.images), "   boxes ", _change(diff.boxes))
-    parts: list[RenderableType] = [head, totals, Text(), _changed_categories(diff), Text(), _changed_rest(diff)]
+    parts: list[RenderableType] = [head, totals, Text(), _changed_categories(diff), Text(LEGEND, style="dim"), Text(), _changed_rest(diff)]
     return Group(*parts, *_named(diff))
 
 
@@ -75,8 +76,6 @@ def _changed_categories(diff: Diff) -> Table:
     table = _table("category", "boxes", "", "came", "went", "added", "removed", "moved", "relabelled", left=(2,))
     for name, c in diff.categories.items():
         table.add_row(name, *_category_cells(c), style="" if c.changed else "dim")
-    table.caption = "came, went: with pictures · added, removed: in pictures that both have"
-    table.caption_justify = "left"
     return table
 
 
