@@ -181,25 +181,32 @@ def _greedy(
     candidates: dict[str, list[Picture]], have: dict[str, int], rates: dict[str, dict[str, float]], *, targets: Targets, most: int, budget_binds: bool
 ) -> tuple[list[Item], dict[str, float], str]:
     queues = {name: iter(pictures) for name, pictures in candidates.items()}
-    open_ = set(queues)
+    open_, ended = set(queues), list[str]()
     expected = dict.fromkeys(have, 0.0)
     items: list[Item] = []
     while open_:
         missing = {n: 1 - (have[n] + expected[n]) / targets.categories[n].target for n in sorted(open_) if targets.categories[n].target}
         name = max(missing, key=missing.__getitem__, default="")
         if not name or missing[name] <= 0:
-            return items, expected, "the targets are reached"
+            break
         if len(items) >= most:
             return items, expected, "the budget is used up" if budget_binds else "label.max_images is reached"
         picture = next(queues[name], None)
         if picture is None:
             open_.discard(name)
+            ended.append(name)
             continue
         why = f"{name}: {have[name] + round(expected[name])} of {targets.categories[name].target} boxes"
         items.append(_item(picture, name, why))
         for category, rate in rates[name].items():
             expected[category] += rate
-    return items, expected, "no pictures are left: add queries, or raise crawl_images"
+    return items, expected, _why_no_more(ended)
+
+
+def _why_no_more(ended: list[str]) -> str:
+    if not ended:
+        return "the targets are reached"
+    return f"no pictures are left for {', '.join(sorted(ended))}: add queries, or raise crawl_images"
 
 
 def _item(picture: Picture, found_for: str, why: str) -> Item:

@@ -30,7 +30,7 @@ def status_table(ledger: Ledger, progress: dict[str, Progress], *, budget_usd: f
     """Print every job."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("job", "state", "pictures", "labelled", "failed", "empty", "boxes", "USD"):
-        table.add_column(name, justify="left" if name in ("job", "state") else "right")
+        table.add_column(name, justify="left" if name in ("job", "state") else "right", overflow="fold")
     for job in ledger.jobs.values():
         labelled = [answer for answer in job.answers.values() if answer.state == "labelled"]
         at = progress.get(job.name)
