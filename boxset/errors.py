@@ -10,8 +10,8 @@
 The command line and the stages print one line and exit 1; anything else is a bug and keeps its traceback.
 """
 
-from difflib import get_close_matches
 from collections.abc import Iterable
+from difflib import get_close_matches
 
 
 class BoxsetError(Exception):

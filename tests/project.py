@@ -33,9 +33,7 @@ class Project:
 
     def start(self, *command: str) -> subprocess.Popen[bytes]:
         """Start a command in a process group of its own."""
-        return subprocess.Popen(
-            command, cwd=self.root, env=self.env(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-        )
+        return subprocess.Popen(command, cwd=self.root, env=self.env(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
 
     def repro(self, *targets: str) -> list[str]:
         """Run `dvc repro` and return the stages that ran, in order."""

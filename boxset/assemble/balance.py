@@ -31,11 +31,15 @@ def balance(coco: Coco, targets: Targets, settings: Balance) -> Chosen:
     """Choose. Whole images only, never single boxes, so that nothing becomes false background."""
     boxes = boxes_by_image(coco)
     chosen, says = _selected(coco, boxes, targets, settings) if settings.mode == "select" else ({image.id for image in coco.images}, [])
-    negatives = sorted((image for image in coco.images if image.id in chosen and not boxes.get(image.id)), key=lambda i: (not i.neg_category_ids, i.sha256))
+    negatives = sorted(
+        (image for image in coco.images if image.id in chosen and not boxes.get(image.id)), key=lambda i: (not i.neg_category_ids, i.sha256)
+    )
     most = _most_negatives(len(chosen) - len(negatives), settings.negatives_share)
     if len(negatives) > most:
         chosen -= {image.id for image in negatives[most:]}
-        says.append(f"{len(negatives) - most} pictures without any box were left out: they may be {settings.negatives_share:.0%} of the data set at the most")
+        says.append(
+            f"{len(negatives) - most} pictures without any box were left out: they may be {settings.negatives_share:.0%} of the data set at the most"
+        )
     kept = part_of(coco, chosen)
     over = len(coco.images) - len(kept.images)
     return Chosen(kept, repeat_factors(kept, settings.repeat_threshold), tuple(says), {"left_out": {Reason.OVER_CAP.value: over}} if over else {})
@@ -111,7 +115,13 @@ def solve(vectors: list[Vector], counts: list[int], targets: list[Target], setti
     import numpy as np
 
     model = highspy.Highs()
-    for option, value in (("output_flag", False), ("threads", 1), ("random_seed", 0), ("mip_rel_gap", settings.max_gap), ("mip_max_nodes", settings.max_nodes)):
+    for option, value in (
+        ("output_flag", False),
+        ("threads", 1),
+        ("random_seed", 0),
+        ("mip_rel_gap", settings.max_gap),
+        ("mip_max_nodes", settings.max_nodes),
+    ):
         model.setOptionValue(option, value)
     infinity = highspy.kHighsInf
     total = sum(counts) or 1
@@ -137,5 +147,4 @@ def solve(vectors: list[Vector], counts: list[int], targets: list[Target], setti
     model.run()
     solution = model.getSolution().col_value[:n]
     gap = model.getInfo().mip_gap
-    return [int(round(value)) for value in solution], 0.0 if gap <= 1e-9 or gap == infinity else float(gap)
-
+    return [round(value) for value in solution], 0.0 if gap <= 1e-9 or gap == infinity else float(gap)

@@ -83,7 +83,7 @@ def merge(pools: dict[str, Pool], crawled: dict[str, tuple[Picture, ...]], *, an
         for p in pictures
         if (best := image_of[p.sha256].best.sha256) not in names
     )
-    metrics = _metrics(coco, images, pictures, dropped=dropped, fused=fused, conflicts=len(said) + len(crossed))
+    metrics = _metrics(coco, pictures, dropped=dropped, fused=fused, conflicts=len(said) + len(crossed))
     return Merged(coco, tuple(sorted([*said, *crossed], key=lambda c: (c.sha256, c.what, c.kept, c.other))), dropped, metrics)
 
 
@@ -211,10 +211,20 @@ def _crossed(boxes: list[Annotation], settings: Merge) -> list[Conflict]:
     found = []
     for position, first in enumerate(boxes):
         for second in boxes[position + 1 :]:
-            if first.category != second.category and not first.iscrowd and not second.iscrowd and iou(first.bbox, second.bbox) >= settings.conflict_iou:
+            if (
+                first.category != second.category
+                and not first.iscrowd
+                and not second.iscrowd
+                and iou(first.bbox, second.bbox) >= settings.conflict_iou
+            ):
                 one, two = sorted((first, second), key=lambda a: _order(a, settings))
                 found.append(
-                    Conflict(sha256=first.sha256, what="two categories on one box", kept=f"{one.source}: {one.category}", other=f"{two.source}: {two.category}")
+                    Conflict(
+                        sha256=first.sha256,
+                        what="two categories on one box",
+                        kept=f"{one.source}: {one.category}",
+                        other=f"{two.source}: {two.category}",
+                    )
                 )
     return found
 
@@ -232,7 +242,9 @@ def _coco(images: list[_Image], boxes: Boxes, known: Known, ids: Ids) -> Coco:
     licences = sorted({image.best.license for image in images})
     licence_ids = {name: number for number, name in enumerate(licences, 1)}
     groups = {name: number for number, name in enumerate(sorted({image.group for image in images}), 1)}
-    categories = tuple(CocoCategory(id=i.id, name=n, supercategory=i.supercategory) for n, i in sorted(ids.categories.items(), key=lambda item: item[1].id))
+    categories = tuple(
+        CocoCategory(id=i.id, name=n, supercategory=i.supercategory) for n, i in sorted(ids.categories.items(), key=lambda item: item[1].id)
+    )
     coco_images = tuple(
         _coco_image(number, image, license_=licence_ids[image.best.license], group=groups[image.group], known=known, ids=ids)
         for number, image in enumerate(images, 1)
@@ -300,12 +312,23 @@ def _coco_annotation(number: int, image_id: int, box: Annotation, ids: Ids) -> C
     )
 
 
-def _metrics(coco: Coco, images: list[_Image], pictures: list[Picture], *, dropped: tuple[Dropped, ...], fused: int, conflicts: int) -> dict[str, Any]:
+def _metrics(
+    coco: Coco,
+    pictures: list[Picture], *, dropped: tuple[Dropped, ...], fused: int, conflicts: int
+) -> dict[str, Any]:
     reasons = count_reasons(d.reason for d in dropped)
     united = len(pictures) - len(dropped) - len(coco.images)
     if len(coco.images) + united + sum(reasons.values()) != len(pictures):
         raise ProjectError("records were lost in the merge: this is a fault of Boxset")
-    return {"seen": len(pictures), "kept": len(coco.images), "united": united, "dropped": reasons, "fused_boxes": fused, "conflicts": conflicts, **counts(coco)}
+    return {
+        "seen": len(pictures),
+        "kept": len(coco.images),
+        "united": united,
+        "dropped": reasons,
+        "fused_boxes": fused,
+        "conflicts": conflicts,
+        **counts(coco),
+    }
 
 
 def counts(coco: Coco) -> dict[str, dict[str, int]]:

@@ -50,10 +50,14 @@ def read_splits(path: Path) -> Remembered:
     found: Remembered = {}
     with path.open(newline="", encoding="utf-8") as file:
         for number, row in enumerate(csv.reader(file), 1):
-            if number == 1 and tuple(row) == HEADER or not row:
+            if (number == 1 and tuple(row) == HEADER) or not row:
                 continue
             if len(row) != 2 or row[1] not in NAMES or len(row[0]) != 64:
-                raise InputError(f"expected a SHA-256 and train, val or test, found {','.join(row)[:80]!r}", where=f"{path}:{number}", do="Take the line from git's history")
+                raise InputError(
+                    f"expected a SHA-256 and train, val or test, found {','.join(row)[:80]!r}",
+                    where=f"{path}:{number}",
+                    do="Take the line from git's history",
+                )
             found[row[0]] = max(found.get(row[0], "train"), row[1], key=STRENGTH.__getitem__)
     return found
 

@@ -3,10 +3,15 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from boxset.errors import InputError
+
+if TYPE_CHECKING:
+    from boxset.labeling.plan import Plan
+    from boxset.labeling.purchase import Shop
 
 LEDGER = Path("ledger")
 PLAN = Path("data/label/plan.json")
@@ -18,7 +23,7 @@ def command() -> None:
 
 
 @contextmanager
-def _shop() -> Iterator["Shop"]:  # noqa: F821 - imported late
+def _shop() -> Iterator["Shop"]:
     from boxset.endpoints import open_world
     from boxset.files import sole_writer
     from boxset.labeling.claims import claims_of
@@ -33,7 +38,7 @@ def _shop() -> Iterator["Shop"]:  # noqa: F821 - imported late
         yield Shop(LEDGER, params, labeler, lambda name: where.get(name, Path(name)), claims_of(params, endpoints))
 
 
-def _plan() -> "Plan":  # noqa: F821 - imported late
+def _plan() -> "Plan":
     from boxset.files import read_json
     from boxset.labeling.plan import Plan
 

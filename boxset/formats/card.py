@@ -39,7 +39,8 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 def _boxes_table(parts: dict[str, Coco]) -> str:
     counts = {split: Counter(a.category_id for a in part.annotations) for split, part in parts.items()}
     rows = [
-        (c.name, *(f"{counts[split][c.id]:,}" for split in parts), f"{sum(count[c.id] for count in counts.values()):,}") for c in parts["train"].categories
+        (c.name, *(f"{counts[split][c.id]:,}" for split in parts), f"{sum(count[c.id] for count in counts.values()):,}")
+        for c in parts["train"].categories
     ]
     pictures = ("pictures", *(f"{len(part.images):,}" for part in parts.values()), f"{sum(len(part.images) for part in parts.values()):,}")
     return _table(("", *parts, "all"), [*rows, pictures])

@@ -1,6 +1,5 @@
 """The data set's folder: COCO files, pictures, YOLO labels, licences and a card; it trains as it lies there."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from boxset.assemble.balance import Chosen
@@ -50,7 +49,7 @@ def _picture_files(data: Path) -> dict[str, Path]:
     return found
 
 
-def _attribution(image: CocoImage, split: str, coco: Coco) -> Iterable[str]:
+def _attribution(image: CocoImage, split: str, coco: Coco) -> tuple[str, ...]:
     licence = coco.licenses[image.license - 1].name
     return image.file_name, split, image.source, image.source_id, image.coco_url, image.flickr_url, image.author, licence, image.title
 

@@ -15,7 +15,8 @@ def without_metadata(jpeg: bytes) -> bytes | None:
     """Return the same picture without EXIF, profiles, comments and what follows its end; None where the structure is unusual."""
     if jpeg[:2] != b"\xff\xd8":
         return None
-    parts, position, adobe = [], 2, False
+    parts: list[bytes] = []
+    position, adobe = 2, False
     while position + 4 <= len(jpeg):
         if jpeg[position] != 0xFF:
             return None

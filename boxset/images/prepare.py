@@ -51,7 +51,7 @@ class Prepared:
     preview: Image.Image = field(repr=False, compare=False)  # small, RGB; for looking at what kind of picture it is
 
 
-def prepare(raw: bytes, limits: Limits = Limits()) -> Prepared | Refusal:  # noqa: B008 - frozen
+def prepare(raw: bytes, limits: Limits = Limits()) -> Prepared | Refusal:
     """Decode fully, normalise, fingerprint. Returns a Refusal for anything that is not a sound picture; never raises for bad bytes."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -55,7 +55,9 @@ class Folder:
         found: list[Answered] = []
         for path in self._results(job):
             body = read_bytes(path)
-            found += read_manifest(body, job, where=str(path), attribute=ATTRIBUTE) if path.suffix == ".manifest" else read_coco_result(body, job, path)
+            found += (
+                read_manifest(body, job, where=str(path), attribute=ATTRIBUTE) if path.suffix == ".manifest" else read_coco_result(body, job, path)
+            )
         return found
 
     def cancel(self, job: Job) -> None:
@@ -70,9 +72,13 @@ def read_coco_result(body: bytes, job: Job, path: Path) -> list[Answered]:
         names = {category["id"]: category["name"] for category in coco["categories"]}
         boxes: dict[Any, list[Drawn]] = {number: [] for number in images}
         for annotation in coco["annotations"]:
-            boxes[annotation["image_id"]].append(Drawn(category_id=job.reserved.categories[names[annotation["category_id"]]], bbox=tuple(annotation["bbox"])))
+            boxes[annotation["image_id"]].append(
+                Drawn(category_id=job.reserved.categories[names[annotation["category_id"]]], bbox=tuple(annotation["bbox"]))
+            )
     except (ValueError, KeyError, TypeError) as err:
-        raise InputError(f"not a COCO result of this job: {type(err).__name__} {err}", where=str(path), do="Export as COCO with the job's own labels") from err
+        raise InputError(
+            f"not a COCO result of this job: {type(err).__name__} {err}", where=str(path), do="Export as COCO with the job's own labels"
+        ) from err
     asked = {item.file_name: item for item in job.asked}
     found = []
     for number, image in images.items():

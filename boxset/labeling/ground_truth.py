@@ -53,8 +53,11 @@ class GroundTruth:
         labeler = self._labeler
         faults = {
             f"labeler.region: Ground Truth has no bounding boxes in {labeler.region}": labeler.region not in LAMBDA_ACCOUNTS,
-            "labeler.role_arn: missing, or not arn:aws:iam::…:role/…": not re.fullmatch(r"arn:aws[a-z-]*:iam::\d{12}:role/?[\w+=,.@/-]+", labeler.role_arn),
-            "labeler.workteam_arn: missing, or not …:workteam/…": not labeler.public and not re.fullmatch(r"arn:aws[a-z-]*:sagemaker:.*:workteam/.+", labeler.workteam_arn),
+            "labeler.role_arn: missing, or not arn:aws:iam::…:role/…": not re.fullmatch(
+                r"arn:aws[a-z-]*:iam::\d{12}:role/?[\w+=,.@/-]+", labeler.role_arn
+            ),
+            "labeler.workteam_arn: missing, or not …:workteam/…": not labeler.public
+            and not re.fullmatch(r"arn:aws[a-z-]*:sagemaker:.*:workteam/.+", labeler.workteam_arn),
             "label.price.usd_per_task: the public workforce takes only AWS's tiers, 0.036 and up": labeler.public
             and mills(self._params.label.price.usd_per_task) not in TIERS_MILLS,
             "labeler.free_of_personal_data: the public workforce needs your statement that no picture shows a person's data": labeler.public
@@ -146,7 +149,12 @@ class GroundTruth:
         if found is None:
             return Progress("unknown")
         counts = found["LabelCounters"]
-        return Progress(STATES[found["LabelingJobStatus"]], counts.get("TotalLabeled", 0), counts.get("FailedNonRetryableError", 0), found.get("FailureReason", ""))
+        return Progress(
+            STATES[found["LabelingJobStatus"]],
+            counts.get("TotalLabeled", 0),
+            counts.get("FailedNonRetryableError", 0),
+            found.get("FailureReason", ""),
+        )
 
     def _described(self, name: str) -> dict[str, Any] | None:
         try:
@@ -184,7 +192,9 @@ class GroundTruth:
         text = Path(path).read_text() if path else f"Draw a tight box round every {', '.join(reserved.categories)}. None of them there: draw nothing."
         for part in (text, self._labeler.title):
             if "{{" in part or "{%" in part:
-                raise ParamsError("labeler.instructions: {{ and {% are the template's own", where=path or "params.yaml", do="Write the text without them")
+                raise ParamsError(
+                    "labeler.instructions: {{ and {% are the template's own", where=path or "params.yaml", do="Write the text without them"
+                )
         return TEMPLATE.format(title=html.escape(self._labeler.title), text=html.escape(text).replace("\n", "<br>"))
 
     def _line(self, item: Asked) -> str:
@@ -227,7 +237,11 @@ def read_manifest(body: bytes, job: Job, *, where: str, attribute: str) -> list[
             row = json.loads(line)
             answer = _answer(row, job, by_hash, ids, attribute)
         except (ValueError, KeyError, TypeError, IndexError, AttributeError) as err:
-            raise InputError(f"not a bounding-box line of this job: {type(err).__name__} {err}", where=f"{where}:{number}", do="Check that it is the job's output.manifest") from err
+            raise InputError(
+                f"not a bounding-box line of this job: {type(err).__name__} {err}",
+                where=f"{where}:{number}",
+                do="Check that it is the job's output.manifest",
+            ) from err
         if answer is not None:
             found.append(answer)
     return found

@@ -41,7 +41,9 @@ class LabelStudio:
 
     def send(self, reserved: Reserved, asked: Sequence[Asked], pictures: Mapping[str, Path]) -> None:
         """Create the job's project and import the pictures that it lacks."""
-        project = self._project(reserved.job) or self._call("POST", "/api/projects", {"title": reserved.job[:50], "description": reserved.job, "label_config": self._config(reserved)})
+        project = self._project(reserved.job) or self._call(
+            "POST", "/api/projects", {"title": reserved.job[:50], "description": reserved.job, "label_config": self._config(reserved)}
+        )
         here = {task["data"].get("sha256") for task in self._tasks(project["id"])}
         missing = [item for item in asked if item.sha256 not in here]
         for start in range(0, len(missing), BATCH):
@@ -114,6 +116,11 @@ def read_task(task: dict[str, Any], job: Job) -> Answered | None:
         value = result.get("value", {})
         for label in value.get("rectanglelabels", []):
             if label in job.reserved.categories:
-                bbox = (value["x"] * asked.width / 100, value["y"] * asked.height / 100, value["width"] * asked.width / 100, value["height"] * asked.height / 100)
+                bbox = (
+                    value["x"] * asked.width / 100,
+                    value["y"] * asked.height / 100,
+                    value["width"] * asked.width / 100,
+                    value["height"] * asked.height / 100,
+                )
                 boxes.append(Drawn(category_id=job.reserved.categories[label], bbox=bbox))
     return Answered(job=job.name, sha256=asked.sha256, state="labelled", boxes=tuple(boxes))

@@ -138,7 +138,8 @@ def read_ledger(folder: Path) -> Ledger:
             closed[event.job] = event
     said = _answers(answers)
     jobs = {
-        name: Job(event, tuple(asked.get(name, {}).values()), name in sent, closed.get(name), said.get(name, {})) for name, event in sorted(reserved.items())
+        name: Job(event, tuple(asked.get(name, {}).values()), name in sent, closed.get(name), said.get(name, {}))
+        for name, event in sorted(reserved.items())
     }
     _check_known({event.job for event in [*purchases, *answers]} - jobs.keys(), folder)
     return Ledger(jobs, fingerprint(folder))

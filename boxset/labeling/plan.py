@@ -69,7 +69,9 @@ def make_plan(
     price = per_picture_mills(settings)
     room = max(0, mills(settings.budget_usd) - ledger.committed_mills) // price if price else len(candidates) * len(ids.categories)
     most = min(room, settings.max_images or room)
-    items, expected, stops = _greedy(candidates, have, rates, targets=targets, most=most, budget_binds=not settings.max_images or room <= settings.max_images)
+    items, expected, stops = _greedy(
+        candidates, have, rates, targets=targets, most=most, budget_binds=not settings.max_images or room <= settings.max_images
+    )
     old = _old_pictures(ledger, ids, settings)
     rows = tuple(
         Row(
@@ -244,5 +246,3 @@ def plan_metrics(plan: Plan, answers: Pool, ledger: Ledger) -> dict[str, Any]:
         "images": {"asked": sum(len(job.asked) for job in ledger.jobs.values()), "labelled": len(labelled), "planned": len(plan.items)},
         "cost_usd": {"spent": ledger.spent_mills / 1000, "committed": ledger.committed_mills / 1000, "plan": plan.cost_mills / 1000},
     }
-
-

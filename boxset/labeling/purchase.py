@@ -93,9 +93,7 @@ def _due(shop: Shop, plan: Plan, ledger: Ledger, *, trial: bool) -> tuple[Sequen
 def _reservation(shop: Shop, plan: Plan, items: Sequence[Item], *, trial: bool) -> tuple[Reserved, tuple[Asked, ...]]:
     categories = {row.category: row.id for row in plan.rows}
     asked = tuple(
-        Asked(
-            job="", sha256=i.sha256, file_name=i.file_name, width=i.width, height=i.height, phash=i.phash, grid=i.grid, found_for=i.found_for
-        )
+        Asked(job="", sha256=i.sha256, file_name=i.file_name, width=i.width, height=i.height, phash=i.phash, grid=i.grid, found_for=i.found_for)
         for i in items
     )
     content = "\n".join([*sorted(a.sha256 for a in asked), *map(str, categories.values()), str(plan.version)])
@@ -151,11 +149,11 @@ def collect(shop: Shop) -> dict[str, Progress]:
 
 def _close(shop: Shop, job: Job, progress: Progress) -> None:
     if progress.state in ("completed", "stopped", "failed"):
-        events: list[Event] = [Closed(job=job.name, state=progress.state, cost_mills=_cost(shop, job, progress))]  # type: ignore[arg-type]
+        events: list[Event] = [Closed(job=job.name, state=progress.state, cost_mills=_cost(job, progress))]  # type: ignore[arg-type]
         append(shop.ledger, PURCHASES, events)
 
 
-def _cost(shop: Shop, job: Job, progress: Progress) -> int:
+def _cost(job: Job, progress: Progress) -> int:
     """Return what a job has cost: every picture that people touched; failed ones may be billed, so they count. A stopped job pays for what was done."""
     each = job.reserved.worst_mills // job.reserved.pictures if job.reserved.pictures else 0
     touched = job.reserved.pictures if progress.state == "completed" else min(job.reserved.pictures, progress.done + progress.failed)

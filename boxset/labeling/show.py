@@ -16,12 +16,19 @@ def plan_table(plan: Plan) -> None:
         table.add_column(name, justify="left" if name == "category" else "right")
     for row in plan.rows:
         cost = usd(row.pictures * plan.per_picture_mills)
-        table.add_row(row.category, *(f"{n:,}" for n in (row.target, row.have, row.pictures, row.expected)), cost, f"{row.candidates - row.pictures:,}")
+        table.add_row(
+            row.category, *(f"{n:,}" for n in (row.target, row.have, row.pictures, row.expected)), cost, f"{row.candidates - row.pictures:,}"
+        )
     console = Console()
     console.print(table)
     people = "1 worker" if plan.workers == 1 else f"{plan.workers} workers"
-    console.print(f"{len(plan.items):,} pictures, {people} each, {usd(plan.per_picture_mills)} USD a picture: {usd(plan.cost_mills)} USD at the most", highlight=False)
-    console.print(f"budget {usd(plan.budget_mills)}, spent or reserved {usd(plan.committed_mills)}. It stops because {plan.stops_at}.", highlight=False)
+    console.print(
+        f"{len(plan.items):,} pictures, {people} each, {usd(plan.per_picture_mills)} USD a picture: {usd(plan.cost_mills)} USD at the most",
+        highlight=False,
+    )
+    console.print(
+        f"budget {usd(plan.budget_mills)}, spent or reserved {usd(plan.committed_mills)}. It stops because {plan.stops_at}.", highlight=False
+    )
     if plan.old_pictures:
         console.print(f"not included: asking {plan.old_pictures:,} old pictures about newer categories, {usd(plan.old_mills)} USD", highlight=False)
 

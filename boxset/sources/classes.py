@@ -34,7 +34,11 @@ class Vocabulary:
         found = self._named(term.name)
         if not found:
             hint = did_you_mean(term.name.partition(":")[2] or term.name, self.words())
-            raise ParamsError(f"{where}: {self.source} has no class {term.name!r}{hint}", where="params.yaml", do="`boxset coverage WORD` shows what there is; [] says: none")
+            raise ParamsError(
+                f"{where}: {self.source} has no class {term.name!r}{hint}",
+                where="params.yaml",
+                do="`boxset coverage WORD` shows what there is; [] says: none",
+            )
         return sorted({*found, *(self.below(found) if term.children else ())})
 
     def search(self, word: str) -> list[str]:

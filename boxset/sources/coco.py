@@ -106,7 +106,11 @@ def _new_classes(categories: list[_Category], writer: IndexWriter) -> Iterator[d
     for category in categories:
         if str(category.id) not in known:
             synonyms = [s.replace("_", " ") for s in category.synonyms if s != category.name]
-            yield {"class_id": str(category.id), "name": category.name.replace("_", " "), "synonyms": synonyms + ([category.synset] if category.synset else [])}
+            yield {
+                "class_id": str(category.id),
+                "name": category.name.replace("_", " "),
+                "synonyms": synonyms + ([category.synset] if category.synset else []),
+            }
 
 
 def _add_images(decoded: _File, split: str, writer: IndexWriter) -> None:

@@ -21,7 +21,7 @@ from boxset.sources.imagenet import ARCHIVE
 from boxset.sources.licences import allowed
 from boxset.sources.raw import RawFiles
 from boxset.web.fetcher import Fetched, Fetcher, FetchPolicy
-from boxset.web.pictures import Journal, Outcome, Shelf, Stored, Wanted, fetch_all, keep_only, stored_elsewhere
+from boxset.web.pictures import Journal, Outcome, Shelf, Stored, Wanted, fetch_all, keep_only, pictures_elsewhere, stored_elsewhere
 
 CONNECTIONS = 32
 PER_HOST = 16
@@ -180,19 +180,19 @@ def _stored(picture: Picture | None) -> Stored | None:
     return Stored(**values, raw_width=raw[0], raw_height=raw[1], looks=picture.flags)
 
 
-def _pictures(
-    order: ExtractOrder, choice: Choice, out: Path, *, journal: Journal, endpoints: Endpoints, contact: str
-) -> dict[str, Outcome]:
+def _pictures(order: ExtractOrder, choice: Choice, out: Path, *, journal: Journal, endpoints: Endpoints, contact: str) -> dict[str, Outcome]:
     """Return address → what became of it."""
     wanted = [Wanted(key=image, url=row.get("url") or "") for image, row in choice.images.items() if image not in choice.refused]
     wanted = [item for item in {item.url: item for item in wanted}.values() if item.url]
-    shelf = Shelf(out / "images")
+    shelf = Shelf(out / "images", twins=pictures_elsewhere(out.parent.parent, out))
     if order.format == "local":
         folder = Path(order.path)
         return _done(fetch_all(wanted, lambda item: _from_folder(folder, item), shelf=shelf, journal=journal, elsewhere={}, connections=4))
     if order.format == "imagenet" and wanted:
         _out_of_archive(order, wanted, shelf, journal=journal, endpoints=endpoints, contact=contact)
-        return _done(fetch_all(wanted, lambda _: Refusal(Reason.GONE, "not in the archive"), shelf=shelf, journal=journal, elsewhere={}, connections=4))
+        return _done(
+            fetch_all(wanted, lambda _: Refusal(Reason.GONE, "not in the archive"), shelf=shelf, journal=journal, elsewhere={}, connections=4)
+        )
     if not wanted:
         return {}
     policy = FetchPolicy(connections=CONNECTIONS, per_host=PER_HOST, pace_s=0.0, robots=False)
@@ -215,9 +215,7 @@ def _from_folder(folder: Path, item: Wanted) -> bytes | Refusal:
     return path.read_bytes() if path.is_file() and path.resolve().is_relative_to(folder.resolve()) else Refusal(Reason.GONE, "no such file")
 
 
-def _out_of_archive(
-    order: ExtractOrder, wanted: list[Wanted], shelf: Shelf, *, journal: Journal, endpoints: Endpoints, contact: str
-) -> None:
+def _out_of_archive(order: ExtractOrder, wanted: list[Wanted], shelf: Shelf, *, journal: Journal, endpoints: Endpoints, contact: str) -> None:
     """Take the pictures that are not here yet out of the archive, in one pass."""
     missing = [item for item in wanted if not _is_settled(journal.known.get(item.url), shelf)]
     if not missing:
@@ -246,6 +244,7 @@ def _row(order: ExtractOrder, choice: Choice, image: str, outcomes: dict[str, Ou
     if outcome.stored is None:
         return ImageRow(source_id=image, url=url, outcome=outcome.outcome, detail=outcome.detail)
     stored = outcome.stored
+    said: dict[str, Any] = {n: str(row.get(n) or "") for n in ("split", "landing_url", "license", "author", "title", "flickr_id", "coco_id")}
     picture = Picture(
         sha256=stored.sha256,
         file_name=stored.file_name,
@@ -258,7 +257,7 @@ def _row(order: ExtractOrder, choice: Choice, image: str, outcomes: dict[str, Ou
         source_id=image,
         url=url,
         category="" if order.classes else order.category,
-        **{name: str(row.get(name) or "") for name in ("split", "landing_url", "license", "author", "title", "flickr_id", "coco_id")},
+        **said,
     )
     return ImageRow(source_id=image, url=url, outcome=KEPT, picture=picture)
 
@@ -274,11 +273,15 @@ def _check_missing(order: ExtractOrder, rows: list[ImageRow]) -> None:
 
 def _pool(order: ExtractOrder, choice: Choice, rows: list[ImageRow], coordinates: str) -> tuple[Pool, dict[str, int]]:
     pictures = {row.source_id: row.picture for row in rows if row.picture is not None}
-    annotations, lost = [], []
+    annotations: list[Annotation] = []
+    lost: list[Reason] = []
     for image, boxes in choice.boxes.items():
         for box in boxes:
             made = _annotation(order, box, pictures.get(image), choice.images[image], coordinates)
-            (lost if isinstance(made, Reason) else annotations).append(made)  # type: ignore[arg-type]
+            if isinstance(made, Reason):
+                lost.append(made)
+            else:
+                annotations.append(made)
     presence = [
         Presence(sha256=pictures[image].sha256, category=category, state=state, source=order.name)
         for (image, category), state in choice.known.items()

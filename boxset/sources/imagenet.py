@@ -32,7 +32,9 @@ def build(files: RawFiles, writer: IndexWriter, splits: tuple[str, ...]) -> Coun
         if files.has(f"boxes_{split}", BOX_FILES[split]):
             _boxes(files.get(f"boxes_{split}", BOX_FILES[split]), split, writer, counts)
     if not counts["seen"]:
-        raise InputError("neither LOC_train_solution.csv nor LOC_val_solution.csv holds a row", do="Set sources.imagenet.path to the folder of Kaggle's files")
+        raise InputError(
+            "neither LOC_train_solution.csv nor LOC_val_solution.csv holds a row", do="Set sources.imagenet.path to the folder of Kaggle's files"
+        )
     return counts
 
 

@@ -106,7 +106,9 @@ def _yolo_names(folder: Path) -> list[str]:
             return [str(name) for name in names]
     listing = next(iter(sorted([*folder.glob("classes.txt"), *folder.glob("*.names")])), None)
     if listing is None:
-        raise InputError("no data.yaml with `names`, and no classes.txt", where=str(folder), do="Add one: a name a line, in the order of the class numbers")
+        raise InputError(
+            "no data.yaml with `names`, and no classes.txt", where=str(folder), do="Add one: a name a line, in the order of the class numbers"
+        )
     return [line.strip() for line in listing.read_text().splitlines() if line.strip()]
 
 

@@ -91,7 +91,12 @@ def _parents(path: Path) -> dict[str, set[str]]:
 
 
 def _boxes(path: Path, writer: IndexWriter, counts: Counts) -> None:
-    types = {"ImageID": pa.string(), "LabelName": pa.string(), **dict.fromkeys(COORDINATES, pa.float64()), **dict.fromkeys(FLAG_COLUMNS.values(), pa.int8())}
+    types = {
+        "ImageID": pa.string(),
+        "LabelName": pa.string(),
+        **dict.fromkeys(COORDINATES, pa.float64()),
+        **dict.fromkeys(FLAG_COLUMNS.values(), pa.int8()),
+    }
     seen = counts["seen"]
     for batch in batches(path, types, needed=("ImageID", "LabelName", *COORDINATES)):
         counts["seen"] += batch.num_rows
@@ -112,9 +117,11 @@ def _sound(batch: pa.RecordBatch, path: Path) -> pa.RecordBatch:
         column = batch.column(name)
         highest = max(highest, pc.max(column).as_py() or 0.0)
         valid = pc.and_(valid, pc.is_valid(column))
-        valid = pc.and_(valid, pc.fill_null(pc.and_(pc.greater_equal(column, -TOLERANCE), pc.less_equal(column, 1 + TOLERANCE)), False))  # noqa: FBT003
+        valid = pc.and_(valid, pc.fill_null(pc.and_(pc.greater_equal(column, -TOLERANCE), pc.less_equal(column, 1 + TOLERANCE)), False))
     if highest > 2:
-        raise InputError(f"{COORDINATES[0]}…: {highest:g} in a column of shares from 0 to 1: these are pixels", where=str(path), do="Use the publisher's file")
+        raise InputError(
+            f"{COORDINATES[0]}…: {highest:g} in a column of shares from 0 to 1: these are pixels", where=str(path), do="Use the publisher's file"
+        )
     return batch if pc.all(valid).as_py() else batch.filter(valid)
 
 
@@ -185,7 +192,11 @@ def batches(path: Path, types: dict[str, pa.DataType], *, needed: tuple[str, ...
         names = [name.strip().strip('"') for name in first.split(delimiter)]
         missing = [name for name in needed if name not in names]
         if missing:
-            raise InputError(f"no column {missing[0]}; its first line is {first[:80]!r}", where=f"{path}:1", do="This is another file, or one whose boxes are stripped")
+            raise InputError(
+                f"no column {missing[0]}; its first line is {first[:80]!r}",
+                where=f"{path}:1",
+                do="This is another file, or one whose boxes are stripped",
+            )
         kept = {name: kind for name, kind in types.items() if name in names}
         try:
             yield from _parsed(stream, kept, delimiter, quoted)
@@ -193,12 +204,14 @@ def batches(path: Path, types: dict[str, pa.DataType], *, needed: tuple[str, ...
             raise InputError(str(err).splitlines()[0][:160], where=str(path), do="Fetch it again, or use the publisher's file") from err
 
 
-def _parsed(stream: IO[bytes], kept: dict[str, pa.DataType], delimiter: str, quoted: bool) -> Iterator[pa.RecordBatch]:  # noqa: FBT001 - one of two dialects
+def _parsed(stream: IO[bytes], kept: dict[str, pa.DataType], delimiter: str, quoted: bool) -> Iterator[pa.RecordBatch]:
     reader = pacsv.open_csv(
         _Unified(stream),
         read_options=pacsv.ReadOptions(block_size=BLOCK),
         parse_options=pacsv.ParseOptions(delimiter=delimiter, quote_char='"' if quoted else False, newlines_in_values=quoted),
-        convert_options=pacsv.ConvertOptions(column_types=kept, include_columns=list(kept), strings_can_be_null=True, quoted_strings_can_be_null=True),
+        convert_options=pacsv.ConvertOptions(
+            column_types=kept, include_columns=list(kept), strings_can_be_null=True, quoted_strings_can_be_null=True
+        ),
     )
     for batch in itertools.takewhile(lambda _: True, reader):
         if batch.num_rows:
@@ -217,7 +230,7 @@ class _Unified(io.RawIOBase):
         """Say that it can be read."""
         return True
 
-    def read(self, size: int = -1) -> bytes:  # type: ignore[override]
+    def read(self, size: int = -1) -> bytes:
         """Read like any stream."""
         chunk = self._stream.read(size)
         return chunk.replace(b"\r", b"\n") if self._translate else chunk

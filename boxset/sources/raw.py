@@ -62,7 +62,9 @@ class RawFiles:
             with found.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             if digest != wanted.lower():
-                raise InputError(f"SHA-256 is {digest[:16]}…, expected {wanted[:16]}…", where=str(found), do="Delete it and fetch it again, or correct `sha256`")
+                raise InputError(
+                    f"SHA-256 is {digest[:16]}…, expected {wanted[:16]}…", where=str(found), do="Delete it and fetch it again, or correct `sha256`"
+                )
 
     def _fetched(self, address: str) -> Path:
         parts = urlsplit(address)
@@ -172,14 +174,18 @@ def opened(path: Path, member: str = "") -> Iterator[IO[bytes]]:
 def _unpacked(path: Path, member: str) -> Iterator[IO[bytes]]:
     head = path.open("rb").read(6)
     if head[:4] == b"PK\x03\x04":
-        with zipfile.ZipFile(path) as archive, archive.open(_member(archive.namelist(), member, path)) as inner, io.BufferedReader(inner, CHUNK) as stream:  # type: ignore[arg-type]
+        with (
+            zipfile.ZipFile(path) as archive,
+            archive.open(_member(archive.namelist(), member, path)) as inner,
+            io.BufferedReader(inner, CHUNK) as stream,  # type: ignore[type-var]
+        ):
             yield stream
     elif tarfile.is_tarfile(path) and not head.startswith(b"ImageI"):
-        with tarfile.open(path) as archive:
-            found = archive.extractfile(_member(archive.getnames(), member, path))
+        with tarfile.open(path) as tar:
+            found = tar.extractfile(_member(tar.getnames(), member, path))
             if found is None:
                 raise InputError(f"{member} is not a file", where=str(path))
-            with io.BufferedReader(found, CHUNK) as stream:  # type: ignore[arg-type]
+            with io.BufferedReader(found, CHUNK) as stream:  # type: ignore[type-var]
                 yield stream
     elif head[:2] == b"\x1f\x8b":
         with _gzip().open(path, "rb") as plain, io.BufferedReader(plain, CHUNK) as stream:

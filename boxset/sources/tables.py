@@ -131,7 +131,7 @@ class IndexWriter:
         for row in self._classes:
             row["boxes"], row["images"] = rows.get(row["class_id"], (0, 0))[1], images.get(row["class_id"], 0)
         ordered = sorted(self._classes, key=lambda row: row["class_id"])
-        lists = {"synonyms": [], "parents": []}
+        lists: dict[str, list[str]] = {"synonyms": [], "parents": []}
         pq.write_table(pa.Table.from_pylist([{**lists, **row} for row in ordered], CLASSES), self._new / "classes.parquet")
         about = About(**self._about, exhaustive=self.exhaustive, license=self.license, boxes=rows, verified=verified)  # type: ignore[arg-type]
         write_json(self._new / "about.json", about)
@@ -155,9 +155,7 @@ def _scratch_root() -> Path:
 
 def _table(columns: dict[str, Any], schema: pa.Schema) -> pa.Table:
     length = len(next(iter(columns.values())))
-    arrays = [
-        _column(columns[field.name], field.type) if field.name in columns else pa.nulls(length, field.type) for field in schema
-    ]
+    arrays = [_column(columns[field.name], field.type) if field.name in columns else pa.nulls(length, field.type) for field in schema]
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
@@ -227,7 +225,9 @@ class _Clustered:
         ordered = _ordered(table)
         classes = pa.DictionaryArray.from_arrays(ordered.column("code").combine_chunks(), pa.array(names)).cast(pa.string())
         position = self._schema.get_field_index("class_id")
-        out.write_table(pa.Table.from_arrays([classes if i == position else c for i, c in enumerate(ordered.columns)], schema=self._schema), ROW_GROUP)
+        out.write_table(
+            pa.Table.from_arrays([classes if i == position else c for i, c in enumerate(ordered.columns)], schema=self._schema), ROW_GROUP
+        )
 
 
 def _ordered(table: pa.Table) -> pa.Table:

@@ -59,7 +59,9 @@ def build(files: RawFiles, writer: IndexWriter, splits: tuple[str, ...]) -> Coun
         _add_boxes(part, writer, classes, counts)
         image_ids.update(_id(image) for image in part)
     for row in classes.values():
-        row["synonyms"] = sorted({*row["synonyms"], *(alias for name in row["synonyms"] for alias in aliases.get(name, ())), *aliases.get(row["name"], ())})
+        row["synonyms"] = sorted(
+            {*row["synonyms"], *(alias for name in row["synonyms"] for alias in aliases.get(name, ())), *aliases.get(row["name"], ())}
+        )
     writer.add_classes(classes.values())
     _add_images(files, writer, image_ids)
     return counts
@@ -73,7 +75,9 @@ def streamed(path: Path) -> Iterator[list[_ImageObjects]]:
             try:
                 yield decoder.decode(block)
             except msgspec.MsgspecError as err:
-                raise InputError(f"not Visual Genome's objects: {err}", where=f"{path}, block {number}", do="Use objects.json of version 1.4 or 1.2") from err
+                raise InputError(
+                    f"not Visual Genome's objects: {err}", where=f"{path}, block {number}", do="Use objects.json of version 1.4 or 1.2"
+                ) from err
 
 
 def _blocks(stream: IO[bytes], path: Path) -> Iterator[bytes]:
@@ -149,5 +153,3 @@ def _aliases(path: Path) -> dict[str, set[str]]:
         for name in names:
             found.setdefault(name, set()).update(names - {name})
     return found
-
-

@@ -27,7 +27,7 @@ from boxset.resolve import CrawlOrder
 from boxset.sources.licences import allowed
 from boxset.web.addresses import dedup_key, site_of, vetted
 from boxset.web.fetcher import Fetched, Fetcher, FetchPolicy
-from boxset.web.pictures import Journal, Outcome, Shelf, Stored, Wanted, fetch_all, keep_only, stored_elsewhere
+from boxset.web.pictures import Journal, Outcome, Shelf, Stored, Wanted, fetch_all, keep_only, pictures_elsewhere, stored_elsewhere
 from boxset.web.suppliers import Answer, Hit, Supplier, suppliers_of
 
 CONFUSER_EVERY = 10  # one address of a confuser's search after so many others
@@ -79,7 +79,7 @@ def crawl(order: CrawlOrder, settings: Crawl, out: Path, *, endpoints: Endpoints
     """
     answers = _Answers(order, settings, out, suppliers_of(settings, endpoints, contact=contact, category=order.category))
     journal_path = Path(".boxset/journal") / f"crawl-{order.category}.{settings.retry}.jsonl"
-    shelf = Shelf(Path(".boxset/shelf") / order.category, look=looks, also=out / "images")
+    shelf = Shelf(Path(".boxset/shelf") / order.category, look=looks, also=out / "images", twins=pictures_elsewhere(out.parent.parent, out))
     with Journal(journal_path) as journal, Fetcher(endpoints, contact=contact, policy=_policy(settings)) as fetcher:
         _remember(journal, out, retry=settings.retry)
         rows = _rows(order, settings, answers, journal=journal, fetcher=fetcher, shelf=shelf, elsewhere=stored_elsewhere(out.parent.parent, out))
@@ -412,7 +412,13 @@ class _Progress:
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[seen]} tried"), TimeRemainingColumn())
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[seen]} tried"),
+                TimeRemainingColumn(),
+            )
             bar: Any = Progress(*columns, console=Console(stderr=True))
             bar.start()
             self._bar, self._task = bar, bar.add_task(self._label, total=self._total, seen=0)

@@ -94,13 +94,15 @@ class Fetcher:
         endpoints: Endpoints,
         *,
         contact: str,
-        policy: FetchPolicy = FetchPolicy(),  # noqa: B008 - frozen
+        policy: FetchPolicy = FetchPolicy(),
         resolving: Resolve = resolve,
         sleep: Callable[[float], None] = time.sleep,
         rng: random.Random | None = None,
     ) -> None:
         if not contact and endpoints.gateway is None:
-            raise ParamsError("project.contact: empty", where="params.yaml", do="Set an e-mail address or page: it is sent to every site we fetch from")
+            raise ParamsError(
+                "project.contact: empty", where="params.yaml", do="Set an e-mail address or page: it is sent to every site we fetch from"
+            )
         self.policy, self._endpoints, self._sleep = policy, endpoints, sleep
         self._rng = rng or random.Random()  # noqa: S311 - only spreads retries; nothing that is kept depends on it
         self._agent = f"{AGENT}/{__version__} (training-set builder; contact: {contact or 'none'})"
@@ -205,7 +207,8 @@ class Fetcher:
         try:
             yield response
         finally:
-            if response._fp is not None and not response._fp.isclosed():  # noqa: SLF001 - what is left of the body is not read
+            unread = getattr(response, "_fp", None)
+            if unread is not None and not unread.isclosed():
                 response.close()
             response.release_conn()
             self._watch.done()
@@ -253,9 +256,7 @@ class Fetcher:
 
     def _pools(self, *, guarded: bool) -> urllib3.PoolManager:
         timeout = urllib3.Timeout(connect=self.policy.idle_s, read=self.policy.idle_s)
-        manager = urllib3.PoolManager(
-            num_pools=max(64, self.policy.connections * 2), maxsize=self.policy.connections, timeout=timeout, retries=False
-        )
+        manager = urllib3.PoolManager(num_pools=max(64, self.policy.connections * 2), maxsize=self.policy.connections, timeout=timeout, retries=False)
         manager.pool_classes_by_scheme = _pool_classes(self._watch, self._connect if guarded else None)
         return manager
 

@@ -2,14 +2,14 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 from typing import Self
 
 import msgspec
 
-from boxset.dataset.reasons import Reason, Refusal
+from boxset.dataset.reasons import Refusal
 from boxset.dataset.records import KEPT, ImageRow
 from boxset.files import disk_error, link_or_copy, read_jsonl, write_bytes
 from boxset.images.prepare import Limits, Prepared, prepare
@@ -110,9 +110,10 @@ class Shelf:
     """Where pictures are stored, and how they are made. `also` is a folder where a picture may lie already."""
 
     images: Path
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     look: Look | None = None
     also: Path | None = None
+    twins: Mapping[str, Path] = field(default_factory=dict)  # file name → the same picture in another stage's folder
 
     def has(self, stored: Stored) -> bool:
         """Return whether a picture lies here already."""
@@ -124,7 +125,10 @@ class Shelf:
         if isinstance(prepared, Refusal):
             return prepared
         target = self.images / prepared.file_name
-        if not target.exists():
+        twin = self.twins.get(prepared.file_name)
+        if twin is not None and twin.exists() and not target.exists():
+            link_or_copy(twin, target)
+        elif not target.exists():
             write_bytes(target, prepared.content)
         return Stored(
             sha256=prepared.sha256,
@@ -170,13 +174,18 @@ def _tried(item: Wanted, get: Get, shelf: Shelf, there: Path | None) -> Outcome:
 
 
 def stored_elsewhere(data: Path, own: Path) -> dict[str, Path]:
-    """Return address → picture for everything that the other stages of this project keep as it came."""
+    """Return address → picture for everything that the other stages of this project have fetched, kept or not."""
     found: dict[str, Path] = {}
+    for path in sorted(Path(".boxset/journal").glob("crawl-*.jsonl")):
+        shelf = Path(".boxset/shelf") / path.name.removeprefix("crawl-").partition(".")[0]
+        for outcome in _read_torn(path).values():
+            if outcome.stored is not None and outcome.stored.orientation == 1 and (shelf / outcome.stored.file_name).exists():
+                found[outcome.url] = shelf / outcome.stored.file_name
     for rows in sorted([*data.glob("extract/*/images.jsonl"), *data.glob("crawl/*/images.jsonl")]):
         if rows.parent == own:
             continue
         for row in read_jsonl(rows, ImageRow):
-            if row.picture is not None and row.outcome == KEPT:
+            if row.picture is not None and row.outcome == KEPT and row.picture.orientation == 1:
                 found.setdefault(row.url, rows.parent / "images" / row.picture.file_name)
     return found
 
@@ -190,11 +199,7 @@ def keep_only(images: Path, names: set[str]) -> None:
                 Path(entry.path).unlink()
 
 
-def bring(picture: Path, images: Path) -> None:
-    """Link a picture into another folder."""
-    link_or_copy(picture, images / picture.name)
-
-
-def refused(reason: Reason, url: str, detail: str = "") -> Outcome:
-    """Return an outcome for an address that was never asked."""
-    return Outcome(url=url, outcome=reason, detail=detail)
+def pictures_elsewhere(data: Path, own: Path) -> dict[str, Path]:
+    """Return file name → picture for what the other stages keep, so that a picture stands on disk once."""
+    folders = sorted([*data.glob("extract/*/images"), *data.glob("crawl/*/images")], reverse=True)
+    return {path.name: path for folder in folders if folder.parent != own for path in folder.iterdir()}

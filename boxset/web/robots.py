@@ -47,9 +47,9 @@ class Robots:
         if 200 <= status < 300:
             rules.parse(body[:MAX_BYTES].decode("utf-8", "replace").splitlines())
         elif 400 <= status < 500:
-            rules.allow_all = True
+            rules.parse([])
         else:
-            rules.disallow_all = True
+            rules.parse(["User-agent: *", "Disallow: /"])
         rules.modified()
         return rules
 

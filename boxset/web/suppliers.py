@@ -83,7 +83,7 @@ class _Web:
 
     def __init__(self, endpoints: Endpoints, contact: str) -> None:
         self._endpoints = endpoints
-        self._agent = f"Boxset/{__version__} (training-set builder; contact: {contact or 'none'}) urllib3/{urllib3.__version__}"
+        self._agent = f"Boxset/{__version__} (training-set builder; contact: {contact or 'none'})"
         retry = urllib3.Retry(2, status_forcelist=[502, 503, 504], backoff_factor=0.3, raise_on_status=False, respect_retry_after_header=True)
         self._pools = urllib3.PoolManager(timeout=urllib3.Timeout(connect=10, read=60), retries=retry)
 
@@ -104,7 +104,9 @@ def _decoded(body: bytes, as_type: Any, where: str) -> Any:
     try:
         return msgspec.json.decode(body, type=as_type, strict=False)
     except msgspec.MsgspecError as err:
-        raise ServiceError(f"its answer is not what was expected: {err}", where=where, do="Check that this is the address of the service itself") from err
+        raise ServiceError(
+            f"its answer is not what was expected: {err}", where=where, do="Check that this is the address of the service itself"
+        ) from err
 
 
 class _Result(msgspec.Struct):
@@ -206,7 +208,9 @@ def read_searxng(body: bytes, query: Query, page: int, *, where: str) -> Answer:
                     author=plain(result.author),
                 )
             )
-    unresponsive = tuple((str(item[0]), str(item[1]) if len(item) > 1 else "") for item in results.unresponsive_engines if isinstance(item, list) and item)
+    unresponsive = tuple(
+        (str(item[0]), str(item[1]) if len(item) > 1 else "") for item in results.unresponsive_engines if isinstance(item, list) and item
+    )
     last = not results.results and not unresponsive
     return Answer(supplier="searxng", q=query.q, lang=query.lang, page=page, hits=tuple(hits), last=last, unresponsive=unresponsive)
 
@@ -264,11 +268,19 @@ class Openverse:
         if status in (400, 404) and page > 1:
             return Answer(supplier=self.name, q=query.q, lang=query.lang, page=page, last=True)
         if status != 200:
-            hint = {401: "Its token is wrong: export OPENVERSE_TOKEN", 429: "Its daily limit is used up: go on tomorrow, or register and export OPENVERSE_TOKEN"}
+            hint = {
+                401: "Its token is wrong: export OPENVERSE_TOKEN",
+                429: "Its daily limit is used up: go on tomorrow, or register and export OPENVERSE_TOKEN",
+            }
             raise ServiceError(f"HTTP {status}", where="Openverse", do=hint.get(status, "Try again later, or set crawl.openverse.on: false"))
         works = _decoded(body, _Works, OPENVERSE)
         return Answer(
-            supplier=self.name, q=query.q, lang=query.lang, page=page, hits=tuple(_openverse_hit(w) for w in works.results if w.url), last=page >= works.page_count
+            supplier=self.name,
+            q=query.q,
+            lang=query.lang,
+            page=page,
+            hits=tuple(_openverse_hit(w) for w in works.results if w.url),
+            last=page >= works.page_count,
         )
 
 
@@ -331,7 +343,9 @@ class Commons:
         info = {"prop": "imageinfo", "iiprop": "url|size|mime|user|extmetadata", "iiurlwidth": self.width}
         status, body = self._web.get(COMMONS, {"action": "query", "format": "json", "formatversion": 2, **search, **info})
         if status != 200:
-            raise ServiceError(f"HTTP {status}", where="Wikimedia Commons", do="Set project.contact to an address of yours, or crawl.commons.on: false")
+            raise ServiceError(
+                f"HTTP {status}", where="Wikimedia Commons", do="Set project.contact to an address of yours, or crawl.commons.on: false"
+            )
         answer = _decoded(body, _Commons, COMMONS)
         pages = sorted(answer.query.pages if answer.query else [], key=lambda found: found.index)
         hits = tuple(_commons_hit(found) for found in pages if found.imageinfo)

@@ -76,7 +76,11 @@ class GroundTruth:
         classifiers = body["InputConfig"].get("DataAttributes", {}).get("ContentClassifiers", [])
         if task["WorkteamArn"] == PUBLIC and ("PublicWorkforceTaskPrice" not in task or "FreeOfPersonallyIdentifiableInformation" not in classifiers):
             return _fault("ValidationException", "The public workforce needs a price and data free of personally identifiable information")
-        for place in (body["InputConfig"]["DataSource"]["S3DataSource"]["ManifestS3Uri"], body["LabelCategoryConfigS3Uri"], task["UiConfig"]["UiTemplateS3Uri"]):
+        for place in (
+            body["InputConfig"]["DataSource"]["S3DataSource"]["ManifestS3Uri"],
+            body["LabelCategoryConfigS3Uri"],
+            task["UiConfig"]["UiTemplateS3Uri"],
+        ):
             if self._read(place) is None:
                 return _fault("ValidationException", f"Cannot read {place}")
         self._save({"request": body, "status": "Initializing", "done": 0, "ticks": 0})
@@ -94,7 +98,13 @@ class GroundTruth:
         request = job["request"]
         lines, failed = self._lines(job), job.get("failed", 0)
         labelled = job["done"] - failed
-        counters = {"TotalLabeled": labelled, "HumanLabeled": labelled, "MachineLabeled": 0, "FailedNonRetryableError": failed, "Unlabeled": len(lines) - job["done"]}
+        counters = {
+            "TotalLabeled": labelled,
+            "HumanLabeled": labelled,
+            "MachineLabeled": 0,
+            "FailedNonRetryableError": failed,
+            "Unlabeled": len(lines) - job["done"],
+        }
         answer = {
             "LabelingJobStatus": job["status"],
             "LabelCounters": counters,
@@ -135,7 +145,12 @@ class GroundTruth:
         request = job["request"]
         attribute, name = request["LabelAttributeName"], request["LabelingJobName"]
         picture = self._read(line["source-ref"])
-        metadata: dict[str, Any] = {"type": "groundtruth/object-detection", "human-annotated": "yes", "creation-date": "2026-01-01T00:00:00.000000", "job-name": f"labeling-job/{name}"}
+        metadata: dict[str, Any] = {
+            "type": "groundtruth/object-detection",
+            "human-annotated": "yes",
+            "creation-date": "2026-01-01T00:00:00.000000",
+            "job-name": f"labeling-job/{name}",
+        }
         if picture is None or workers.nobody_came(line["source-ref"], name):
             reason = "ClientError: Annotation tasks expired" if picture else "ClientError: cannot read the image"
             return {**line, f"{attribute}-metadata": {**metadata, "failure-reason": reason}}
@@ -145,10 +160,16 @@ class GroundTruth:
         people = request["HumanTaskConfig"]["NumberOfHumanWorkersPerDataObject"]
         answers = [workers.drawn_by(worker, picture, key=line["source-ref"], labels=labels, size=size) for worker in range(people)]
         boxes = workers.agreed(answers) if people > 1 else [(box, 0.0) for box in answers[0]]
-        annotations = [{"class_id": labels.index(box["label"]), **{side: box[side] for side in ("left", "top", "width", "height")}} for box, _ in boxes]
+        annotations = [
+            {"class_id": labels.index(box["label"]), **{side: box[side] for side in ("left", "top", "width", "height")}} for box, _ in boxes
+        ]
         used = {str(a["class_id"]): labels[a["class_id"]] for a in annotations}
         value = {"image_size": [{"width": size[0], "height": size[1], "depth": 3}], "annotations": annotations}
-        return {**line, attribute: value, f"{attribute}-metadata": {"objects": [{"confidence": round(c, 2) if people > 1 else 0} for _, c in boxes], "class-map": used, **metadata}}
+        return {
+            **line,
+            attribute: value,
+            f"{attribute}-metadata": {"objects": [{"confidence": round(c, 2) if people > 1 else 0} for _, c in boxes], "class-map": used, **metadata},
+        }
 
     def _list(self, body: dict[str, Any]) -> Answer:
         jobs = [json.loads(path.read_text()) for path in sorted(self._state.glob("*.json"))]
@@ -212,7 +233,9 @@ def _model_faults(value: Any, shape: Any, where: str) -> Any:
     elif shape.type_name == "string":
         if shape.enum and value not in shape.enum:
             yield f"{where}: {value} is none of {shape.enum}"
-        if len(value) > shape.metadata.get("max", len(value)) or not re.fullmatch(shape.metadata.get("pattern", r"(?s:.*)").replace(r"\p{L}\p{Z}\p{N}", r"\w\s"), value):
+        if len(value) > shape.metadata.get("max", len(value)) or not re.fullmatch(
+            shape.metadata.get("pattern", r"(?s:.*)").replace(r"\p{L}\p{Z}\p{N}", r"\w\s"), value
+        ):
             yield f"{where}: {value[:80]!r} does not fit"
     elif shape.type_name in ("integer", "long") and not shape.metadata.get("min", value) <= value <= shape.metadata.get("max", value):
         yield f"{where}: {value} is out of range"
@@ -227,4 +250,6 @@ def _reply(operation: str, value: dict[str, Any]) -> Answer:
 
 
 def _fault(kind: str, message: str, status: int = 400) -> Answer:
-    return Answer(status=status, body=json.dumps({"__type": kind, "message": message}).encode(), headers={"Content-Type": "application/x-amz-json-1.1"})
+    return Answer(
+        status=status, body=json.dumps({"__type": kind, "message": message}).encode(), headers={"Content-Type": "application/x-amz-json-1.1"}
+    )

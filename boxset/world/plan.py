@@ -19,7 +19,20 @@ MAIN: dict[str, tuple[str, ...]] = {
         *("driller", "screwdriver", "wheelbarrow", "chisel", "paintbrush", "axe", "screwdriver", "shovel", "hammer", "tape_measure", "wheelbarrow"),
         *("screwdriver", "driller", "paintbrush"),
     ),
-    IMAGENET: ("screwdriver", "hammer", "driller", "paintbrush", "wheelbarrow", "screwdriver", "axe", "hammer", "driller", "paintbrush", "shovel", "wheelbarrow"),
+    IMAGENET: (
+        "screwdriver",
+        "hammer",
+        "driller",
+        "paintbrush",
+        "wheelbarrow",
+        "screwdriver",
+        "axe",
+        "hammer",
+        "driller",
+        "paintbrush",
+        "shovel",
+        "wheelbarrow",
+    ),
     WEB: (
         *("hammer", "driller", "screwdriver", "wheelbarrow", "paintbrush", "wrench", "pliers", "hammer", "screwdriver", "driller", "wheelbarrow"),
         *("paintbrush", "saw", "wrench", "hammer", "screwdriver", "chisel", "driller", "wheelbarrow", "paintbrush", "axe", "shovel", "hammer"),
@@ -29,11 +42,61 @@ MAIN: dict[str, tuple[str, ...]] = {
 """The main thing of each scene in turn; none: no tool at all. Screwdrivers are far too many, as they are in reality."""
 
 OUTDOOR_TOOLS = ("wheelbarrow", "shovel", "axe")
-SIZES = ((1024, 768), (1024, 683), (800, 600), (768, 1024), (1024, 680), (640, 480), (683, 1024), (900, 600), (600, 800), (960, 720), (720, 720), (500, 375))
+SIZES = (
+    (1024, 768),
+    (1024, 683),
+    (800, 600),
+    (768, 1024),
+    (1024, 680),
+    (640, 480),
+    (683, 1024),
+    (900, 600),
+    (600, 800),
+    (960, 720),
+    (720, 720),
+    (500, 375),
+)
 STYLES = ("photo",) * 22 + ("catalogue", "catalogue", "poster", "drawing")
 
-FIRST = ("Ada", "Bruno", "Chiara", "Dmitri", "Emeka", "Farah", "Gustavo", "Hanna", "Ines", "Jonas", "Keiko", "Lars", "Mina", "Nuno", "Olga", "Pavel", "Rosa", "Tomasz")
-LAST = ("Abel", "Brandt", "Costa", "Duval", "Ekström", "Ferri", "Gruber", "Hughes", "Ito", "Jansen", "Kowalski", "Lopes", "Moreau", "Novak", "Okafor", "Petrov", "Quinn")
+FIRST = (
+    "Ada",
+    "Bruno",
+    "Chiara",
+    "Dmitri",
+    "Emeka",
+    "Farah",
+    "Gustavo",
+    "Hanna",
+    "Ines",
+    "Jonas",
+    "Keiko",
+    "Lars",
+    "Mina",
+    "Nuno",
+    "Olga",
+    "Pavel",
+    "Rosa",
+    "Tomasz",
+)
+LAST = (
+    "Abel",
+    "Brandt",
+    "Costa",
+    "Duval",
+    "Ekström",
+    "Ferri",
+    "Gruber",
+    "Hughes",
+    "Ito",
+    "Jansen",
+    "Kowalski",
+    "Lopes",
+    "Moreau",
+    "Novak",
+    "Okafor",
+    "Petrov",
+    "Quinn",
+)
 TITLES = (
     "{} in the shed",
     "my {}",
@@ -111,7 +174,7 @@ def _tools(rng: random.Random, main: str, *, outdoors: bool, alone: bool) -> tup
     if alone:
         return (main,)
     more = rng.choice((1, 2, 3, 4)) if main == "screwdriver" else rng.choice((0, 0, 1, 1, 2, 3))
-    others = [rng.choice(OUTDOOR_TOOLS[1:] + ("hammer", "saw")) if outdoors else _indoor_tool(rng) for _ in range(more)]
+    others = [rng.choice((*OUTDOOR_TOOLS[1:], "hammer", "saw")) if outdoors else _indoor_tool(rng) for _ in range(more)]
     return (main, *others)
 
 

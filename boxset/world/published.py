@@ -45,13 +45,98 @@ COCO_LICENSES = [
     (3, "by-nc-nd", "Attribution-NonCommercial-NoDerivs License"), (4, "by", "Attribution License"),
     (5, "by-sa", "Attribution-ShareAlike License"), (6, "by-nd", "Attribution-NoDerivs License"),
 ]  # fmt: skip
-COCO_NAMES = (
-    "person bicycle car motorcycle airplane bus train truck boat traffic_light fire_hydrant - stop_sign parking_meter bench bird cat dog horse sheep cow "
-    "elephant bear zebra giraffe - backpack umbrella - - handbag tie suitcase frisbee skis snowboard sports_ball kite baseball_bat baseball_glove skateboard "
-    "surfboard tennis_racket bottle - wine_glass cup fork knife spoon bowl banana apple sandwich orange broccoli carrot hot_dog pizza donut cake chair couch "
-    "potted_plant bed - dining_table - - toilet - tv laptop mouse remote keyboard cell_phone microwave oven toaster sink refrigerator - book clock vase "
-    "scissors teddy_bear hair_drier toothbrush"
-).split()
+COCO_NAMES = [
+    "person",
+    "bicycle",
+    "car",
+    "motorcycle",
+    "airplane",
+    "bus",
+    "train",
+    "truck",
+    "boat",
+    "traffic_light",
+    "fire_hydrant",
+    "-",
+    "stop_sign",
+    "parking_meter",
+    "bench",
+    "bird",
+    "cat",
+    "dog",
+    "horse",
+    "sheep",
+    "cow",
+    "elephant",
+    "bear",
+    "zebra",
+    "giraffe",
+    "-",
+    "backpack",
+    "umbrella",
+    "-",
+    "-",
+    "handbag",
+    "tie",
+    "suitcase",
+    "frisbee",
+    "skis",
+    "snowboard",
+    "sports_ball",
+    "kite",
+    "baseball_bat",
+    "baseball_glove",
+    "skateboard",
+    "surfboard",
+    "tennis_racket",
+    "bottle",
+    "-",
+    "wine_glass",
+    "cup",
+    "fork",
+    "knife",
+    "spoon",
+    "bowl",
+    "banana",
+    "apple",
+    "sandwich",
+    "orange",
+    "broccoli",
+    "carrot",
+    "hot_dog",
+    "pizza",
+    "donut",
+    "cake",
+    "chair",
+    "couch",
+    "potted_plant",
+    "bed",
+    "-",
+    "dining_table",
+    "-",
+    "-",
+    "toilet",
+    "-",
+    "tv",
+    "laptop",
+    "mouse",
+    "remote",
+    "keyboard",
+    "cell_phone",
+    "microwave",
+    "oven",
+    "toaster",
+    "sink",
+    "refrigerator",
+    "-",
+    "book",
+    "clock",
+    "vase",
+    "scissors",
+    "teddy_bear",
+    "hair_drier",
+    "toothbrush",
+]
 OI = "https://storage.googleapis.com/openimages/"
 OI_FLAGS = ["IsOccluded", "IsTruncated", "IsGroupOf", "IsDepiction", "IsInside"]
 SETS = (("oi",), ("coco", "lvis"), ("vg",), ("oi", "vg"), ("oi",), ("coco", "lvis", "vg"), ("oi", "coco", "lvis"), ("oi",), ("vg",), ("coco", "lvis"))
@@ -107,7 +192,18 @@ def _open_images(world: Builder, scenes: list[Scene], pictures: dict[int, bytes]
     header = ["ImageID", "Source", "LabelName", "Confidence", "XMin", "XMax", "YMin", "YMax", *OI_FLAGS]
     clicks = [f"XClick{n}{axis}" for axis in "XY" for n in (1, 2, 3, 4)]
     world.put(f"{OI}v6/oidv6-train-annotations-bbox.csv", _csv([*header, *clicks], sorted(boxes["train"])), type="text/csv")
-    listing = ["ImageID", "Subset", "OriginalURL", "OriginalLandingURL", "License", "AuthorProfileURL", "Author", "Title", "OriginalSize", "OriginalMD5"]
+    listing = [
+        "ImageID",
+        "Subset",
+        "OriginalURL",
+        "OriginalLandingURL",
+        "License",
+        "AuthorProfileURL",
+        "Author",
+        "Title",
+        "OriginalSize",
+        "OriginalMD5",
+    ]
     listing += ["Thumbnail300KURL", "Rotation"]
     for split in boxes:
         name = "train-images-boxable-with-rotation" if split == "train" else f"{split}-images-with-rotation"
@@ -116,13 +212,17 @@ def _open_images(world: Builder, scenes: list[Scene], pictures: dict[int, bytes]
         world.put(f"{OI}v5/{split}-annotations-human-imagelabels-boxable.csv", verified, type="text/csv")
         if split != "train":
             world.put(f"{OI}v5/{split}-annotations-bbox.csv", _csv(header, sorted(boxes[split])), type="text/csv")
-    world.put(f"{OI}v7/oidv7-class-descriptions-boxable.csv", _csv(["LabelName", "DisplayName"], [list(i) for i in OI_NAMES.items()], end="\r\n"), type="text/csv")
+    world.put(
+        f"{OI}v7/oidv7-class-descriptions-boxable.csv",
+        _csv(["LabelName", "DisplayName"], [list(i) for i in OI_NAMES.items()], end="\r\n"),
+        type="text/csv",
+    )
     world.put(f"{OI}2018_04/bbox_labels_600_hierarchy.json", json.dumps(_oi_hierarchy()).encode(), type="application/json")
 
 
 def _oi_hierarchy() -> dict[str, Any]:
     """A class with several parents stands under each of them, as in reality."""
-    tools = [{"LabelName": mid} for mid in OI_CLASSES.values()]
+    tools: list[dict[str, Any]] = [{"LabelName": mid} for mid in OI_CLASSES.values()]
     tools[3] = {"LabelName": OI_CLASSES["wrench"], "Subcategory": [{"LabelName": "/m/01b7fy"}]}
     office = {"LabelName": "/m/02rdsp", "Subcategory": [{"LabelName": OI_CLASSES["chisel"]}]}
     man = {"LabelName": "/m/04yx4", "Part": [{"LabelName": "/m/0dzct"}]}
@@ -166,7 +266,20 @@ def _oi_image(scene: Scene, split: str, rng: random.Random) -> list[Any]:
     licence = "https://creativecommons.org/licenses/by/2.0/"
     profile = f"https://www.flickr.com/people/{photo.alias}/"
     page = f"https://www.flickr.com/photos/{photo.alias}/{photo.flickr_id}"
-    return [oi_id(scene), split, f"{original}_o.jpg", page, licence, profile, photo.author, photo.title, 100_000 + scene.number, "x==", thumbnail, "0.0" if rng.random() > 0.1 else ""]
+    return [
+        oi_id(scene),
+        split,
+        f"{original}_o.jpg",
+        page,
+        licence,
+        profile,
+        photo.author,
+        photo.title,
+        100_000 + scene.number,
+        "x==",
+        thumbnail,
+        "0.0" if rng.random() > 0.1 else "",
+    ]
 
 
 def _zip(members: dict[str, Any]) -> bytes:
@@ -183,10 +296,13 @@ def _coco_and_lvis(world: Builder, scenes: list[Scene], pictures: dict[int, byte
     categories = [{"supercategory": "thing", "id": n, "name": name.replace("_", " ")} for n, name in enumerate(COCO_NAMES, 1) if name != "-"]
     licenses = [{"url": f"http://creativecommons.org/licenses/{code}/2.0/", "id": n, "name": name} for n, code, name in COCO_LICENSES]
     coco: dict[str, dict[str, Any]] = {
-        split: {"info": {"description": "COCO 2017 Dataset"}, "licenses": licenses, "images": [], "annotations": [], "categories": categories} for split in ("train", "val")
+        split: {"info": {"description": "COCO 2017 Dataset"}, "licenses": licenses, "images": [], "annotations": [], "categories": categories}
+        for split in ("train", "val")
     }
     kinds = [_lvis_category(*row) for row in sorted(LVIS.values())]
-    lvis: dict[str, dict[str, Any]] = {split: {"info": {"version": "v1"}, "licenses": licenses, "images": [], "annotations": [], "categories": kinds} for split in ("train", "val")}
+    lvis: dict[str, dict[str, Any]] = {
+        split: {"info": {"version": "v1"}, "licenses": licenses, "images": [], "annotations": [], "categories": kinds} for split in ("train", "val")
+    }
     for place, scene in enumerate(scenes):
         split = "val" if place % 6 == 5 else "train"
         content, width, height = resized(pictures[scene.number], 640)
@@ -196,7 +312,11 @@ def _coco_and_lvis(world: Builder, scenes: list[Scene], pictures: dict[int, byte
         coco[split]["annotations"] += _coco_annotations(scene, width, height, _rng("coco", scene))
         lvis[split]["images"].append(_lvis_image(scene, image))
         lvis[split]["annotations"] += _lvis_annotations(scene, width, _rng("lvis", scene))
-    world.put("images.cocodataset.org/annotations/annotations_trainval2017.zip", _zip({f"annotations/instances_{s}2017.json": v for s, v in coco.items()}), type="application/zip")
+    world.put(
+        "images.cocodataset.org/annotations/annotations_trainval2017.zip",
+        _zip({f"annotations/instances_{s}2017.json": v for s, v in coco.items()}),
+        type="application/zip",
+    )
     for split, value in lvis.items():
         world.put(f"dl.fbaipublicfiles.com/LVIS/lvis_v1_{split}.json.zip", _zip({f"lvis_v1_{split}.json": value}), type="application/zip")
 
@@ -223,15 +343,28 @@ def _coco_annotations(scene: Scene, width: int, height: int, rng: random.Random)
     box = [0.0, top, float(width), round(height - top, 2)]
     polygon = [[0.0, top, float(width), top, float(width), float(height), 0.0, float(height)]]
     number = scene.number * 10
-    found = [{"segmentation": polygon, "area": box[2] * box[3], "iscrowd": 0, "image_id": coco_id(scene), "bbox": box, "category_id": 67, "id": number + 1}]
+    found = [
+        {"segmentation": polygon, "area": box[2] * box[3], "iscrowd": 0, "image_id": coco_id(scene), "bbox": box, "category_id": 67, "id": number + 1}
+    ]
     if rng.random() < 0.2:
         rle = {"counts": [height * 10, 40, width * height - height * 10 - 40], "size": [height, width]}
-        found.append({"segmentation": rle, "area": 40, "iscrowd": 1, "image_id": coco_id(scene), "bbox": [10, 0, 1, 40], "category_id": 84, "id": number + 2})
+        found.append(
+            {"segmentation": rle, "area": 40, "iscrowd": 1, "image_id": coco_id(scene), "bbox": [10, 0, 1, 40], "category_id": 84, "id": number + 2}
+        )
     return found
 
 
 def _lvis_category(number: int, name: str, synset: str, synonyms: list[str]) -> dict[str, Any]:
-    return {"id": number, "name": name, "synset": synset, "synonyms": synonyms, "def": f"a {name}", "frequency": "c", "image_count": 20, "instance_count": 40}
+    return {
+        "id": number,
+        "name": name,
+        "synset": synset,
+        "synonyms": synonyms,
+        "def": f"a {name}",
+        "frequency": "c",
+        "image_count": 20,
+        "instance_count": 40,
+    }
 
 
 def _lvis_image(scene: Scene, image: dict[str, Any]) -> dict[str, Any]:
@@ -252,7 +385,16 @@ def _lvis_annotations(scene: Scene, width: int, rng: random.Random) -> list[dict
         x, y, w, h = (round(value * scale, 2) for value in thing.box)
         polygon = [[x, y, x + w, y, x + w, y + h, x, y + h]]
         number = scene.number * 100 + place + 1
-        found.append({"bbox": [x, y, w, h], "category_id": LVIS[thing.category][0], "image_id": coco_id(scene), "id": number, "segmentation": polygon, "area": w * h})
+        found.append(
+            {
+                "bbox": [x, y, w, h],
+                "category_id": LVIS[thing.category][0],
+                "image_id": coco_id(scene),
+                "id": number,
+                "segmentation": polygon,
+                "area": w * h,
+            }
+        )
     return found
 
 
@@ -279,7 +421,7 @@ def _visual_genome(world: Builder, scenes: list[Scene], pictures: dict[int, byte
     world.put(f"{base}/objects.json.zip", _zip({"objects.json": objects}), type="application/zip")
     world.put(f"{base}/image_data.json.zip", _zip({"image_data.json": images}), type="application/zip")
     world.put(f"{base}/object_alias.txt", b"spanner,wrench\nwheel barrow,wheelbarrow\npaint brush , paintbrush,paintbrushes\n", type="text/plain")
-    synsets = {name: synset for name, synset in VG_SYNSETS.values()}
+    synsets = dict(VG_SYNSETS.values())
     world.put(f"{base}/object_synsets.json.zip", _zip({"object_synsets.json": synsets}), type="application/zip")
 
 
@@ -296,8 +438,21 @@ def _vg_objects(scene: Scene, width: int, rng: random.Random) -> list[dict[str, 
         extra = 3 if thing.truncated else 0
         spoken = f"{name} on table." if rng.random() < 0.04 else name
         number = scene.number * 100 + place
-        found.append({"synsets": synsets, "h": h + extra, "object_id": number, "merged_object_ids": [], "names": [spoken], "w": w + extra, "y": y, "x": x})
-    found.append({"synsets": ["table.n.02"], "h": 20, "object_id": scene.number * 100 + 99, "merged_object_ids": [7], "names": ["table"], "w": 30, "y": 1, "x": 2})
+        found.append(
+            {"synsets": synsets, "h": h + extra, "object_id": number, "merged_object_ids": [], "names": [spoken], "w": w + extra, "y": y, "x": x}
+        )
+    found.append(
+        {
+            "synsets": ["table.n.02"],
+            "h": 20,
+            "object_id": scene.number * 100 + 99,
+            "merged_object_ids": [7],
+            "names": ["table"],
+            "w": 30,
+            "y": 1,
+            "x": 2,
+        }
+    )
     return found
 
 

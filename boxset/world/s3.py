@@ -4,7 +4,6 @@ Objects are files named by their quoted keys. Conditional writes (`If-None-Match
 """
 
 import hashlib
-
 from pathlib import Path
 from threading import RLock
 from urllib.parse import parse_qs, quote, unquote
@@ -14,7 +13,7 @@ from xml.sax.saxutils import escape
 from boxset.world.http import Answer, Request
 
 BUCKETS = ("boxset-embedded",)
-CORS = b'<CORSConfiguration><CORSRule><AllowedMethod>GET</AllowedMethod><AllowedOrigin>*</AllowedOrigin></CORSRule></CORSConfiguration>'
+CORS = b"<CORSConfiguration><CORSRule><AllowedMethod>GET</AllowedMethod><AllowedOrigin>*</AllowedOrigin></CORSRule></CORSConfiguration>"
 PAGE = 1000
 
 
@@ -34,7 +33,12 @@ class S3:
             return _error(403, "AccessDenied", "Access Denied")
         with self._lock:
             if not bucket:
-                return Answer(status=200, body=_xml("ListAllMyBucketsResult", "".join(f"<Buckets><Bucket><Name>{b.name}</Name></Bucket></Buckets>" for b in self._root.iterdir())))
+                return Answer(
+                    status=200,
+                    body=_xml(
+                        "ListAllMyBucketsResult", "".join(f"<Buckets><Bucket><Name>{b.name}</Name></Bucket></Buckets>" for b in self._root.iterdir())
+                    ),
+                )
             if request.method == "PUT" and not key and not asked:
                 (self._root / bucket).mkdir(exist_ok=True)
                 return Answer()
@@ -75,13 +79,19 @@ class S3:
         return self._list(bucket, {name: values[0] for name, values in asked.items()})
 
     def _list(self, bucket: str, asked: dict[str, str]) -> Answer:
-        prefix, delimiter, after = asked.get("prefix", ""), asked.get("delimiter", ""), asked.get("continuation-token", "") or asked.get("start-after", "")
+        prefix, delimiter, after = (
+            asked.get("prefix", ""),
+            asked.get("delimiter", ""),
+            asked.get("continuation-token", "") or asked.get("start-after", ""),
+        )
         keys = sorted(unquote(path.name) for path in (self._root / bucket).iterdir() if not path.name.startswith("."))
         keys = [key for key in keys if key.startswith(prefix) and key > after]
         folders = {prefix + key[len(prefix) :].partition(delimiter)[0] + delimiter for key in keys if delimiter and delimiter in key[len(prefix) :]}
         plain = [key for key in keys if not (delimiter and delimiter in key[len(prefix) :])]
         shown, more = plain[: int(asked.get("max-keys", PAGE))], len(plain) > int(asked.get("max-keys", PAGE))
-        body = "".join(self._entry(bucket, key) for key in shown) + "".join(f"<CommonPrefixes><Prefix>{escape(f)}</Prefix></CommonPrefixes>" for f in sorted(folders))
+        body = "".join(self._entry(bucket, key) for key in shown) + "".join(
+            f"<CommonPrefixes><Prefix>{escape(f)}</Prefix></CommonPrefixes>" for f in sorted(folders)
+        )
         token = f"<NextContinuationToken>{escape(shown[-1])}</NextContinuationToken>" if more else ""
         head = f"<Name>{bucket}</Name><Prefix>{escape(prefix)}</Prefix><KeyCount>{len(shown)}</KeyCount><IsTruncated>{str(more).lower()}</IsTruncated>{token}"
         return Answer(body=_xml("ListBucketResult", head + body))
@@ -108,12 +118,16 @@ class S3:
             return _error(404, "NoSuchKey", "The specified key does not exist.")
         content = path.read_bytes()
         etag = hashlib.md5(content, usedforsecurity=False).hexdigest()
-        return Answer(body=content, headers={"ETag": f'"{etag}"', "Content-Type": "application/octet-stream", "Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT"})
+        return Answer(
+            body=content, headers={"ETag": f'"{etag}"', "Content-Type": "application/octet-stream", "Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT"}
+        )
 
 
 def _plain(request: Request) -> bytes:
     """Return a body without the chunks and signatures of aws-chunked."""
-    if "aws-chunked" not in request.headers.get("content-encoding", "") and not request.headers.get("x-amz-content-sha256", "").startswith("STREAMING"):
+    if "aws-chunked" not in request.headers.get("content-encoding", "") and not request.headers.get("x-amz-content-sha256", "").startswith(
+        "STREAMING"
+    ):
         return request.body
     parts, left = [], request.body
     while left:
@@ -131,6 +145,8 @@ def _xml(name: str, inner: str) -> bytes:
 
 
 def _error(status: int, code: str, message: str) -> Answer:
-    return Answer(status=status, body=f"<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>{message}</Message></Error>".encode(), headers={"Content-Type": "application/xml"})
-
-
+    return Answer(
+        status=status,
+        body=f'<?xml version="1.0"?><Error><Code>{code}</Code><Message>{message}</Message></Error>'.encode(),
+        headers={"Content-Type": "application/xml"},
+    )

@@ -270,5 +270,3 @@ def _with_occlusion(things: tuple[Thing, ...]) -> tuple[Thing, ...]:
         msgspec.structs.replace(thing, occluded=any(_hidden(thing.box, later.box) > 0.04 for later in things[number + 1 :]))
         for number, thing in enumerate(things)
     )
-
-

@@ -17,8 +17,8 @@ def searxng(request: Request) -> Answer:
     if request.path == "/healthz":
         return Answer(body=b"OK", headers={"Content-Type": "text/plain"})
     if request.path == "/config":
-        engines = [{"name": name, "categories": ["images"], "enabled": True, "paging": True, "safesearch": True} for name in ENGINES]
-        return _json({"engines": engines, "categories": ["images"], "instance_name": "embedded"})
+        known = [{"name": name, "categories": ["images"], "enabled": True, "paging": True, "safesearch": True} for name in ENGINES]
+        return _json({"engines": known, "categories": ["images"], "instance_name": "embedded"})
     asked = _asked(request)
     if asked.get("format") != "json":
         return Answer(status=403, body=b"Forbidden")
@@ -26,7 +26,7 @@ def searxng(request: Request) -> Answer:
         return _json({"error": "No query"}, status=400)
     page = asked.get("pageno", "1")
     if not page.isdigit() or page == "0":
-        return _json({"error": 'Invalid value "%s" for parameter pageno' % page}, status=400)
+        return _json({"error": f'Invalid value "{page}" for parameter pageno'}, status=400)
     engines = [name for name in asked.get("engines", "").split(",") if name] or list(ENGINES)
     found = [hit for hit in _found("searxng", asked["q"], int(page)) if hit.engine in engines]
     silent = [[name, BROKEN[name]] for name in engines if name in BROKEN]
@@ -111,10 +111,20 @@ def commons(request: Request) -> Answer:
 
 def _page(hit: Hit, place: int) -> dict[str, object]:
     free = hit.licence in (7, 8, 9)
-    licence = ("CC0", "https://creativecommons.org/publicdomain/zero/1.0/") if free else ("cc-by-sa-4.0", "https://creativecommons.org/licenses/by-sa/4.0/")
+    licence = (
+        ("CC0", "https://creativecommons.org/publicdomain/zero/1.0/") if free else ("cc-by-sa-4.0", "https://creativecommons.org/licenses/by-sa/4.0/")
+    )
     said = {"LicenseShortName": {"value": licence[0]}, "License": {"value": licence[0].lower()}, "LicenseUrl": {"value": licence[1]}}
     artist = {"Artist": {"value": f'<a href="//commons.wikimedia.org/wiki/User:X">{hit.author}</a>'}}
-    info = {"url": hit.url, "descriptionurl": hit.page, "width": hit.width, "height": hit.height, "mime": "image/jpeg", "user": "X", "extmetadata": {**said, **artist}}
+    info = {
+        "url": hit.url,
+        "descriptionurl": hit.page,
+        "width": hit.width,
+        "height": hit.height,
+        "mime": "image/jpeg",
+        "user": "X",
+        "extmetadata": {**said, **artist},
+    }
     return {"pageid": hit.number, "ns": 6, "title": hit.title, "index": place, "imageinfo": [info]}
 
 

@@ -53,7 +53,7 @@ class Outside:
         answer = self._answer(request, host)
         with self._lock:
             url = f"{host}{request.path}" + (f"?{request.query}" if request.query else "")
-            self._log.write(json.dumps({"method": request.method, "url": url, "status": answer.status}) + "\n")
+            self._log.write(json.dumps({"method": request.method, "url": url, "status": answer.status, "whole": answer.cut_at is None}) + "\n")
             self._log.flush()
         return answer
 
@@ -90,7 +90,8 @@ class Outside:
                 s3 = S3(self._state / "s3")
                 self._aws = (s3, GroundTruth(self._state / "jobs", s3))
         s3, ground_truth = self._aws
-        return ground_truth.answer(request) if "x-amz-target" in request.headers else s3.answer(request)
+        answer: Answer = ground_truth.answer(request) if "x-amz-target" in request.headers else s3.answer(request)
+        return answer
 
 
 class _Server(ThreadingHTTPServer):

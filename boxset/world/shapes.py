@@ -11,7 +11,16 @@ Point = tuple[float, float]
 
 STEEL: tuple[Colour, ...] = ((150, 154, 160), (172, 174, 178), (124, 128, 134), (190, 191, 193))
 WOOD: tuple[Colour, ...] = ((176, 128, 76), (150, 102, 58), (198, 158, 106), (120, 78, 44))
-PAINT: tuple[Colour, ...] = ((196, 40, 36), (226, 132, 24), (232, 196, 40), (38, 92, 168), (32, 122, 74), (44, 46, 52), (20, 130, 140), (120, 60, 130))
+PAINT: tuple[Colour, ...] = (
+    (196, 40, 36),
+    (226, 132, 24),
+    (232, 196, 40),
+    (38, 92, 168),
+    (32, 122, 74),
+    (44, 46, 52),
+    (20, 130, 140),
+    (120, 60, 130),
+)
 CLEAR = (0, 0, 0, 0)
 
 
@@ -42,7 +51,9 @@ class Pen:
 
     def stroke(self, points: Sequence[Point], colour: Colour, width: float) -> None:
         """Draw a line with round joints."""
-        self.draw.line([(x * self.scale, y * self.scale) for x, y in points], fill=(*colour, 255), width=max(1, round(width * self.scale)), joint="curve")
+        self.draw.line(
+            [(x * self.scale, y * self.scale) for x, y in points], fill=(*colour, 255), width=max(1, round(width * self.scale)), joint="curve"
+        )
 
     def cut_oval(self, box: tuple[float, float, float, float]) -> None:
         """Make an ellipse transparent."""
@@ -116,7 +127,9 @@ def driller(pen: Pen, rng: random.Random) -> None:
 def paintbrush(pen: Pen, rng: random.Random) -> None:
     """Draw a flat paintbrush, often with paint on it."""
     wood, steel, hair = near(rng, (*WOOD, *PAINT)), near(rng, STEEL), near(rng, ((62, 46, 34), (200, 180, 140), (36, 34, 34)))
-    pen.poly(((0.0, 0.13), (0.03, 0.11), (0.28, 0.1), (0.42, 0.04), (0.46, 0.03), (0.46, 0.27), (0.42, 0.26), (0.28, 0.2), (0.03, 0.19), (0.0, 0.17)), wood)
+    pen.poly(
+        ((0.0, 0.13), (0.03, 0.11), (0.28, 0.1), (0.42, 0.04), (0.46, 0.03), (0.46, 0.27), (0.42, 0.26), (0.28, 0.2), (0.03, 0.19), (0.0, 0.17)), wood
+    )
     pen.poly(((0.03, 0.125), (0.28, 0.115), (0.44, 0.06), (0.44, 0.1), (0.28, 0.135), (0.03, 0.14)), shade(wood, 1.22))
     pen.oval((0.03, 0.137, 0.055, 0.162), shade(wood, 0.4))
     pen.poly(((0.63, 0.02), (0.97, 0.03), (1.0, 0.06), (0.99, 0.24), (0.96, 0.275), (0.63, 0.28)), hair)
@@ -195,7 +208,10 @@ def chisel(pen: Pen, rng: random.Random) -> None:
     pen.slab((0.0, 0.02, 0.4, 0.12), wood, round_by=0.03)
     pen.slab((0.0, 0.03, 0.035, 0.11), shade(steel, 0.7), round_by=0.01)
     pen.slab((0.38, 0.035, 0.45, 0.105), shade(steel, 0.75))
-    pen.poly(((0.45, 0.055), (0.55, 0.05), (0.6, 0.02), (0.93, 0.015), (1.0, 0.02), (1.0, 0.12), (0.93, 0.125), (0.6, 0.12), (0.55, 0.09), (0.45, 0.085)), steel)
+    pen.poly(
+        ((0.45, 0.055), (0.55, 0.05), (0.6, 0.02), (0.93, 0.015), (1.0, 0.02), (1.0, 0.12), (0.93, 0.125), (0.6, 0.12), (0.55, 0.09), (0.45, 0.085)),
+        steel,
+    )
     pen.poly(((0.93, 0.015), (1.0, 0.02), (1.0, 0.12), (0.93, 0.125)), shade(steel, 1.3))
     pen.stroke(((0.6, 0.035), (0.92, 0.03)), shade(steel, 1.25), 0.01)
 
@@ -203,7 +219,9 @@ def chisel(pen: Pen, rng: random.Random) -> None:
 def axe(pen: Pen, rng: random.Random) -> None:
     """Draw an axe."""
     wood, steel = near(rng, WOOD), near(rng, STEEL)
-    pen.poly(((0.0, 0.13), (0.04, 0.1), (0.3, 0.13), (0.6, 0.11), (0.92, 0.08), (0.92, 0.145), (0.6, 0.165), (0.3, 0.185), (0.06, 0.18), (0.0, 0.2)), wood)
+    pen.poly(
+        ((0.0, 0.13), (0.04, 0.1), (0.3, 0.13), (0.6, 0.11), (0.92, 0.08), (0.92, 0.145), (0.6, 0.165), (0.3, 0.185), (0.06, 0.18), (0.0, 0.2)), wood
+    )
     pen.poly(((0.05, 0.115), (0.3, 0.14), (0.9, 0.09), (0.9, 0.105), (0.3, 0.155), (0.05, 0.13)), shade(wood, 1.25))
     pen.poly(((0.8, 0.06), (0.95, 0.05), (0.96, 0.17), (1.0, 0.37), (0.9, 0.41), (0.77, 0.39), (0.81, 0.17)), steel)
     pen.poly(((0.775, 0.33), (0.99, 0.31), (1.0, 0.37), (0.9, 0.41), (0.77, 0.39)), shade(steel, 1.3))

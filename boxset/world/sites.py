@@ -126,7 +126,9 @@ def _commons(world: Builder, scene: Scene, jpeg: bytes) -> None:
     content, width, height = resized(jpeg, 960, quality=90)
     url = f"https://upload.wikimedia.org/wikipedia/commons/{scene.number % 10}/{scene.number}_{scene.main or 'scene'}.jpg"
     world.put(url, content)
-    _hit(world, scene, url, place=scene.number, width=width, height=height, service="commons", title=f"File:{scene.main or 'scene'} {scene.number}.jpg")
+    _hit(
+        world, scene, url, place=scene.number, width=width, height=height, service="commons", title=f"File:{scene.main or 'scene'} {scene.number}.jpg"
+    )
 
 
 def _trouble(world: Builder, scene: Scene, jpeg: bytes, place: int) -> None:
@@ -193,7 +195,13 @@ def _trouble(world: Builder, scene: Scene, jpeg: bytes, place: int) -> None:
 
 def _trap(world: Builder, scene: Scene, place: int) -> None:
     """Answers that no address stands in, or one that nobody should ask."""
-    url = ("", f"//{HOSTS[1]}/protocol/{scene.number}.jpg", "data:image/gif;base64,R0lGODlhAQABAAAAACw=", "http://10.0.0.7/x.jpg", "https://user:pw@tools.example/x.jpg")[place % 5]
+    url = (
+        "",
+        f"//{HOSTS[1]}/protocol/{scene.number}.jpg",
+        "data:image/gif;base64,R0lGODlhAQABAAAAACw=",
+        "http://10.0.0.7/x.jpg",
+        "https://user:pw@tools.example/x.jpg",
+    )[place % 5]
     _hit(world, scene, url, place=place, width=0, height=0, title=("clipart " if place % 2 else "") + (scene.main or "garden"))
 
 

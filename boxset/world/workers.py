@@ -45,7 +45,11 @@ def agreed(answers: list[list[dict[str, Any]]]) -> list[tuple[dict[str, Any], fl
     for place, (_, box) in enumerate(pool):
         if place in used:
             continue
-        together = {worker: other for other, (worker, b) in reversed(list(enumerate(pool))) if other not in used and b["label"] == box["label"] and _overlap(b, box) > 0.4}
+        together = {
+            worker: other
+            for other, (worker, b) in reversed(list(enumerate(pool)))
+            if other not in used and b["label"] == box["label"] and _overlap(b, box) > 0.4
+        }
         if len(together) * 2 > len(answers):
             used |= set(together.values())
             boxes = [pool[i][1] for i in sorted(together.values())]
@@ -59,4 +63,4 @@ def _overlap(first: dict[str, Any], second: dict[str, Any]) -> float:
     down = min(first["top"] + first["height"], second["top"] + second["height"]) - max(first["top"], second["top"])
     if across <= 0 or down <= 0:
         return 0.0
-    return across * down / (first["width"] * first["height"] + second["width"] * second["height"] - across * down)
+    return float(across * down) / (first["width"] * first["height"] + second["width"] * second["height"] - across * down)
