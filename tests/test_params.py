@@ -73,9 +73,15 @@ WRONG = [
         "categories.hammer.queries[0].lan: unknown key; did you mean lang?",
     ),
     ({"categories.hammer.queries": ["x", {"q": ""}]}, "categories.hammer.queries[1].q: expected a text of at most 200 characters, not empty, not ''"),
-    ({"categories.hammer.queries": "hammer"}, "categories.hammer.queries: expected a list; each a text or a section with the keys q, lang, not 'hammer'"),
+    (
+        {"categories.hammer.queries": "hammer"},
+        "categories.hammer.queries: expected a list; each a text or a section with the keys q, lang, not 'hammer'",
+    ),
     ({"categories.hammer.classes": {"lvs": []}}, "categories.hammer.classes.lvs: there is no such source; did you mean lvis?"),
-    ({"categories.Hammer": {"id": 3, "target": 1}}, "categories.Hammer: a name is a small letter followed by small letters, digits and _, 48 at the most"),
+    (
+        {"categories.Hammer": {"id": 3, "target": 1}},
+        "categories.Hammer: a name is a small letter followed by small letters, digits and _, 48 at the most",
+    ),
     ({"categories": {}}, "categories: there is none"),
     ({"sources.lvis.on": "yes"}, "sources.lvis.on: expected true or false, not 'yes'; write true"),
     ({"sources.ovis": {}}, "sources.ovis.format: no reader called ovis; did you mean lvis?"),
@@ -154,12 +160,16 @@ def test_queries_have_one_form() -> None:
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-2, 300) | st.floats() | st.text(max_size=4),
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["id", "target", "classes", "q", "hammer", "on", "x"]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["id", "target", "classes", "q", "hammer", "on", "x"]), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 
 
-@given(values, st.sampled_from(["world", "categories", "categories.hammer", "categories.hammer.classes", "sources", "sources.lvis", "label", "crawl"]))
+@given(
+    values, st.sampled_from(["world", "categories", "categories.hammer", "categories.hammer.classes", "sources", "sources.lvis", "label", "crawl"])
+)
 def test_whatever_stands_in_the_file_it_is_read_or_each_fault_has_a_key(value: Any, where: str) -> None:
     params, found = checked(plain(**{where: value}))
 

@@ -312,10 +312,7 @@ def _coco_annotation(number: int, image_id: int, box: Annotation, ids: Ids) -> C
     )
 
 
-def _metrics(
-    coco: Coco,
-    pictures: list[Picture], *, dropped: tuple[Dropped, ...], fused: int, conflicts: int
-) -> dict[str, Any]:
+def _metrics(coco: Coco, pictures: list[Picture], *, dropped: tuple[Dropped, ...], fused: int, conflicts: int) -> dict[str, Any]:
     reasons = count_reasons(d.reason for d in dropped)
     united = len(pictures) - len(dropped) - len(coco.images)
     if len(coco.images) + united + sum(reasons.values()) != len(pictures):

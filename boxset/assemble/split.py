@@ -1,7 +1,7 @@
 """Train, val and test: groups of near-duplicates as units, stratified over boxes, remembered in `splits.csv` for good.
 
 An image does not change its split as the data set grows. Where groups that lie in different splits become one, it goes to test, else val,
-else train, so that nothing that was tested on is ever trained on. A new ratio moves the fewest groups. Of two rows for one picture (after a
+else train, so that nothing that was tested on is ever trained on. Only a new ratio (`ratio` has a row of its own) moves groups, the fewest. Of two rows for one picture (after a
 merge of branches) the same rule decides.
 """
 
@@ -20,6 +20,7 @@ from boxset.params import Split
 NAMES = ("train", "val", "test")
 STRENGTH = {"train": 0, "val": 1, "test": 2}
 HEADER = ("sha256", "split")
+RATIO = "ratio"
 SLACK = 0.5  # groups are moved for a new ratio only where a split is off by more than this share of a group's mean size
 
 Remembered = dict[str, str]
@@ -52,6 +53,9 @@ def read_splits(path: Path) -> Remembered:
         for number, row in enumerate(csv.reader(file), 1):
             if (number == 1 and tuple(row) == HEADER) or not row:
                 continue
+            if len(row) == 2 and row[0] == RATIO:
+                found[RATIO] = "|".join(sorted({*found.get(RATIO, row[1]).split("|"), row[1]}))
+                continue
             if len(row) != 2 or row[1] not in NAMES or len(row[0]) != 64:
                 raise InputError(
                     f"expected a SHA-256 and train, val or test, found {','.join(row)[:80]!r}",
@@ -73,12 +77,13 @@ def split(coco: Coco, past: Remembered, settings: Split) -> Parted:
     assigned = {group.key: _kept(group) for group in groups}
     merged = sum(len(group.past) > 1 for group in groups)
     state = _State(groups, assigned, settings)
-    moved = state.rebalance()
+    ratio = f"{settings.ratio.train:g}/{settings.ratio.val:g}/{settings.ratio.test:g}"
+    moved = state.rebalance() if ratio not in past.get(RATIO, ratio).split("|") else 0
     state.place_new()
     state.raise_to_floor()
     assignment = {image: assigned_split for group in groups for image in group.images if (assigned_split := state.split_of[group.key])}
     by_id = {image.id: image.sha256 for image in coco.images}
-    remembered = {**past, **{by_id[image]: name for image, name in assignment.items()}}
+    remembered = {**past, **{by_id[image]: name for image, name in assignment.items()}, RATIO: ratio}
     return Parted(assignment, remembered, {**_counts(coco, assignment), "moved": {"ratio": moved, "merged_groups": merged}})
 
 

@@ -1,5 +1,7 @@
 """Boxes: from a source's coordinates to pixels of the stored picture, clipped; overlap."""
 
+from math import isfinite
+
 from boxset.dataset.records import BBox
 
 MIN_SIDE = 1e-6
@@ -9,7 +11,7 @@ def clipped(bbox: BBox, width: float, height: float) -> BBox | None:
     """Return the part of a box inside a picture, or None where nothing is left."""
     x, y, w, h = bbox
     left, top, right, bottom = max(0.0, x), max(0.0, y), min(float(width), x + w), min(float(height), y + h)
-    if not (right - left > MIN_SIDE and bottom - top > MIN_SIDE):
+    if not all(map(isfinite, bbox)) or not (right - left > MIN_SIDE and bottom - top > MIN_SIDE):
         return None
     return left, top, right - left, bottom - top
 

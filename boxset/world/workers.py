@@ -63,4 +63,5 @@ def _overlap(first: dict[str, Any], second: dict[str, Any]) -> float:
     down = min(first["top"] + first["height"], second["top"] + second["height"]) - max(first["top"], second["top"])
     if across <= 0 or down <= 0:
         return 0.0
-    return float(across * down) / (first["width"] * first["height"] + second["width"] * second["height"] - across * down)
+    united = first["width"] * first["height"] + second["width"] * second["height"] - across * down
+    return float(across * down / united)

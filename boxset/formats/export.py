@@ -1,0 +1,116 @@
+"""The data set in other formats. Crowds stay where a format knows them (COCO); elsewhere they are left out, counted in what is returned."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+import msgspec
+
+from boxset.assemble.split import NAMES
+from boxset.dataset.coco import Coco, CocoAnnotation, CocoImage, read_coco
+from boxset.errors import InputError, ParamsError, did_you_mean
+from boxset.files import link_or_copy, write_bytes, write_jsonl, write_text
+
+
+def export(dataset: Path, format_: str, out: Path) -> dict[str, int]:
+    """Write the data set in a format into an empty folder; return pictures, boxes and crowds left out. Raises ParamsError for an unknown one."""
+    if format_ not in FORMATS:
+        raise ParamsError(f"no format {format_}{did_you_mean(format_, FORMATS)}", do=f"One of {', '.join(FORMATS)}")
+    if out.exists() and any(out.iterdir()):
+        raise InputError("is not empty", where=str(out), do="Name another folder")
+    parts = {split: read_coco(dataset / "annotations" / f"instances_{split}.json") for split in NAMES}
+    FORMATS[format_](dataset, out, parts)
+    crowds = 0 if format_ in KEEP_CROWDS else sum(a.iscrowd for part in parts.values() for a in part.annotations)
+    boxes = sum(len(part.annotations) for part in parts.values())
+    return {"pictures": sum(len(part.images) for part in parts.values()), "boxes": boxes - crowds, "crowds_left_out": crowds}
+
+
+def _pictures(dataset: Path, split: str, part: Coco, folder: Path) -> None:
+    for image in part.images:
+        link_or_copy(dataset / "images" / split / image.file_name, folder / image.file_name)
+
+
+def _boxes(part: Coco) -> Iterator[tuple[CocoImage, list[CocoAnnotation]]]:
+    found: dict[int, list[CocoAnnotation]] = {}
+    for annotation in part.annotations:
+        if not annotation.iscrowd:
+            found.setdefault(annotation.image_id, []).append(annotation)
+    for image in part.images:
+        yield image, found.get(image.id, [])
+
+
+def _names(part: Coco) -> dict[int, str]:
+    return {category.id: category.name for category in part.categories}
+
+
+def _voc(dataset: Path, out: Path, parts: dict[str, Coco]) -> None:
+    """Pascal VOC: one XML file a picture, corners from 1, inclusive."""
+    for split, part in parts.items():
+        _pictures(dataset, split, part, out / "JPEGImages")
+        for image, boxes in _boxes(part):
+            objects = "".join(_voc_object(box, _names(part)) for box in boxes)
+            size = f"<size><width>{image.width}</width><height>{image.height}</height><depth>3</depth></size>"
+            xml = f"<annotation><filename>{escape(image.file_name)}</filename>{size}{objects}</annotation>\n"
+            write_text(out / "Annotations" / f"{Path(image.file_name).stem}.xml", xml)
+        write_text(out / "ImageSets" / "Main" / f"{split}.txt", "".join(f"{Path(image.file_name).stem}\n" for image in part.images))
+
+
+def _voc_object(box: CocoAnnotation, names: dict[int, str]) -> str:
+    x, y, w, h = box.bbox
+    corners = f"<xmin>{round(x) + 1}</xmin><ymin>{round(y) + 1}</ymin><xmax>{max(round(x) + 1, round(x + w))}</xmax><ymax>{max(round(y) + 1, round(y + h))}</ymax>"
+    flags = "".join(f"<{flag}>{int(bool(box.attributes.get(flag)))}</{flag}>" for flag in ("truncated", "occluded"))
+    return f"<object><name>{escape(names[box.category_id])}</name>{flags}<difficult>0</difficult><bndbox>{corners}</bndbox></object>"
+
+
+def _roboflow(dataset: Path, out: Path, parts: dict[str, Coco]) -> None:
+    """RF-DETR and Roboflow: a COCO file beside the pictures of each split."""
+    for split, part in parts.items():
+        folder = out / {"val": "valid"}.get(split, split)
+        _pictures(dataset, split, part, folder)
+        write_bytes(folder / "_annotations.coco.json", msgspec.json.encode(part))
+
+
+def _cvat(dataset: Path, out: Path, parts: dict[str, Coco]) -> None:
+    """CVAT's COCO 1.0: annotations/instances_<subset>.json, and images/."""
+    for split, part in parts.items():
+        _pictures(dataset, split, part, out / "images" / split)
+        write_bytes(out / "annotations" / f"instances_{split}.json", msgspec.json.encode(part))
+
+
+def _hugging_face(dataset: Path, out: Path, parts: dict[str, Coco]) -> None:
+    """Hugging Face's imagefolder: metadata.jsonl beside the pictures; categories from 0 in the order of the ids."""
+    for split, part in parts.items():
+        _pictures(dataset, split, part, out / split)
+        numbers = {c.id: n for n, c in enumerate(sorted(part.categories, key=lambda c: c.id))}
+        rows = [
+            {"file_name": image.file_name, "objects": {"bbox": [list(b.bbox) for b in boxes], "categories": [numbers[b.category_id] for b in boxes]}}
+            for image, boxes in _boxes(part)
+        ]
+        write_jsonl(out / split / "metadata.jsonl", rows)
+
+
+def _manifest(dataset: Path, out: Path, parts: dict[str, Coco]) -> None:
+    """SageMaker's augmented manifest: one line a picture; `source-ref` is the file's name, to be prefixed with your bucket."""
+    for split, part in parts.items():
+        _pictures(dataset, split, part, out / split)
+        names = [c.name for c in sorted(part.categories, key=lambda c: c.id)]
+        write_text(out / f"{split}.manifest", "".join(json.dumps(_manifest_line(image, boxes, part, names)) + "\n" for image, boxes in _boxes(part)))
+
+
+def _manifest_line(image: CocoImage, boxes: list[CocoAnnotation], part: Coco, names: list[str]) -> dict[str, object]:
+    found = [
+        {"class_id": names.index(_names(part)[b.category_id]), **dict(zip(("left", "top", "width", "height"), map(round, b.bbox), strict=True))}
+        for b in boxes
+    ]
+    size = [{"width": image.width, "height": image.height, "depth": 3}]
+    meta = {"class-map": {str(n): name for n, name in enumerate(names)}, "type": "groundtruth/object-detection", "human-annotated": "yes"}
+    return {
+        "source-ref": image.file_name,
+        "boxes": {"image_size": size, "annotations": found},
+        "boxes-metadata": {"objects": [{"confidence": 1} for _ in found], **meta},
+    }
+
+
+FORMATS = {"cvat": _cvat, "huggingface": _hugging_face, "manifest": _manifest, "roboflow": _roboflow, "voc": _voc}
+KEEP_CROWDS = {"cvat", "roboflow"}

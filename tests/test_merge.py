@@ -1,0 +1,151 @@
+"""One picture once, one object's boxes once, and what is known of every category."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from boxset.dataset.records import Pool, State
+from tests.build import box, known, merged, picture, pool, sha
+
+GRID = "80" * 48
+
+
+def boxes_of(result: Any) -> list[tuple[int, str, tuple[float, ...]]]:
+    """Category id, source and corners of every box."""
+    return [(a.category_id, a.source, a.bbox) for a in result.coco.annotations]
+
+
+def test_same_bytes_from_two_sources_become_one_image() -> None:
+    result = merged(pool(picture("a"), box("a")), pool(picture("a", source="lvis", source_id="7"), box("a", (200, 100, 50, 50), source="lvis")))
+
+    assert [(i.id, i.source, i.also_in) for i in result.coco.images] == [(1, "lvis", ("coco:a",))]
+    assert boxes_of(result) == [(1, "coco", (10, 20, 100, 80)), (1, "lvis", (200, 100, 50, 50))]
+    assert result.metrics["united"] == 1
+
+
+@pytest.mark.parametrize("key", ["coco_id", "flickr_id"])
+def test_same_photo_under_another_name_becomes_one_image_and_its_boxes_are_scaled(key: str) -> None:
+    large = picture("large", width=800, height=600, **{key: "9"})
+    small = picture("small", source="vg", **{key: "9"})
+
+    result = merged(pool(large), pool(small, box("small", (10, 20, 100, 80), source="vg")))
+
+    assert [i.sha256 for i in result.coco.images] == [sha("large")]
+    assert boxes_of(result) == [(1, "vg", (20, 40, 200, 160))]
+
+
+def test_a_near_copy_of_the_same_frame_is_united() -> None:
+    one, copy = picture("one", phash="0" * 16, grid=GRID), picture("copy", phash=f"{3:016x}", grid=GRID, width=200, height=150, source="vg")
+
+    result = merged(pool(one, box("one")), pool(copy, box("copy", (5, 10, 50, 40), source="vg")))
+
+    assert len(result.coco.images) == 1
+    assert result.metrics["fused_boxes"] == 1
+
+
+def test_a_crop_stays_an_image_of_its_own_in_the_same_group() -> None:
+    one, crop = picture("one", phash="0" * 16, grid=GRID), picture("crop", phash=f"{63:016x}", grid=GRID, width=390, height=290)
+    other = picture("other", phash="f" * 16)
+
+    result = merged(pool(one, crop, other, box("one"), box("crop"), box("other")))
+
+    groups = {i.sha256: i.group for i in result.coco.images}
+    assert len(groups) == 3
+    assert groups[sha("one")] == groups[sha("crop")] != groups[sha("other")]
+
+
+def test_of_boxes_of_one_object_the_most_trusted_stays() -> None:
+    result = merged(
+        pool(
+            picture("a"),
+            box("a", (12, 20, 100, 80), source="visual_genome"),
+            box("a", (10, 20, 100, 80), source="label"),
+            box("a", (10, 20, 100, 80), source="lvis", iscrowd=1),
+        )
+    )
+
+    assert sorted((a.source, a.iscrowd) for a in result.coco.annotations) == [("label", 0), ("lvis", 1)]
+
+
+def test_two_boxes_of_one_source_are_two_objects_unless_they_are_equal() -> None:
+    result = merged(pool(picture("a"), box("a"), box("a"), box("a", (12, 20, 100, 80))))
+
+    assert boxes_of(result) == [(1, "coco", (10, 20, 100, 80)), (1, "coco", (12, 20, 100, 80))]
+
+
+def test_two_categories_on_one_box_are_logged_and_both_stay() -> None:
+    result = merged(pool(picture("a"), box("a", source="lvis"), box("a", category="saw", source="vg")))
+
+    assert len(result.coco.annotations) == 2
+    assert [(c.what, c.kept, c.other) for c in result.conflicts] == [("two categories on one box", "lvis: hammer", "vg: saw")]
+
+
+def test_what_is_known_reaches_the_image_and_contradictions_are_logged() -> None:
+    result = merged(
+        pool(picture("a"), box("a"), known("a", State.PARTIAL), known("a", State.ABSENT, category="saw", source="lvis")),
+        pool(known("a", State.PRESENT, category="saw", source="visual_genome")),
+    )
+
+    image = result.coco.images[0]
+    assert (image.neg_category_ids, image.not_exhaustive_category_ids, image.exhaustive_category_ids) == ((2,), (1,), ())
+    assert [(c.what, c.kept, c.other) for c in result.conflicts] == [("presence of saw", "lvis: absent", "visual_genome: present")]
+
+
+def test_a_crawled_picture_waits_until_people_have_looked() -> None:
+    crawled = {"hammer": (picture("seen", source="crawl"), picture("unseen", source="crawl"))}
+
+    result = merged(crawled=crawled, answers=pool(known("seen", State.ABSENT, source="label")))
+
+    assert [i.sha256 for i in result.coco.images] == [sha("seen")]
+    assert [(d.sha256, d.reason) for d in result.dropped] == [(sha("unseen"), "unlabelled")]
+    assert result.metrics["seen"] == result.metrics["kept"] + result.metrics["united"] + sum(result.metrics["dropped"].values())
+
+
+def test_unknown_drop_leaves_out_pictures_where_nobody_looked_for_some_category() -> None:
+    whole = [picture("whole"), box("whole"), known("whole"), known("whole", State.ABSENT, category="saw")]
+
+    result = merged(pool(*whole, picture("half"), box("half"), known("half")), unknown="drop")
+
+    assert [i.sha256 for i in result.coco.images] == [sha("whole")]
+    assert result.metrics["dropped"] == {"unknown_category": 1}
+
+
+def test_records_of_removed_categories_and_unknown_pictures_are_ignored() -> None:
+    result = merged(pool(picture("a"), box("a"), box("a", category="axe"), box("gone"), known("a", category="axe"), known("gone")))
+
+    assert len(result.coco.annotations) == 1
+
+
+def test_licences_are_listed_once_with_their_text_and_unknown_by_name() -> None:
+    result = merged(
+        pool(picture("a", license="CC-BY-SA-2.0"), picture("b", license=""), picture("c", license="CC0-1.0"), picture("d", license="LicenseRef-own")),
+        pool(*(known(n, State.ABSENT) for n in "abcd")),
+    )
+
+    assert [(x.id, x.name, x.url) for x in result.coco.licenses] == [
+        (1, "unknown", ""),
+        (2, "CC-BY-SA-2.0", "https://creativecommons.org/licenses/by-sa/2.0/"),
+        (3, "CC0-1.0", "https://creativecommons.org/publicdomain/zero/1.0/"),
+        (4, "LicenseRef-own", ""),
+    ]
+
+
+@given(st.permutations(range(4)))
+def test_the_order_of_sources_changes_nothing(order: list[int]) -> None:
+    pools = [
+        pool(picture("a"), box("a")),
+        pool(picture("a", source="lvis"), box("a", (11, 20, 100, 80), source="lvis"), known("a", source="lvis")),
+        pool(picture("b", source="vg", flickr_id="3"), box("b", source="vg")),
+        pool(picture("c", source="imagenet", flickr_id="3", width=800, height=600), box("c", (20, 40, 200, 160), source="imagenet")),
+    ]
+
+    assert merged(*(pools[i] for i in order)).coco == merged(*pools).coco
+
+
+def test_merging_with_itself_changes_nothing() -> None:
+    one = pool(picture("a"), box("a"), box("a", (200, 100, 50, 50)), known("a"))
+
+    assert merged(one, one).coco == merged(one).coco
+    assert merged(Pool()).coco.images == ()

@@ -1,0 +1,128 @@
+"""Groups never leak, images never move as the data set grows, and what is remembered can be merged."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from boxset.assemble.split import Remembered, read_splits, split, write_splits
+from boxset.dataset.coco import Coco
+from boxset.errors import InputError
+from boxset.params import Ratio, Split
+from tests.build import annotation, coco, image
+
+
+def data(count: int, *, groups: int | None = None, **more: object) -> Coco:
+    """Images with one box each, alternately of two categories; in groups of neighbours where told."""
+    images = [image(n, group=n if groups is None else n % groups + 1, **more) for n in range(1, count + 1)]
+    return coco(images, [annotation(n, n, n % 2 + 1) for n in range(1, count + 1)])
+
+
+@given(st.integers(5, 60), st.integers(1, 20))
+@settings(max_examples=30)
+def test_a_group_lies_in_one_split(count: int, groups: int) -> None:
+    found = data(count, groups=groups)
+
+    parted = split(found, {}, Split())
+
+    where: dict[int, set[str]] = {}
+    for one in found.images:
+        where.setdefault(one.group, set()).add(parted.assignment[one.id])
+    assert {g: s for g, s in where.items() if len(s) > 1} == {}
+    assert len(parted.assignment) == count
+
+
+def test_the_shares_are_kept_for_every_category() -> None:
+    parted = split(data(200), {}, Split())
+
+    assert parted.metrics["images"] == {"train": 160, "val": 20, "test": 20}
+    assert parted.metrics["boxes_by_split"]["test"] == {"hammer": 10, "saw": 10}
+
+
+def test_an_image_keeps_its_split_over_ten_versions() -> None:
+    past: Remembered = {}
+    for version in range(1, 11):
+        parted = split(data(20 * version), past, Split())
+        assert {name: parted.remembered[name] for name in past} == past
+        assert parted.metrics["moved"] == {"ratio": 0, "merged_groups": 0}
+        past = parted.remembered
+
+
+def test_a_picture_that_comes_back_finds_its_split_again() -> None:
+    first = split(data(50), {}, Split())
+    without = split(data(30), first.remembered, Split())
+
+    assert split(data(50), without.remembered, Split()).assignment == first.assignment
+
+
+def test_a_new_ratio_moves_few() -> None:
+    first = split(data(100), {}, Split())
+
+    second = split(data(100), first.remembered, Split(ratio=Ratio(train=0.7, val=0.15, test=0.15)))
+
+    moved = sum(first.assignment[i] != second.assignment[i] for i in first.assignment)
+    assert Counter(second.assignment.values()) == {"train": 70, "val": 15, "test": 15}
+    assert moved == second.metrics["moved"]["ratio"] == 10
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "goes_to"), [("train", "test", "test"), ("val", "train", "val"), ("val", "test", "test"), ("train", "train", "train")]
+)
+def test_groups_that_become_one_go_to_test_else_val_else_train(first: str, second: str, goes_to: str) -> None:
+    both = coco([image(1, group=1), image(2, group=1)], [])
+    past = {image(1).sha256: first, image(2).sha256: second}
+
+    parted = split(both, past, Split())
+
+    assert set(parted.assignment.values()) == {goes_to}
+    assert parted.metrics["moved"]["merged_groups"] == int(first != second)
+
+
+def test_sources_can_be_kept_out_of_test_or_be_its_only_ones() -> None:
+    own = coco([image(n, source="own" if n % 2 else "coco") for n in range(1, 41)], [])
+
+    never = split(own, {}, Split(never_test=("coco",)))
+    only = split(own, {}, Split(test_only_from=("own",)))
+
+    for parted in (never, only):
+        assert {own.images[i - 1].source for i, name in parted.assignment.items() if name == "test"} == {"own"}
+
+
+def test_a_remembered_test_picture_leaves_test_where_its_source_may_not_be_there() -> None:
+    parted = split(coco([image(1)], []), {image(1).sha256: "test"}, Split(never_test=("coco",)))
+
+    assert parted.assignment == {1: "train"}
+
+
+def test_val_and_test_hold_the_floor_where_there_are_enough() -> None:
+    rare = coco([image(n) for n in range(1, 101)], [annotation(n, n, 1 if n <= 20 else 2) for n in range(1, 101)])
+
+    parted = split(rare, {}, Split(min_boxes=4))
+
+    assert [parted.metrics["boxes_by_split"][name]["hammer"] for name in ("val", "test")] == [4, 4]
+
+
+def test_splits_are_written_sorted_and_read_back(tmp_path: Path) -> None:
+    remembered = {"b" * 64: "val", "a" * 64: "test"}
+
+    write_splits(tmp_path / "splits.csv", remembered)
+
+    assert (tmp_path / "splits.csv").read_text() == f"sha256,split\n{'a' * 64},test\n{'b' * 64},val\n"
+    assert read_splits(tmp_path / "splits.csv") == remembered
+    assert read_splits(tmp_path / "none.csv") == {}
+
+
+def test_of_double_rows_after_a_merge_of_branches_the_stronger_holds(tmp_path: Path) -> None:
+    (tmp_path / "splits.csv").write_text(f"sha256,split\n{'a' * 64},train\n{'a' * 64},test\n\n{'a' * 64},val\nratio,0.8/0.1/0.1\nratio,0.7/0.2/0.1\n")
+
+    assert read_splits(tmp_path / "splits.csv") == {"a" * 64: "test", "ratio": "0.7/0.2/0.1|0.8/0.1/0.1"}
+
+
+@pytest.mark.parametrize("line", ["<<<<<<< HEAD", f"{'a' * 64},validation", f"{'a' * 64}", "abc,train"])
+def test_a_line_that_is_none_names_itself(tmp_path: Path, line: str) -> None:
+    (tmp_path / "splits.csv").write_text(f"sha256,split\n{line}\n")
+
+    with pytest.raises(InputError, match="splits.csv:2"):
+        read_splits(tmp_path / "splits.csv")
