@@ -124,5 +124,5 @@ def test_of_double_rows_after_a_merge_of_branches_the_stronger_holds(tmp_path: P
 def test_a_line_that_is_none_names_itself(tmp_path: Path, line: str) -> None:
     (tmp_path / "splits.csv").write_text(f"sha256,split\n{line}\n")
 
-    with pytest.raises(InputError, match="splits.csv:2"):
+    with pytest.raises(InputError, match=r"splits\.csv:2"):
         read_splits(tmp_path / "splits.csv")

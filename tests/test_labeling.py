@@ -1,0 +1,324 @@
+"""Nothing is paid twice or over budget, whatever the workforce does and wherever a run is killed."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from boxset.dataset.records import Picture, Pool
+from boxset.errors import BudgetError, InputError, ProjectError
+from boxset.labeling.answers import answered_pool
+from boxset.labeling.ground_truth import read_manifest
+from boxset.labeling.labeler import Progress
+from boxset.labeling.ledger import PURCHASES, Answered, Asked, Drawn, Job, Reserved, append, read_ledger
+from boxset.labeling.plan import Plan, make_plan, plan_metrics
+from boxset.labeling.price import mills, per_picture_mills, usd
+from boxset.labeling.purchase import Shop, cancel, collect, submit
+from boxset.params import Label, Labeler, Params, Project
+from boxset.resolve import Target, Targets
+from tests.build import IDS, picture
+
+TARGETS = Targets(categories={"hammer": Target(target=50, max=0), "saw": Target(target=0, max=0)})
+
+
+class Workforce:
+    """A labelling service in memory: it answers what it is told to, and remembers what was sent."""
+
+    def __init__(self, states: Sequence[str] = ()) -> None:
+        self.sent: dict[str, list[str]] = {}
+        self.states = list(states)
+        self.fail_next: str = ""
+
+    def check(self) -> None:
+        self._maybe_fail("check")
+
+    def send(self, reserved: Reserved, asked: Sequence[Asked], pictures: Mapping[str, Path]) -> None:
+        self._maybe_fail("before send")
+        self.sent.setdefault(reserved.job, [item.sha256 for item in asked])
+        self._maybe_fail("after send")
+
+    def jobs(self, prefix: str) -> list[str]:
+        self._maybe_fail("jobs")
+        return [name for name in self.sent if name.startswith(prefix)]
+
+    def progress(self, job: Job) -> Progress:
+        state = self.states.pop(0) if self.states else "completed"
+        return Progress(state, len(job.asked))
+
+    def answers(self, job: Job) -> list[Answered]:
+        drawn = (Drawn(category_id=1, bbox=(1.0, 2.0, 30.0, 40.0)),)
+        return [
+            Answered(job=job.name, sha256=sha, state="failed", why="expired")
+            if place % 5 == 4
+            else Answered(job=job.name, sha256=sha, state="labelled", boxes=drawn if place % 2 else ())
+            for place, sha in enumerate(self.sent[job.name])
+        ]
+
+    def cancel(self, job: Job) -> None:
+        self.states = ["stopped"] * 4
+
+    def _maybe_fail(self, where: str) -> None:
+        if self.fail_next == where:
+            self.fail_next = ""
+            raise ConnectionError(where)
+
+
+def label(**more: Any) -> Label:
+    """Settings with a budget."""
+    return Label(**{"budget_usd": 100.0, "workers": 1, **more})
+
+
+def shop(folder: Path, workforce: Workforce, settings_: Label, *, trial: int = 0) -> Shop:
+    """A shop over a ledger in a folder; every picture's file is there."""
+    there = folder / "picture.jpg"
+    there.write_bytes(b"x")
+    project = Project(name="tools")
+    params = Params(world="live", project=project, categories={}, sources={}, label=settings_, labeler=Labeler(trial=trial))
+    return Shop(folder / "ledger", params, workforce, lambda _: there)
+
+
+def crawled(count: int) -> dict[str, tuple[Picture, ...]]:
+    """Pictures found for the hammer, in rank order."""
+    return {"hammer": tuple(picture(n, source="crawl", category="hammer", rank=n) for n in range(count))}
+
+
+def plan_of(folder: Path, settings_: Label, count: int = 20) -> Plan:
+    """The plan that the ledger in a folder calls for."""
+    ledger = read_ledger(folder / "ledger")
+    return make_plan(ledger, IDS, TARGETS, settings_, answers=Pool(), crawled=crawled(count), extracted=[])
+
+
+def test_money_is_counted_in_mills_and_rounded_up() -> None:
+    assert (mills(0.036), mills(0.0361), mills(40.0)) == (36, 37, 40_000)
+    assert per_picture_mills(Label(workers=5)) == 80 + 5 * 36
+    assert (usd(14_850), usd(188)) == ("14.85", "0.188")
+
+
+def test_the_plan_stops_at_the_budget_the_limit_and_the_pictures(tmp_path: Path) -> None:
+    few = plan_of(tmp_path, label(budget_usd=1.0))
+    limited = plan_of(tmp_path, label(max_images=3))
+    all_of_them = plan_of(tmp_path, label())
+
+    assert (len(few.items), few.cost_mills, few.stops_at) == (8, 928, "the budget is used up")
+    assert (len(limited.items), limited.stops_at) == (3, "label.max_images is reached")
+    assert (len(all_of_them.items), all_of_them.stops_at) == (20, "no pictures are left for hammer: add queries, or raise crawl_images")
+    assert plan_of(tmp_path, label(budget_usd=0.0)).items == ()
+
+
+def test_a_copy_of_a_picture_is_not_asked_again_until_the_version_rises(tmp_path: Path) -> None:
+    submit(shop(tmp_path, Workforce(), label()), plan_of(tmp_path, label(), 1))
+    copy = msgspec.structs.replace(crawled(1)["hammer"][0], sha256="e" * 64, width=200, height=150)
+
+    def planned(settings_: Label) -> int:
+        return len(
+            make_plan(read_ledger(tmp_path / "ledger"), IDS, TARGETS, settings_, answers=Pool(), crawled={"hammer": (copy,)}, extracted=[]).items
+        )
+
+    assert planned(label()) == 0
+    assert planned(label(instructions_version=2)) == 1
+
+
+def test_a_second_submit_buys_nothing(tmp_path: Path) -> None:
+    workforce, settings_ = Workforce(), label()
+    plan = plan_of(tmp_path, settings_)
+
+    first = submit(shop(tmp_path, workforce, settings_), plan)
+    second = submit(shop(tmp_path, workforce, settings_), plan)
+    third = submit(shop(tmp_path, workforce, settings_), plan_of(tmp_path, settings_))
+
+    assert (first.pictures, second.pictures, third.pictures) == (20, 0, 0)
+    assert len(workforce.sent) == 1
+
+
+def test_a_trial_goes_first_and_the_rest_when_it_is_answered(tmp_path: Path) -> None:
+    workforce, settings_ = Workforce(["open"]), label()
+    buying = shop(tmp_path, workforce, settings_, trial=5)
+
+    trial = submit(buying, plan_of(tmp_path, settings_))
+    too_soon = submit(buying, plan_of(tmp_path, settings_))
+    collect(buying)
+    rest = submit(buying, plan_of(tmp_path, settings_))
+
+    assert (trial.pictures, too_soon.pictures, rest.pictures) == (5, 0, 16)  # one of the trial failed and may be asked again
+    assert "trial is not answered" in too_soon.says
+
+
+@pytest.mark.parametrize("where", ["check", "jobs", "before send", "after send"])
+def test_a_kill_anywhere_in_submit_buys_nothing_twice(tmp_path: Path, where: str) -> None:
+    workforce, settings_ = Workforce(), label()
+    workforce.fail_next = where
+    plan = plan_of(tmp_path, settings_)
+
+    with pytest.raises(ConnectionError):
+        submit(shop(tmp_path, workforce, settings_), plan)
+    submit(shop(tmp_path, workforce, settings_), plan)
+    submit(shop(tmp_path, workforce, settings_), plan_of(tmp_path, settings_))
+
+    bought = Counter(sha for shas in workforce.sent.values() for sha in shas)
+    assert len(bought) == 20
+    assert max(bought.values()) == 1
+    assert read_ledger(tmp_path / "ledger").committed_mills == 20 * 116
+
+
+def test_a_torn_line_of_a_killed_append_is_passed_over_and_cut_off(tmp_path: Path) -> None:
+    submit(shop(tmp_path, Workforce(), label()), plan_of(tmp_path, label()))
+    before = read_ledger(tmp_path / "ledger")
+    with (tmp_path / "ledger" / PURCHASES).open("ab") as file:
+        file.write(b'{"event":"reserved","job":"half')
+
+    assert read_ledger(tmp_path / "ledger").jobs == before.jobs
+    append(tmp_path / "ledger", PURCHASES, [])
+    assert read_ledger(tmp_path / "ledger") == before
+
+
+def test_lines_of_two_branches_in_any_order_and_twice_are_one_ledger(tmp_path: Path) -> None:
+    submit(shop(tmp_path, Workforce(), label()), plan_of(tmp_path, label()))
+    path = tmp_path / "ledger" / PURCHASES
+    before = read_ledger(tmp_path / "ledger").jobs
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(reversed(lines)) + "".join(lines))
+
+    after = read_ledger(tmp_path / "ledger").jobs
+
+    assert {n: (j.reserved, set(map(str, j.asked)), j.is_sent) for n, j in after.items()} == {
+        n: (j.reserved, set(map(str, j.asked)), j.is_sent) for n, j in before.items()
+    }
+
+
+def test_lines_that_speak_of_a_lost_reservation_stop_everything(tmp_path: Path) -> None:
+    append(tmp_path / "ledger", PURCHASES, [Asked(job="gone", sha256="a" * 64, file_name="a.jpg", width=1, height=1, phash="0" * 16)])
+
+    with pytest.raises(InputError, match="never reserved"):
+        read_ledger(tmp_path / "ledger")
+
+
+def test_a_purchase_that_git_does_not_know_stops_the_next(tmp_path: Path) -> None:
+    workforce = Workforce()
+    workforce.sent["tools-0123456789abcdef"] = ["f" * 64]
+
+    with pytest.raises(ProjectError, match="the ledger does not know"):
+        submit(shop(tmp_path, workforce, label()), plan_of(tmp_path, label()))
+
+
+def test_the_cap_holds_and_zero_contacts_nobody(tmp_path: Path) -> None:
+    workforce = Workforce()
+    plan = plan_of(tmp_path, label())
+
+    with pytest.raises(BudgetError, match="would pass the cap"):
+        submit(shop(tmp_path, workforce, label(budget_usd=1.0)), plan)
+    workforce.fail_next = "check"
+    with pytest.raises(BudgetError, match="nobody is contacted"):
+        submit(shop(tmp_path, workforce, label(budget_usd=0.0)), plan)
+    assert workforce.sent == {}
+
+
+def test_collecting_twice_takes_nothing_in_twice_and_answers_become_boxes(tmp_path: Path) -> None:
+    workforce, settings_ = Workforce(["open"]), label()
+    buying = shop(tmp_path, workforce, settings_)
+    submit(buying, plan_of(tmp_path, settings_))
+
+    collect(buying)
+    collect(buying)
+    once = read_ledger(tmp_path / "ledger")
+    collect(buying)
+
+    assert read_ledger(tmp_path / "ledger") == once
+    pool = answered_pool(once, IDS, settings_, crawled=crawled(20), extracted=[])
+    assert Counter(str(p.state) for p in pool.presence if p.category == "hammer") == {"present": 8, "absent": 8}
+    assert len(pool.annotations) == 8
+    metrics = plan_metrics(plan_of(tmp_path, settings_), pool, once)
+    assert metrics["images"] == {"asked": 20, "labelled": 16, "planned": 4}
+    assert metrics["cost_usd"]["spent"] == 2.32
+
+
+def test_answers_find_their_picture_when_only_a_copy_of_it_is_left(tmp_path: Path) -> None:
+    buying = shop(tmp_path, Workforce(), label())
+    submit(buying, plan_of(tmp_path, label(), 2))
+    collect(buying)
+    copies = {"hammer": tuple(msgspec.structs.replace(p, sha256=str(n) * 64, width=800, height=600) for n, p in enumerate(crawled(2)["hammer"]))}
+
+    pool = answered_pool(read_ledger(tmp_path / "ledger"), IDS, label(), crawled=copies, extracted=[])
+
+    assert [(a.sha256, a.bbox) for a in pool.annotations] == [("1" * 64, (2.0, 4.0, 60.0, 80.0))]
+
+
+def test_a_cancelled_job_costs_what_was_done(tmp_path: Path) -> None:
+    buying = shop(tmp_path, Workforce(), label())
+    submit(buying, plan_of(tmp_path, label()))
+
+    assert len(cancel(buying)) == 1
+    assert [job.closed and job.closed.state for job in read_ledger(tmp_path / "ledger").jobs.values()] == ["stopped"]
+
+
+STEPS: tuple[Callable[[Shop, Path, Label], object], ...] = (
+    lambda buying, folder, settings_: submit(buying, plan_of(folder, settings_, 40)),
+    lambda buying, folder, settings_: submit(buying, plan_of(folder, settings_, 40), max_mills=500),
+    lambda buying, folder, settings_: collect(buying),
+    lambda buying, folder, settings_: cancel(buying),
+)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from(["", "jobs", "before send", "after send"])), max_size=8), st.floats(0.1, 6))
+@settings(max_examples=40, deadline=None)
+def test_spending_never_passes_the_cap(tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[int, str]], cap: float) -> None:
+    folder = tmp_path_factory.mktemp("shop")
+    workforce, settings_ = Workforce(["open", "stopped", "failed", "completed"] * 4), label(budget_usd=round(cap, 2))
+
+    for step, fault in steps:
+        workforce.fail_next = fault
+        with suppress(ConnectionError, BudgetError):
+            STEPS[step](shop(folder, workforce, settings_), folder, settings_)
+        assert read_ledger(folder / "ledger").committed_mills <= mills(settings_.budget_usd)
+
+    versions = Counter(
+        sha for job in read_ledger(folder / "ledger").jobs.values() for a in job.asked if (sha := a.sha256) not in job.answers and not job.closed
+    )
+    assert max(versions.values(), default=1) == 1
+
+
+def job(*names: str) -> Job:
+    """A job about two pictures."""
+    reserved = Reserved(job="tools-1", backend="ground_truth", version=1, categories={"hammer": 4, "saw": 9}, pictures=2, worst_mills=1)
+    asked = tuple(Asked(job="tools-1", sha256=n * 64, file_name=f"{n * 64}.jpg", width=200, height=100, phash="0" * 16) for n in names)
+    return Job(reserved, asked, is_sent=True, closed=None, answers={})
+
+
+LABELLED = (
+    b'{"source-ref":"s3://b/a.jpg","sha256":"' + b"a" * 64 + b'","boxes":{"image_size":[{"width":400,"height":200,"depth":3}],'
+    b'"annotations":[{"class_id":1,"left":10.5,"top":20,"width":40,"height":60}]},'
+    b'"boxes-metadata":{"objects":[{"confidence":0}],"class-map":{"1":"saw"},"type":"groundtruth/object-detection"}}'
+)
+
+
+def test_a_manifest_line_is_labelled_failed_empty_or_not_yet_there() -> None:
+    failed = b'{"source-ref":"s3://b/x","sha256":"' + b"b" * 64 + b'","boxes-metadata":{"failure-reason":"ClientError: Annotation tasks expired"}}'
+    waiting = b'{"source-ref":"s3://b/x","sha256":"' + b"c" * 64 + b'"}'
+    empty = LABELLED.replace(b"a" * 64, b"d" * 64).replace(b'{"class_id":1,"left":10.5,"top":20,"width":40,"height":60}', b"")
+
+    found = read_manifest(b"\n".join([LABELLED, failed, waiting, b"", empty]), job("a", "b", "c", "d"), where="m", attribute="boxes")
+
+    assert found == [
+        Answered(job="tools-1", sha256="a" * 64, state="labelled", boxes=(Drawn(category_id=9, bbox=(5.25, 10, 20, 30)),)),
+        Answered(job="tools-1", sha256="b" * 64, state="failed", why="ClientError: Annotation tasks expired"),
+        Answered(job="tools-1", sha256="d" * 64, state="labelled"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"<html>",
+        LABELLED.replace(b"object-detection", b"image-classification"),
+        LABELLED.replace(b'"class_id":1', b'"class_id":7'),
+        LABELLED.replace(b"a" * 64, b"e" * 64),
+    ],
+)
+def test_what_is_no_line_of_this_job_is_refused_by_its_number(line: bytes) -> None:
+    with pytest.raises(InputError, match="m:1"):
+        read_manifest(line, job("a"), where="m", attribute="boxes")

@@ -1,0 +1,23 @@
+"""A user's first day holds together from the first command to the last."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.tour import fresh_copy, walk
+
+pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("full")]
+
+
+def test_the_first_day_goes_through_and_buys_nothing_twice(tmp_path: Path) -> None:
+    project = fresh_copy(tmp_path / "tools")
+
+    steps = list(walk(project))
+
+    assert [(command, printed) for _, command, printed, code in steps if code] == []
+    said = {purpose: printed for purpose, _, printed, _ in steps}
+    assert "nothing bought" in said["nothing is bought twice"]
+    assert "wrench" in said["in numbers"]
+    asked = [line for line in (project.root / "ledger/purchases.jsonl").read_text().splitlines() if '"asked"' in line]
+    assert len(asked) == len(set(asked)) > 20
+    assert project.json("metrics/label.json")["cost_usd"]["committed"] <= project.params()["label"]["budget_usd"]
