@@ -1,9 +1,12 @@
 """The ledger: every picture ever sent to be labelled, what it may cost, and its answer; append-only, in git.
 
 `purchases.jsonl` holds jobs (reserved before anything is sent), the pictures they ask about, and how they went on; `answers.jsonl` what people
-said. Lines are whole events: branches merge by taking the lines of both. Readers resolve double lines so: the same line twice counts once; of two
-answers of one job on one picture, one that labels beats one that failed, then the greater line holds; a job counts at its worst-case cost until a
-line closes it, and at the highest of its closing costs then.
+said. Lines are whole events: branches merge by taking the lines of both, in any order. Readers resolve what then stands double or apart so:
+
+- the same line twice counts once, and the order of lines means nothing;
+- a reservation counts from its last picture on: one with fewer pictures than it states was cut off while it was written, so nothing was sent;
+- a job costs its worst case until a line closes it, then the highest of its closing costs; a bill beats both, of two bills the higher;
+- of two answers of one job on one picture, one that labels beats one that failed, then the later revision holds, then the greater line.
 """
 
 import fcntl
@@ -11,15 +14,16 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal, TypeVar
 
 import msgspec
 
 from boxset.dataset.records import BBox
 from boxset.errors import InputError
-from boxset.files import disk_error, sha256_of
+from boxset.files import disk_error, read_bytes, sha256_of
 
 PURCHASES, ANSWERS = "purchases.jsonl", "answers.jsonl"
+TAIL = 1 << 20
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="event"):
@@ -49,6 +53,8 @@ class Asked(Event, frozen=True, tag="asked"):
     phash: str
     grid: str = ""
     found_for: str = ""
+    query: str = ""
+    attempt: int = 0  # how many jobs had it before
 
 
 class Sent(Event, frozen=True, tag="sent"):
@@ -56,9 +62,15 @@ class Sent(Event, frozen=True, tag="sent"):
 
 
 class Closed(Event, frozen=True, tag="closed"):
-    """The job is over."""
+    """The job is over; what it has cost as far as the service's counts tell. `withdrawn`: it was never sent."""
 
-    state: Literal["completed", "stopped", "failed"]
+    state: Literal["completed", "stopped", "failed", "withdrawn"]
+    cost_mills: int
+
+
+class Billed(Event, frozen=True, tag="billed"):
+    """What the bill says that the job has cost."""
+
     cost_mills: int
 
 
@@ -68,7 +80,7 @@ class Drawn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     category_id: int
     bbox: BBox
     workers: int = 0  # how many drew it; 0: the service does not say
-    confidence: float = 0.0
+    confidence: float = 0.0  # as the service states it; 0 where one person drew alone
 
 
 class Answered(Event, frozen=True, tag="answered"):
@@ -78,9 +90,14 @@ class Answered(Event, frozen=True, tag="answered"):
     state: Literal["labelled", "failed"]
     boxes: tuple[Drawn, ...] = ()
     why: str = ""
+    workers: int = 0  # how many looked; 0: the service does not say
+    doubtful: tuple[int, ...] = ()  # category ids of which a minority drew a box that is left out
+    made: str = ""  # when, as the service states it
+    revision: int = 0  # counts the corrections that were collected
 
 
-Purchase = Reserved | Asked | Sent | Closed
+Purchase = Reserved | Asked | Sent | Closed | Billed
+E = TypeVar("E", bound=Event)
 
 
 @dataclass(frozen=True)
@@ -92,6 +109,7 @@ class Job:
     is_sent: bool
     closed: Closed | None
     answers: dict[str, Answered]
+    billed: Billed | None = None
 
     @property
     def name(self) -> str:
@@ -99,8 +117,15 @@ class Job:
         return self.reserved.job
 
     @property
+    def is_withdrawn(self) -> bool:
+        """Whether it was given up before it was sent."""
+        return self.closed is not None and self.closed.state == "withdrawn"
+
+    @property
     def committed_mills(self) -> int:
         """What the job has cost, or may cost at the most while it is open."""
+        if self.billed:
+            return self.billed.cost_mills
         return self.closed.cost_mills if self.closed else self.reserved.worst_mills
 
 
@@ -109,7 +134,7 @@ class Ledger:
     """Every job, by name."""
 
     jobs: dict[str, Job]
-    fingerprint: str  # of both files
+    fingerprint: str  # of its distinct lines, in whatever order
 
     @property
     def committed_mills(self) -> int:
@@ -119,92 +144,123 @@ class Ledger:
     @property
     def spent_mills(self) -> int:
         """What closed jobs have cost."""
-        return sum(job.closed.cost_mills for job in self.jobs.values() if job.closed)
+        return sum(job.committed_mills for job in self.jobs.values() if job.closed)
 
 
 def read_ledger(folder: Path) -> Ledger:
     """Read the ledger; no files, no purchases. Raises InputError naming file and line."""
-    purchases = _lines(folder / PURCHASES, Reserved | Asked | Sent | Closed)
+    purchases = _lines(folder / PURCHASES, Purchase)
     answers = _lines(folder / ANSWERS, Answered)
-    reserved = {event.job: event for event in purchases if isinstance(event, Reserved)}
-    asked: dict[str, dict[str, Asked]] = {}
-    for event in purchases:
-        if isinstance(event, Asked):
-            asked.setdefault(event.job, {})[event.sha256] = event
-    sent = {event.job for event in purchases if isinstance(event, Sent)}
-    closed: dict[str, Closed] = {}
-    for event in purchases:
-        if isinstance(event, Closed) and (event.job not in closed or event.cost_mills > closed[event.job].cost_mills):
-            closed[event.job] = event
-    said = _answers(answers)
-    jobs = {
-        name: Job(event, tuple(asked.get(name, {}).values()), name in sent, closed.get(name), said.get(name, {}))
-        for name, event in sorted(reserved.items())
-    }
-    _check_known({event.job for event in [*purchases, *answers]} - jobs.keys(), folder)
-    return Ledger(jobs, fingerprint(folder))
+    jobs = jobs_of([*purchases.values(), *answers.values()], where=str(folder))
+    return Ledger(jobs, sha256_of(b"\n".join(sorted({*purchases, *answers})))[:16])
 
 
-def _check_known(unknown: set[str], folder: Path) -> None:
-    if unknown:
-        do = "Lines were lost: take the file from git's history, and merge branches by keeping the lines of both"
-        raise InputError(f"speaks of a job {min(unknown)} that was never reserved", where=str(folder), do=do)
-
-
-def _answers(events: list[Answered]) -> dict[str, dict[str, Answered]]:
-    found: dict[str, dict[str, Answered]] = {}
+def jobs_of(events: Iterable[Event], *, where: str) -> dict[str, Job]:
+    """Return the jobs that events tell of, by name. Raises InputError where events speak of a job whose reservation is not whole."""
+    by_job: dict[str, list[Event]] = {}
     for event in events:
-        of_job = found.setdefault(event.job, {})
-        of_job[event.sha256] = max(of_job.get(event.sha256, event), event, key=lambda a: (a.state == "labelled", msgspec.json.encode(a)))
+        by_job.setdefault(event.job, []).append(event)
+    found = {name: _job(name, some, where) for name, some in sorted(by_job.items())}
+    return {name: job for name, job in found.items() if job is not None}
+
+
+def _job(name: str, events: list[Event], where: str) -> Job | None:
+    reserved = max(_of(events, Reserved), key=msgspec.json.encode, default=None)
+    asked = {event.sha256: event for event in _of(events, Asked)}
+    later = [event for event in events if not isinstance(event, (Reserved, Asked))]
+    if reserved is None or len(asked) != reserved.pictures:
+        _check_never_sent(name, later, where)
+        return None
+    return Job(
+        reserved,
+        tuple(asked.values()),
+        any(isinstance(event, Sent) for event in later),
+        max(_of(later, Closed), key=lambda c: (c.cost_mills, c.state), default=None),
+        _answers(_of(later, Answered)),
+        max(_of(later, Billed), key=lambda b: b.cost_mills, default=None),
+    )
+
+
+def _of(events: Iterable[Event], kind: type[E]) -> list[E]:
+    return [event for event in events if isinstance(event, kind)]
+
+
+def _check_never_sent(name: str, later: list[Event], where: str) -> None:
+    if later:
+        do = "Lines were lost: take the file from git's history, and merge branches by keeping the lines of both"
+        raise InputError(f"job {name} goes on, and its reservation is not there or not whole", where=where, do=do)
+
+
+def _answers(events: list[Answered]) -> dict[str, Answered]:
+    found: dict[str, Answered] = {}
+    for event in events:
+        found[event.sha256] = max(found.get(event.sha256, event), event, key=_authority)
     return found
 
 
-def fingerprint(folder: Path) -> str:
-    """Return a digest of the ledger as it stands."""
-    return sha256_of(b"\0".join((folder / name).read_bytes() if (folder / name).exists() else b"" for name in (PURCHASES, ANSWERS)))[:16]
+def _authority(answer: Answered) -> tuple[bool, int, bytes]:
+    return answer.state == "labelled", answer.revision, msgspec.json.encode(answer)
 
 
-def _lines(path: Path, as_type: Any) -> list[Any]:
-    """Read distinct lines in order; a torn last line was never acted on and is passed over."""
+def _lines(path: Path, as_type: Any) -> dict[bytes, Any]:
+    """Read distinct lines; a torn last line was never acted on and is passed over."""
     if not path.exists():
-        return []
+        return {}
     decoder = msgspec.json.Decoder(as_type)
-    lines = path.read_bytes().split(b"\n")
+    lines = read_bytes(path).split(b"\n")
     found: dict[bytes, Any] = {}
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate((line.rstrip(b"\r") for line in lines), 1):
         if not line.strip() or line in found:
             continue
         try:
             found[line] = decoder.decode(line)
         except msgspec.MsgspecError as err:
-            if number == len(lines):
+            if number == len(lines) and not _is_json(line):
                 continue
             raise InputError(f"not a line of the ledger: {err}", where=f"{path}:{number}", do="Take the line from git's history") from err
-    return list(found.values())
+    return found
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        msgspec.json.decode(line)
+    except msgspec.DecodeError:
+        return False
+    return True
 
 
 def append(folder: Path, file: str, events: Iterable[Event]) -> None:
-    """Append events in one write, on disk before this returns. Only one process at a time; a torn line of an earlier one is cut off."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / file
+    """Append events, on disk before this returns. One process at a time; a line that a killed one left half written is cut off."""
     content = b"".join(msgspec.json.encode(event) + b"\n" for event in events)
+    path = folder / file
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         with path.open("ab+") as out:
             fcntl.flock(out, fcntl.LOCK_EX)
-            _cut_torn_line(out)
+            _end_last_line(out)
             out.write(content)
             out.flush()
             os.fsync(out.fileno())
+        _sync_folder(folder)
     except OSError as err:
         raise disk_error(err, path) from err
 
 
-def _cut_torn_line(out: Any) -> None:
+def _end_last_line(out: BinaryIO) -> None:
+    """Leave the file at the end of a whole line: a line that lacks only its end gets it, half a line goes."""
     end = out.seek(0, os.SEEK_END)
-    if not end:
-        return
-    out.seek(max(0, end - (1 << 20)))
-    tail = out.read()
-    if not tail.endswith(b"\n"):
-        out.truncate(end - len(tail) + tail.rfind(b"\n") + 1)
+    out.seek(max(0, end - TAIL))
+    tail = out.read().rpartition(b"\n")[2]
+    if tail and _is_json(tail):
+        out.write(b"\n")
+    elif tail:
+        out.truncate(end - len(tail))
     out.seek(0, os.SEEK_END)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

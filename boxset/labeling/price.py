@@ -1,6 +1,6 @@
-"""What labels cost, in mills: thousandths of a US dollar, whole numbers, always rounded up."""
+"""What labels cost, in mills: thousandths of a US dollar, whole numbers. Prices are rounded up, the cap down."""
 
-from decimal import ROUND_CEILING, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from boxset.params import Label
 
@@ -9,8 +9,13 @@ TIERS_MILLS = (36, 48, 60, 72, 120, 240, 360, 480, 600, 720, 840, 960, 1080, 120
 
 
 def mills(usd: float) -> int:
-    """Return USD in mills, rounded up."""
+    """Return a price in mills, rounded up."""
     return int((Decimal(str(usd)) * 1000).to_integral_value(ROUND_CEILING))
+
+
+def cap_mills(usd: float) -> int:
+    """Return a cap in mills, rounded down."""
+    return int((Decimal(str(usd)) * 1000).to_integral_value(ROUND_FLOOR))
 
 
 def per_picture_mills(settings: Label) -> int:

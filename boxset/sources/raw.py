@@ -172,7 +172,8 @@ def opened(path: Path, member: str = "") -> Iterator[IO[bytes]]:
 
 @contextmanager
 def _unpacked(path: Path, member: str) -> Iterator[IO[bytes]]:
-    head = path.open("rb").read(6)
+    with path.open("rb") as file:
+        head = file.read(6)
     if head[:4] == b"PK\x03\x04":
         with (
             zipfile.ZipFile(path) as archive,

@@ -1,0 +1,147 @@
+"""Pictures and boxes come out of an index: in pixels of what is stored, with what is known, and nothing twice."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from boxset.dataset.records import ImageRow, read_pool
+from boxset.endpoints import Endpoints
+from boxset.errors import InputError
+from boxset.files import read_jsonl
+from boxset.params import ClassTerm, FlagPolicies, Licences
+from boxset.resolve import ExtractOrder, IndexOrder
+from boxset.sources.extract import extract
+from boxset.sources.index import build_index
+
+OUT = Path("data/extract/own")
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("own").mkdir()
+
+
+def photo(name: str, *, size: tuple[int, int] = (400, 300), orientation: int = 1) -> None:
+    """Put a picture into the folder of one's own."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    out = io.BytesIO()
+    Image.linear_gradient("L").resize(size).rotate(hash(name) % 5).convert("RGB").save(out, "JPEG", exif=exif)
+    Path("own", name).write_bytes(out.getvalue())
+
+
+def run(boxes: list[dict[str, Any]], images: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+    """Index and extract a folder with a COCO file."""
+    categories = [{"id": 1, "name": "Hammer"}, {"id": 2, "name": "saw"}]
+    Path("own/c.json").write_text(json.dumps({"images": images, "annotations": boxes, "categories": categories}))
+    index = IndexOrder(
+        name="own", on=True, format="local", path="own", files={}, sha256={}, splits=(), annotations="c.json", license="", max_lost_share=0.5
+    )
+    build_index(index, Path("data/index/own"), endpoints=Endpoints(), contact="", version=1)
+    fields: dict[str, Any] = {
+        "name": "own",
+        "on": True,
+        "format": "local",
+        "path": "own",
+        "use": "commercial",
+        "licences": Licences(),
+        "flags": FlagPolicies(),
+        "max_images_per_category": 0,
+        "negatives": 0,
+        "max_missing_share": 0.5,
+        "retry": 0,
+        "category": "",
+        "annotations": "c.json",
+        "classes": {"hammer": (ClassTerm(name="hammer"),)},
+        **more,
+    }
+    return extract(ExtractOrder(**fields), Path("data/index/own"), OUT, endpoints=Endpoints(), contact="", version=1)
+
+
+def image(number: int, name: str, width: int = 400, height: int = 300) -> dict[str, Any]:
+    """An image's record."""
+    return {"id": number, "file_name": name, "width": width, "height": height}
+
+
+def box(image_id: int, bbox: list[float], category: int = 1, **more: Any) -> dict[str, Any]:
+    """A box's record."""
+    return {"id": image_id, "image_id": image_id, "category_id": category, "bbox": bbox, **more}
+
+
+def test_boxes_are_clipped_scaled_and_empty_ones_counted() -> None:
+    photo("a.jpg")
+
+    metrics = run([box(1, [-20, 10, 100.5, 50]), box(1, [900, 10, 5, 5]), box(1, [10, 10, 20, 30], iscrowd=1)], [image(1, "a.jpg", 800, 600)])
+
+    pool = read_pool(OUT / "annotations.json")
+    assert [(a.bbox, a.iscrowd) for a in pool.annotations] == [((0.0, 5.0, 40.25, 25.0), 0), ((5.0, 5.0, 10.0, 15.0), 1)]
+    assert metrics["boxes_dropped"] == {"empty_box": 1}
+
+
+def test_a_picture_that_is_turned_upright_turns_its_boxes() -> None:
+    photo("a.jpg", orientation=6)
+
+    run([box(1, [10, 20, 30, 40])], [image(1, "a.jpg")])
+
+    pool = read_pool(OUT / "annotations.json")
+    assert (pool.pictures[0].width, pool.pictures[0].height, pool.pictures[0].orientation) == (300, 400, 6)
+    assert [a.bbox for a in pool.annotations] == [(240, 10, 40, 30)]
+
+
+def test_missing_pictures_are_counted_and_too_many_fail_but_keep_what_was_had() -> None:
+    photo("a.jpg")
+    Path("own/b.jpg").write_bytes(b"<html>")
+    images, boxes = [image(1, "a.jpg"), image(2, "b.jpg"), image(3, "c.jpg")], [box(n, [1, 1, 9, 9]) for n in (1, 2, 3)]
+
+    metrics = run(boxes, images, max_missing_share=0.7)
+
+    assert (metrics["seen"], metrics["kept"], metrics["dropped"]) == (3, 1, {"gone": 1, "not_an_image": 1})
+    assert [row.outcome for row in read_jsonl(OUT / "images.jsonl", ImageRow)] == ["kept", "not_an_image", "gone"]
+    with pytest.raises(InputError, match="2 of 3 pictures cannot be had"):
+        run(boxes, images, max_missing_share=0.5)
+    assert len(list((OUT / "images").iterdir())) == 1
+
+
+def test_flags_follow_their_policies() -> None:
+    photo("a.jpg")
+    crowd = [box(1, [10, 10, 20, 30], iscrowd=1)]
+
+    run(crowd, [image(1, "a.jpg")], flags=FlagPolicies(iscrowd="keep"))
+    kept = read_pool(OUT / "annotations.json").annotations
+    dropped = run(crowd, [image(1, "a.jpg")], flags=FlagPolicies(iscrowd="drop"))
+
+    assert [a.iscrowd for a in kept] == [0]
+    assert dropped["boxes_dropped"] == {"flag": 1}
+
+
+def test_exhaustive_sources_say_what_is_absent_and_negatives_come_along() -> None:
+    photo("a.jpg")
+    photo("b.jpg", size=(320, 300))
+
+    run([box(1, [1, 1, 50, 50]), box(2, [1, 1, 50, 50], category=2)], [image(1, "a.jpg"), image(2, "b.jpg", 320)], negatives=1)
+
+    said = sorted((p.category, str(p.state)) for p in read_pool(OUT / "annotations.json").presence)
+    assert said == [("hammer", "absent"), ("hammer", "present")]
+
+
+def test_pictures_that_no_category_needs_any_more_are_removed() -> None:
+    photo("a.jpg")
+    run([box(1, [1, 1, 50, 50])], [image(1, "a.jpg")])
+
+    metrics = run([box(1, [1, 1, 50, 50])], [image(1, "a.jpg")], on=False)
+
+    assert metrics["seen"] == 0
+    assert list((OUT / "images").iterdir()) == []
+
+
+def test_unlabelled_pictures_of_ones_own_are_asked_about_their_category() -> None:
+    photo("a.jpg")
+
+    run([], [image(1, "a.jpg")], classes={}, category="hammer")
+
+    assert [p.category for p in read_pool(OUT / "annotations.json").pictures] == ["hammer"]
