@@ -1,11 +1,13 @@
 """From the ledger to what `merge` takes: boxes, and what is known of the categories that people were asked about."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from boxset.dataset.geometry import clipped, scaled
 from boxset.dataset.records import Annotation, Picture, Pool, Presence, State
 from boxset.dataset.similar import near_pairs, same_picture
-from boxset.labeling.ledger import Answered, Asked, Job, Ledger
+from boxset.labeling.asked import as_picture
+from boxset.labeling.ledger import Answered, Asked, Drawn, Job, Ledger
 from boxset.params import Label
 from boxset.resolve import Ids
 
@@ -27,9 +29,17 @@ def answered_pool(ledger: Ledger, ids: Ids, settings: Label, *, crawled: dict[st
             continue
         boxes = _boxes(answer, asked, picture, category_id, category)
         annotations += boxes
-        state = State.PRESENT if boxes else State.ABSENT
-        presence.append(Presence(sha256=picture.sha256, category=category, state=state, source=SOURCE))
+        state = _state(boxes, is_doubtful=category_id in answer.doubtful)
+        if state is not None:
+            presence.append(Presence(sha256=picture.sha256, category=category, state=state, source=SOURCE))
     return Pool(annotations=tuple(annotations), presence=tuple(presence))
+
+
+def _state(boxes: list[Annotation], *, is_doubtful: bool) -> State | None:
+    """Return what the answer says of a category; a box that only a minority drew leaves open whether there is more."""
+    if is_doubtful:
+        return State.PARTIAL if boxes else None
+    return State.PRESENT if boxes else State.ABSENT
 
 
 def _latest(ledger: Ledger) -> dict[tuple[str, int], tuple[Job, Asked, Answered]]:
@@ -64,21 +74,6 @@ def places(asked: Iterable[Asked], present: list[Picture]) -> dict[str, Picture]
     return found
 
 
-def as_picture(asked: Asked) -> Picture:
-    """Return an asked picture as far as the ledger knows it."""
-    return Picture(
-        sha256=asked.sha256,
-        file_name=asked.file_name,
-        width=asked.width,
-        height=asked.height,
-        phash=asked.phash,
-        grid=asked.grid,
-        source=SOURCE,
-        source_id=asked.sha256,
-        url="",
-    )
-
-
 def _boxes(answer: Answered, asked: Asked, picture: Picture, category_id: int, category: str) -> list[Annotation]:
     found = []
     for drawn in answer.boxes:
@@ -86,6 +81,12 @@ def _boxes(answer: Answered, asked: Asked, picture: Picture, category_id: int, c
             continue
         bbox = clipped(scaled(drawn.bbox, picture.width / asked.width, picture.height / asked.height), picture.width, picture.height)
         if bbox is not None:
-            attributes = {"job": answer.job, **({"workers": drawn.workers} if drawn.workers else {})}
+            attributes = {"job": answer.job, **_agreement(drawn, answer)}
             found.append(Annotation(sha256=picture.sha256, category=category, bbox=bbox, source=SOURCE, attributes=attributes))
     return found
+
+
+def _agreement(drawn: Drawn, answer: Answered) -> dict[str, Any]:
+    """Return how many drew the box, of how many, and the service's confidence, each where it is known."""
+    known = {"workers": drawn.workers, "of_workers": answer.workers if drawn.workers else 0, "confidence": round(drawn.confidence, 3)}
+    return {name: value for name, value in known.items() if value}

@@ -165,7 +165,7 @@ def jobs_of(events: Iterable[Event], *, where: str) -> dict[str, Job]:
 
 
 def _job(name: str, events: list[Event], where: str) -> Job | None:
-    reserved = max(_of(events, Reserved), key=msgspec.json.encode, default=None)
+    reserved = max(_of(events, Reserved), key=lambda r: (r.worst_mills, msgspec.json.encode(r)), default=None)
     asked = {event.sha256: event for event in _of(events, Asked)}
     later = [event for event in events if not isinstance(event, (Reserved, Asked))]
     if reserved is None or len(asked) != reserved.pictures:

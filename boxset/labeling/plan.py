@@ -1,20 +1,20 @@
 """What to buy next, why, and at what price. Values in, values out; buys nothing."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from boxset.dataset.records import Picture, Pool
 from boxset.dataset.similar import near_pairs, same_picture
-from boxset.labeling.answers import as_picture
-from boxset.labeling.ledger import Asked, Ledger
-from boxset.labeling.price import mills, per_picture_mills
+from boxset.labeling.answers import current_pictures
+from boxset.labeling.asked import BITS, bought, copies, ids_asked
+from boxset.labeling.ledger import Ledger
+from boxset.labeling.price import cap_mills, per_picture_mills
+from boxset.labeling.yields import Yields, learned
 from boxset.params import Label
 from boxset.resolve import Ids, Targets
-
-PRIOR_OWN, PRIOR_OTHER, PRIOR_WEIGHT = 1.0, 0.1, 8.0  # boxes a picture brings before anything was learned, and for how many pictures that counts
-BITS = 6
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +27,8 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     phash: str
     grid: str
     found_for: str
+    query: str
+    asks: tuple[str, ...]  # the categories that it is asked about, in the order of their ids
     why: str
 
 
@@ -55,50 +57,106 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     budget_mills: int
     ledger: str  # fingerprint of the ledger that it was made from
     stops_at: str
-    old_pictures: int  # labelled before, not asked about some category of today
+    to_targets_pictures: int  # what the targets would take if neither budget nor max_images bound
+    to_targets_mills: int
+    to_targets_stops_at: str
+    old_pictures: int  # labelled before, not asked about some category of today, and not in this plan
+    old_categories: tuple[str, ...]
     old_mills: int
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A picture that could be asked, and the categories that it was not asked about yet."""
+
+    picture: Picture
+    asks: tuple[str, ...]
+
+
+@dataclass
+class Choice:
+    """The items chosen so far and the boxes that they should bring."""
+
+    expected: dict[str, float]
+    items: list[Item] = field(default_factory=list)
+    stops_at: str = ""
+
+
+@dataclass(frozen=True)
+class Market:
+    """What is there to choose from, and what is wanted."""
+
+    fresh: Mapping[str, list[Candidate]]  # never asked, by the category that they were found for
+    old: list[Candidate]
+    have: Mapping[str, int]
+    yields: Yields
+    targets: Mapping[str, int]
 
 
 def make_plan(
     ledger: Ledger, ids: Ids, targets: Targets, settings: Label, *, answers: Pool, crawled: dict[str, tuple[Picture, ...]], extracted: list[Pool]
 ) -> Plan:
     """Choose pictures for the categories that miss most, until the targets, the budget or the pictures are at their end."""
-    have = boxes_have([*extracted, answers], ids)
-    rates = learned_rates(ledger, ids)
+    known = {picture.sha256: picture for picture in current_pictures(crawled, extracted)}
     candidates = _candidates(ledger, ids, settings, crawled=crawled, extracted=extracted)
+    fresh = [candidate for candidate in candidates if len(candidate.asks) == len(ids.categories)]
+    old = [candidate for candidate in candidates if len(candidate.asks) < len(ids.categories)]
+    market = Market(
+        {name: [c for c in fresh if c.picture.category == name] for name in ids.categories},
+        old,
+        boxes_have([*extracted, answers], ids),
+        learned(ledger, ids, known),
+        {name: targets.categories[name].target for name in ids.categories},
+    )
+    use_old = settings.old_pictures == "all"
+    chosen = _choose(market, *_limit(ledger, settings, most=len(candidates)), use_old=use_old)
+    whole = _choose(market, len(candidates), "", use_old=use_old)
+    left = [] if use_old else old
     price = per_picture_mills(settings)
-    room = max(0, mills(settings.budget_usd) - ledger.committed_mills) // price if price else len(candidates) * len(ids.categories)
-    most = min(room, settings.max_images or room)
-    items, expected, stops = _greedy(
-        candidates, have, rates, targets=targets, most=most, budget_binds=not settings.max_images or room <= settings.max_images
-    )
-    old = _old_pictures(ledger, ids, settings)
-    rows = tuple(
-        Row(
-            category=name,
-            id=identity.id,
-            target=targets.categories[name].target,
-            have=have[name],
-            pictures=sum(item.found_for == name for item in items),
-            expected=round(expected[name]),
-            candidates=len(candidates.get(name, ())),
-        )
-        for name, identity in ids.categories.items()
-    )
     return Plan(
-        items=tuple(items),
-        rows=rows,
+        items=tuple(chosen.items),
+        rows=_rows(market, chosen, ids),
         version=settings.instructions_version,
         workers=settings.workers,
         per_picture_mills=price,
-        cost_mills=price * len(items),
+        cost_mills=price * len(chosen.items),
         committed_mills=ledger.committed_mills,
-        budget_mills=mills(settings.budget_usd),
+        budget_mills=cap_mills(settings.budget_usd),
         ledger=ledger.fingerprint,
-        stops_at=stops,
-        old_pictures=old,
-        old_mills=old * price,
+        stops_at=chosen.stops_at,
+        to_targets_pictures=len(whole.items),
+        to_targets_mills=price * len(whole.items),
+        to_targets_stops_at=whole.stops_at,
+        old_pictures=len(left),
+        old_categories=tuple(name for name in ids.categories if any(name in c.asks for c in left)),
+        old_mills=price * len(left),
     )
+
+
+def _rows(market: Market, chosen: Choice, ids: Ids) -> tuple[Row, ...]:
+    return tuple(
+        Row(
+            category=name,
+            id=identity.id,
+            target=market.targets[name],
+            have=market.have[name],
+            pictures=sum(item.found_for == name for item in chosen.items),
+            expected=round(chosen.expected[name]),
+            candidates=len(market.fresh[name]),
+        )
+        for name, identity in ids.categories.items()
+    )
+
+
+def _limit(ledger: Ledger, settings: Label, *, most: int) -> tuple[int, str]:
+    """Return how many pictures may be bought at the most, and what says so."""
+    price, cap = per_picture_mills(settings), cap_mills(settings.budget_usd)
+    if cap <= 0:
+        return 0, "label.budget_usd is 0"
+    room = max(0, cap - ledger.committed_mills) // price if price else most
+    if settings.max_images and settings.max_images < room:
+        return settings.max_images, "label.max_images is reached"
+    return room, "the budget is used up"
 
 
 def boxes_have(pools: Iterable[Pool], ids: Ids) -> dict[str, int]:
@@ -117,122 +175,91 @@ def boxes_have(pools: Iterable[Pool], ids: Ids) -> dict[str, int]:
     return have
 
 
-def learned_rates(ledger: Ledger, ids: Ids) -> dict[str, dict[str, float]]:
-    """Return found for → category → boxes a picture brings, learned from the answers, with a prior that fades."""
-    names = {identity.id: name for name, identity in ids.categories.items()}
-    pictures: dict[str, int] = {}
-    boxes: dict[tuple[str, str], int] = {}
-    for job in ledger.jobs.values():
-        for asked in job.asked:
-            answer = job.answers.get(asked.sha256)
-            if answer is None or answer.state != "labelled":
-                continue
-            pictures[asked.found_for] = pictures.get(asked.found_for, 0) + 1
-            for drawn in answer.boxes:
-                key = (asked.found_for, names.get(drawn.category_id, ""))
-                boxes[key] = boxes.get(key, 0) + 1
-    return {
-        own: {
-            name: (boxes.get((own, name), 0) + PRIOR_WEIGHT * (PRIOR_OWN if name == own else PRIOR_OTHER)) / (pictures.get(own, 0) + PRIOR_WEIGHT)
-            for name in ids.categories
-        }
-        for own in ids.categories
-    }
-
-
-def asked_already(ledger: Ledger, category_ids: Iterable[int], version: int) -> list[Asked]:
-    """Return the pictures that were asked about any of some categories under a version of the instructions, and did not fail."""
-    wanted = set(category_ids)
-    return [
-        asked
-        for job in ledger.jobs.values()
-        if job.reserved.version == version and wanted & set(job.reserved.categories.values())
-        for asked in job.asked
-        if not _came_to_nothing(job.answers.get(asked.sha256), closed=job.closed is not None)
-    ]
-
-
-def _came_to_nothing(answer: Any, *, closed: bool) -> bool:
-    return answer.state == "failed" if answer is not None else closed
-
-
 def _candidates(
     ledger: Ledger, ids: Ids, settings: Label, *, crawled: dict[str, tuple[Picture, ...]], extracted: list[Pool]
-) -> dict[str, list[Picture]]:
-    """Return for each category the pictures found for it, in rank order, that nobody was asked about and no source has boxes of."""
+) -> list[Candidate]:
+    """Return the pictures that no source has annotated and that were not asked about every category, in rank order, each picture once."""
     annotated = {a.sha256 for pool in extracted for a in pool.annotations} | {p.sha256 for pool in extracted for p in pool.presence}
-    known = [p for pool in extracted for p in pool.pictures if p.sha256 in annotated]
-    taken = [*known, *(as_picture(a) for a in asked_already(ledger, [i.id for i in ids.categories.values()], settings.instructions_version))]
     own = [p for pool in extracted for p in pool.pictures if p.category and p.sha256 not in annotated]
-    queue = [p for name in ids.categories for p in sorted(crawled.get(name, ()), key=lambda p: p.rank)]
-    fresh = _without_copies([*own, *queue], taken)
-    return {name: [p for p in fresh if p.category == name] for name in ids.categories}
+    queue = [p for name in ids.categories for p in sorted(crawled.get(name, ()), key=lambda p: (p.rank, p.sha256))]
+    known = [p for pool in extracted for p in pool.pictures if p.sha256 in annotated]
+    pictures = _once(_without_copies_of(known, [*own, *queue]))
+    asked = ids_asked(pictures, bought(ledger, settings.instructions_version))
+    asks = (tuple(name for name, identity in ids.categories.items() if identity.id not in done) for done in asked)
+    return [Candidate(picture, missing) for picture, missing in zip(pictures, asks, strict=True) if missing]
 
 
-def _without_copies(pictures: list[Picture], taken: list[Picture]) -> list[Picture]:
-    """Return the pictures that are no copy of one that is taken, nor of an earlier one of their own."""
-    both = [*taken, *pictures]
+def _without_copies_of(known: list[Picture], pictures: list[Picture]) -> list[Picture]:
+    out = {position for position, _ in copies(pictures, known)}
+    return [picture for position, picture in enumerate(pictures) if position not in out]
+
+
+def _once(pictures: list[Picture]) -> list[Picture]:
+    """Return the pictures that are no copy of an earlier one."""
     out: set[int] = set()
-    for i, j in near_pairs([p.phash for p in both], BITS):
-        if j >= len(taken) and i not in out and same_picture(both[i], both[j], BITS):
+    for i, j in near_pairs([p.phash for p in pictures], BITS):
+        if i not in out and same_picture(pictures[i], pictures[j], BITS):
             out.add(j)
-    return [picture for position, picture in enumerate(both) if position >= len(taken) and position not in out]
+    return [picture for position, picture in enumerate(pictures) if position not in out]
 
 
-def _greedy(
-    candidates: dict[str, list[Picture]], have: dict[str, int], rates: dict[str, dict[str, float]], *, targets: Targets, most: int, budget_binds: bool
-) -> tuple[list[Item], dict[str, float], str]:
-    queues = {name: iter(pictures) for name, pictures in candidates.items()}
-    open_, ended = set(queues), list[str]()
-    expected = dict.fromkeys(have, 0.0)
-    items: list[Item] = []
-    while open_:
-        missing = {n: 1 - (have[n] + expected[n]) / targets.categories[n].target for n in sorted(open_) if targets.categories[n].target}
-        name = max(missing, key=missing.__getitem__, default="")
-        if not name or missing[name] <= 0:
-            break
-        if len(items) >= most:
-            return items, expected, "the budget is used up" if budget_binds else "label.max_images is reached"
-        picture = next(queues[name], None)
-        if picture is None:
-            open_.discard(name)
-            ended.append(name)
+def _choose(market: Market, most: int, binds: str, *, use_old: bool) -> Choice:
+    """Take picture after picture for the category that is furthest, by share, below its target."""
+    queues = {name: _queue(market, name, use_old=use_old) for name in market.targets}
+    choice, taken, dry = Choice(dict.fromkeys(market.targets, 0.0)), set[str](), set[str]()
+    while wanted := _furthest(market, choice, dry):
+        if len(choice.items) >= most and binds:
+            choice.stops_at = binds
+            return choice
+        candidate = next((c for c in queues[wanted] if c.picture.sha256 not in taken), None)
+        if candidate is None:
+            dry.add(wanted)
             continue
-        why = f"{name}: {have[name] + round(expected[name])} of {targets.categories[name].target} boxes"
-        items.append(_item(picture, name, why))
-        for category, rate in rates[name].items():
-            expected[category] += rate
-    return items, expected, _why_no_more(ended)
+        taken.add(candidate.picture.sha256)
+        _take(choice, candidate, market, wanted)
+    short = [name for name in market.targets if name in dry and _missing(market, choice, name) > 0]
+    choice.stops_at = f"no pictures are left for {', '.join(short)}: add queries, or raise crawl_images" if short else "the targets are reached"
+    return choice
 
 
-def _why_no_more(ended: list[str]) -> str:
-    if not ended:
-        return "the targets are reached"
-    return f"no pictures are left for {', '.join(sorted(ended))}: add queries, or raise crawl_images"
+def _queue(market: Market, name: str, *, use_old: bool) -> Iterator[Candidate]:
+    """Yield a category's pictures: of the best queries first, then in rank order; then old pictures that were not asked about it."""
+    yield from sorted(market.fresh[name], key=lambda c: -market.yields.rate(name, c.picture.query, name))
+    if use_old:
+        old = [c for c in market.old if name in c.asks]
+        yield from sorted(old, key=lambda c: -market.yields.rate(c.picture.category, c.picture.query, name))
 
 
-def _item(picture: Picture, found_for: str, why: str) -> Item:
-    return Item(
-        sha256=picture.sha256,
-        file_name=picture.file_name,
-        width=picture.width,
-        height=picture.height,
-        phash=picture.phash,
-        grid=picture.grid,
-        found_for=found_for,
-        why=why,
+def _furthest(market: Market, choice: Choice, dry: set[str]) -> str:
+    missing = {name: _missing(market, choice, name) for name in sorted(market.targets) if name not in dry}
+    name = max(missing, key=missing.__getitem__, default="")
+    return name if name and missing[name] > 0 else ""
+
+
+def _missing(market: Market, choice: Choice, name: str) -> float:
+    target = market.targets[name]
+    return 1 - (market.have[name] + choice.expected[name]) / target if target else 0.0
+
+
+def _take(choice: Choice, candidate: Candidate, market: Market, wanted: str) -> None:
+    picture = candidate.picture
+    why = f"{wanted}: {market.have[wanted] + round(choice.expected[wanted])} of {market.targets[wanted]} boxes"
+    choice.items.append(
+        Item(
+            sha256=picture.sha256,
+            file_name=picture.file_name,
+            width=picture.width,
+            height=picture.height,
+            phash=picture.phash,
+            grid=picture.grid,
+            found_for=picture.category,
+            query=picture.query,
+            asks=candidate.asks,
+            why=why,
+        )
     )
-
-
-def _old_pictures(ledger: Ledger, ids: Ids, settings: Label) -> int:
-    """Return how many pictures were labelled before and not asked about every category of today."""
-    asked: dict[str, set[int]] = {}
-    for job in ledger.jobs.values():
-        if job.reserved.version == settings.instructions_version:
-            for item in job.asked:
-                asked.setdefault(item.sha256, set()).update(job.reserved.categories.values())
-    today = {identity.id for identity in ids.categories.values()}
-    return sum(not today <= categories for categories in asked.values())
+    for category in candidate.asks:
+        choice.expected[category] += market.yields.rate(picture.category, picture.query, category)
 
 
 def plan_metrics(plan: Plan, answers: Pool, ledger: Ledger) -> dict[str, Any]:

@@ -164,6 +164,8 @@ class Fetcher:
         cause = _cause(err)
         if isinstance(cause, PrivateAddressError):
             return Refusal(Reason.PRIVATE_ADDRESS, str(cause))
+        if isinstance(cause, NewConnectionError):
+            return _Again(Refusal(Reason.UNREACHABLE, str(cause).rpartition(": ")[2][:80]))
         if isinstance(cause, urllib3.exceptions.TimeoutError | TimeoutError) or self._watch.ended_this():
             return _Again(Refusal(Reason.TIMEOUT, "too slow"))
         if isinstance(cause, urllib3.exceptions.IncompleteRead | urllib3.exceptions.InvalidChunkLength):

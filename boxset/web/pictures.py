@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from threading import Lock
 from typing import Self
@@ -154,15 +155,24 @@ def fetch_all(
     are prepared from there. At most a few times `connections` pictures are in hand at once, however many are wanted.
     """
 
+    def known(item: Wanted) -> Outcome | None:
+        found = journal.known.get(item.url)
+        return found if found is not None and (found.stored is None or shelf.has(found.stored)) else None
+
     def one(item: Wanted) -> Outcome:
-        known = journal.known.get(item.url)
-        if known is not None and (known.stored is None or shelf.has(known.stored)):
-            return known
-        outcome = _tried(item, get, shelf, elsewhere.get(item.url))
-        journal.add(outcome)
+        outcome = known(item)
+        if outcome is None:
+            outcome = _tried(item, get, shelf, elsewhere.get(item.url))
+            journal.add(outcome)
         return outcome
 
-    return in_threads(one, wanted, workers=connections, ahead=2)
+    items = iter(wanted)
+    for item in items:  # while all is known nothing is fetched ahead, so that running again asks nobody
+        outcome = known(item)
+        if outcome is None:
+            yield from in_threads(one, chain([item], items), workers=connections, ahead=1)
+            return
+        yield outcome
 
 
 def _tried(item: Wanted, get: Get, shelf: Shelf, there: Path | None) -> Outcome:

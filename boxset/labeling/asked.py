@@ -1,0 +1,83 @@
+"""What was asked already: the key of a purchase is (what the picture is, category id, version of the instructions). Values in, values out."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from boxset.dataset.records import Picture
+from boxset.dataset.similar import near_pairs, same_picture
+from boxset.labeling.ledger import Asked, Job, Ledger
+
+BITS = 6  # two pictures whose hashes differ by so many bits may be the same; shape and colours confirm it
+MAX_ATTEMPTS = 2  # a picture that came back without an answer so often is not sent again
+
+Ids = frozenset[int]
+
+
+@dataclass(frozen=True)
+class Bought:
+    """A picture that was paid for, and the category ids that it was asked about."""
+
+    picture: Picture
+    ids: Ids
+
+
+def as_picture(asked: Asked) -> Picture:
+    """Return an asked picture as far as the ledger knows it."""
+    return Picture(
+        sha256=asked.sha256,
+        file_name=asked.file_name,
+        width=asked.width,
+        height=asked.height,
+        phash=asked.phash,
+        grid=asked.grid,
+        source="label",
+        source_id=asked.sha256,
+        url="",
+    )
+
+
+def bought(ledger: Ledger, version: int, *, but: str = "") -> list[Bought]:
+    """Return all that was asked under a version of the instructions, except by the job `but`, by withdrawn jobs, and what may be tried again."""
+    jobs = [job for job in ledger.jobs.values() if job.reserved.version == version and job.name != but and not job.is_withdrawn]
+    failures: dict[tuple[str, int], int] = {}
+    asked: dict[tuple[str, int], Asked] = {}
+    for job in jobs:
+        for item in job.asked:
+            for category_id in job.reserved.categories.values():
+                failures[item.sha256, category_id] = failures.get((item.sha256, category_id), 0) + _came_to_nothing(job, item.sha256)
+                if failures[item.sha256, category_id] >= MAX_ATTEMPTS or not _came_to_nothing(job, item.sha256):
+                    asked[item.sha256, category_id] = item
+    by_picture: dict[str, set[int]] = {}
+    for sha256, category_id in asked:
+        by_picture.setdefault(sha256, set()).add(category_id)
+    items = {item.sha256: item for item in asked.values()}
+    return [Bought(as_picture(items[sha256]), frozenset(ids)) for sha256, ids in sorted(by_picture.items())]
+
+
+def _came_to_nothing(job: Job, sha256: str) -> bool:
+    """Return whether a job ended without an answer on a picture."""
+    answer = job.answers.get(sha256)
+    return job.closed is not None if answer is None else answer.state == "failed"
+
+
+def ids_asked(pictures: Sequence[Picture], past: Sequence[Bought]) -> list[Ids]:
+    """Return for each picture the category ids that it, or a copy of it, was asked about."""
+    found: list[set[int]] = [set() for _ in pictures]
+    for picture, known in copies(pictures, [one.picture for one in past]):
+        found[picture] |= past[known].ids
+    return [frozenset(ids) for ids in found]
+
+
+def copies(pictures: Sequence[Picture], known: Sequence[Picture]) -> Iterable[tuple[int, int]]:
+    """Yield the positions of a picture and of a known one that are the same picture."""
+    both = [*known, *pictures]
+    for i, j in near_pairs([picture.phash for picture in both], BITS):
+        if i < len(known) <= j and same_picture(both[i], both[j], BITS):
+            yield j - len(known), i
+
+
+def asked_twice(ledger: Ledger, items: Sequence[Asked], ids: Iterable[int], *, version: int, job: str) -> list[str]:
+    """Return the hashes of those items of a job that another job asks, or asked, about one of the same categories."""
+    wanted = set(ids)
+    already = ids_asked([as_picture(item) for item in items], bought(ledger, version, but=job))
+    return [item.sha256 for item, asked in zip(items, already, strict=True) if wanted & asked]
