@@ -1,0 +1,173 @@
+"""Indexes of generated files of the real files' shape, against pandas, csv, json and pycocotools; each in a process of its own.
+
+    python -m bench.sources [--scale 1.0]
+"""
+
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+DATA = Path("bench/data")
+OI_ROWS, COCO_IMAGES, VG_IMAGES, LOC_ROWS = 14_610_229, 118_287, 108_077, 544_546
+OI_HEADER = (
+    "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,IsTruncated,IsGroupOf,IsDepiction,IsInside,"
+    "XClick1X,XClick2X,XClick3X,XClick4X,XClick1Y,XClick2Y,XClick3Y,XClick4Y\n"
+)
+FIVE_OI = ["/m/000010", "/m/000020", "/m/000030", "/m/000040", "/m/000050"]
+
+OURS = """
+from pathlib import Path
+from boxset.sources.index import build_index
+from boxset.resolve import IndexOrder
+from boxset.endpoints import Endpoints
+order = IndexOrder(name="x", on=True, format={format!r}, path="", files={files!r}, sha256={{}}, splits={splits!r}, annotations="", license="", max_lost_share=0.02)
+print(build_index(order, Path("bench/data/index-{format}"), endpoints=Endpoints(), contact="", version=1)["boxes"])
+"""
+FIVE = """
+from pathlib import Path
+from boxset.sources.tables import read_boxes
+print(read_boxes(Path("bench/data/index-open_images"), {five!r}).num_rows)
+"""
+FILTER = """
+import re
+pattern = re.compile(rb"^[^,\\n]*,[^,\\n]*,(?:" + b"|".join(x.encode() for x in {five!r}) + rb"),.*$", re.M)
+n, rest = 0, b""
+with open({file!r}, "rb") as f:
+    while block := f.read(8 << 20):
+        block = rest + block
+        cut = block.rfind(b"\\n") + 1
+        n += len(pattern.findall(block, 0, cut)); rest = block[cut:]
+print(n)
+"""
+
+
+def generate(scale: float) -> dict[str, Path]:
+    """Write the files once for each scale."""
+    folder = DATA / f"{scale:g}"
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {name: folder / f"{name}" for name in ("oi.csv", "classes.csv", "hierarchy.json", "coco.json", "vg.json", "loc.csv")}
+    writers = {"oi.csv": _oi, "coco.json": _coco, "vg.json": _vg, "loc.csv": _loc}
+    for name, write in writers.items():
+        if not files[name].exists():
+            with files[name].with_suffix(".part").open("w") as out:
+                write(out, scale)
+            files[name].with_suffix(".part").rename(files[name])
+    files["classes.csv"].write_text("LabelName,DisplayName\n" + "".join(f"/m/{n:06d},Thing {n}\n" for n in range(601)))
+    files["hierarchy.json"].write_text('{"LabelName": "/m/0"}')
+    return files
+
+
+def _oi(out, scale):
+    rng = random.Random(1)
+    tails = [f"{rng.random():.6f}," * 8 for _ in range(997)]
+    out.write(OI_HEADER)
+    labels = [f"/m/{int(601 * rng.random() ** 3):06d}" for _ in range(9973)]
+    image, left = "", 0
+    for n in range(int(OI_ROWS * scale)):
+        if not left:
+            image, left = f"{rng.getrandbits(64):016x}", rng.randint(1, 15)
+        left -= 1
+        a, b, c, d = rng.random(), rng.random(), rng.random(), rng.random()
+        out.write(f"{image},xclick,{labels[n % 9973]},1,{min(a, b):.6f},{max(a, b):.6f},{min(c, d):.6f},{max(c, d):.6f},0,1,0,0,0,{tails[n % 997][:-1]}\n")
+
+
+def _coco(out, scale):
+    rng = random.Random(2)
+    images = [
+        {"license": 1, "file_name": f"{n:012d}.jpg", "coco_url": f"http://images.cocodataset.org/train2017/{n:012d}.jpg", "height": 480, "width": 640, "flickr_url": "http://farm1.staticflickr.com/1/2_3_z.jpg", "id": n}
+        for n in range(int(COCO_IMAGES * scale))
+    ]
+    out.write('{"info": {}, "licenses": [], "images": ' + json.dumps(images) + ', "annotations": [')
+    for n in range(int(860_001 * scale)):
+        polygon = [round(rng.random() * 600, 2) for _ in range(48)]
+        box = [round(rng.random() * 300, 2) for _ in range(4)]
+        row = {"segmentation": [polygon], "area": 1.5, "iscrowd": 0, "image_id": rng.randrange(len(images)), "bbox": box, "category_id": rng.randint(1, 80), "id": n}
+        out.write((", " if n else "") + json.dumps(row))
+    out.write('], "categories": ' + json.dumps([{"id": n, "name": f"c{n}"} for n in range(1, 81)]) + "}")
+
+
+def _vg(out, scale):
+    rng = random.Random(3)
+    out.write("[")
+    for n in range(int(VG_IMAGES * scale)):
+        objects = [
+            {"synsets": [f"thing{rng.randrange(3000)}.n.01"], "h": 10, "object_id": k, "merged_object_ids": [], "names": [f"thing {rng.randrange(3000)}"], "w": 11, "y": 12, "x": 13} for k in range(23)
+        ]
+        out.write((", " if n else "") + json.dumps({"image_id": n, "objects": objects, "image_url": "https://cs.stanford.edu/people/rak248/VG_100K/1.jpg"}))
+    out.write("]")
+
+
+def _loc(out, scale):
+    rng = random.Random(4)
+    out.write("ImageId,PredictionString\n")
+    for n in range(int(LOC_ROWS * scale)):
+        out.write(f"n{rng.randrange(1000):08d}_{n}," + "n01440764 1 2 300 400 " * rng.choice((1, 1, 1, 2, 3)) + "\n")
+
+
+def measure(code: str) -> tuple[float, float, float, str]:
+    """Run code in a process of its own; return wall s, CPU s, peak MiB and what it printed last."""
+    start = time.monotonic()
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    printed = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = status
+    assert status == 0, code
+    return time.monotonic() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, printed.strip().splitlines()[-1]
+
+
+def compare(title: str, variants: dict[str, str]) -> None:
+    """Print a table; ratios are to the first row, ours."""
+    print(f"\n{title}\n{'':34}{'wall s':>9}{'CPU s':>9}{'peak MiB':>10}{'wall ÷':>8}{'peak ÷':>8}  result")
+    first = None
+    for name, code in variants.items():
+        wall, cpu, peak, printed = measure(code)
+        first = first or (wall, peak)
+        print(f"{name:34}{wall:9.2f}{cpu:9.2f}{peak:10.0f}{wall / first[0]:8.1f}{peak / first[1]:8.1f}  {printed}", flush=True)
+
+
+def main() -> None:
+    """Generate, measure, print."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--scale", type=float, default=1.0)
+    scale = parser.parse_args().scale
+    f = {name: str(path) for name, path in generate(scale).items()}
+    oi = {"boxes_train": f["oi.csv"], "classes": f["classes.csv"], "hierarchy": f["hierarchy.json"], "images_train": "none", "labels_train": "none"}
+    compare(
+        f"Open Images boxes, {int(OI_ROWS * scale):,} rows",
+        {
+            "boxset index": OURS.format(format="open_images", files=oi, splits=("train",)),
+            "pandas.read_csv, all columns": f"import pandas; print(len(pandas.read_csv({f['oi.csv']!r})))",
+            "csv.DictReader": f"import csv; print(sum(1 for _ in csv.DictReader(open({f['oi.csv']!r}))))",
+        },
+    )
+    compare("five categories", {"boxset, finished index": FIVE.format(five=FIVE_OI), "regex over blocks of the file": FILTER.format(five=FIVE_OI, file=f["oi.csv"])})
+    compare(
+        "COCO instances",
+        {
+            "boxset index": OURS.format(format="coco", files={"instances_train": f["coco.json"]}, splits=("train",)),
+            "pycocotools.COCO": f"from pycocotools.coco import COCO; print(len(COCO({f['coco.json']!r}).anns))",
+            "json.load": f"import json; print(len(json.load(open({f['coco.json']!r}))['annotations']))",
+        },
+    )
+    vg = {"objects": f["vg.json"], "images": "none", "aliases": "none"}
+    compare(
+        "Visual Genome objects",
+        {
+            "boxset index": OURS.format(format="visual_genome", files=vg, splits=()),
+            "json.load": f"import json; print(sum(len(i['objects']) for i in json.load(open({f['vg.json']!r}))))",
+        },
+    )
+    loc = {"boxes_train": f["loc.csv"], "synsets": "none", "boxes_val": "none"}
+    compare(
+        "ImageNet localisation",
+        {"boxset index": OURS.format(format="imagenet", files=loc, splits=("train",)), "pandas.read_csv": f"import pandas; print(len(pandas.read_csv({f['loc.csv']!r})))"},
+    )
+
+
+if __name__ == "__main__":
+    main()
