@@ -95,8 +95,9 @@ def _vg(out, scale):
     rng = random.Random(3)
     out.write("[")
     for n in range(int(VG_IMAGES * scale)):
+        things = [int(30_000 * rng.random() ** 4) for _ in range(23)]
         objects = [
-            {"synsets": [f"thing{rng.randrange(3000)}.n.01"], "h": 10, "object_id": k, "merged_object_ids": [], "names": [f"thing {rng.randrange(3000)}"], "w": 11, "y": 12, "x": 13} for k in range(23)
+            {"synsets": [f"thing{k % 7000}.n.01"], "h": 10, "object_id": n * 23 + k, "merged_object_ids": [], "names": [f"thing {k}"], "w": 11, "y": 12, "x": 13} for k in things
         ]
         out.write((", " if n else "") + json.dumps({"image_id": n, "objects": objects, "image_url": "https://cs.stanford.edu/people/rak248/VG_100K/1.jpg"}))
     out.write("]")

@@ -5,7 +5,7 @@ reader touches only the row groups that it needs. Rows of one class keep the ord
 """
 
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from boxset.errors import InputError
 from boxset.files import read_json, write_json
+from boxset.work import in_threads
 
 FLAGS = ("group_of", "occluded", "truncated", "depiction", "inside", "iscrowd")
 CLASSES = pa.schema(
@@ -208,42 +209,35 @@ class _Clustered:
         images: dict[str, int] = {}
         names = list(self._codes)
         done = 0
+        for stream in self._buckets.values():
+            stream.close()
         with pq.ParquetWriter(self._path, self._schema, compression="lz4", use_dictionary=["class_id"], write_statistics=False) as out:
-            for number in sorted(self._buckets):
-                self._buckets[number].close()
-                with pa.ipc.open_stream(self._files[number]) as stream:
-                    table = stream.read_all()
-                self._files[number].unlink()
-                for code, part in _by_code(table):
-                    rows[names[code]] = (done, part.num_rows)
-                    images[names[code]] = pc.count_distinct(part.column("image_id")).as_py()
-                    done += part.num_rows
+            for table, found in in_threads(self._sorted, sorted(self._files.items()), workers=2, ahead=1):
+                for code, (count, distinct) in found.items():
+                    rows[names[code]] = (done, count)
+                    images[names[code]] = distinct
+                    done += count
                 self._write(out, table, names)
         return rows, images
 
-    def _write(self, out: pq.ParquetWriter, table: pa.Table, names: list[str]) -> None:
-        ordered = _ordered(table)
-        classes = pa.DictionaryArray.from_arrays(ordered.column("code").combine_chunks(), pa.array(names)).cast(pa.string())
+    def _sorted(self, bucket: tuple[int, Path]) -> tuple[pa.Table, dict[int, tuple[int, int]]]:
+        """Return a bucket's rows by class, and each class's number of rows and of images."""
+        with pa.ipc.open_stream(bucket[1]) as stream:
+            table = stream.read_all()
+        bucket[1].unlink()
+        ordered = table.take(pc.sort_indices(table, sort_keys=[("code", "ascending")])).combine_chunks()
+        counted = ordered.group_by("code", use_threads=False).aggregate([("image_id", "count_distinct"), ("code", "count")])
+        found = {row["code"]: (row["code_count"], row["image_id_count_distinct"]) for row in counted.to_pylist()}
+        return ordered, dict(sorted(found.items()))
+
+    def _write(self, out: pq.ParquetWriter, ordered: pa.Table, names: list[str]) -> None:
+        codes = ordered.column("code").combine_chunks()
+        here = pc.unique(codes)
+        local = pc.index_in(codes, value_set=here)
+        classes = pa.DictionaryArray.from_arrays(local, pa.array([names[code] for code in here.to_pylist()])).cast(pa.string())
         position = self._schema.get_field_index("class_id")
-        out.write_table(
-            pa.Table.from_arrays([classes if i == position else c for i, c in enumerate(ordered.columns)], schema=self._schema), ROW_GROUP
-        )
-
-
-def _ordered(table: pa.Table) -> pa.Table:
-    """Return a table in the order of its codes; rows of one code keep theirs (Arrow's sort is stable)."""
-    return table.take(pc.sort_indices(table, sort_keys=[("code", "ascending")])).combine_chunks()
-
-
-def _by_code(table: pa.Table) -> Iterator[tuple[int, pa.Table]]:
-    ordered = _ordered(table)
-    if not ordered.num_rows:
-        return
-    runs = pc.run_end_encode(ordered.column("code").combine_chunks())
-    start = 0
-    for code, end in zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True):
-        yield code, ordered.slice(start, end - start)
-        start = end
+        columns = [classes if i == position else column for i, column in enumerate(ordered.columns)]
+        out.write_table(pa.Table.from_arrays(columns, schema=self._schema), ROW_GROUP)
 
 
 def about(index: Path) -> About:

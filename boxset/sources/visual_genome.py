@@ -20,7 +20,7 @@ OBJECTS = ("objects", f"{BASE}/objects.json.zip")
 IMAGES = ("images", f"{BASE}/image_data.json.zip")
 ALIASES = ("aliases", f"{BASE}/object_alias.txt")
 BLOCK = 4 << 20
-_CUT = re.compile(rb"\}\s*,\s*(?=\{\s*\"(?:image_id|image_url|id|objects)\"\s*:)")
+_FIRST_KEY = re.compile(rb"\{\s*\"(\w+)\"")
 Counts = dict[str, int]
 
 
@@ -86,14 +86,15 @@ def _blocks(stream: IO[bytes], path: Path) -> Iterator[bytes]:
     if not left.startswith(b"["):
         raise InputError("not a JSON array of images", where=f"{path}:1", do="Use objects.json of version 1.4 or 1.2")
     left = left[1:]
+    first = _FIRST_KEY.match(left.lstrip())
+    start = first[0] if first else b"{"  # every image begins as the first one does; where it does not, the piece grows
     while chunk := stream.read(BLOCK):
         left += chunk
-        last = None
-        for last in _CUT.finditer(left, max(0, len(left) - 2 * BLOCK)):  # noqa: B007 - the last one counts
-            pass
-        if last is not None:
-            yield b"[" + left[: last.start() + 1] + b"]"
-            left = left[last.end() :]
+        last = left.rfind(start, 1)
+        head = left[:last].rstrip() if last > 0 else b""
+        if head.endswith(b","):
+            yield b"[" + head[:-1] + b"]"
+            left = left[last:]
     yield b"[" + left.rstrip().removesuffix(b"]") + b"]"
 
 
@@ -105,8 +106,9 @@ def _id(image: _ImageObjects | _Image) -> int:
 
 
 def _add_boxes(images: list[_ImageObjects], writer: IndexWriter, classes: dict[str, dict[str, Any]], counts: Counts) -> None:
-    columns: dict[str, list[Any]] = {name: [] for name in ("image_id", "class_id", "x", "y", "w", "h")}
-    add = [columns[name].append for name in columns]
+    ids: list[str] = []
+    keys: list[str] = []
+    boxes: list[tuple[float, float, float, float]] = []
     for image in images:
         number = str(_id(image))
         counts["seen"] += len(image.objects)
@@ -115,10 +117,11 @@ def _add_boxes(images: list[_ImageObjects], writer: IndexWriter, classes: dict[s
             if key not in classes:
                 names = [name.strip().lower() for name in thing.names]
                 classes[key] = {"class_id": key, "name": names[0] if names else "", "synonyms": sorted({*names[1:], *thing.synsets})}
-            for put, value in zip(add, (number, key, thing.x, thing.y, thing.w, thing.h), strict=True):
-                put(value)
-    if columns["image_id"]:
-        writer.add_boxes(columns)
+            ids.append(number)
+            keys.append(key)
+            boxes.append((thing.x, thing.y, thing.w, thing.h))
+    if ids:
+        writer.add_boxes({"image_id": ids, "class_id": keys, **dict(zip("xywh", zip(*boxes, strict=True), strict=True))})
 
 
 def _add_images(files: RawFiles, writer: IndexWriter, image_ids: set[int]) -> None:
