@@ -199,6 +199,9 @@ def _pictures(order: ExtractOrder, choice: Choice, out: Path, *, journal: Journa
     with Fetcher(endpoints, contact=contact, policy=policy) as fetcher:
 
         def get(item: Wanted) -> bytes | Refusal:
+            place = endpoints.mirrored(item.url)
+            if "://" not in place:
+                return Path(place).read_bytes() if Path(place).is_file() else Refusal(Reason.GONE, "not in the mirror")
             answer = fetcher.get(item.url)
             return answer.body if isinstance(answer, Fetched) else answer
 

@@ -1,0 +1,61 @@
+"""Others read what we write: pycocotools scores truth against itself, supervision reads the YOLO side."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from boxset.formats.export import FORMATS, export
+from tests.project import Project
+
+pytestmark = pytest.mark.pipeline
+
+
+def test_truth_scored_against_itself_is_perfect_for_every_category(small: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    path = small.root / "data/dataset/annotations/instances_train.json"
+    truth = COCO(str(path))
+    found = [
+        {k: a[k] for k in ("image_id", "category_id", "bbox")} | {"score": 1.0}
+        for a in json.loads(path.read_text())["annotations"]
+        if not a["iscrowd"]
+    ]
+    for category in truth.getCatIds():
+        scored = COCOeval(truth, truth.loadRes(found), "bbox")
+        scored.params.catIds = [category]
+        scored.params.maxDets = [1, 10, 1000]
+        scored.evaluate()
+        scored.accumulate()
+        precision = scored.eval["precision"][:, :, 0, 0, 2]
+        assert precision.min() > 0.999
+    capsys.readouterr()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_supervision_reads_the_yolo_side_with_the_same_counts(small: Project) -> None:
+    import supervision as sv
+
+    dataset = small.root / "data/dataset"
+    for split in ("train", "val", "test"):
+        read = sv.DetectionDataset.from_yolo(
+            images_directory_path=str(dataset / "images" / split),
+            annotations_directory_path=str(dataset / "labels" / split),
+            data_yaml_path=str(dataset / "data.yaml"),
+        )
+        coco = json.loads((dataset / f"annotations/instances_{split}.json").read_text())
+        names = {c["id"]: c["name"] for c in coco["categories"]}
+        expected = Counter(names[a["category_id"]] for a in coco["annotations"] if not a["iscrowd"])
+        assert Counter(read.classes[int(n)] for one in read.annotations.values() for n in one.class_id) == expected
+        assert len(read) == len(coco["images"])
+
+
+@pytest.mark.parametrize("format_", sorted(FORMATS))
+def test_every_export_holds_every_picture_and_box(small: Project, tmp_path: Path, format_: str) -> None:
+    done = export(small.root / "data/dataset", format_, tmp_path / "out")
+
+    boxes = small.json("metrics/dataset.json")["boxes"]
+    assert done["boxes"] + done["crowds_left_out"] == sum(boxes.values())
+    assert len([p for p in (tmp_path / "out").rglob("*") if p.suffix in (".jpg", ".png")]) == done["pictures"]
