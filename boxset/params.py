@@ -647,7 +647,7 @@ def parsed_yaml(text: str, *, where: str) -> Any:
     except (yaml.YAMLError, ValueError) as err:
         mark = getattr(err, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
-        raise ParamsError(f"not YAML: {getattr(err, 'problem', None) or err}", where=f"{where}{line}", do="Mend that line") from err
+        raise ParamsError(f"not YAML: {getattr(err, 'problem', None) or str(err).splitlines()[0]}", where=f"{where}{line}", do="Mend that line") from err
 
 
 class _Yaml12(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc] # the one in C where PyYAML has it

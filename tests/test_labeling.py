@@ -16,7 +16,7 @@ from boxset.errors import BudgetError, InputError, ProjectError
 from boxset.labeling.answers import answered_pool
 from boxset.labeling.ground_truth import read_manifest
 from boxset.labeling.labeler import Progress
-from boxset.labeling.ledger import PURCHASES, Answered, Asked, Drawn, Job, Reserved, append, read_ledger
+from boxset.labeling.ledger import PURCHASES, Answered, Asked, Drawn, Job, Reserved, Sent, append, read_ledger
 from boxset.labeling.plan import Plan, make_plan, plan_metrics
 from boxset.labeling.price import mills, per_picture_mills, usd
 from boxset.labeling.purchase import Shop, cancel, collect, submit
@@ -192,9 +192,9 @@ def test_lines_of_two_branches_in_any_order_and_twice_are_one_ledger(tmp_path: P
 
 
 def test_lines_that_speak_of_a_lost_reservation_stop_everything(tmp_path: Path) -> None:
-    append(tmp_path / "ledger", PURCHASES, [Asked(job="gone", sha256="a" * 64, file_name="a.jpg", width=1, height=1, phash="0" * 16)])
+    append(tmp_path / "ledger", PURCHASES, [Sent(job="gone")])
 
-    with pytest.raises(InputError, match="never reserved"):
+    with pytest.raises(InputError, match="gone"):
         read_ledger(tmp_path / "ledger")
 
 
