@@ -1,0 +1,208 @@
+"""`boxset check`: all problems at once, before anything runs; what any key means."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from boxset.checks import FILES, SPLITS, notes, problems
+from boxset.commands.check import command
+from boxset.params import checked
+from boxset.sources import coco, imagenet, open_images, visual_genome
+from boxset.sources.tables import IndexWriter
+from tests.test_params import plain
+
+ROLE = "arn:aws:iam::123456789012:role/GroundTruth"
+TEAM = "arn:aws:sagemaker:us-east-1:123456789012:workteam/private-crowd/us"
+PUBLIC = "arn:aws:sagemaker:us-east-1:394669845002:workteam/public-crowd/default"
+READY = {"labeler.backend": "ground_truth", "labeler.bucket": "s3://shop/jobs", "labeler.role_arn": ROLE, "labeler.workteam_arn": TEAM}
+
+
+def project(folder: Path, **changes: Any) -> Path:
+    """Write a small project's parameters."""
+    (folder / "params.yaml").write_text(yaml.safe_dump(plain(**changes), sort_keys=False))
+    return folder
+
+
+def faults_in(folder: Path, **changes: Any) -> list[str]:
+    """Return what is wrong with a small project, each as `key: what`."""
+    return [f"{fault.key}: {fault.what}" for fault in problems(project(folder, **changes))[1]]
+
+
+def test_a_sound_project_is_all_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project(tmp_path))
+
+    done = CliRunner().invoke(command, [])
+
+    assert (done.exit_code, done.output) == (0, "params.yaml: 2 categories, 1 sources: all good\n")
+
+
+def test_every_problem_is_one_line_and_the_exit_code_is_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project(tmp_path, **{"world": "live", "categories.hammer.crawl_images": 5, "categories.saw.max": 3, "split.ratio": {"val": 0.3}}))
+
+    done = CliRunner().invoke(command, [])
+
+    assert done.exit_code == 1
+    assert [line.split(": ")[1] for line in done.output.splitlines()[:-1]] == [
+        "split.ratio", "project.contact", "categories.hammer.queries", "categories.saw.max",
+    ]  # fmt: skip
+    assert done.output.splitlines()[-1] == "params.yaml: 4 problems"
+
+
+PROBLEMS: list[tuple[dict[str, Any], list[str]]] = [
+    ({"project.contact": "me"}, ["project.contact: 'me' is neither an e-mail address nor the address of a page"]),
+    ({"project.contact": "https://shop.example/bot"}, []),
+    ({"categories.hammer.guideline": "guide.md"}, ["categories.hammer.guideline: guide.md is not there"]),
+    ({"categories.hammer.reject_words": ["", "x"]}, ["categories.hammer.reject_words[0]: an empty text"]),
+    ({"labeler.instructions": "how.txt"}, ["labeler.instructions: how.txt is not there"]),
+    ({"crawl.url_lists": ["mine.csv"]}, ["crawl.url_lists[0]: mine.csv is not there"]),
+    ({"sources.lvis.splits": ["trian"]}, ["sources.lvis.splits: there is no trian; did you mean train?"]),
+    ({"sources.lvis.files": {"lvis_trn": "https://a.example/x"}}, ["sources.lvis.files: there is no lvis_trn; did you mean lvis_train or lvis_val?"]),
+    ({"sources.lvis.sha256": {"lvis_train": "abc"}}, ["sources.lvis.sha256.lvis_train: a SHA-256 has 64 hexadecimal digits"]),
+    ({"sources.lvis.path": "nowhere/"}, ["sources.lvis.path: nowhere/ is not there"]),
+    ({"sources.lvis.path": "nowhere/", "sources.lvis.on": False}, []),
+    ({"project.bucket": "shop"}, ["project.bucket: 'shop' is not of the form s3://bucket/prefix"]),
+    ({"crawl.searxng.url": "localhost:8888"}, ["crawl.searxng.url: 'localhost:8888' is not an address"]),
+    ({"mirrors": {"https://a.example/": "http://b.example/x"}}, [
+        "mirrors.https://a.example/: one of https://a.example/ and http://b.example/x ends with / and the other does not",
+    ]),
+    ({"mirrors": {"openimages/": "http://b.example/"}}, [
+        "mirrors.openimages/: a mirror stands in for addresses that begin with http://, https:// or s3://",
+    ]),
+    ({"licences.deny": ["nc"]}, ["licences.deny: 'nc' is not spelt as SPDX does, and would match nothing"]),
+    ({"licences.deny": ["*-NC-*", "CC-BY-ND-2.0"]}, []),
+    ({"crawl.openverse.licences": ["by_sa"]}, ["crawl.openverse.licences: Openverse has no licence 'by_sa'; did you mean by-sa or by-nc-sa?"]),
+    ({"merge.trust": ["lvsi"]}, ["merge.trust: there is no source lvsi; did you mean lvis?"]),
+    (READY, []),
+    ({"labeler.backend": "label_studio"}, ["labeler.url: empty, and the backend is label_studio"]),
+    ({**READY, "labeler.role_arn": "GroundTruth"}, ["labeler.role_arn: 'GroundTruth' is not a role"]),
+    ({**READY, "labeler.role_arn": ""}, ["labeler.role_arn: empty, and the backend is ground_truth"]),
+    ({**READY, "labeler.region": "eu-west-3"}, [
+        "labeler.region: Ground Truth is not in 'eu-west-3'; did you mean eu-west-2 or eu-west-1 or us-west-2?",
+        "labeler.workteam_arn: the team is in us-east-1, and labeler.region is eu-west-3",
+    ]),
+    ({**READY, "labeler.workteam_arn": PUBLIC}, ["labeler.workteam_arn: labeler.public is false, and this is the public workforce"]),
+    ({**READY, "labeler.workteam_arn": "", "labeler.public": True}, [
+        "labeler.free_of_personal_data: false, and the public workforce is chosen",
+    ]),
+    ({**READY, "labeler.workteam_arn": "", "labeler.public": True, "labeler.free_of_personal_data": True, "label.price.usd_per_task": 0.05}, [
+        "label.price.usd_per_task: 0.05 USD is none of AWS's prices; the nearest is 0.048",
+    ]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "expected"), PROBLEMS, ids=[(expected or ["sound"])[0][:60] + f"-{i}" for i, (_, expected) in enumerate(PROBLEMS)])
+def test_a_problem_is_found_before_anything_runs(tmp_path: Path, changes: dict[str, Any], expected: list[str]) -> None:
+    assert faults_in(tmp_path, **changes) == expected
+
+
+def index(folder: Path, *names: str) -> None:
+    """Write an index that holds some classes and nothing else."""
+    with IndexWriter(folder, source=folder.name, format="lvis", version=1, coordinates="pixels") as writer:
+        writer.add_classes({"class_id": str(i), "name": name, "synonyms": [], "parents": []} for i, name in enumerate(names, 1))
+
+
+def test_a_class_that_a_source_does_not_have_is_met_with_the_nearest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    index(tmp_path / "data/index/lvis", "hammer", "screwdriver")
+
+    assert faults_in(tmp_path, **{"categories.hammer.classes": {"lvis": ["hamer"]}}) == [
+        "categories.hammer.classes.lvis: lvis has no class 'hamer'; did you mean hammer?"
+    ]
+    assert faults_in(tmp_path) == []
+
+
+def git(folder: Path, *words: str) -> None:
+    """Run git as a tester."""
+    subprocess.run(["git", "-c", "user.name=T", "-c", "user.email=t@shop.example", *words], cwd=folder, check=True, capture_output=True)
+
+
+def test_an_id_that_another_category_had_in_the_past_is_refused(tmp_path: Path) -> None:
+    git(project(tmp_path), "init", "-q")
+    git(tmp_path, "add", "params.yaml")
+    git(tmp_path, "commit", "-qm", "Start")
+
+    found = faults_in(tmp_path, **{"categories.saw": ..., "categories.wrench": {"id": 2, "target": 1}})
+
+    assert len(found) == 1
+    assert found[0].startswith("categories.wrench.id: 2 was the id of saw in commit ")
+
+
+def test_a_moved_world_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "data/resolve").mkdir(parents=True)
+    (tmp_path / "data/resolve/world.json").write_text(json.dumps({"world": "embedded", "version": 1}))
+
+    found = faults_in(tmp_path, world="live", **{"project.contact": "cv@shop.example"})
+
+    assert found == ["world: the data here came from the embedded world, and `world` now says live"]
+
+
+def test_a_moved_world_is_refused_in_a_clone_that_has_pulled_nothing(tmp_path: Path) -> None:
+    (tmp_path / "dvc.lock").write_text("stages:\n  resolve:\n    params:\n      params.yaml:\n        world: embedded\n")
+
+    found = faults_in(tmp_path, world="live", **{"project.contact": "cv@shop.example"})
+
+    assert found == ["world: the data here came from the embedded world, and `world` now says live"]
+
+
+def test_what_is_perhaps_not_meant_is_noted() -> None:
+    params, _ = checked(
+        plain(**{
+            "categories.hammers": {"id": 3, "target": 1, "classes": {"lvis": []}},
+            "categories.saw.queries": ["saw"],
+            "sources.imagenet": {"on": True},
+            "categories.saw.classes": {"lvis": [], "imagenet": []},
+            "categories.hammer.classes": {"lvis": [], "imagenet": []},
+        })
+    )  # fmt: skip
+
+    assert params is not None
+    assert notes(params) == [
+        "categories hammer and hammers have nearly the same name: one thing under two names teaches a detector to doubt",
+        "sources.imagenet: its terms are research only, so nothing of it enters under use: commercial",
+        "categories.saw: it has queries and crawl_images is 0, so nothing is crawled",
+        "categories.hammers.classes: nothing said of imagenet; `boxset coverage hammers` finds them, [] says: none",
+    ]
+
+
+def test_the_names_of_splits_and_files_are_those_that_the_readers_ask_for() -> None:
+    assert {"open_images": open_images.SPLITS, "imagenet": imagenet.SPLITS, "coco": coco.SPLITS, "lvis": coco.SPLITS} == SPLITS
+    assert set(FILES["open_images"]) == {
+        open_images.CLASS_FILE[0], open_images.HIERARCHY[0], *(f"{kind}_{split}" for kind in ("boxes", "images", "labels") for split in open_images.SPLITS),
+    }  # fmt: skip
+    assert set(FILES["imagenet"]) == {imagenet.SYNSETS[0], imagenet.ARCHIVE[0], *(f"boxes_{split}" for split in imagenet.SPLITS)}
+    assert set(FILES["visual_genome"]) == {visual_genome.OBJECTS[0], visual_genome.IMAGES[0], visual_genome.ALIASES[0]}
+    assert set(FILES["lvis"]) == {f"lvis_{split}" for split in coco.LVIS_ZIPS}
+
+
+EXPLAINED = """\
+label.budget_usd
+  Cap over everything ever bought in the project, in all its branches. 0: nobody is contacted.
+  takes    a number of at least 0
+  unit     USD
+  default  0.0; spending is something that you decide
+  here     0.0 (the default)
+"""
+
+
+def test_a_key_is_explained_with_its_value_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project(tmp_path))
+
+    assert CliRunner().invoke(command, ["--explain", "label.budget_usd"]).output == EXPLAINED
+    assert CliRunner().invoke(command, ["--explain", "categories.hammer.target"]).output.splitlines()[-1] == "  here     10"
+    assert CliRunner().invoke(command, ["--explain", "categories.*.target"]).output.splitlines()[-2:] == ["  here     hammer: 10", "  here     saw: 20"]
+    assert CliRunner().invoke(command, ["--explain", "categories"]).output.splitlines()[-1] == "  here     hammer, saw"
+
+
+def test_a_key_is_explained_outside_a_project_and_beside_a_broken_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    outside = CliRunner().invoke(command, ["--explain", "label.budget_usd"]).output
+    (tmp_path / "params.yaml").write_text("a: [")
+    broken = CliRunner().invoke(command, ["--explain", "label.budget_usd"]).output
+
+    assert outside == "\n".join(EXPLAINED.splitlines()[:-1]) + "\n"
+    assert broken.splitlines()[-1] == "  here     (params.yaml has an error: `boxset check`)"
