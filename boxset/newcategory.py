@@ -110,7 +110,7 @@ def block_of(name: str, category: Category, classes: Mapping[str, list[FoundClas
 
 def _scalar(text: str) -> str:
     plain = PLAIN.fullmatch(text) and text.lower() not in WORDS_WITH_MEANING
-    return text if plain else json.dumps(text, ensure_ascii=False)
+    return text if plain else "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in json.dumps(text, ensure_ascii=False))
 
 
 def with_block(text: str, block: str) -> str:
