@@ -1,0 +1,250 @@
+"""Files of other versions, and ids that are never used again."""
+
+import json
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from boxset.errors import InputError, ParamsError, ProjectError
+from boxset.history import Claim, Revision, check_ids_against_history, file_at, first_claims
+from boxset.params import Category, Params, Project
+
+ANNOTATIONS = "data/dataset/annotations/instances_train.json"
+
+
+def git(root: Path, *arguments: str) -> str:
+    """Run git and return what it prints."""
+    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def params(**ids: int) -> Params:
+    """Parameters with these categories."""
+    categories = {name: Category(id=number, target=1) for name, number in ids.items()}
+    return Params(world="embedded", project=Project(name="tools"), categories=categories, sources={})
+
+
+def commit_params(root: Path, **ids: int) -> str:
+    """Commit a params.yaml with these categories; return the commit."""
+    text = {"world": "embedded", "categories": {name: {"id": number, "target": 1} for name, number in ids.items()}, "sources": {"coco": {}}}
+    (root / "params.yaml").write_text(yaml.safe_dump(text, sort_keys=False))
+    git(root, "add", "-A")
+    git(root, "commit", "-q", "--allow-empty", "-m", "Change")
+    return git(root, "rev-parse", "HEAD")
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Path:
+    """An empty git repository."""
+    git(tmp_path, "init", "-q", "-b", "main")
+    git(tmp_path, "config", "user.name", "Tester")
+    git(tmp_path, "config", "user.email", "tester@shop.example")
+    return tmp_path
+
+
+def test_without_git_or_history_there_is_nothing_to_check(tmp_path: Path, repo: Path) -> None:
+    (tmp_path / "plain").mkdir()
+
+    check_ids_against_history(params(hammer=1), repo)
+    check_ids_against_history(params(hammer=1), tmp_path / "plain")
+
+
+def test_an_id_of_a_category_that_is_gone_is_refused_with_its_commit(repo: Path) -> None:
+    old = commit_params(repo, driller=1, hammer=2)
+    commit_params(repo, driller=1)
+
+    with pytest.raises(ParamsError) as error:
+        check_ids_against_history(params(driller=1, wrench=2), repo)
+
+    assert error.value.what.startswith(f"categories.wrench.id: 2 was the id of hammer in commit {old[:9]} of 20")
+    assert error.value.do == "An id is never used again; wrench can have 3"
+
+
+def test_a_category_that_had_another_id_is_refused(repo: Path) -> None:
+    old = commit_params(repo, hammer=2)
+
+    with pytest.raises(ParamsError) as error:
+        check_ids_against_history(params(hammer=7), repo)
+
+    assert error.value.what.startswith(f"categories.hammer.id: 7, but hammer had the id 2 in commit {old[:9]}")
+    assert error.value.do == "Set it back to 2, or give what is new a name of its own"
+
+
+def test_a_category_may_come_back_with_its_own_id(repo: Path) -> None:
+    commit_params(repo, driller=1, hammer=2)
+    commit_params(repo, driller=1)
+
+    check_ids_against_history(params(driller=1, hammer=2, wrench=3), repo)
+
+
+def test_another_branch_counts_and_an_experiment_does_not(repo: Path) -> None:
+    commit_params(repo, hammer=1)
+    git(repo, "checkout", "-q", "-b", "colleague")
+    commit_params(repo, hammer=1, saw=2)
+    git(repo, "checkout", "-q", "main")
+    git(repo, "update-ref", "refs/exps/tried", commit_params(repo, hammer=1, axe=3))
+    git(repo, "reset", "-q", "--hard", "HEAD~1")
+
+    check_ids_against_history(params(hammer=1, wrench=3), repo)
+    with pytest.raises(ParamsError, match="2 was the id of saw"):
+        check_ids_against_history(params(hammer=1, wrench=2), repo)
+
+
+def test_what_only_a_merge_brought_counts(repo: Path) -> None:
+    commit_params(repo, hammer=1)
+    git(repo, "checkout", "-q", "-b", "side")
+    commit_params(repo, hammer=1, saw=2)
+    git(repo, "checkout", "-q", "main")
+    commit_params(repo, hammer=1, axe=3)
+    git(repo, "merge", "-q", "--no-commit", "-s", "ours", "side")
+    commit_params(repo, hammer=1, saw=2, axe=3, pliers=4)
+    commit_params(repo, hammer=1)
+
+    with pytest.raises(ParamsError, match="4 was the id of pliers"):
+        check_ids_against_history(params(hammer=1, wrench=4), repo)
+
+
+def test_a_mistake_in_the_past_can_be_put_right() -> None:
+    """`saw` took the id of `hammer` once: hammer keeps it, saw takes a new one."""
+    claims = [Claim("hammer", 2, "a", ""), Claim("saw", 2, "b", ""), Claim("saw", 8, "c", "")]
+
+    owner, home = first_claims(claims)
+
+    assert {number: claim.name for number, claim in owner.items()} == {2: "hammer", 8: "saw"}
+    assert {name: claim.id for name, claim in home.items()} == {"hammer": 2, "saw": 8}
+
+
+def test_a_version_that_is_no_yaml_is_passed_over(repo: Path) -> None:
+    (repo / "params.yaml").write_text("categories: {hammer: [\n")
+    git(repo, "add", "-A")
+    git(repo, "commit", "-qm", "Broken")
+    commit_params(repo, hammer=1)
+
+    check_ids_against_history(params(hammer=1), repo)
+
+
+def test_two_hundred_versions_take_a_moment(repo: Path) -> None:
+    base = {f"tool_{number}": number for number in range(1, 8)}
+    stream = b""
+    for number in range(200):
+        text = yaml.safe_dump({"categories": {name: {"id": i, "target": number} for name, i in base.items()}}).encode()
+        stream += b"commit refs/heads/main\ncommitter T <t@shop.example> %d +0000\ndata 1\nx\n" % (1_700_000_000 + number)
+        stream += b"M 644 inline params.yaml\ndata %d\n%s\n" % (len(text), text)
+    subprocess.run(["git", "fast-import", "--quiet"], cwd=repo, input=stream, check=True)
+
+    started = time.perf_counter()
+    check_ids_against_history(params(**base), repo)
+
+    assert time.perf_counter() - started < 2  # 0.1 s on a quiet machine
+
+
+# files of other versions
+
+
+def put(root: Path, content: bytes) -> str:
+    """Store an object in DVC's cache; return its hash."""
+    from hashlib import md5
+
+    name = md5(content, usedforsecurity=False).hexdigest()
+    path = root / ".dvc/cache/files/md5" / name[:2] / name[2:]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return name
+
+
+def commit_output(root: Path, content: bytes) -> None:
+    """Commit a dvc.lock whose data set holds one annotation file, cached, nothing of it in the work tree."""
+    listing = json.dumps([{"md5": put(root, content), "relpath": "annotations/instances_train.json"}]).encode()
+    folder = put(root, listing)
+    shutil.copy(root / ".dvc/cache/files/md5" / folder[:2] / folder[2:], root / f".dvc/cache/files/md5/{folder[:2]}/{folder[2:]}.dir")
+    outs = [{"path": "data/dataset", "hash": "md5", "md5": f"{folder}.dir"}, {"path": "splits.csv", "md5": "0" * 32}]
+    (root / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": {"balance": {"cmd": "x", "outs": outs}}}))
+    (root / ".gitignore").write_text("/.dvc/cache\n")
+    git(root, "add", "-A")
+    git(root, "commit", "-qm", "Build")
+
+
+def test_a_file_inside_an_output_is_read_from_the_cache(repo: Path) -> None:
+    commit_output(repo, b"one")
+    commit_output(repo, b"two")
+
+    assert [file_at(rev, ANNOTATIONS, repo) for rev in ("HEAD~1", "HEAD", "main")] == [b"one", b"two", b"two"]
+
+
+def test_a_file_in_git_is_read_from_git(repo: Path) -> None:
+    (repo / "splits.csv").write_text("old\n")
+    commit_output(repo, b"one")
+    (repo / "splits.csv").write_text("new\n")
+
+    assert file_at("HEAD", "splits.csv", repo) == b"old\n"
+    assert file_at(None, "splits.csv", repo) == b"new\n"
+
+
+def test_the_cache_lies_where_dvc_is_told(repo: Path) -> None:
+    commit_output(repo, b"one")
+    (repo / ".dvc/cache").rename(repo / "elsewhere")
+    (repo / ".dvc/config.local").write_text("[cache]\n    dir = ../elsewhere\n")
+
+    assert file_at("HEAD", ANNOTATIONS, repo) == b"one"
+
+
+def test_a_listing_that_was_collected_says_how_to_get_it(repo: Path) -> None:
+    commit_output(repo, b"one")
+    for listing in (repo / ".dvc/cache").rglob("*.dir"):
+        listing.unlink()
+
+    with pytest.raises(ProjectError, match="neither in DVC's cache nor in a remote") as error:
+        file_at("HEAD", ANNOTATIONS, repo)
+
+    assert error.value.do.startswith("`dvc fetch --all-commits data/dataset`")
+
+
+def test_what_is_not_here_comes_from_the_remote(repo: Path, tmp_path: Path) -> None:
+    def dvc(*arguments: str) -> None:
+        subprocess.run(["dvc", *arguments], cwd=repo, check=True, capture_output=True)
+
+    dvc("init", "-q")
+    dvc("remote", "add", "-q", "-d", "store", str(tmp_path / "store"))
+    commit_output(repo, b"one")
+    (repo / "dvc.yaml").write_text("stages:\n  balance:\n    cmd: x\n    outs:\n      - data/dataset\n")
+    git(repo, "add", "-A")
+    git(repo, "commit", "-qm", "Stage")
+    shutil.copytree(repo / ".dvc/cache/files", tmp_path / "store/files")
+    shutil.rmtree(repo / ".dvc/cache")
+
+    assert file_at("HEAD", ANNOTATIONS, repo) == b"one"
+
+
+@pytest.mark.parametrize(
+    ("rev", "path", "error", "says"),
+    [
+        ("mian", ANNOTATIONS, ProjectError, "git knows no such revision; did you mean main?"),
+        ("--help", ANNOTATIONS, ProjectError, "git knows no such revision"),
+        ("HEAD", "data/dataset/annotations/other.json", InputError, "no such file in data/dataset"),
+        ("HEAD", "data/merge/annotations.json", ProjectError, "data/merge/annotations.json is not in this version"),
+        (None, ANNOTATIONS, ProjectError, "cannot read: No such file or directory"),
+    ],
+)
+def test_what_is_not_to_be_had_is_told(repo: Path, rev: str | None, path: str, error: type[Exception], says: str) -> None:
+    commit_output(repo, b"one")
+
+    with pytest.raises(error) as raised:
+        Revision(rev, repo).read(path)
+
+    assert says in str(raised.value)
+
+
+def test_a_version_before_the_first_build_is_told(repo: Path) -> None:
+    commit_params(repo, hammer=1)
+
+    with pytest.raises(ProjectError, match="there is no dvc"):
+        file_at("HEAD", ANNOTATIONS, repo)
+
+
+def test_a_folder_without_git_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ProjectError, match="not under git"):
+        file_at("HEAD", ANNOTATIONS, tmp_path)
