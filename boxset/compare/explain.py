@@ -48,7 +48,7 @@ WHY = {
     Reason.NO_PICTURE: "its picture was left out, or is unknown",
     Reason.UNLABELLED: "nobody has looked at it yet: it waits for labels",
     Reason.UNKNOWN_CATEGORY: "it may show a category that nobody looked for (merge.unknown)",
-    Reason.OVER_CAP: "balance leaves it out",
+    Reason.OVER_CAP: "more than balance takes in (a category's max, balance.negatives_share)",
     Reason.REJECTED: "a person said no",
 }
 

@@ -1,0 +1,143 @@
+"""The history of one picture: every step, or where it was left out."""
+
+from typing import Any
+
+import pytest
+
+from boxset.compare.explain import WHY, Bought, Hit, Records, Step, Story, explain
+from boxset.dataset.reasons import Reason
+from boxset.dataset.records import KEPT, ImageRow, State
+from boxset.errors import InputError
+from tests import build
+from tests.build import box, known, picture, pool, sha
+
+URL = "https://shop.example/hammer.jpg"
+TWIN = "https://other.example/same.jpg"
+HIT = Hit(url=URL, category="hammer", supplier="searxng", query="claw hammer", lang="all", page=1, place=3, engine="bing images")
+
+
+def row(name: str, **more: Any) -> ImageRow:
+    """A row of a picture that was kept."""
+    kept = picture(name, **more)
+    return ImageRow(source_id=kept.source_id, url=kept.url, outcome=KEPT, picture=kept)
+
+
+def lost(url: str, reason: Reason, detail: str = "") -> ImageRow:
+    """A row of an address that was left out."""
+    return ImageRow(source_id=url, url=url, outcome=reason, detail=detail)
+
+
+def crawled(name: str = "a", url: str = URL) -> ImageRow:
+    """A row of a crawl."""
+    return row(
+        name, source="crawl", source_id=url, url=url, title="A hammer", category="hammer", query="claw hammer", supplier="searxng", engine="bing images", rank=4
+    )
+
+
+def records(**fields: Any) -> Records:
+    """A crawl that kept one picture and left out its copy."""
+    tried = {"crawl hammer": [crawled(), lost(TWIN, Reason.DUPLICATE, URL)]}
+    return Records(**{"tried": tried, "hits": [HIT], **fields})
+
+
+def test_a_crawled_picture_that_was_labelled_has_its_whole_history() -> None:
+    bought = Bought(
+        sha256=sha("a"), job="job-1", backend="files", categories=("hammer", "saw"), price_usd=0.116, state="labelled", boxes={"hammer": 1}, why=""
+    )
+    image = build.image(7, sha256=sha("a"), file_name=f"{sha('a')}.jpg", source="crawl", source_id=URL)
+    merged = build.coco([image], [build.annotation(1, 7, source="label")])
+
+    (story,) = explain(URL, records(bought=[bought], merged=merged, dataset={"train": merged}))
+
+    kept = picture("a")
+    assert story == Story(
+        name=sha("a"),
+        verdict="in the data set: train, 1 box",
+        steps=(
+            Step(
+                where="crawl hammer",
+                what=f"kept as {kept.file_name[:12]}…, found by searxng for “claw hammer”, rank 4",
+                details=(
+                    f"from {URL}",
+                    "titled “A hammer”",
+                    f"{kept.width} x {kept.height}, licence {kept.license or 'unknown'}",
+                    "result 3 on page 1 of searxng (bing images) for “claw hammer”, hammer",
+                ),
+            ),
+            Step(where="label", what="asked about hammer, saw in job-1 (files) for $0.116", details=("answered: 1 hammer",)),
+            Step(where="merge", what="the only copy"),
+            Step(
+                where="balance",
+                what=f"image 7, data/dataset/images/train/{sha('a')}.jpg",
+                details=("hammer [10.0, 20.0, 100.0, 80.0] from label",),
+            ),
+        ),
+    )
+
+
+def test_copies_of_a_picture_tell_one_story() -> None:
+    tried = {"extract coco": [row("small", source="coco", source_id="9")], "extract lvis": [row("large", source="lvis", source_id="9")]}
+    merged = build.coco([build.image(1, sha256=sha("large"), source="lvis", source_id="9", also_in=("coco:9",))], [])
+    pools = {"extract coco": pool(picture("small", source="coco"), box("small"), known("small", State.PARTIAL))}
+    all_records = Records(tried=tried, merged=merged, dataset={"val": merged}, pools=pools, conflicts={sha("large"): ["presence of hammer"]})
+
+    stories = [explain(name, all_records) for name in ("coco:9", "lvis:9", sha("large"), sha("small"))]
+
+    assert stories[0] == stories[1] == stories[2] == stories[3]
+    (story,) = stories[0]
+    assert [step.where for step in story.steps] == ["extract coco", "extract lvis", "extract coco", "merge", "balance"]
+    assert story.steps[2] == Step(where="extract coco", what="says: 1 hammer", details=("may lack a box: hammer",))
+    assert story.steps[3] == Step(where="merge", what="the best of 2 copies: lvis 9", details=("also in coco:9", "contradiction: presence of hammer"))
+
+
+def test_a_duplicate_names_the_picture_that_was_kept() -> None:
+    (story,) = explain(TWIN, records(dropped={sha("a"): "unlabelled"}))
+
+    assert story.verdict == "left out: duplicate: it shows the same as one that was kept"
+    assert story.steps == (
+        Step(
+            where="crawl hammer",
+            what="left out, duplicate: it shows the same as one that was kept",
+            details=(
+                f"what was seen: {URL}",
+                f"the one that was kept: {sha('a')}, not in the data set: unlabelled: nobody has looked at it yet: it waits for labels",
+            ),
+            is_end=True,
+        ),
+    )
+
+
+def test_what_balance_leaves_out_is_told() -> None:
+    merged = build.coco([build.image(1, sha256=sha("a"), source="crawl", source_id=URL)], [])
+
+    (story,) = explain(sha("a")[:20], records(merged=merged, dataset={"train": build.coco([], [])}))
+
+    assert story.verdict == f"left out by balance: {WHY[Reason.OVER_CAP]}"
+    assert story.steps[-1] == Step(where="balance", what=f"left out, over_cap: {WHY[Reason.OVER_CAP]}", is_end=True)
+
+
+def test_an_address_that_nobody_tried_is_told() -> None:
+    (story,) = explain(URL, Records(hits=[HIT]))
+
+    assert story.verdict == "found, and not tried"
+    assert story.steps[0].details == ("result 3 on page 1 of searxng (bing images) for “claw hammer”, hammer",)
+
+
+@pytest.mark.parametrize(("state", "says"), [("open", "not answered yet"), ("failed", "failed: too dark"), ("labelled", "answered: none of them is there")])
+def test_every_state_of_a_purchase_is_told(state: str, says: str) -> None:
+    bought = Bought(sha256=sha("a"), job="j", backend="files", categories=("hammer",), price_usd=0.1, state=state, boxes={}, why="too dark")
+
+    (story,) = explain(URL, records(bought=[bought]))
+
+    assert next(step for step in story.steps if step.where == "label").details == (says,)
+
+
+def test_nothing_known_suggests_what_is_near() -> None:
+    with pytest.raises(InputError) as error:
+        explain("https://shop.example/hamer.jpg", records())
+
+    assert str(error.value).startswith(f"https://shop.example/hamer.jpg: nothing is known of it; did you mean {URL}")
+
+
+def test_every_reason_has_words() -> None:
+    assert set(WHY) == set(Reason)
