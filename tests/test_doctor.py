@@ -1,0 +1,214 @@
+"""`boxset doctor`: every prerequisite, and the command that mends it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from boxset.commands.doctor import command
+from boxset.doctor import FIX, LATER, OK, Finding, bytes_needed, examine, patient
+from boxset.endpoints import Endpoints
+from boxset.newproject import Answers, write_project
+from boxset.params import checked
+from tests.test_check import git, project
+from tests.test_params import plain
+
+RESULTS = '{"results": [{"img_src": "https://shop.example/a.jpg", "template": "images.html"}], "unresponsive_engines": [["bing images", "CAPTCHA"]]}'
+
+
+def findings(folder: Path, endpoints: Endpoints | None = None) -> dict[str, Finding]:
+    """Return every finding by its subject."""
+    return {finding.subject: finding for finding in examine(patient(folder, endpoints or Endpoints()))}
+
+
+@contextmanager
+def searxng(status: int, body: str) -> Iterator[str]:
+    """Run a search service that always answers the same, and give its address."""
+
+    class Always(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Always)
+    Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> Path:
+    """Write a new live project that asks no search service."""
+    write_project(tmp_path / "tools", Answers(name="tools", contact="cv@shop.example"))
+    edit(tmp_path / "tools", 'searxng: {url: "http://localhost:8888"}', "searxng: {on: false}")
+    return tmp_path / "tools"
+
+
+def edit(folder: Path, old: str, new: str) -> None:
+    """Replace one text in the parameters."""
+    text = (folder / "params.yaml").read_text()
+    assert text.count(old) == 1
+    (folder / "params.yaml").write_text(text.replace(old, new))
+
+
+def test_a_new_project_with_a_contact_needs_nothing_more(live: Path) -> None:
+    verdicts = {name: finding.verdict for name, finding in findings(live).items()}
+
+    assert {name for name, verdict in verdicts.items() if verdict == FIX} == set()
+    assert {name for name, verdict in verdicts.items() if verdict == OK} >= {"python", "git", "dvc", "parameters", "links", "ledger", "world", "contact"}
+    assert {name for name, verdict in verdicts.items() if verdict == LATER} == {
+        "remote", "labels", "open_images", "imagenet", "visual_genome", "coco", "lvis",
+    }  # fmt: skip
+
+
+def test_a_missing_contact_is_to_be_fixed(live: Path) -> None:
+    edit(live, '"cv@shop.example"', '""')
+
+    assert findings(live)["contact"] == Finding("contact", FIX, "empty, and nothing is fetched without one", "Write project.contact in params.yaml")
+    assert findings(live)["parameters"] == Finding("parameters", FIX, "1 problem in params.yaml", "boxset check")
+
+
+def test_parameters_that_cannot_be_read_whole_still_show_the_rest(tmp_path: Path) -> None:
+    found = findings(project(tmp_path, **{"categories.hammer.targett": 1}))
+
+    assert found["parameters"].verdict == FIX
+    assert found["git"] == Finding("git", FIX, "this folder is not in a repository", "git init")
+    assert found["dvc"].do == "dvc init"
+    assert found["ledger"].verdict == FIX
+    assert "world" not in found
+
+
+def test_copies_instead_of_links_are_pointed_out(live: Path) -> None:
+    (live / ".dvc/config").write_text("[core]\n    analytics = false\n")
+
+    assert findings(live)["links"] == Finding(
+        "links", LATER, "DVC copies: each picture lies on disk twice", "dvc config cache.type hardlink,symlink,copy"
+    )
+
+
+def test_a_remote_is_shown(live: Path) -> None:
+    (live / ".dvc/config").write_text("[core]\n    remote = storage\n['remote \"storage\"']\n    url = s3://shop/dvc\n")
+
+    assert findings(live)["remote"] == Finding("remote", OK, "storage: s3://shop/dvc")
+
+
+def test_purchases_that_are_not_committed_are_pointed_out(live: Path) -> None:
+    (live / "ledger/asked.jsonl").write_text("{}\n")
+    before = findings(live)["ledger"]
+    git(live, "add", "ledger")
+    git(live, "commit", "-qm", "Record purchases")
+
+    assert before == Finding("ledger", LATER, "it holds purchases that are not committed", 'git add ledger && git commit -m "Record purchases"')
+    assert findings(live)["ledger"] == Finding("ledger", OK, "all of it is committed")
+
+
+def test_a_clone_that_has_not_pulled_is_told_to(live: Path) -> None:
+    lock = "stages:\n  a:\n    outs:\n" + "".join(f"    - path: data/{path}\n" for path in ("merge", "crawl/hammer", "crawl/gone"))
+    (live / "dvc.lock").write_text(lock)
+
+    assert findings(live)["outputs"] == Finding("outputs", FIX, "dvc.lock has data/crawl/hammer, data/merge, and they are not here", "dvc pull")
+
+
+def test_a_full_disk_is_to_be_fixed(live: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(total=10**12, used=10**12, free=10**9))
+
+    found = findings(live)["disk"]
+
+    assert (found.verdict, found.what.split(",")[0]) == (FIX, "1 GB free")
+
+
+def test_what_is_needed_on_disk_falls_with_what_is_there(live: Path) -> None:
+    params, _ = checked(plain(world="live", **{"categories.hammer.crawl_images": 1000, "categories.hammer.queries": ["hammer"]}))
+    assert params is not None
+    before = bytes_needed(params, live)
+    (live / "data/index/lvis").mkdir(parents=True)
+    (live / "data/crawl/hammer").mkdir(parents=True)
+    (live / "data/crawl/hammer/images.jsonl").touch()
+
+    assert before - bytes_needed(params, live) == 500_000_000 + 1000 * 300_000
+
+
+def test_a_cache_folder_that_cannot_be_written_is_to_be_fixed(live: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.access", lambda *_: False)
+    monkeypatch.setenv("BOXSET_CACHE", "/nowhere/at/all")
+
+    assert findings(live)["raw files"] == Finding(
+        "raw files", FIX, "/nowhere/at/all cannot be written", "export BOXSET_CACHE=/a/folder/of/yours"
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "verdict", "what"),
+    [
+        (200, RESULTS, OK, "{url}: JSON is on, 1 pictures for one query; silent: bing images (CAPTCHA)"),
+        (200, '{"results": []}', FIX, "{url} answers without a picture"),
+        (403, "", FIX, "SearXNG at {url}: HTTP 403: its JSON format is off"),
+        (429, "", FIX, "SearXNG at {url}: HTTP 429: its limiter allows 4 JSON requests an hour"),
+        (200, "<html>", FIX, "{url}/search: its answer is not what was expected: JSON is malformed: invalid character (byte 0)"),
+    ],
+)
+def test_the_search_service_is_asked(live: Path, status: int, body: str, verdict: str, what: str) -> None:
+    with searxng(status, body) as url:
+        edit(live, "searxng: {on: false}", f'searxng: {{url: "{url}"}}')
+        found = findings(live)["searxng"]
+
+    assert (found.verdict, found.what) == (verdict, what.format(url=url))
+    assert bool(found.do) == (verdict == FIX)
+
+
+def test_a_search_service_that_does_not_answer_names_the_command_that_starts_it(live: Path) -> None:
+    with searxng(200, "") as url:
+        pass
+    edit(live, "searxng: {on: false}", f'searxng: {{url: "{url}"}}')
+
+    found = findings(live)["searxng"]
+
+    assert found.verdict == FIX
+    assert found.do.startswith("Start it (`docker compose up -d searxng`)")
+
+
+def test_a_labelling_service_without_its_token_is_told_how_to_get_one(live: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LABEL_STUDIO_TOKEN", raising=False)
+    edit(live, "labeler: {backend: files}", "labeler: {backend: label_studio, url: http://labels.shop.example}")
+    edit(live, "budget_usd: 0.0", "budget_usd: 9.0")
+
+    found = findings(live)["labels"]
+
+    assert found.verdict == LATER
+    assert "no token" in found.what
+    assert found.do == "export LABEL_STUDIO_TOKEN=…"
+
+
+def test_a_source_that_is_not_set_up_is_no_fault(live: Path) -> None:
+    edit(live, "imagenet: {on: false}", "imagenet: {on: true}")
+    before = findings(live)["imagenet"]
+    (live / "data/index/imagenet").mkdir(parents=True)
+    (live / "data/index/lvis").mkdir(parents=True)
+    (live / "data/index/lvis/about.json").touch()
+
+    assert before == Finding("imagenet", LATER, "on, and it has no path: skipped", "Set sources.imagenet.path in params.yaml, or on: false")
+    assert findings(live)["lvis"] == Finding("lvis", OK, "indexed")
+
+
+def test_the_command_shows_a_table_and_exits_1_where_something_is_to_be_fixed(live: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(live)
+    ready = CliRunner().invoke(command, [])
+    edit(live, '"cv@shop.example"', '""')
+    unready = CliRunner().invoke(command, [])
+
+    assert (ready.exit_code, ready.output.splitlines()[-1]) == (0, "ready: dvc repro")
+    assert (unready.exit_code, unready.output.splitlines()[-1]) == (1, "2 to fix before `dvc repro`")
+    assert "Write project.contact in params.yaml" in unready.output

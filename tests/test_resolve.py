@@ -1,0 +1,238 @@
+"""`resolve`: one file for each consumer, nothing left of what is gone, and errors of one line."""
+
+import errno
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from boxset.errors import ProjectError
+from boxset.files import whole_file, write_json
+from boxset.params import Params, checked
+from boxset.resolve import CrawlOrder, ExtractOrder, Ids, IndexOrder, Targets, check_folders, check_world, prune, write_resolved
+from boxset.stage import run
+from tests.project import REPOSITORY
+from tests.test_check import project
+from tests.test_params import plain
+
+
+def params_of(**changes: Any) -> Params:
+    """Return small, sound parameters."""
+    params, wrong = checked(plain(**changes))
+    assert params is not None
+    assert wrong == []
+    return params
+
+
+def resolved(folder: Path, **changes: Any) -> dict[str, bytes]:
+    """Resolve small parameters and return the files, by path."""
+    write_resolved(params_of(**changes), folder, version=1)
+    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in sorted(folder.rglob("*.json"))}
+
+
+EVERY_FILE = {
+    "classes/lvis.json", "sources/lvis.json", "queries/hammer.json", "queries/saw.json", "targets.json", "ids.json", "world.json",
+}  # fmt: skip
+
+
+def test_every_consumer_has_a_file_that_it_can_read(tmp_path: Path) -> None:
+    from boxset.files import read_json
+
+    assert set(resolved(tmp_path)) == EVERY_FILE
+    assert read_json(tmp_path / "sources/lvis.json", IndexOrder).format == "lvis"
+    assert list(read_json(tmp_path / "classes/lvis.json", ExtractOrder).classes) == ["hammer"]
+    assert read_json(tmp_path / "queries/saw.json", CrawlOrder).category == "saw"
+    assert {name: target.target for name, target in read_json(tmp_path / "targets.json", Targets).categories.items()} == {"hammer": 10, "saw": 20}
+    assert {name: one.id for name, one in read_json(tmp_path / "ids.json", Ids).categories.items()} == {"hammer": 1, "saw": 2}
+
+
+EDITS: list[tuple[dict[str, Any], set[str]]] = [
+    ({"categories.hammer.target": 11}, {"targets.json"}),
+    ({"categories.hammer.max": 50}, {"targets.json"}),
+    ({"categories.hammer.queries": ["claw hammer"]}, {"queries/hammer.json"}),
+    ({"categories.hammer.classes": {"lvis": ["mallet"]}}, {"classes/lvis.json"}),
+    ({"categories.saw.id": 3}, {"ids.json"}),
+    ({"categories.saw.supercategory": "tool"}, {"ids.json"}),
+    ({"sources.lvis.negatives": 3}, {"classes/lvis.json"}),
+    ({"sources.lvis.splits": ["val"]}, {"sources/lvis.json"}),
+    ({"sources.lvis.on": False}, {"classes/lvis.json", "sources/lvis.json"}),
+    ({"sources.coco": {}}, {"classes/coco.json", "sources/coco.json"}),
+    ({"project.use": "research"}, {"classes/lvis.json", "queries/hammer.json", "queries/saw.json"}),
+    ({"categories.file": {"id": 9, "target": 1}}, {"queries/file.json", "targets.json", "ids.json"}),
+    ({"categories.file": {"id": 9, "target": 1, "classes": {"lvis": ["file"]}}}, {"queries/file.json", "classes/lvis.json", "targets.json", "ids.json"}),
+    ({"project.name": "other"}, set()),
+    ({"label.budget_usd": 3.0}, set()),
+    ({"crawl.pace_s": 1.0}, set()),
+]
+
+
+@pytest.mark.parametrize(("change", "files"), EDITS, ids=[f"{next(iter(change))}-{i}" for i, (change, _) in enumerate(EDITS)])
+def test_an_edit_changes_the_files_of_those_whom_it_concerns(tmp_path: Path, change: dict[str, Any], files: set[str]) -> None:
+    before, after = resolved(tmp_path / "a"), resolved(tmp_path / "b", **change)
+
+    assert {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)} == files
+
+
+def test_the_order_of_blocks_changes_nothing(tmp_path: Path) -> None:
+    params = plain()
+    turned = {**params, "categories": dict(reversed(params["categories"].items()))}
+    other, _ = checked(turned)
+    assert other is not None
+
+    write_resolved(other, tmp_path / "b", version=1)
+
+    assert {f.relative_to(tmp_path / "b").as_posix(): f.read_bytes() for f in (tmp_path / "b").rglob("*.json")} == resolved(tmp_path / "a")
+
+
+# pruning
+
+
+def built(root: Path) -> set[str]:
+    """Write what a build leaves: outputs as read-only hard links into a cache, and metrics."""
+    (root / "cache").mkdir(parents=True)
+    paths = [
+        *(f"data/{stage}/{source}/a.json" for stage in ("index", "extract") for source in ("lvis", "coco")),
+        *(f"data/crawl/{category}/images/b.jpg" for category in ("hammer", "saw", "wrench")),
+        *(f"metrics/{stage}/{source}.json" for stage in ("index", "extract") for source in ("lvis", "coco")),
+        *(f"metrics/crawl/{category}.json" for category in ("hammer", "saw", "wrench")),
+        *(f"data/resolve/{kind}/{source}.json" for kind in ("sources", "classes") for source in ("lvis", "coco")),
+        *(f"data/resolve/queries/{category}.json" for category in ("hammer", "saw", "wrench")),
+        "data/merge/annotations.json", "metrics/merge.json", "metrics/crawl/.gitkeep",
+    ]  # fmt: skip
+    for number, path in enumerate(paths):
+        cached = root / "cache" / str(number)
+        cached.write_text(path)
+        cached.chmod(0o444)
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        os.link(cached, root / path)
+    return set(paths)
+
+
+def test_nothing_is_left_of_a_category_or_source_that_is_gone_and_the_cache_keeps_it(tmp_path: Path) -> None:
+    paths = built(tmp_path)
+
+    prune(params_of(), tmp_path)
+
+    left = {path.relative_to(tmp_path).as_posix() for top in ("data", "metrics") for path in (tmp_path / top).rglob("*") if path.is_file()}
+    assert left == {path for path in paths if "wrench" not in path and "coco" not in path}
+    assert [path for path in tmp_path.rglob("*") if "wrench" in path.name or "coco" in path.name] == []
+    assert sorted(int(file.name) for file in (tmp_path / "cache").iterdir()) == list(range(len(paths)))
+
+
+def test_a_link_to_a_folder_elsewhere_goes_and_the_folder_stays(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/mine.jpg").touch()
+    (tmp_path / "data/crawl").mkdir(parents=True)
+    (tmp_path / "data/crawl/wrench").symlink_to(tmp_path / "elsewhere")
+
+    prune(params_of(), tmp_path)
+
+    assert not (tmp_path / "data/crawl/wrench").is_symlink()
+    assert (tmp_path / "elsewhere/mine.jpg").exists()
+
+
+def test_what_cannot_be_removed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    built(tmp_path)
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(shutil, "rmtree", refuse)
+
+    with pytest.raises(ProjectError, match=r"coco: cannot remove it: Permission denied. Nothing declares it any more"):
+        prune(params_of(), tmp_path)
+
+
+def test_folders_that_are_missing_or_left_over_stop_the_merge(tmp_path: Path) -> None:
+    for path in ("extract/lvis", "crawl/hammer", "crawl/wrench"):
+        (tmp_path / path).mkdir(parents=True)
+
+    with pytest.raises(ProjectError, match=r"crawl: missing saw; left over wrench. `dvc pull`, then `dvc repro`"):
+        check_folders(params_of(), tmp_path)
+
+
+def test_a_world_is_only_compared_with_what_is_there(tmp_path: Path) -> None:
+    check_world(params_of(), tmp_path, lock=tmp_path / "dvc.lock")
+
+    write_json(tmp_path / "world.json", {"world": "live", "version": 1})
+    with pytest.raises(ProjectError, match=r"the data here came from the live world, and `world` now says embedded"):
+        check_world(params_of(), tmp_path, lock=tmp_path / "dvc.lock")
+
+
+# one line, exit code 1
+
+
+def resolve_stage(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the stage as DVC does."""
+    env = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    return subprocess.run([sys.executable, "-m", "stages.resolve"], cwd=folder, env=env, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"categories.hammer.targett": 1}, "boxset: params.yaml: categories.hammer.targett: unknown key; did you mean target? "),
+        ({"categories.saw.id": 1}, "boxset: params.yaml: categories.saw.id: 1 is the id of hammer as well. Give the newer one a new id, 2 or higher"),
+        ({"split.ratio": {"val": 0.5}}, "boxset: params.yaml: split.ratio: the shares add up to 1.4, not 1. Change one of them"),
+    ],
+)
+def test_a_wrong_parameter_ends_the_stage_with_one_line(tmp_path: Path, changes: dict[str, Any], line: str) -> None:
+    done = resolve_stage(project(tmp_path, **changes))
+
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert done.stderr.startswith(line)
+    assert not (tmp_path / "data/resolve").exists()
+
+
+def test_a_missing_file_ends_the_stage_with_one_line(tmp_path: Path) -> None:
+    done = resolve_stage(tmp_path)
+
+    do = "Run in a Boxset project, or make one with `boxset init DIR`"
+    assert (done.returncode, done.stderr) == (1, f"boxset: params.yaml: cannot read: No such file or directory. {do}\n")
+
+
+def test_a_moved_world_ends_the_stage_and_changes_nothing(tmp_path: Path) -> None:
+    assert resolve_stage(project(tmp_path)).returncode == 0
+    before = {file: file.read_bytes() for file in (tmp_path / "data").rglob("*.json")}
+
+    done = resolve_stage(project(tmp_path, world="live"))
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("boxset: params.yaml: world: the data here came from the embedded world, and `world` now says live. Make a project")
+    assert {file: file.read_bytes() for file in (tmp_path / "data").rglob("*.json")} == before
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_ends_a_stage_with_one_line_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], code: int
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("boxset.stage.end_with_parent", lambda: None)
+    kept = tmp_path / "data/kept.json"
+    write_json(kept, {"before": 1})
+
+    def write_on_a_full_disk() -> None:
+        with whole_file(kept) as out:
+            out.write(b"half")
+            raise OSError(code, os.strerror(code))
+
+    with pytest.raises(SystemExit) as caught:
+        run(Path("data"), write_on_a_full_disk)
+
+    assert caught.value.code == f"boxset: {kept}: the disk is full. Free some space and run it again; nothing written so far is lost"
+    assert kept.read_text() == '{\n  "before": 1\n}\n'
+    assert [file.name for file in (tmp_path / "data").iterdir()] == ["kept.json"]
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+def test_a_device_that_is_really_full_is_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = Path.open
+    monkeypatch.setattr(Path, "open", lambda path, *mode: opened(Path("/dev/full") if path.name.endswith(".part") else path, *mode))
+
+    with pytest.raises(ProjectError, match=r"x.json: the disk is full. Free some space"):
+        write_json(tmp_path / "x.json", {"a": 1})
