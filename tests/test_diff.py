@@ -198,7 +198,7 @@ def test_markdown_folds_each_category() -> None:
     assert text.startswith("### Data set: `v1` → `v2`\n\n**3 pictures · 3 boxes (−1)**\n\n| category |")
     assert "| screwdriver | 1 | −1 |  | 1 |  | 1 |  | +1 |" in text
     assert "<details><summary>hammer: 1 moved, 1 relabelled</summary>\n\n- `610000000000` moved: hammer [10, 10, 40, 40] → [15, 10, 40, 40], IoU 0.78" in text
-    assert "<details><summary>1 pictures removed</summary>\n\n- `630000000000` train, from lvis `c`: 1 screwdriver\n" in text
+    assert "<details><summary>1 picture removed</summary>\n\n- `630000000000` train, from lvis `c`: 1 screwdriver\n" in text
 
 
 def test_markdown_stays_short_enough_for_a_comment() -> None:

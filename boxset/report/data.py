@@ -5,14 +5,42 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from boxset.dataset.coco import Coco, read_coco
 from boxset.files import read_json, read_jsonl
-from boxset.labeling.plan import Plan
 from boxset.report.figures import SPLITS
 from boxset.report.pictures import picture_folders
 from boxset.resolve import Targets
 
 Metrics = Mapping[str, Any]
+
+
+class PlannedRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One category of the plan; boxes and pictures."""
+
+    category: str
+    have: int
+    target: int
+    pictures: int
+    expected: int
+    candidates: int
+
+
+class Planned(msgspec.Struct, frozen=True, kw_only=True):
+    """What the report shows of `data/label/plan.json`. Money in mills (0.001 USD)."""
+
+    items: tuple[msgspec.Raw, ...]
+    rows: tuple[PlannedRow, ...]
+    per_picture_mills: int
+    cost_mills: int
+    committed_mills: int
+    budget_mills: int
+    stops_at: str
+    to_targets_pictures: int
+    to_targets_mills: int
+    old_pictures: int
+    old_mills: int
 
 
 @dataclass(frozen=True)
@@ -23,7 +51,7 @@ class ReportData:
     merged: Coco | None = None
     metrics: Mapping[str, Metrics] = field(default_factory=dict)
     targets: Targets = field(default_factory=lambda: Targets(categories={}))
-    plan: Plan | None = None
+    plan: Planned | None = None
     conflicts: tuple[Metrics, ...] = ()
     balance_says: tuple[str, ...] = ()
     folders: tuple[Path, ...] = ()
@@ -54,7 +82,7 @@ def read_report_data(root: Path) -> ReportData:
         merged=read_coco(merged) if merged.exists() else None,
         metrics=read_metrics(root / "metrics"),
         targets=read_json(targets, Targets) if targets.exists() else Targets(categories={}),
-        plan=read_json(plan, Plan) if plan.exists() else None,
+        plan=read_json(plan, Planned) if plan.exists() else None,
         conflicts=tuple(read_jsonl(data / "merge/conflicts.jsonl", dict[str, Any])),
         balance_says=balance_words(data / "dataset/README.md"),
         folders=tuple(picture_folders(root)),

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from boxset.compare.diff import BoxChange, CategoryChange, Change, Diff, ImageChange
 from boxset.dataset.records import BBox
+from boxset.report.html import counted
 
 EACH = 15  # changes named in one fold
 MOST = 60_000  # characters; GitHub refuses a comment of more than 65,536
@@ -15,7 +16,7 @@ def diff_markdown(diff: Diff) -> str:
     head = [f"### Data set: `{diff.old}` → `{diff.new}`", ""]
     if diff.is_empty:
         return "\n".join([*head, "The two hold the same pictures, boxes, splits and licences.", ""])
-    head += [f"**{_delta(diff.images, 'pictures')} · {_delta(diff.boxes, 'boxes')}**", "", *_categories(diff), "", *_mixes(diff), ""]
+    head += [f"**{_delta(diff.images, 'picture')} · {_delta(diff.boxes, 'box')}**", "", *_categories(diff), "", *_mixes(diff), ""]
     text, left = "\n".join(head), 0
     for fold in _folds(diff):
         if len(text) + len(fold) > MOST:
@@ -26,7 +27,7 @@ def diff_markdown(diff: Diff) -> str:
 
 
 def _delta(change: Change, word: str) -> str:
-    return f"{change.new:,} {word}" + (f" ({_signed(change.new - change.old)})" if change.new != change.old else "")
+    return counted(change.new, word) + (f" ({_signed(change.new - change.old)})" if change.new != change.old else "")
 
 
 def _signed(number: int) -> str:
@@ -75,7 +76,7 @@ def _folds(diff: Diff) -> Iterable[str]:
     for kind, title in (("added", "added"), ("removed", "removed"), ("replaced", "replaced by a better copy"), ("split", "in another split")):
         images = [c for c in diff.image_changes if c.kind == kind]
         if images:
-            yield _fold(f"{len(images):,} pictures {title}", map(_image_line, images), len(images))
+            yield _fold(f"{counted(len(images), 'picture')} {title}", map(_image_line, images), len(images))
 
 
 def _fold(title: str, lines: Iterable[str], count: int) -> str:

@@ -8,9 +8,10 @@ from boxset.labeling.price import usd
 from boxset.report import html, svg
 from boxset.report.data import Metrics, ReportData
 from boxset.report.figures import SIZE_STEPS, TRAINING_SIDE, Box, boxes_per_image, by_category, places, size_counts
-from boxset.report.html import Column, Content, Html, joined, percent, table, tag
+from boxset.report.html import Column, Content, Html, counted, joined, percent, table, tag
 
 MANY_REASONS = 6
+SUBMIT = "`boxset label submit` buys it; nothing else does."
 FUNNEL = {"kept": "var(--accent)", "left out": "var(--c7)"}
 KNOWN = {"every one has its box": "var(--accent)", "may lack a box": "var(--c1)", "verified absent": "var(--c0)", "nobody looked": "var(--c7)"}
 
@@ -176,8 +177,9 @@ def plan(data: ReportData) -> Html:
         return tag("p", html.coded(f"Nothing to buy: {planned.stops_at}. The budget is `label.budget_usd`: ${usd(planned.budget_mills)}."))
     rows = [(r.category, r.have, r.target, r.pictures, r.expected, r.candidates) for r in planned.rows]
     columns = [Column("category"), *map(Column, ("boxes now", "wanted", "pictures to buy", "boxes expected", "pictures to choose from"))]
-    cost = f"{len(planned.items):,} pictures at ${usd(planned.per_picture_mills)} each: ${usd(planned.cost_mills)} at the most"
+    cost = f"{counted(len(planned.items), 'picture')} at ${usd(planned.per_picture_mills)} each: ${usd(planned.cost_mills)} at the most"
     lead = f"{cost}, after ${usd(planned.committed_mills)} of ${usd(planned.budget_mills)}. It stops there because {planned.stops_at}."
-    old = f"Asking the {planned.old_pictures:,} pictures labelled before about newer categories too would cost ${usd(planned.old_mills)}."
-    end = [*([old] if planned.old_pictures else []), "`boxset label submit` buys it; nothing else does."]
-    return joined([tag("p", lead), table(columns, rows), *(tag("p", html.coded(sentence), class_="soft") for sentence in end)])
+    old = f"Asking {counted(planned.old_pictures, 'picture')} labelled before about newer categories too would cost ${usd(planned.old_mills)}."
+    whole = f"To reach the targets it would take {counted(planned.to_targets_pictures, 'picture')}, ${usd(planned.to_targets_mills)} at the most."
+    end = [(whole, planned.to_targets_pictures > len(planned.items)), (old, planned.old_pictures > 0), (SUBMIT, True)]
+    return joined([tag("p", lead), table(columns, rows), *(tag("p", html.coded(sentence), class_="soft") for sentence, holds in end if holds)])

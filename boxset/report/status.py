@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from boxset.params import Params
+from boxset.report.html import counted
 
 Metrics = Mapping[str, Mapping[str, Any]]
 SPLITS = ("train", "val", "test")
@@ -98,7 +99,7 @@ def next_step(state: Status) -> str:
     if state.open_usd > 0.0005:
         return "`boxset label collect` takes in what people have answered so far, then `dvc repro`"
     if state.planned:
-        return f"`boxset label plan` shows the {state.planned} pictures to buy next, for ${state.planned_usd:,.2f}; `boxset label submit` buys them"
+        return f"`boxset label plan` shows the {counted(state.planned, 'picture')} to buy next, for ${state.planned_usd:,.2f}; `boxset label submit` buys them"
     if missing and state.budget_usd <= state.spent_usd:
         names = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
         return f"raise `label.budget_usd` and `dvc repro` for a plan that brings boxes of {names}; or train as it is"

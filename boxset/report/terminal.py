@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from boxset.compare.diff import CategoryChange, Change, Diff
+from boxset.report.html import counted
 from boxset.report.status import REPORT, TRAINING, Status, next_step
 
 BAR = 8
@@ -46,7 +47,7 @@ def _progress(have: int, wanted: int) -> tuple[str, str]:
 
 def _facts(state: Status) -> Iterable[tuple[str, RenderableType]]:
     yield "pictures", Text(" → ".join(f"{count:,} {step}" for step, count in state.funnel.items()))
-    planned = f"; the next plan: {state.planned:,} pictures, ${state.planned_usd:,.2f}" if state.planned else ""
+    planned = f"; the next plan: {counted(state.planned, 'picture')}, ${state.planned_usd:,.2f}" if state.planned else ""
     yield "labels", Text(f"${state.spent_usd:,.2f} spent or reserved of ${state.budget_usd:,.2f}{planned}")
     if state.is_built:
         yield "look at", Text(REPORT)

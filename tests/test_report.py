@@ -1,0 +1,300 @@
+"""The report page, the status table: what they count, and that they need nothing from outside."""
+
+import io
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from boxset.dataset.coco import write_coco
+from boxset.errors import InputError
+from boxset.files import write_json, write_jsonl, write_text
+from boxset.params import Category, Label, Params, Project, Source
+from boxset.report import figures, svg
+from boxset.report.data import balance_words
+from boxset.report.html import Html, coded, html, percent, tag
+from boxset.report.page import box_series, read_report_data, render, write_report
+from boxset.report.pictures import Pictures, thumbnail
+from boxset.report.status import Status, next_step, status
+from boxset.report.terminal import status_text
+from tests.versions import coco, sha
+
+HAMMER = ("hammer", (10.0, 10.0, 40.0, 40.0))
+VOID = {"meta", "img", "br"}
+
+
+class Outline(HTMLParser):
+    """Reads a page strictly: elements are closed in order; notes what would be fetched, and the ids."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.fetched: list[str] = []
+        self.ids: list[str] = []
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = dict(attrs)
+        self.ids += [str(named["id"])] if "id" in named else []
+        self.fetched += [str(named[key]) for key in ("src", "srcset", "data") if key in named]
+        self.fetched += [tag] if tag in ("script", "link", "iframe") else []
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def outline(page: str) -> Outline:
+    """Read a page."""
+    parser = Outline()
+    parser.feed(page)
+    parser.close()
+    assert parser.open == []
+    return parser
+
+
+def project(root: Path) -> Path:
+    """A small project's results: three pictures, metrics, a plan, a contradiction."""
+    parts = {"train": coco(("a", [HAMMER]), ("b", [HAMMER, ("screwdriver", (0.0, 0.0, 100.0, 100.0))])), "val": coco(("c", [HAMMER]), first=3), "test": coco()}
+    for split, part in parts.items():
+        write_coco(root / f"data/dataset/annotations/instances_{split}.json", part)
+        for one in part.images:
+            path = root / "data/dataset/images" / split / one.file_name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.effect_noise((100, 100), 60).convert("RGB").save(path)
+    write_json(root / "data/resolve/targets.json", {"categories": {"hammer": {"target": 3, "max": 0}, "screwdriver": {"target": 5, "max": 0}}})
+    write_json(root / "metrics/crawl/hammer.json", CRAWL)
+    write_json(root / "metrics/extract/lvis.json", {"seen": 3, "kept": 2, "dropped": {"gone": 1}, "boxes": {"hammer": 3}})
+    write_json(root / "metrics/extract/coco.json", {"seen": 0, "kept": 0, "dropped": {}})
+    write_json(root / "data/label/plan.json", PLAN)
+    write_jsonl(root / "data/merge/conflicts.jsonl", [{"sha256": sha("a"), "what": "presence of <hammer>", "kept": "lvis: present", "other": "coco: absent"}])
+    write_text(root / "data/dataset/README.md", "# tools\n\n## Balance\n\n- 4 pictures were left out\n\n## Sources\n\n- none\n")
+    return root
+
+
+CRAWL = {"found": {"searxng": 9}, "seen": 8, "kept": 2, "dropped": {"gone": 4, "too_small": 2}, "unresponsive": {"qwant": 2}}
+PLAN = {
+    "items": [{"sha256": sha("d")}],
+    "rows": [{"category": "screwdriver", "id": 2, "target": 5, "have": 1, "pictures": 1, "expected": 1, "candidates": 6}],
+    "per_picture_mills": 116, "cost_mills": 116, "committed_mills": 1160, "budget_mills": 9000, "stops_at": "the budget is used up",
+    "to_targets_pictures": 4, "to_targets_mills": 464, "old_pictures": 3, "old_mills": 348,
+}  # fmt: skip
+
+
+def test_the_page_stands_alone_and_every_link_in_it_leads_somewhere(tmp_path: Path) -> None:
+    page = render(read_report_data(project(tmp_path)))
+
+    read = outline(page)
+
+    assert [address for address in read.fetched if not address.startswith("data:image/jpeg;base64,")] == []
+    assert "url(" not in page
+    assert set(re.findall(r'href="#([^"]+)"', page)) <= set(read.ids)
+    assert len(read.ids) == len(set(read.ids))
+
+
+def test_the_page_says_what_was_built(tmp_path: Path) -> None:
+    words = " ".join(" ".join(outline(render(read_report_data(project(tmp_path)))).text).split())
+
+    for told in (
+        "tools",
+        "hammer lvis: 3 wanted: 3 3 3 reached 3",
+        "screwdriver lvis: 1 wanted: 5 1 5 4 1",
+        "4 pictures were left out",
+        "crawl: hammer kept: 2 left out: 6 9 8 2 gone 4 · too small 2 · qwant gave no answer 2 times",
+        "Nothing was tried for coco.",
+        "1 picture at $0.116 each: $0.116 at the most, after $1.16 of $9.00. It stops there because the budget is used up.",
+        "To reach the targets it would take 4 pictures, $0.464 at the most.",
+        "Asking 3 pictures labelled before about newer categories too would cost $0.348.",
+        "presence of <hammer>: 1",
+        "screwdriver covers 100% of the picture",
+    ):
+        assert told in words
+
+
+def test_the_same_data_give_the_same_bytes(tmp_path: Path) -> None:
+    data = read_report_data(project(tmp_path / "project"))
+
+    write_report(tmp_path / "one", data)
+    write_report(tmp_path / "two", data)
+
+    files = [{path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("one", "two")]
+    assert files[0].keys() == {"index.html", "boxes.json"}
+    assert files[0] == files[1]
+
+
+def test_a_project_where_nothing_was_built_has_a_page_too(tmp_path: Path) -> None:
+    read = outline(render(read_report_data(tmp_path)))
+
+    assert "There is no plan yet." in read.text
+
+
+def test_the_series_for_plots_count_boxes(tmp_path: Path) -> None:
+    assert box_series(read_report_data(project(tmp_path))) == [
+        {"category": "hammer", "source": "lvis", "split": "train", "boxes": 2},
+        {"category": "hammer", "source": "lvis", "split": "val", "boxes": 1},
+        {"category": "screwdriver", "source": "lvis", "split": "train", "boxes": 1},
+    ]
+
+
+def test_text_from_outside_is_escaped() -> None:
+    assert html('<b>"&') == "&lt;b&gt;&quot;&amp;"
+    assert tag("p", "<b>", title='"x"', class_="").text == '<p title="&quot;x&quot;">&lt;b&gt;</p>'
+    assert coded("run `a<b` now").text == "run <code>a&lt;b</code> now"
+    assert html(Html("<b>")) == "<b>"
+
+
+@pytest.mark.parametrize(("part", "whole", "said"), [(0, 0, "–"), (0, 9, "0 %"), (1, 200, "0.5 %"), (1, 3, "33 %")])
+def test_shares_are_said_briefly(part: int, whole: int, said: str) -> None:
+    assert percent(part, whole) == said
+
+
+# pictures
+
+
+def test_thumbnails_stop_when_the_page_is_full(tmp_path: Path) -> None:
+    for name in "abc":
+        Image.effect_noise((400, 300), 60).convert("RGB").save(tmp_path / f"{name}.jpg")
+    pictures = Pictures([tmp_path], budget=1)
+
+    assert [bool(pictures.address(f"{name}.jpg")) for name in "abc"] == [True, False, False]
+
+
+def test_a_picture_that_is_not_here_is_passed_over(tmp_path: Path) -> None:
+    assert Pictures([tmp_path], budget=1000).address("a.jpg") == ""
+
+
+def test_a_broken_picture_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"no picture")
+
+    with pytest.raises(InputError, match=re.escape(str(tmp_path / "a.jpg"))):
+        thumbnail(tmp_path / "a.jpg")
+
+
+# figures
+
+
+def boxes(*found: tuple[str, tuple[float, float, float, float]]) -> list[figures.Box]:
+    """Boxes of one picture of 100 x 100 pixels."""
+    return figures.boxes_of({"train": coco(("a", found))})
+
+
+def test_sizes_are_those_at_the_training_size() -> None:
+    """A hundred pixels become 640: a side of 2 px is 12.8 px there, one of 40 px 256 px."""
+    counts = figures.size_counts(boxes(("hammer", (0, 0, 2, 90)), ("hammer", (0, 0, 1, 1)), ("hammer", (0, 0, 40, 40))))
+
+    assert counts == [1, 1, 0, 0, 0, 0, 1]
+
+
+def test_places_are_the_cells_whose_middle_a_box_covers() -> None:
+    assert figures.places(boxes(("hammer", (0, 0, 50, 50)), ("hammer", (0, 0, 100, 25))), cells=4) == [
+        [1.0, 1.0, 0.5, 0.5],
+        [0.5, 0.5, 0.0, 0.0],
+        [0.0, 0.0, 0.0, 0.0],
+        [0.0, 0.0, 0.0, 0.0],
+    ]
+
+
+def test_pictures_are_counted_by_their_boxes() -> None:
+    dataset = {"train": coco(("a", []), ("b", [HAMMER] * 6), ("c", [HAMMER]))}
+
+    assert figures.boxes_per_image(dataset) == {"0": 1, "1": 1, "2": 0, "3": 0, "4": 0, "5–9": 1, "10+": 0}
+
+
+def test_a_box_far_from_the_usual_is_odd_and_says_how() -> None:
+    usual = [("hammer", (0.0, 0.0, 20.0 + n % 3, 20.0)) for n in range(40)]
+
+    odd = figures.odd_boxes(boxes(*usual, ("hammer", (0.0, 0.0, 80.0, 80.0)), ("hammer", (0.0, 0.0, 90.0, 5.0))))
+
+    assert [(one.box.annotation.bbox[2], one.why) for one in odd] == [(90.0, "17.1 times wider than most"), (80.0, "15 times larger than most")]
+
+
+def test_few_boxes_have_no_outliers_but_one_round_the_whole_picture() -> None:
+    odd = figures.odd_boxes(boxes(HAMMER, ("hammer", (0.0, 0.0, 100.0, 99.0)), ("hammer", (0.0, 0.0, 2.0, 2.0))))
+
+    assert [one.why for one in odd] == ["covers 99% of the picture"]
+
+
+def test_a_bar_marks_what_is_wanted() -> None:
+    bar = svg.stacked_bar({"lvis": 30}, {"lvis": "red"}, full=60, mark=45, label="hammer").text
+
+    assert 'width="50.000" height="10" fill="red"><title>lvis: 30</title>' in bar
+    assert '<rect x="75.000" y="0" width=".5"' in bar
+
+
+def test_what_balance_says_comes_from_the_card(tmp_path: Path) -> None:
+    write_text(tmp_path / "README.md", "# x\n\n## Balance\n\n- one\n- two\n\n## Sources\n\n- other\n")
+
+    assert balance_words(tmp_path / "README.md") == ("one", "two")
+    assert balance_words(tmp_path / "none.md") == ()
+
+
+# status
+
+PARAMS = Params(
+    world="embedded",
+    project=Project(name="tools"),
+    categories={"hammer": Category(id=1, target=10), "saw": Category(id=2, target=4)},
+    sources={"lvis": Source(), "coco": Source()},
+    label=Label(budget_usd=5),
+)
+METRICS: dict[str, Any] = {
+    "extract/lvis": {"seen": 20, "kept": 18, "boxes": {"hammer": 7}},
+    "extract/coco": {"seen": 5, "kept": 5, "boxes": {"hammer": 1, "saw": 2}},
+    "crawl/hammer": {"found": {"searxng": 90}, "seen": 30, "kept": 12},
+    "label": {"boxes": {"hammer": 2}, "images": {"labelled": 3, "planned": 4}, "cost_usd": {"spent": 1.0, "committed": 1.0, "plan": 0.464}},
+    "dataset": {
+        "images": {"train": 14, "val": 2, "test": 2}, "boxes": {"hammer": 10, "saw": 2},
+        "boxes_by_split": {"train": {"hammer": 8, "saw": 2}, "val": {"hammer": 1}, "test": {"hammer": 1}},
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_status_fits_its_terminal(width: int) -> None:
+    console = Console(width=width, file=io.StringIO())
+    with console.capture() as printed:
+        console.print(status_text(status(PARAMS, METRICS)))
+
+    lines = [line.rstrip() for line in printed.get().splitlines()]
+
+    assert lines[:5] == [
+        "category wanted public people in set          train val test crawl kept",
+        "hammer       10      8      2     10 ━━━━━━━━     8   1    1   12 of 30",
+        "saw           4      2      0      2 ━━━━╌╌╌╌     2   0    0          –",
+        "boxes        14     10      2     12             10   1    1",
+        "pictures                          18             14   2    2",
+    ]
+    assert "…" not in printed.get()
+    assert "data/report/index.html" in printed.get()
+
+
+def test_the_status_of_a_project_that_was_not_built() -> None:
+    state = status(PARAMS, {})
+
+    assert (state.is_built, state.funnel["tried"], next_step(state)) == (False, 0, "`dvc repro` builds the data set")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"open_usd": 0.2}, "`boxset label collect`"),
+        ({"planned": 4, "planned_usd": 0.464}, "`boxset label plan` shows the 4 pictures to buy next, for $0.46"),
+        ({"planned": 0, "budget_usd": 1.0}, "raise `label.budget_usd` and `dvc repro` for a plan that brings boxes of saw"),
+        ({"planned": 0}, "raise `crawl_images` or add queries for saw"),
+        ({"planned": 0, "categories": ()}, "train: `yolo detect train data=data/dataset/data.yaml`"),
+    ],
+)
+def test_the_next_step_follows_from_the_state(change: dict[str, Any], says: str) -> None:
+    state: Status = msgspec.structs.replace(status(PARAMS, METRICS), **change)
+
+    assert next_step(state).startswith(says)
+
