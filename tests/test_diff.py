@@ -3,18 +3,22 @@
 import io
 import itertools
 import json
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from boxset.cli import cli
 from boxset.compare.diff import BoxChange, CategoryChange, Change, Diff, ImageChange, diff
 from boxset.compare.matching import best_assignment
-from boxset.dataset.coco import Coco
+from boxset.dataset.coco import Coco, write_coco
 from boxset.report.diff_page import diff_page
 from boxset.report.markdown import MOST, diff_markdown
 from boxset.report.pictures import Pictures
@@ -238,3 +242,39 @@ def test_the_page_draws_old_and_new_boxes_and_needs_no_network() -> None:
     assert '<rect class="old" x="10.0" y="10.0" width="40.0" height="40.0"><title>was hammer</title></rect>' in page
     assert '<rect class="moved" x="15.0" y="10.0" width="40.0" height="40.0"><title>hammer, lvis</title></rect>' in page
     assert "http" not in page.partition("</style>")[2]
+
+
+# the command
+
+
+@pytest.fixture
+def two_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project whose annotations stand in git, and differ in the work tree."""
+    for split in ("train", "val", "test"):
+        write_coco(tmp_path / f"data/dataset/annotations/instances_{split}.json", CHANGED[0].get(split, coco()))
+    for command in (("init", "-q", "-b", "main"), ("add", "-A"), ("-c", "user.name=T", "-c", "user.email=t@shop.example", "commit", "-qm", "Build")):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    write_coco(tmp_path / "data/dataset/annotations/instances_train.json", CHANGED[1]["train"])
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_command_compares_head_with_the_work_tree(two_versions: Path) -> None:
+    done = CliRunner().invoke(cli, ["diff", "--json", "--exit-code"])
+
+    found = json.loads(done.stdout)
+    assert done.exit_code == 1
+    assert (found["old"], found["new"], found["boxes"], len(found["box_changes"])) == ("HEAD", "work tree", {"old": 4, "new": 3}, 3)
+
+
+def test_the_command_finds_no_change_in_one_version(two_versions: Path) -> None:
+    done = CliRunner().invoke(cli, ["diff", "main", "HEAD", "--exit-code"])
+
+    assert (done.exit_code, done.stdout.splitlines()) == (0, ["main → HEAD", "The two hold the same pictures, boxes, splits and licences."])
+
+
+def test_the_command_writes_the_page(two_versions: Path) -> None:
+    done = CliRunner().invoke(cli, ["diff", "--html", "out.html"])
+
+    assert done.stdout == "out.html: 2 pictures and 3 boxes changed\n"
+    assert (two_versions / "out.html").read_text().startswith("<!doctype html>")

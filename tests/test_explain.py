@@ -1,13 +1,21 @@
 """The history of one picture: every step, or where it was left out."""
 
+import io
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
+from PIL import Image
 
+from boxset.cli import cli
 from boxset.compare.explain import WHY, Bought, Hit, Records, Step, Story, explain
 from boxset.dataset.reasons import Reason
 from boxset.dataset.records import KEPT, ImageRow, State
 from boxset.errors import InputError
+from boxset.files import write_jsonl
+from boxset.images.prepare import Prepared, prepare
+from boxset.labeling.ledger import ANSWERS, PURCHASES, Answered, Asked, Drawn, Reserved, append
 from tests import build
 from tests.build import box, known, picture, pool, sha
 
@@ -137,6 +145,36 @@ def test_nothing_known_suggests_what_is_near() -> None:
         explain("https://shop.example/hamer.jpg", records())
 
     assert str(error.value).startswith(f"https://shop.example/hamer.jpg: nothing is known of it; did you mean {URL}")
+
+
+def test_the_command_reads_a_project_and_knows_a_picture_file_by_its_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    raw = io.BytesIO()
+    Image.effect_noise((300, 200), 50).convert("RGB").save(raw, "JPEG", comment=b"from a phone")
+    (tmp_path / "mine.jpg").write_bytes(raw.getvalue())
+    stored = prepare(raw.getvalue())
+    assert isinstance(stored, Prepared)
+    kept = row("a", sha256=stored.sha256, file_name=stored.file_name, source="lvis", source_id="9")
+    write_jsonl(tmp_path / "data/extract/lvis/images.jsonl", [kept])
+    answer = Answered(job="j", sha256=stored.sha256, state="labelled", boxes=(Drawn(category_id=1, bbox=(1, 1, 5, 5)),))
+    reserved = Reserved(job="j", backend="files", version=1, categories={"hammer": 1}, pictures=1, worst_mills=116)
+    asked = Asked(job="j", sha256=stored.sha256, file_name="a.jpg", width=300, height=200, phash="0" * 16)
+    append(tmp_path / "ledger", PURCHASES, [reserved, asked])
+    append(tmp_path / "ledger", ANSWERS, [answer])
+
+    done = CliRunner().invoke(cli, ["explain", "mine.jpg"])
+
+    assert done.exit_code == 0
+    assert done.stdout.splitlines() == [
+        stored.sha256,
+        "kept; not merged yet",
+        f"  • extract lvis  kept as {stored.sha256[:12]}… 9",
+        f"      from {kept.url}",
+        f"      {kept.picture.width} x {kept.picture.height}, licence {kept.picture.license or 'unknown'}",
+        "  • label  asked about hammer in j (files) for $0.116",
+        "      answered: 1 hammer",
+        "",
+    ]
 
 
 def test_every_reason_has_words() -> None:

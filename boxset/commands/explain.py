@@ -58,11 +58,11 @@ def _print(console: Any, story: "Story") -> None:
 
     is_in = story.verdict.startswith("in the data set")
     console.print(Text(story.name, style="bold"))
-    console.print(Text(story.verdict, style="green" if is_in else "yellow"))
+    console.print(Text(story.verdict, style="green" if is_in else "yellow"), soft_wrap=True)
     for step in story.steps:
-        console.print(Text.assemble("  ", ("✗ " if step.is_end else "• ", "red" if step.is_end else "green"), (f"{step.where}  ", "bold"), step.what))
+        console.print(Text.assemble("  ", ("✗ " if step.is_end else "• ", "red" if step.is_end else "green"), (f"{step.where}  ", "bold"), step.what), soft_wrap=True)
         for detail in step.details:
-            console.print(Text(f"      {detail}", style="dim"))
+            console.print(Text(f"      {detail}", style="dim"), soft_wrap=True)
     console.print()
 
 

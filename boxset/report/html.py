@@ -44,7 +44,7 @@ def percent(part: float, whole: float) -> str:
     if not whole:
         return "–"
     share = 100 * part / whole
-    return f"{share:.0f} %" if share >= 10 or share == 0 else f"{share:.1f} %"
+    return f"{share:.0f}\N{NO-BREAK SPACE}%" if share >= 10 or share == 0 else f"{share:.1f}\N{NO-BREAK SPACE}%"
 
 
 def tag(name: str, *contents: Content, **attributes: str) -> Html:

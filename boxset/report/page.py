@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from boxset.files import write_json, write_text
-from boxset.labeling.price import usd
 from boxset.report import gallery, html, sections
 from boxset.report.data import ReportData, read_report_data
 from boxset.report.figures import Box, boxes_of
@@ -58,5 +57,5 @@ def _header(data: ReportData, boxes: Sequence[Box]) -> Html:
         (len({box.annotation.source for box in boxes}), "sources of boxes"),
     ]
     if data.plan is not None:
-        facts.append((f"${usd(data.plan.committed_mills)}", f"spent or reserved, of ${usd(data.plan.budget_mills)}"))
+        facts.append((f"${data.plan.committed_mills / 1000:,.2f}", f"spent or reserved, of ${data.plan.budget_mills / 1000:,.2f}"))
     return html.joined([tag("p", "What was built, from where, and what is still missing.", class_="soft"), html.tiles(facts)])

@@ -74,13 +74,21 @@ def _moved(data: ReportData) -> Html:
 def funnel(data: ReportData) -> Html:
     """Say what became of every picture that was looked at, by source and crawl."""
     names = [name for kind in ("extract/", "crawl/") for name in data.metrics if name.startswith(kind)]
-    rows = [_funnel_row(name, data.metrics[name]) for name in (*names, "merge") if data.metrics.get(name, {}).get("seen")]
+    steps = {**{name: data.metrics[name] for name in names}, "label": _asked(data), "merge": data.metrics.get("merge", {})}
+    rows = [_funnel_row(name, metrics) for name, metrics in steps.items() if metrics.get("seen")]
     columns = (Column("where"), Column("kept", "chart"), *map(Column, ("found", "tried", "kept")), Column("left out, and why", "words"))
     lead = "What became of every picture that was looked at. Each has its own line, with the reason, in `images.jsonl`."
     end = f"{data.pictures:,} of these are in the data set. `boxset explain PICTURE` tells the whole history of one."
     unused = [name.partition("/")[2] for name in names if not data.metrics[name].get("seen")]
     skipped = [tag("p", f"Nothing was tried for {', '.join(unused)}.", class_="soft")] if unused else []
     return joined([tag("p", html.coded(lead)), table(columns, rows, slim=True), tag("p", html.coded(end), class_="soft"), *skipped])
+
+
+def _asked(data: ReportData) -> Metrics:
+    """Return what became of the pictures that people were asked about, as a step of the funnel."""
+    images = data.metrics.get("label", {}).get("images", {})
+    asked, labelled = images.get("asked", 0), images.get("labelled", 0)
+    return {"seen": asked, "kept": labelled, "dropped": {"not answered, or failed": asked - labelled} if asked > labelled else {}}
 
 
 def _funnel_row(name: str, metrics: Metrics) -> tuple[Content, ...]:
