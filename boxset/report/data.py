@@ -45,10 +45,9 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class ReportData:
-    """A project's results: the data set by split, the merged set, metrics by name (`crawl/hammer`), the plan, what was logged."""
+    """A project's results: the data set by split, metrics by name (`crawl/hammer`), the plan, what was logged."""
 
     dataset: Mapping[str, Coco]
-    merged: Coco | None = None
     metrics: Mapping[str, Metrics] = field(default_factory=dict)
     targets: Targets = field(default_factory=lambda: Targets(categories={}))
     plan: Planned | None = None
@@ -76,10 +75,9 @@ class ReportData:
 def read_report_data(root: Path) -> ReportData:
     """Read what was built under `root`. Raises InputError naming a file that is not what it should be."""
     data = root / "data"
-    targets, plan, merged = data / "resolve/targets.json", data / "label/plan.json", data / "merge/annotations.json"
+    targets, plan = data / "resolve/targets.json", data / "label/plan.json"
     return ReportData(
         dataset=read_dataset(data / "dataset"),
-        merged=read_coco(merged) if merged.exists() else None,
         metrics=read_metrics(root / "metrics"),
         targets=read_json(targets, Targets) if targets.exists() else Targets(categories={}),
         plan=read_json(plan, Planned) if plan.exists() else None,
