@@ -1,9 +1,12 @@
 """The only parallelism: threads and processes here, a cluster behind the same calls one day."""
 
+import gc
 import multiprocessing
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import islice
 from typing import TypeVar
 
 A = TypeVar("A")
@@ -37,3 +40,45 @@ def _in_order(pool: Executor, do: Callable[[A], B], items: Iterable[A], *, in_ha
     finally:
         for future in waiting:
             future.cancel()
+
+
+class Behind:
+    """Runs calls in one thread, in their order, while the caller goes on; never more than one call behind it."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="boxset-behind")
+        self._last: Future[None] | None = None
+
+    def run(self, do: Callable[[], None]) -> None:
+        """Wait for the call before, raise what it raised, and start this one."""
+        self.wait()
+        self._last = self._pool.submit(do)
+
+    def wait(self) -> None:
+        """Wait until nothing runs; raise what the last call raised."""
+        if self._last is not None:
+            last, self._last = self._last, None
+            last.result()
+
+    def close(self) -> None:
+        """Wait for the thread's end."""
+        self._pool.shutdown()
+
+
+def batched(items: Iterable[A], size: int) -> Iterator[list[A]]:
+    """Yield the items in lists of at most `size`."""
+    remaining = iter(items)
+    while part := list(islice(remaining, size)):
+        yield part
+
+
+@contextmanager
+def without_collection() -> Iterator[None]:
+    """Keep Python's garbage collector from walking millions of new objects again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

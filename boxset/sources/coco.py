@@ -4,19 +4,21 @@ Formats: https://cocodataset.org/#format-data and https://www.lvisdataset.org/da
 segmentations are skipped at scanning speed.
 """
 
-import gc
 from collections.abc import Iterator
-from contextlib import contextmanager
-from itertools import islice
+from itertools import chain
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
+import pyarrow as pa
 
 from boxset.errors import InputError
 from boxset.sources.licences import FLICKR, spdx_of_url
 from boxset.sources.raw import RawFiles, mapped
 from boxset.sources.tables import IndexWriter
+from boxset.work import batched, without_collection
 
 ZIP = "http://images.cocodataset.org/annotations/annotations_trainval2017.zip"
 LVIS_ZIPS = {split: f"https://dl.fbaipublicfiles.com/LVIS/lvis_v1_{split}.json.zip" for split in ("train", "val")}
@@ -83,7 +85,7 @@ def build_lvis(files: RawFiles, writer: IndexWriter, splits: tuple[str, ...]) ->
 
 
 def _add(path: Path, member: str, split: str, writer: IndexWriter, counts: Counts, *, lvis: bool = False) -> None:
-    with _no_collection(), mapped(path, member) as content:
+    with without_collection(), mapped(path, member) as content:
         decoded = decode(content, path)
     writer.add_classes(_new_classes(decoded.categories, writer))
     _add_images(decoded, split, writer)
@@ -115,7 +117,7 @@ def _new_classes(categories: list[_Category], writer: IndexWriter) -> Iterator[d
 
 def _add_images(decoded: _File, split: str, writer: IndexWriter) -> None:
     spdx = {licence.id: spdx_of_url(licence.url) or FLICKR.get(str(licence.id), "") for licence in decoded.licenses}
-    for part in _parts(decoded.images):
+    for part in batched(decoded.images, ROWS):
         writer.add_images(
             {
                 "image_id": [str(image.id) for image in part],
@@ -143,16 +145,21 @@ def flickr_photo(url: str) -> str | None:
 
 
 def _add_boxes(annotations: list[_Annotation], writer: IndexWriter) -> None:
-    for part in _parts(annotations):
-        boxes = list(zip(*(annotation.bbox for annotation in part), strict=True))
+    for part in batched(annotations, ROWS):
+        corners = np.fromiter(chain.from_iterable(map(attrgetter("bbox"), part)), np.float64, 4 * len(part)).reshape(-1, 4)
         writer.add_boxes(
             {
-                "image_id": [str(annotation.image_id) for annotation in part],
-                "class_id": [str(annotation.category_id) for annotation in part],
-                **dict(zip(("x", "y", "w", "h"), boxes, strict=True)),
-                "iscrowd": [bool(annotation.iscrowd) for annotation in part],
+                "image_id": _numbers(part, "image_id"),
+                "class_id": _numbers(part, "category_id"),
+                **dict(zip(("x", "y", "w", "h"), map(pa.array, corners.T), strict=True)),
+                "iscrowd": pa.array(np.fromiter(map(attrgetter("iscrowd"), part), bool, len(part))),
             }
         )
+
+
+def _numbers(rows: list[Any], field: str) -> pa.Array:
+    """Return one field's whole numbers as text."""
+    return pa.array(np.fromiter(map(attrgetter(field), rows), np.int64, len(rows))).cast(pa.string())
 
 
 def _add_verified(decoded: _File, writer: IndexWriter) -> None:
@@ -161,26 +168,8 @@ def _add_verified(decoded: _File, writer: IndexWriter) -> None:
     absent = {(image.id, category) for image in decoded.images for category in image.neg_category_ids} - present
     rows = [(image, category, True, (image, category) not in incomplete) for image, category in sorted(present)]
     rows += [(image, category, False, False) for image, category in sorted(absent)]
-    for part in _parts(rows):
+    for part in batched(rows, ROWS):
         images, categories, is_present, exhaustive = zip(*part, strict=True)
         writer.add_verified(
             {"image_id": [str(i) for i in images], "class_id": [str(c) for c in categories], "present": is_present, "exhaustive": exhaustive}
         )
-
-
-def _parts(rows: list[Any]) -> Iterator[list[Any]]:
-    remaining = iter(rows)
-    while part := list(islice(remaining, ROWS)):
-        yield part
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Keep Python's garbage collector from walking millions of new objects again and again."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()

@@ -8,6 +8,7 @@ from boxset.endpoints import Endpoints
 from boxset.errors import InputError
 from boxset.resolve import IndexOrder
 from boxset.sources import coco, imagenet, local, open_images, visual_genome
+from boxset.sources.lean import lean_arrow
 from boxset.sources.raw import RawFiles
 from boxset.sources.tables import IndexWriter
 
@@ -20,6 +21,7 @@ def build_index(order: IndexOrder, out: Path, *, endpoints: Endpoints, contact: 
     A source that is off or not set up gets empty tables and one line that says so. Raises InputError where more than
     `max_lost_share` of its rows are unreadable.
     """
+    lean_arrow()
     files = RawFiles(endpoints, contact=contact, path=order.path, files=order.files, sha256=order.sha256)
     why_not = _skipped(order)
     coordinates = "fraction" if order.format in FRACTIONS or _is_yolo(order) else "pixels"

@@ -5,12 +5,14 @@ Format: https://storage.googleapis.com/openimages/web/download_v7.html; flags ar
 
 import csv
 import io
-import itertools
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as pacsv
@@ -20,6 +22,7 @@ from boxset.errors import InputError
 from boxset.sources.licences import spdx_of_url
 from boxset.sources.raw import RawFiles, opened
 from boxset.sources.tables import IndexWriter
+from boxset.work import in_threads
 
 BASE = "https://storage.googleapis.com/openimages/"
 PICTURES = "https://open-images-dataset.s3.amazonaws.com"
@@ -41,7 +44,11 @@ COORDINATES = ("XMin", "XMax", "YMin", "YMax")
 FLAG_COLUMNS = {"occluded": "IsOccluded", "truncated": "IsTruncated", "group_of": "IsGroupOf", "depiction": "IsDepiction", "inside": "IsInside"}
 TOLERANCE = 1e-3
 BLOCK = 8 << 20
+FLICKR_PHOTO = r"flickr\.com.*/(?P<photo>[0-9]+)(?:/.*)?$"  # the last part of a landing page's path that is a number
 Counts = dict[str, int]
+T = TypeVar("T")
+FirstRow = Callable[[], int]
+"""Counts, when asked, which line of the file a batch begins with."""
 
 
 def build(files: RawFiles, writer: IndexWriter, splits: tuple[str, ...]) -> Counts:
@@ -97,71 +104,83 @@ def _boxes(path: Path, writer: IndexWriter, counts: Counts) -> None:
         **dict.fromkeys(COORDINATES, pa.float64()),
         **dict.fromkeys(FLAG_COLUMNS.values(), pa.int8()),
     }
+
+    def columns(batch: pa.RecordBatch, row: FirstRow) -> tuple[int, dict[str, Any]]:
+        return batch.num_rows, _box_columns(_sound(batch, path, row))
+
     seen = counts["seen"]
-    for batch in batches(path, types, needed=("ImageID", "LabelName", *COORDINATES)):
-        counts["seen"] += batch.num_rows
-        good = _sound(batch, path)
-        bad = batch.num_rows - good.num_rows
+    for rows, good in read_rows(path, types, needed=("ImageID", "LabelName", *COORDINATES), make=columns):
+        counts["seen"] += rows
+        bad = rows - writer.add_boxes(good)
         if bad:
             counts[Reason.BAD_ROW] = counts.get(Reason.BAD_ROW, 0) + bad
-        writer.add_boxes(_box_columns(good))
     if counts["seen"] == seen:
         raise InputError("no boxes at all: the rows are stripped", where=str(path), do="Fetch it again")
 
 
-def _sound(batch: pa.RecordBatch, path: Path) -> pa.RecordBatch:
+def _sound(batch: pa.RecordBatch, path: Path, row: FirstRow) -> pa.RecordBatch:
     """Return the rows with an image, a class and corners between 0 and 1. Raises InputError for pixel corners."""
-    valid = pc.and_(pc.is_valid(batch.column("ImageID")), pc.is_valid(batch.column("LabelName")))
-    highest = 0.0
+    good = not batch.column("ImageID").null_count and not batch.column("LabelName").null_count
     for name in COORDINATES:
         column = batch.column(name)
-        highest = max(highest, pc.max(column).as_py() or 0.0)
-        valid = pc.and_(valid, pc.is_valid(column))
-        valid = pc.and_(valid, pc.fill_null(pc.and_(pc.greater_equal(column, -TOLERANCE), pc.less_equal(column, 1 + TOLERANCE)), False))
-    if highest > 2:
-        raise InputError(
-            f"{COORDINATES[0]}…: {highest:g} in a column of shares from 0 to 1: these are pixels", where=str(path), do="Use the publisher's file"
-        )
-    return batch if pc.all(valid).as_py() else batch.filter(valid)
+        lowest, highest = pc.min_max(column).values()
+        if (highest.as_py() or 0.0) > 2:
+            found = row() + pc.index(pc.fill_null(pc.greater(column, 2), False), True).as_py()
+            raise InputError(
+                f"{name}: {highest.as_py():g} in a column of shares from 0 to 1: these are pixels", where=f"{path}:{found}", do="Use the publisher's file"
+            )
+        total = pc.sum(column).as_py()  # NaN where one of them is
+        good = good and not column.null_count and total == total and lowest.as_py() >= -TOLERANCE and highest.as_py() <= 1 + TOLERANCE
+    return batch if good else _only_sound(batch)
+
+
+def _only_sound(batch: pa.RecordBatch) -> pa.RecordBatch:
+    valid = pc.and_(pc.is_valid(batch.column("ImageID")), pc.is_valid(batch.column("LabelName")))
+    for name in COORDINATES:
+        column = batch.column(name)
+        inside = pc.and_(pc.greater_equal(column, -TOLERANCE), pc.less_equal(column, 1 + TOLERANCE))
+        valid = pc.and_(valid, pc.fill_null(inside, False))
+    return batch.filter(valid)
 
 
 def _box_columns(batch: pa.RecordBatch) -> dict[str, Any]:
     left, right, top, bottom = (batch.column(name) for name in COORDINATES)
-    flags = {
-        flag: pc.if_else(pc.less(batch.column(name), 0), None, pc.equal(batch.column(name), 1))
-        for flag, name in FLAG_COLUMNS.items()
-        if name in batch.schema.names
-    }
+    flags = {flag: _flag(batch.column(name)) for flag, name in FLAG_COLUMNS.items() if name in batch.schema.names}
     corners = {"x": left, "y": top, "w": pc.subtract(right, left), "h": pc.subtract(bottom, top)}
-    return {"image_id": batch.column("ImageID"), "class_id": batch.column("LabelName"), **corners, **flags}
+    return {"image_id": batch.column("ImageID"), "class_id": batch.column("LabelName").dictionary_encode(), **corners, **flags}
+
+
+def _flag(column: pa.Array) -> pa.Array:
+    known = pc.equal(column, 1)
+    return pc.if_else(pc.less(column, 0), None, known) if (pc.min(column).as_py() or 0) < 0 else known
 
 
 def _images(path: Path, split: str, writer: IndexWriter) -> None:
     names = ("ImageID", "OriginalLandingURL", "License", "Author", "Title", "Rotation")
-    licences: dict[str | None, str] = {}
-    for batch in batches(path, dict.fromkeys(names, pa.string()), needed=("ImageID",), quoted=True):
-        columns = {name: batch.column(name).to_pylist() if name in batch.schema.names else [None] * batch.num_rows for name in names}
-        for url in set(columns["License"]) - licences.keys():
-            licences[url] = spdx_of_url(url)
-        writer.add_images(
-            {
-                "image_id": batch.column("ImageID"),
-                "split": [split] * batch.num_rows,
-                "url": [f"{PICTURES}/{split}/{image}.jpg" for image in columns["ImageID"]],
-                "license": [licences[url] or None for url in columns["License"]],
-                "author": columns["Author"],
-                "title": columns["Title"],
-                "landing_url": columns["OriginalLandingURL"],
-                "flickr_id": [flickr_id(url) for url in columns["OriginalLandingURL"]],
-                "rotation": [_degrees(text) for text in columns["Rotation"]],
-            }
-        )
+    kept = {"author": "Author", "title": "Title", "landing_url": "OriginalLandingURL"}
+
+    def columns(batch: pa.RecordBatch, row: FirstRow) -> dict[str, Any]:  # noqa: ARG001 - nothing here is refused
+        ids = batch.column("ImageID")
+        has = set(batch.schema.names)
+        found = {"image_id": ids, "split": pa.array([split]).take(pa.array(np.zeros(len(ids), np.int8)))}
+        found["url"] = pc.binary_join_element_wise(f"{PICTURES}/{split}/", ids, ".jpg", "")
+        found |= {ours: batch.column(theirs) for ours, theirs in kept.items() if theirs in has}
+        if "License" in has:
+            found["license"] = _each(batch.column("License"), lambda url: spdx_of_url(url or "") or None, pa.string())
+        if "OriginalLandingURL" in has:
+            found["flickr_id"] = pc.struct_field(pc.extract_regex(batch.column("OriginalLandingURL"), FLICKR_PHOTO), "photo")
+        if "Rotation" in has:
+            found["rotation"] = _each(batch.column("Rotation"), _degrees, pa.int16())
+        return found
+
+    for found in read_rows(path, dict.fromkeys(names, pa.string()), needed=("ImageID",), quoted=True, make=columns):
+        writer.add_images(found)
 
 
-def flickr_id(url: str | None) -> str | None:
-    """Return a Flickr photo's number from its landing page, or None."""
-    parts = (url or "").split("/")
-    return next((part for part in reversed(parts) if part.isdigit()), None) if "flickr.com" in (url or "") else None
+def _each(column: pa.Array, function: Callable[[str | None], Any], kind: pa.DataType) -> pa.Array:
+    """Apply a function once to each different value."""
+    encoded = column.dictionary_encode()
+    return pa.array([function(value) for value in encoded.dictionary.to_pylist()], kind).take(encoded.indices)
 
 
 def _degrees(text: str | None) -> int | None:
@@ -174,16 +193,57 @@ def _degrees(text: str | None) -> int | None:
 
 def _labels(path: Path, writer: IndexWriter) -> None:
     types = {"ImageID": pa.string(), "LabelName": pa.string(), "Confidence": pa.float32()}
-    for batch in batches(path, types, needed=tuple(types)):
-        present = pc.greater(batch.column("Confidence"), 0.5)
-        columns = {"image_id": batch.column("ImageID"), "class_id": batch.column("LabelName")}
-        writer.add_verified({**columns, "present": present, "exhaustive": present})
+
+    def columns(batch: pa.RecordBatch, row: FirstRow) -> dict[str, Any]:  # noqa: ARG001 - nothing here is refused
+        whole = pc.and_(pc.is_valid(batch.column("ImageID")), pc.is_valid(batch.column("LabelName")))
+        batch = batch if pc.all(whole).as_py() else batch.filter(whole)
+        present = pc.fill_null(pc.greater(batch.column("Confidence"), 0.5), False)
+        return {
+            "image_id": batch.column("ImageID"),
+            "class_id": batch.column("LabelName").dictionary_encode(),
+            "present": present,
+            "exhaustive": present,
+        }
+
+    for found in read_rows(path, types, needed=tuple(types), make=columns):
+        writer.add_verified(found)
 
 
-def batches(path: Path, types: dict[str, pa.DataType], *, needed: tuple[str, ...], quoted: bool = False) -> Iterator[pa.RecordBatch]:
-    """Yield a CSV file's wanted columns in batches, whatever its delimiter, line ends and further columns.
+@dataclass(frozen=True)
+class _Format:
+    """How a CSV file is written, and which of its columns are wanted."""
 
-    Raises InputError naming the file and the column or row that is not the format.
+    path: Path
+    names: list[str]
+    types: dict[str, pa.DataType]
+    delimiter: str
+    quoted: bool
+
+    def options(self) -> dict[str, Any]:
+        """Return the reader's options."""
+        convert = pacsv.ConvertOptions(
+            column_types=self.types, include_columns=list(self.types), strings_can_be_null=True, quoted_strings_can_be_null=True
+        )
+        parse = pacsv.ParseOptions(delimiter=self.delimiter, quote_char='"' if self.quoted else False, newlines_in_values=self.quoted)
+        return {"parse_options": parse, "convert_options": convert}
+
+    def refused(self, err: Exception, row: int | None = None) -> InputError:
+        """Return what to tell of a row that is not the format."""
+        where = str(self.path) if row is None else f"{self.path}:{row}"
+        said = re.sub(r"^In CSV column #(\d+): (?:Row #\d+: )?(?:CSV conversion error to )?", self._named, str(err).splitlines()[0])
+        return InputError(said[:160], where=where, do="Fetch it again, or use the publisher's file")
+
+    def _named(self, found: re.Match[str]) -> str:
+        return f"{self.names[int(found[1])]}: not a "
+
+
+def read_rows(
+    path: Path, types: dict[str, pa.DataType], *, needed: tuple[str, ...], make: Callable[[pa.RecordBatch, FirstRow], T], quoted: bool = False
+) -> Iterator[T]:
+    """Yield `make(batch, its first row)` over a CSV file's wanted columns, whatever its delimiter, line ends and further columns.
+
+    Blocks of lines are read in threads, in order; a file with quoted fields is read in one piece after the other, and its rows
+    are not numbered. Raises InputError naming the file and the column or row that is not the format.
     """
     with opened(path, ".csv") as stream:
         head = stream.peek(1 << 16)  # type: ignore[attr-defined]
@@ -197,25 +257,85 @@ def batches(path: Path, types: dict[str, pa.DataType], *, needed: tuple[str, ...
                 where=f"{path}:1",
                 do="This is another file, or one whose boxes are stripped",
             )
-        kept = {name: kind for name, kind in types.items() if name in names}
+        form = _Format(path, names, {name: kind for name, kind in types.items() if name in names}, delimiter, quoted)
+        if quoted:
+            yield from (make(batch, lambda: 0) for batch in _one_after_another(_Unified(stream), form))
+        else:
+            yield from in_threads(lambda block: make(_parsed(block, form), block.first_row), _blocks(_Unified(stream), path), workers=2, ahead=2)
+
+
+def _one_after_another(stream: "_Unified", form: _Format) -> Iterator[pa.RecordBatch]:
+    try:
+        reader = pacsv.open_csv(stream, read_options=pacsv.ReadOptions(block_size=BLOCK), **form.options())
+        yield from (batch for batch in reader if batch.num_rows)
+    except pa.ArrowInvalid as err:
+        raise form.refused(err) from err
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Whole lines of a file, and where in it they begin, in bytes."""
+
+    content: memoryview
+    begin: int
+    path: Path
+
+    def first_row(self) -> int:
+        """Count the lines before this one again; only an error asks."""
+        row, left = 1, self.begin
+        with opened(self.path, ".csv") as stream:
+            lines = _Unified(stream)
+            while left and (chunk := lines.read(min(left, BLOCK))):
+                row, left = row + chunk.count(b"\n"), left - len(chunk)
+        return row
+
+
+def _blocks(stream: "_Unified", path: Path) -> Iterator[_Block]:
+    """Cut a file after its header into blocks of whole lines, without copying them."""
+    left, begin, is_last = memoryview(b""), 0, False
+    while not is_last:
+        buffer = bytearray(len(left) + BLOCK)
+        view = memoryview(buffer)
+        view[: len(left)] = left
+        end = len(left) + stream.readinto(view[len(left) :])
+        is_last = end < len(buffer)
+        cut = end if is_last else buffer.rfind(b"\n") + 1
+        start = (buffer.find(b"\n", 0, cut) + 1 or cut) if not begin and cut else 0
+        if bytes(view[start : min(cut, start + 4096)]).strip() or bytes(view[start:cut]).strip():
+            yield _Block(view[start:cut], begin + start, path)
+        begin, left = begin + cut, view[cut:end]
+
+
+def _parsed(block: _Block, form: _Format) -> pa.RecordBatch:
+    try:
+        return _parsed_lines(block.content, form)
+    except pa.ArrowInvalid as err:
+        raise form.refused(*_first_bad(block, form, err)) from err
+
+
+def _parsed_lines(content: bytes | memoryview, form: _Format) -> pa.RecordBatch:
+    read = pacsv.ReadOptions(use_threads=False, block_size=len(content) + 1, column_names=form.names)
+    table = pacsv.read_csv(pa.BufferReader(content), read_options=read, **form.options())
+    return table.combine_chunks().to_batches()[0]
+
+
+def _first_bad(block: _Block, form: _Format, err: Exception) -> tuple[Exception, int]:
+    """Find by halving the first line that cannot be read; return why, and its number."""
+    lines = bytes(block.content).splitlines(keepends=True)
+    low, high = 0, len(lines)
+    while high - low > 1:
+        middle = (low + high) // 2
         try:
-            yield from _parsed(stream, kept, delimiter, quoted)
-        except pa.ArrowInvalid as err:
-            raise InputError(str(err).splitlines()[0][:160], where=str(path), do="Fetch it again, or use the publisher's file") from err
-
-
-def _parsed(stream: IO[bytes], kept: dict[str, pa.DataType], delimiter: str, quoted: bool) -> Iterator[pa.RecordBatch]:
-    reader = pacsv.open_csv(
-        _Unified(stream),
-        read_options=pacsv.ReadOptions(block_size=BLOCK),
-        parse_options=pacsv.ParseOptions(delimiter=delimiter, quote_char='"' if quoted else False, newlines_in_values=quoted),
-        convert_options=pacsv.ConvertOptions(
-            column_types=kept, include_columns=list(kept), strings_can_be_null=True, quoted_strings_can_be_null=True
-        ),
-    )
-    for batch in itertools.takewhile(lambda _: True, reader):
-        if batch.num_rows:
-            yield batch
+            part = b"".join(lines[low:middle])
+            _parsed_lines(part, form) if part.strip() else None
+            low = middle
+        except pa.ArrowInvalid:
+            high = middle
+    try:
+        _parsed_lines(lines[low], form)
+    except pa.ArrowInvalid as alone:
+        err = alone
+    return err, block.first_row() + low
 
 
 class _Unified(io.RawIOBase):
@@ -234,3 +354,10 @@ class _Unified(io.RawIOBase):
         """Read like any stream."""
         chunk = self._stream.read(size)
         return chunk.replace(b"\r", b"\n") if self._translate else chunk
+
+    def readinto(self, view: Any) -> int:
+        """Fill a view as far as the stream goes; return how many bytes there were."""
+        size: int = self._stream.readinto(view)  # type: ignore[attr-defined]
+        if self._translate:
+            view[:size] = bytes(view[:size]).replace(b"\r", b"\n")
+        return size

@@ -6,19 +6,23 @@ reader touches only the row groups that it needs. Rows of one class keep the ord
 
 import shutil
 from collections.abc import Iterable, Sequence
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Literal, Self
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from boxset.errors import InputError
 from boxset.files import read_json, write_json
-from boxset.work import in_threads
+from boxset.work import Behind
 
 FLAGS = ("group_of", "occluded", "truncated", "depiction", "inside", "iscrowd")
 CLASSES = pa.schema(
@@ -56,6 +60,8 @@ VERIFIED = pa.schema([("image_id", pa.string()), ("class_id", pa.string()), ("pr
 
 ROW_GROUP = 1 << 15
 BUCKETS = 48
+RUN = 1 << 16  # rows ordered at once
+SHORT_PIECE = 1 << 9  # rows; shorter pieces are quicker sorted than put together one by one
 
 Coordinates = Literal["pixels", "fraction"]
 
@@ -81,9 +87,10 @@ class IndexWriter:
         self._scratch = TemporaryDirectory(prefix=f"{out.name}-", dir=_scratch_root())
         self._new = Path(self._scratch.name)
         self._images = pq.ParquetWriter(self._new / "images.parquet", IMAGES, compression="zstd", compression_level=1)
-        self._boxes = _Clustered(self._new / "boxes.parquet", BOXES)
-        self._verified = _Clustered(self._new / "verified.parquet", VERIFIED)
-        self._classes: list[dict[str, Any]] = []
+        self._numbers = _Numbers()
+        self._boxes = _Clustered(self._new / "boxes.parquet", BOXES, self._numbers)
+        self._verified = _Clustered(self._new / "verified.parquet", VERIFIED, self._numbers)
+        self._classes: dict[str, list[Any]] = {"class_id": [], "name": [], "synonyms": [], "parents": []}
         self.exhaustive, self.license = False, ""
         self.images = self.boxes = self.verified = 0
 
@@ -95,15 +102,27 @@ class IndexWriter:
             if kind is None:
                 self._finish()
         finally:
+            self._boxes.close()
+            self._verified.close()
             self._scratch.cleanup()
 
     def add_classes(self, rows: Iterable[dict[str, Any]]) -> None:
         """Add classes: class_id, name, synonyms, parents."""
-        self._classes += rows
+        for row in rows:
+            for name, column in self._classes.items():
+                column.append(row.get(name, ()))
 
     def known_classes(self) -> set[str]:
         """Return the ids of the classes added so far."""
-        return {row["class_id"] for row in self._classes}
+        return set(self._classes["class_id"])
+
+    def class_number(self, class_id: str) -> int:
+        """Return a class's number, by which `add_boxes` and `add_verified` take it faster than by its id."""
+        return self._numbers[class_id]
+
+    def class_id(self, number: int) -> str:
+        """Return the class that has a number."""
+        return self._numbers.names[number]
 
     def add_images(self, columns: dict[str, Any]) -> None:
         """Add images by column."""
@@ -111,29 +130,24 @@ class IndexWriter:
         self.images += table.num_rows
         self._images.write_table(table)
 
-    def add_boxes(self, columns: dict[str, Any]) -> None:
-        """Add boxes by column."""
-        table = _table(columns, BOXES)
-        self.boxes += table.num_rows
-        self._boxes.add(table)
+    def add_boxes(self, columns: dict[str, Any]) -> int:
+        """Add boxes by column, `class_id` as texts, a dictionary of them, or class numbers; return how many there were."""
+        rows = self._boxes.add(columns)
+        self.boxes += rows
+        return rows
 
     def add_verified(self, columns: dict[str, Any]) -> None:
         """Add what people have verified, by column."""
-        table = _table(columns, VERIFIED)
-        self.verified += table.num_rows
-        self._verified.add(table)
+        self.verified += self._verified.add(columns)
 
     def _finish(self) -> None:
         self._images.close()
         rows, images = self._boxes.finish()
         verified, _ = self._verified.finish()
-        known = {row["class_id"] for row in self._classes}
-        self._classes += [{"class_id": c, "name": c} for c in sorted(set(rows) - known)]
-        for row in self._classes:
-            row["boxes"], row["images"] = rows.get(row["class_id"], (0, 0))[1], images.get(row["class_id"], 0)
-        ordered = sorted(self._classes, key=lambda row: row["class_id"])
-        lists: dict[str, list[str]] = {"synonyms": [], "parents": []}
-        pq.write_table(pa.Table.from_pylist([{**lists, **row} for row in ordered], CLASSES), self._new / "classes.parquet")
+        self.add_classes({"class_id": class_id, "name": class_id} for class_id in sorted(set(rows) - self.known_classes()))
+        ids = self._classes["class_id"]
+        counts = {"images": [images.get(c, 0) for c in ids], "boxes": [rows.get(c, (0, 0))[1] for c in ids]}
+        pq.write_table(pa.table({**self._classes, **counts}, CLASSES).sort_by("class_id"), self._new / "classes.parquet")
         about = About(**self._about, exhaustive=self.exhaustive, license=self.license, boxes=rows, verified=verified)  # type: ignore[arg-type]
         write_json(self._new / "about.json", about)
         self._replace()
@@ -166,78 +180,211 @@ def _column(values: Any, as_type: pa.DataType) -> Any:
     return pa.array(values, as_type)
 
 
+class _Numbers(dict[str, int]):
+    """Numbers classes in the order in which they are met."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def __missing__(self, class_id: str) -> int:
+        self[class_id] = number = len(self.names)
+        self.names.append(class_id)
+        return number
+
+
 class _Clustered:
-    """Rows in any order in, a Parquet file clustered by class out; in memory is never more than a bucket of classes."""
+    """Rows in any order in, a Parquet file clustered by class out; in memory is never more than a run of rows, or a bucket of classes.
 
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self._path, self._schema = path, schema
-        self._codes: dict[str, int] = {}
-        coded = [pa.field("code", pa.int32()) if field.name == "class_id" else field for field in schema]
-        self._coded = pa.schema(coded)
-        self._buckets: dict[int, Any] = {}
-        self._files: dict[int, Path] = {}
+    An external bucket sort: runs of rows are ordered by class and spilled, and each bucket's runs are put together at the end.
+    """
 
-    def add(self, table: pa.Table) -> None:
-        """Spill rows to the buckets of their classes."""
-        for batch in table.combine_chunks().to_batches():
-            codes = self._coded_classes(batch.column("class_id"))
-            position = self._schema.get_field_index("class_id")
-            coded = pa.RecordBatch.from_arrays([codes if i == position else batch.column(i) for i in range(batch.num_columns)], schema=self._coded)
-            buckets = pc.bit_wise_and(codes, 63) if BUCKETS == 64 else pc.subtract(codes, pc.multiply(pc.divide(codes, BUCKETS), BUCKETS))
-            order = pc.sort_indices(pa.table({"b": buckets}), sort_keys=[("b", "ascending")])
-            ordered, sorted_buckets = coded.take(order), buckets.take(order)
-            runs = pc.run_end_encode(sorted_buckets)
-            start = 0
-            for value, end in zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True):
-                self._bucket(value).write_batch(ordered.slice(start, end - start))
-                start = end
+    def __init__(self, path: Path, schema: pa.Schema, numbers: _Numbers) -> None:
+        self._path, self._numbers = path, numbers
+        self._schema = schema.set(1, pa.field("class_id", pa.dictionary(pa.int32(), pa.string())))
+        self._waiting: list[pa.RecordBatch] = []
+        self._rows = 0
+        self._id_type: pa.DataType | None = None
+        self._streams: dict[int, Any] = {}
+        self._files: dict[int, list[Path]] = {}
+        self._behind = Behind()
 
-    def _coded_classes(self, classes: Any) -> Any:
-        encoded = classes.dictionary_encode()
-        mapping = pa.array([self._codes.setdefault(name, len(self._codes)) for name in encoded.dictionary.to_pylist()], pa.int32())
-        return mapping.take(encoded.indices)
+    def close(self) -> None:
+        """End the thread that spills."""
+        self._behind.close()
+        self._close_streams()
 
-    def _bucket(self, number: int) -> Any:
-        if number not in self._buckets:
-            self._files[number] = self._path.with_name(f"{self._path.stem}.{number}.arrow")
-            self._buckets[number] = pa.ipc.new_stream(self._files[number], self._coded)
-        return self._buckets[number]
+    def add(self, columns: dict[str, Any]) -> int:
+        """Take rows by column, `class_id` as texts, a dictionary of them, or class numbers; return how many there were."""
+        codes = self._codes(columns["class_id"])
+        others = [field for field in self._schema if field.name != "class_id"]
+        arrays = [codes]
+        arrays += [_column(columns[field.name], field.type) if field.name in columns else pa.nulls(len(codes), field.type) for field in others]
+        self._waiting.append(pa.RecordBatch.from_arrays(arrays, names=["code", *(field.name for field in others)]))
+        self._rows += len(codes)
+        if self._rows >= RUN:
+            self._spill()
+        return len(codes)
+
+    def _codes(self, classes: Any) -> pa.Array:
+        if isinstance(classes, np.ndarray):
+            return pa.array(classes, pa.int32())
+        if not isinstance(classes, pa.DictionaryArray):
+            classes = _column(classes, pa.string()).dictionary_encode()
+        return pa.array([self._numbers[name] for name in classes.dictionary.to_pylist()], pa.int32()).take(classes.indices)
+
+    def _spill(self) -> None:
+        """Hand what is waiting over to be written, while more is read."""
+        waiting, self._waiting, self._rows = self._waiting, [], 0
+        ranks = self._ranks()
+        if waiting:
+            self._behind.run(lambda: self._write_run(waiting, ranks))
+
+    def _write_run(self, waiting: list[pa.RecordBatch], ranks: npt.NDArray[Any]) -> None:
+        """Write rows to the buckets, in each by class, rows of one class in the order they came."""
+        table = pa.Table.from_batches(waiting).combine_chunks()
+        fixed = _as_fixed(table.column("image_id").chunk(0))
+        if fixed is not None:
+            table = table.set_column(table.schema.get_field_index("image_id"), "image_id", fixed)
+        codes = table.column("code").to_numpy()
+        order = np.argsort(ranks[codes], kind="stable")
+        batch = table.take(pa.array(order)).combine_chunks().to_batches()[0]
+        ends = np.searchsorted((codes % BUCKETS)[order], np.arange(BUCKETS + 1))
+        self._open_for(batch.schema)
+        for bucket in range(BUCKETS):
+            if ends[bucket] < ends[bucket + 1]:
+                self._stream(bucket, batch.schema).write_batch(batch.slice(ends[bucket], ends[bucket + 1] - ends[bucket]))
+
+    def _ranks(self) -> npt.NDArray[Any]:
+        """Return each class's place when classes are ordered by bucket, then by code."""
+        codes = np.arange(len(self._numbers))
+        ranks = np.empty(len(codes), np.uint16 if len(codes) < 1 << 16 else np.uint32)  # 16 bits are sorted by radix
+        ranks[np.lexsort((codes, codes % BUCKETS))] = codes
+        return ranks
+
+    def _open_for(self, schema: pa.Schema) -> None:
+        """Start new files where the ids' type is another than before."""
+        id_type = schema.field("image_id").type
+        if id_type != self._id_type:
+            self._id_type = id_type
+            self._close_streams()
+
+    def _close_streams(self) -> None:
+        for stream in self._streams.values():
+            stream.close()
+        self._streams = {}
+
+    def _stream(self, bucket: int, schema: pa.Schema) -> Any:
+        if bucket not in self._streams:
+            files = self._files.setdefault(bucket, [])
+            files.append(self._path.with_name(f"{self._path.stem}.{bucket}.{len(files)}.arrow"))
+            self._streams[bucket] = pa.ipc.new_stream(files[-1], schema)
+        return self._streams[bucket]
 
     def finish(self) -> tuple[dict[str, tuple[int, int]], dict[str, int]]:
         """Write the file; return each class's first row and number of rows, and its number of images."""
+        self._spill()
+        self._behind.wait()
+        self._close_streams()
         rows: dict[str, tuple[int, int]] = {}
         images: dict[str, int] = {}
-        names = list(self._codes)
+        names = self._numbers.names
         done = 0
-        for stream in self._buckets.values():
-            stream.close()
-        with pq.ParquetWriter(self._path, self._schema, compression="lz4", use_dictionary=["class_id"], write_statistics=False) as out:
-            for table, found in in_threads(self._sorted, sorted(self._files.items()), workers=2, ahead=1):
-                for code, (count, distinct) in found.items():
-                    rows[names[code]] = (done, count)
-                    images[names[code]] = distinct
-                    done += count
-                self._write(out, table, names)
+        with pq.ParquetWriter(self._path, self._schema, compression="snappy", use_dictionary=["class_id"], write_statistics=False) as out:
+            files = [paths for _, paths in sorted(self._files.items())]
+            for table, codes, counts, distinct in map(_bucket, files):
+                for code, count, of_images in zip(codes, counts, distinct, strict=True):
+                    rows[names[code]], images[names[code]] = (done, int(count)), int(of_images)
+                    done += int(count)
+                self._behind.run(partial(self._write, out, self._with_names(table, codes, counts, names)))
+            self._behind.wait()
         return rows, images
 
-    def _sorted(self, bucket: tuple[int, Path]) -> tuple[pa.Table, dict[int, tuple[int, int]]]:
-        """Return a bucket's rows by class, and each class's number of rows and of images."""
-        with pa.ipc.open_stream(bucket[1]) as stream:
-            table = stream.read_all()
-        bucket[1].unlink()
-        ordered = table.take(pc.sort_indices(table, sort_keys=[("code", "ascending")])).combine_chunks()
-        counted = ordered.group_by("code", use_threads=False).aggregate([("image_id", "count_distinct"), ("code", "count")])
-        found = {row["code"]: (row["code_count"], row["image_id_count_distinct"]) for row in counted.to_pylist()}
-        return ordered, dict(sorted(found.items()))
+    def _with_names(self, table: pa.Table, codes: npt.NDArray[Any], counts: npt.NDArray[Any], names: list[str]) -> pa.Table:
+        local = np.repeat(np.arange(len(codes), dtype=np.int32), counts)
+        classes = pa.DictionaryArray.from_arrays(pa.array(local), pa.array([names[code] for code in codes]))
+        columns = [classes if name == "class_id" else table.column(name) for name in self._schema.names]
+        return pa.Table.from_arrays(columns, schema=self._schema)
 
-    def _write(self, out: pq.ParquetWriter, ordered: pa.Table, names: list[str]) -> None:
-        codes = ordered.column("code").combine_chunks()
-        here = pc.unique(codes)
-        local = pc.index_in(codes, value_set=here)
-        classes = pa.DictionaryArray.from_arrays(local, pa.array([names[code] for code in here.to_pylist()])).cast(pa.string())
-        position = self._schema.get_field_index("class_id")
-        columns = [classes if i == position else column for i, column in enumerate(ordered.columns)]
-        out.write_table(pa.Table.from_arrays(columns, schema=self._schema), ROW_GROUP)
+    def _write(self, out: pq.ParquetWriter, table: pa.Table) -> None:
+        out.write_table(table, ROW_GROUP)
+
+
+def _bucket(files: list[Path]) -> tuple[pa.Table, npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
+    """Return a bucket's rows by class, its classes' codes, and each one's number of rows and of images."""
+    batches: list[pa.RecordBatch] = []
+    for path in files:
+        with pa.ipc.open_stream(path) as stream:
+            batches += [batch if len(files) == 1 else _with_text_ids(batch) for batch in stream]
+        path.unlink()
+    table = _by_class(batches)
+    codes, counts = np.unique(table.column("code").to_numpy(), return_counts=True)
+    ids = table.column("image_id").chunk(0)
+    distinct = _distinct(ids, np.repeat(np.arange(len(codes), dtype=np.int64), counts))
+    return table.set_column(table.schema.get_field_index("image_id"), "image_id", _as_text(ids)), codes, counts, distinct
+
+
+def _by_class(batches: list[pa.RecordBatch]) -> pa.Table:
+    """Put batches that are each ordered by class together, rows of one class in the order of the batches."""
+    pieces: list[tuple[int, int, pa.RecordBatch]] = []
+    for number, batch in enumerate(batches):
+        codes = batch.column("code").to_numpy()
+        starts = [0, *(np.flatnonzero(codes[1:] != codes[:-1]) + 1).tolist(), len(codes)]
+        if len(starts) * SHORT_PIECE > len(codes):
+            table = pa.Table.from_batches(batches).combine_chunks()
+            return table.take(pa.array(np.argsort(table.column("code").to_numpy(), kind="stable"))).combine_chunks()
+        pieces += [(int(codes[a]), number, batch.slice(a, b - a)) for a, b in pairwise(starts)]
+    pieces.sort(key=lambda piece: piece[:2])
+    return pa.Table.from_batches([piece for _, _, piece in pieces]).combine_chunks()
+
+
+def _distinct(ids: pa.Array, classes: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+    """Return how many different images each class has; `classes` is 0, 0, …, 1, 1 and so on."""
+    same_class = classes[1:] == classes[:-1]
+    steps = _steps(ids)
+    if steps is not None and (steps[same_class] >= 0).all():  # in order, as published: an image's rows of a class stand together
+        fresh = np.concatenate([[True], ~same_class | (steps != 0)])
+        return np.bincount(classes, weights=fresh).astype(np.int64)
+    images = ids.dictionary_encode().indices.to_numpy().astype(np.int64)
+    return np.bincount(np.unique(classes << 32 | images) >> 32)
+
+
+def _steps(ids: pa.Array) -> npt.NDArray[np.int8] | None:
+    """Return for each id but the first whether it is above (1), equal to (0) or below (-1) the one before it; None for ids of other kinds."""
+    if ids.type == pa.binary(16):
+        words = np.frombuffer(ids.buffers()[1], ">u8", count=2 * len(ids), offset=16 * ids.offset).reshape(-1, 2)
+        high, low = (_signs(words[:, column].astype(np.uint64)) for column in (0, 1))
+        return np.where(high != 0, high, low)
+    if ids.type == pa.string() and len(ids) and pc.all(pc.match_substring_regex(ids, "^(0|[1-9][0-9]{0,17})$")).as_py():
+        return _signs(ids.cast(pa.int64()).to_numpy())
+    return None
+
+
+def _signs(values: npt.NDArray[Any]) -> npt.NDArray[np.int8]:
+    above, below = values[1:] > values[:-1], values[1:] < values[:-1]
+    return above.astype(np.int8) - below.astype(np.int8)
+
+
+def _as_fixed(ids: pa.Array) -> pa.Array | None:
+    """Return texts of one length as fixed-width bytes, which move faster, without copying them; None where lengths differ."""
+    offsets = np.frombuffer(ids.buffers()[1], np.int32, count=len(ids) + 1, offset=4 * ids.offset)
+    width = int(offsets[1] - offsets[0])
+    if ids.null_count or not width or (np.diff(offsets) != width).any():
+        return None
+    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(ids), [None, ids.buffers()[2].slice(int(offsets[0]))])
+
+
+def _as_text(ids: pa.Array) -> pa.Array:
+    if pa.types.is_string(ids.type):
+        return ids
+    width = ids.type.byte_width
+    offsets = pa.py_buffer(np.arange(0, width * len(ids) + 1, width, dtype=np.int32))
+    return pa.StringArray.from_buffers(len(ids), offsets, ids.buffers()[1].slice(width * ids.offset))
+
+
+def _with_text_ids(batch: pa.RecordBatch) -> pa.RecordBatch:
+    position = batch.schema.get_field_index("image_id")
+    return batch.set_column(position, "image_id", _as_text(batch.column(position)))
 
 
 def about(index: Path) -> About:
@@ -289,7 +436,7 @@ def _read_clustered(path: Path, schema: pa.Schema, where: dict[str, tuple[int, i
             total += file.metadata.row_group(number).num_rows
         starts.append(total)
         parts = [_span(file, starts, first, first + count) for first, count in spans]
-    return pa.concat_tables(parts).combine_chunks()
+    return pa.concat_tables(parts).cast(schema).combine_chunks()
 
 
 def _span(file: pq.ParquetFile, starts: list[int], first: int, end: int) -> pa.Table:

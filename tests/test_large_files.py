@@ -1,0 +1,109 @@
+"""Files of many blocks, runs and buckets: the same index as from one piece, errors with their row, class counts that are true."""
+
+import json
+import random
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from boxset.errors import InputError
+from boxset.sources import open_images, tables, visual_genome
+from boxset.work import Behind
+from tests.test_sources import HEADER, INDEX, all_boxes, build, open_images_of
+
+IDS = {"hexadecimal": "{:016x}", "numbers": "{}", "words": "picture {}", "padded": "{:07d}"}
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(open_images, "BLOCK", 1 << 12)
+    monkeypatch.setattr(visual_genome, "BLOCK", 1 << 11)
+    monkeypatch.setattr(tables, "RUN", 300)
+
+
+def rows(ids: str, *, in_order: bool, count: int = 2000) -> list[tuple[str, str, float]]:
+    """Image, class and left edge of many boxes; some images have several of one class."""
+    rng = random.Random(count)
+    numbers = [rng.randrange(400) for _ in range(count)]
+    return [(IDS[ids].format(n), f"/m/{int(60 * rng.random() ** 3)}", rng.randrange(900) / 1000) for n in (sorted(numbers) if in_order else numbers)]
+
+
+@pytest.mark.parametrize("ids", sorted(IDS))
+@pytest.mark.parametrize("in_order", [True, False])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_no_row_is_lost_between_blocks_and_each_class_counts_its_images(ids: str, in_order: bool, end: str) -> None:
+    given = rows(ids, in_order=in_order)
+
+    open_images_of(end.join([HEADER, *(f"{image},x,{label},1,{x},1,0,1,0,0,0,0,0" for image, label, x in given)]))
+
+    found = [(b["image_id"], b["class_id"], b["x"]) for b in all_boxes()]
+    assert sorted(found) == sorted(given)
+    for label in {label for _, label, _ in given}:  # the order of the source stays within a class
+        assert [row for row in found if row[1] == label] == [row for row in given if row[1] == label]
+    counted = {row["class_id"]: (row["boxes"], row["images"]) for row in tables.read_classes(INDEX) if row["boxes"]}
+    pairs = Counter(label for _, label in {(image, label) for image, label, _ in given})
+    assert counted == {label: (number, pairs[label]) for label, number in Counter(label for _, label, _ in given).items()}
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_bad_row_is_named_by_its_line_however_far_down(end: str) -> None:
+    lines = [HEADER, *(f"{n:016x},x,/m/1,1,0.1,1,0,1,0,0,0,0,0" for n in range(900))]
+    for changed, field, said in (("0.1", "wide", r"boxes\.csv:778: XMin: not a double: invalid value 'wide'"), ("0.1", "77", r"boxes\.csv:778: XMin: 77 in")):
+        broken = [line.replace(changed, field) if number == 778 else line for number, line in enumerate(lines, 1)]
+
+        with pytest.raises(InputError, match=said):
+            open_images_of(end.join(broken))
+
+
+def test_a_file_without_a_last_line_end_keeps_its_last_row() -> None:
+    one = "a,x,/m/1,1,0.1,1,0,1,0,0,0,0,0"
+
+    assert [open_images_of(f"{HEADER}\n{one}{end}")["boxes"] for end in ("", "\n", "\n\n", "\r\n\r\n")] == [1, 1, 1, 1]
+
+
+def genome(count: int = 300) -> list[dict[str, Any]]:
+    """Images with objects whose names and synsets are none, one or two."""
+    rng = random.Random(count)
+    words = [["hammer"], ["Hammer "], ["claw hammer", "hammer"], [], ["drill"]]
+    synsets = [[], ["hammer.n.01"], ["hammer.n.01", "tool.n.01"]]
+
+
+    def thing(number: int) -> dict[str, Any]:
+        return {"x": rng.randrange(90), "y": 1, "w": 2, "h": 3, "object_id": number, "names": rng.choice(words), "synsets": rng.choice(synsets)}
+
+    return [{"image_id": number, "objects": [thing(n) for n in range(rng.randrange(9))], "image_url": "u"} for number in range(count)]
+
+
+@pytest.mark.parametrize("form", [{}, {"separators": (",", ":")}, {"indent": 1}])
+def test_visual_genome_is_the_same_however_it_is_written(form: dict[str, Any]) -> None:
+    given = genome()
+    Path("o.json").write_text(json.dumps(given, **form))
+
+    build("visual_genome", files={"objects": "o.json", "images": "none", "aliases": "none"})
+
+    expected = sorted((str(i["image_id"]), "|".join([*o["names"], *o["synsets"]]), o["x"]) for i in given for o in i["objects"])
+    assert sorted((b["image_id"], b["class_id"], b["x"]) for b in all_boxes()) == expected
+    assert {row["image_id"] for row in tables.all_images(INDEX)} == {str(i["image_id"]) for i in given}
+
+
+@pytest.mark.parametrize("cut", [-1, -40, -4000])
+def test_a_visual_genome_file_that_breaks_off_is_refused(cut: int) -> None:
+    Path("o.json").write_text(json.dumps(genome())[:cut])
+
+    with pytest.raises(InputError, match=r"o\.json: it breaks off"):
+        build("visual_genome", files={"objects": "o.json", "images": "none", "aliases": "none"})
+
+
+def test_what_fails_behind_the_caller_is_raised_to_it() -> None:
+    behind = Behind()
+
+    def fail() -> None:
+        raise OSError("disk full")
+
+    behind.run(fail)
+    with pytest.raises(OSError, match="disk full"):
+        behind.wait()
+    behind.close()
