@@ -99,9 +99,10 @@ def engines(world: str) -> list[dict[str, Any]]:
         {"name": "openverse", "engine": "openverse", "base_url": f"{world}/api.openverse.org/v1/images/", "weight": 1.0},
     ]
     broken = [{"name": f"fails by {how}", "engine": "openverse", "base_url": f"{world}/fail/{how}/"} for how in FAILURES]
+    off = {**real[2], "name": "switched off", "disabled": True}
     down = {"name": "fails by refusal", "engine": "openverse", "base_url": f"http://127.0.0.1:{free_port()}/"}
     common = {"categories": "images", "enable_http": True}
-    return [{**engine, **common, "shortcut": f"e{place}"} for place, engine in enumerate([*real, *broken, down])]
+    return [{**engine, **common, "shortcut": f"e{place}"} for place, engine in enumerate([*real, *broken, down, off])]
 
 
 def settings(port: int, engines_: list[dict[str, Any]]) -> dict[str, Any]:
@@ -133,17 +134,24 @@ def free_port() -> int:
 @contextmanager
 def searx(folder: Path, world: str) -> Iterator[str]:
     """Run a searx whose engines ask `world`; give its address. It ends with the block, however that ends."""
+    with running(folder, lambda port: settings(port, engines(world))) as url:
+        yield url
+
+
+@contextmanager
+def running(folder: Path, of_port: Callable[[int], dict[str, Any]]) -> Iterator[str]:
+    """Run a searx with the settings that `of_port` gives for a port."""
     port = free_port()
-    (folder / "settings.yml").write_text(yaml.safe_dump(settings(port, engines(world))))
+    (folder / "searx.yml").write_text(yaml.safe_dump(of_port(port)))
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "SEARX", "VIRTUAL_ENV")) and "proxy" not in name.lower()}
+    environment = {**kept, "SEARX_SETTINGS_PATH": str(folder / "searx.yml")}
     with (folder / "searx.log").open("wb") as log:
-        environment = {**kept, "SEARX_SETTINGS_PATH": str(folder / "settings.yml")}
         process = subprocess.Popen(["searx-run"], cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
-        try:
-            wait_for(port, process, folder / "searx.log")
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            stop(process)
+    try:
+        wait_for(port, process, folder / "searx.log")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        stop(process)
 
 
 def wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -168,6 +168,14 @@ def test_an_engine_without_results_ends_at_once(world: Endpoints, instance: str)
     assert (answer.hits, answer.unresponsive, answer.last) == ((), (), True)
 
 
+def test_an_engine_that_is_off_is_asked_where_it_is_named_and_only_there(world: Endpoints, fresh: str) -> None:
+    named = supplier(world, fresh, "switched off").ask(Q, 1)
+    all_that_are_on = supplier(world, fresh).ask(Q, 1)
+
+    assert {hit.engine for hit in named.hits} == {"switched off"}
+    assert {hit.engine for hit in all_that_are_on.hits} == set(ENGINES)
+
+
 def test_a_misspelt_engine_is_an_error_where_searx_would_say_nothing(world: Endpoints, instance: str) -> None:
     status, _, body = fetched(search_url(instance, "hammer", "bing imags", 1))
     assert (status, json.loads(body)["results"], json.loads(body)["unresponsive_engines"]) == (200, [], [])
