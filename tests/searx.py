@@ -22,6 +22,7 @@ from boxset.endpoints import Endpoints
 
 STARTS_WITHIN_S = 60.0
 MISSING = "" if shutil.which("searx-run") else "searx is not installed (apt-get install searx, as .ci/run does on Debian): nothing was tried against a real one"
+ENDS_WITH_US = ["setpriv", "--pdeathsig", "KILL"]  # so that no searx is left where a test run is killed
 Reply = tuple[int, str, bytes]
 FAILURES: dict[str, Reply] = {
     "429": (429, "text/plain", b"slow down"),
@@ -146,7 +147,7 @@ def running(folder: Path, of_port: Callable[[int], dict[str, Any]]) -> Iterator[
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "SEARX", "VIRTUAL_ENV")) and "proxy" not in name.lower()}
     environment = {**kept, "SEARX_SETTINGS_PATH": str(folder / "searx.yml")}
     with (folder / "searx.log").open("wb") as log:
-        process = subprocess.Popen(["searx-run"], cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen([*ENDS_WITH_US, "searx-run"], cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
     try:
         wait_for(port, process, folder / "searx.log")
         yield f"http://127.0.0.1:{port}"
@@ -167,11 +168,11 @@ def wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     raise AssertionError(f"searx did not start (exit {process.poll()}):\n{log.read_text()[-3000:]}")
 
 
-def stop(process: subprocess.Popen[bytes]) -> None:
+def stop(process: subprocess.Popen[bytes], *, patience_s: float = 10.0) -> None:
     """End a process, by force where it does not end by itself."""
     process.terminate()
     try:
-        process.wait(timeout=10)
+        process.wait(timeout=patience_s)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -1,8 +1,10 @@
 """A real searx (Debian's 1.1.0) whose engines ask the drawn world: it gives what the world's own interface gives."""
 
 import json
-import shutil
+import signal
+import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from math import ceil
 from pathlib import Path
@@ -242,9 +244,20 @@ def test_a_searx_that_cannot_start_shows_its_log(tmp_path: Path, monkeypatch: py
         pass
 
 
-def test_a_searx_that_does_not_end_is_ended(tmp_path: Path) -> None:
-    process = subprocess.Popen([shutil.which("sleep") or "sleep", "1000"])
+def test_a_searx_ends_with_a_test_that_fails(engine_front: str, tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), searx(tmp_path, engine_front) as url:
+        assert 1 / 0
 
-    stop(process)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))).close()
 
-    assert process.returncode < 0
+
+def test_a_searx_that_will_not_end_is_ended_by_force() -> None:
+    stubborn = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); signal.pause()"
+    with subprocess.Popen([sys.executable, "-c", stubborn], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+
+        stop(process, patience_s=0.2)
+
+    assert process.returncode == -signal.SIGKILL
