@@ -11,6 +11,7 @@ repro: .venv/ready  ## build the data set in the project's world, then say what 
 	boxset status
 
 test: .venv/ready-dev  ## every test, and the checks
+	@command -v searx-run >/dev/null || echo "searx is not installed (apt-get install searx): the tests against a real one are skipped"
 	ruff check .
 	mypy
 	pytest -n 2 --dist loadgroup --cov=boxset --cov-report=json:.boxset/coverage.json -q

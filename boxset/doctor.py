@@ -22,6 +22,7 @@ OK, FIX, LATER = "ok", "FIX", "-"
 GB = 1_000_000_000
 PICTURE_BYTES = 300_000  # a usual photograph from the web, as stored
 RAW_BYTES = {"open_images": 3.4 * GB, "imagenet": 0.1 * GB, "visual_genome": 0.1 * GB, "coco": 0.3 * GB, "lvis": 0.5 * GB}
+WRITE_KEY = """python -c "import secrets; print('SEARXNG_SECRET=' + secrets.token_hex(32))" >> .env"""
 LINKS = {"reflink", "hardlink", "symlink"}
 
 
@@ -249,11 +250,19 @@ def _searxng(project: Patient, params: Params) -> Finding:
     try:
         answer = suppliers_of(settings.crawl, project.endpoints, contact=params.project.contact, category="")[0].ask(Query(q="hammer"), 1)
     except BoxsetError as err:
-        return Finding("searxng", FIX, f"{err.where}: {err.what}" if err.where else err.what, err.do)
+        return Finding("searxng", FIX, f"{err.where}: {err.what}" if err.where else err.what, _with_secret(project.root, err.do))
     silent = f"; silent: {', '.join(f'{engine} ({why})' for engine, why in answer.unresponsive)}" if answer.unresponsive else ""
     if not answer.hits:
         return Finding("searxng", FIX, f"{settings.crawl.searxng.url} answers without a picture{silent}", "Look at its engines: docs/searxng.md")
     return Finding("searxng", OK, f"{settings.crawl.searxng.url}: JSON is on, {len(answer.hits)} pictures for one query{silent}")
+
+
+def _with_secret(root: Path, do: str) -> str:
+    """Return how to start the instance; in a clone its key, which git does not carry, comes first."""
+    secrets = root / ".env"
+    has_one = "SEARXNG_SECRET" in os.environ or (secrets.is_file() and "SEARXNG_SECRET=" in secrets.read_text(errors="replace"))
+    needs_one = "docker compose" in do and (root / "compose.yaml").is_file() and not has_one
+    return f"{WRITE_KEY}; then: {do}" if needs_one else do
 
 
 def _with(params: Params, **crawl: object) -> Params:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import secrets
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ FILES = {
     "compose.yaml": "compose.yaml",
     "searxng/settings.yml": "searxng.yml",
 }
+SECRETS = ".env"
 ALLOWED_BEFORE = {".git", ".DS_Store"}
 TODO = "TODO: "
 
@@ -49,17 +51,23 @@ def write_project(folder: Path, answers: Answers) -> list[str]:
     _check_params(texts["params.yaml"])
     for path, text in texts.items():
         write_text(folder / path, text)
+    (folder / SECRETS).chmod(0o600)
     _start_git(folder)
     return sorted(texts)
 
 
 def project_files(answers: Answers) -> dict[str, str]:
-    """Return the content of every file of a new project, by path."""
+    """Return the content of every file of a new project, by path; the key in `.env` is another one each time."""
     texts = {path: _filled((TEMPLATES / template).read_text(encoding="utf-8"), path, answers) for path, template in FILES.items()}
     stages = {f"stages/{file.name}": file.read_text(encoding="utf-8") for file in sorted((TEMPLATES / "stages").glob("*.py"))}
     dvc = {".dvc/config": dvc_config(answers.bucket), ".dvc/.gitignore": "/config.local\n/tmp\n/cache\n"}
     kept = {f"{folder}/.gitkeep": "" for folder in ("ledger", "metrics")}
-    return {**texts, **stages, **dvc, **kept}
+    return {**texts, **stages, **dvc, **kept, SECRETS: secret_line()}
+
+
+def secret_line() -> str:
+    """Return a fresh key for the project's SearXNG, as `.env` holds it; the file is not for git."""
+    return f"SEARXNG_SECRET={secrets.token_hex(32)}\n"
 
 
 def dvc_config(bucket: str) -> str:

@@ -1,6 +1,8 @@
 """The search services of the drawn world: SearXNG, Openverse and Wikimedia Commons, in their own forms."""
 
 import json
+from collections.abc import Sequence
+from itertools import zip_longest
 from urllib.parse import parse_qs
 
 from boxset.world.drawn import Hit, world
@@ -8,6 +10,7 @@ from boxset.world.http import Answer, Request
 from boxset.world.sites import ENGINES
 
 PAGE = {"searxng": 14, "openverse": 20, "commons": 50}
+ENGINE_PAGE = {"bing images": 28, "flickr": 15, "openverse": 20}
 LICENCES = {1: "by-nc-sa", 2: "by-nc", 3: "by-nc-nd", 4: "by", 5: "by-sa", 6: "by-nd", 7: "pdm", 8: "pdm", 9: "cc0"}
 BROKEN = {"google images": "CAPTCHA"}
 
@@ -17,33 +20,57 @@ def searxng(request: Request) -> Answer:
     if request.path == "/healthz":
         return Answer(body=b"OK", headers={"Content-Type": "text/plain"})
     if request.path == "/config":
-        known = [{"name": name, "categories": ["images"], "enabled": True, "paging": True, "safesearch": True} for name in ENGINES]
-        return _json({"engines": known, "categories": ["images"], "instance_name": "embedded"})
-    asked = _asked(request)
+        known = [
+            {"name": name, "categories": ["images"], "enabled": name in ENGINES, "paging": True, "safesearch": True}
+            for name in (*ENGINES, "openverse")
+        ]
+        return in_json({"engines": known, "categories": ["images"], "instance_name": "embedded"})
+    asked = asked_for(request)
     if asked.get("format") != "json":
         return Answer(status=403, body=b"Forbidden")
     if not asked.get("q"):
-        return _json({"error": "No query"}, status=400)
+        return in_json({"error": "No query"}, status=400)
     page = asked.get("pageno", "1")
     if not page.isdigit() or page == "0":
-        return _json({"error": f'Invalid value "{page}" for parameter pageno'}, status=400)
-    engines = [name for name in asked.get("engines", "").split(",") if name] or list(ENGINES)
-    found = [hit for hit in _found("searxng", asked["q"], int(page)) if hit.engine in engines]
-    silent = [[name, BROKEN[name]] for name in engines if name in BROKEN]
-    return _json({"query": asked["q"], "results": [_result(hit) for hit in found], "answers": [], "suggestions": [], "unresponsive_engines": silent})
+        return in_json({"error": f'Invalid value "{page}" for parameter pageno'}, status=400)
+    engines = [name for name in asked.get("engines", "").split(",") if name]
+    found = _merged(engines, asked["q"], int(page)) if engines else _found("searxng", asked["q"], int(page))
+    silent = [[name, BROKEN[name]] for name in engines or ENGINES if name in BROKEN]
+    return in_json({"query": asked["q"], "results": [_result(hit) for hit in found], "answers": [], "suggestions": [], "unresponsive_engines": silent})
 
 
-def _asked(request: Request) -> dict[str, str]:
+def asked_for(request: Request) -> dict[str, str]:
+    """Return the parameters of a query, each once."""
     return {name: values[0] for name, values in parse_qs(request.query).items()}
 
 
+def engine_page(engine: str, q: str, page: int, size: int) -> list[Hit]:
+    """Return a page of what one search engine has."""
+    hits = _matching("openverse", q) if engine == "openverse" else [hit for hit in _matching("searxng", q) if hit.engine == engine]
+    return hits[(page - 1) * size : page * size]
+
+
+def _merged(engines: Sequence[str], q: str, page: int) -> list[Hit]:
+    """Return a page of each engine that is named, by their positions in it, as SearXNG merges engines of one weight."""
+    pages = [engine_page(name, q, page, ENGINE_PAGE.get(name, PAGE["searxng"])) for name in engines]
+    return [hit for row in zip_longest(*pages) for hit in row if hit is not None]
+
+
 def _found(service: str, q: str, page: int) -> list[Hit]:
-    """Return a page of hits: those of which a word is asked for; now and then one that has nothing to do with it."""
+    start = (page - 1) * PAGE[service]
+    return _matching(service, q)[start : start + PAGE[service]]
+
+
+def _matching(service: str, q: str) -> list[Hit]:
+    """Return hits in rank order: those of which a word is asked for; now and then one that has nothing to do with it."""
     words = {word.strip(".,!").lower() for word in q.replace("filetype:bitmap", "").split()}
     hits = [hit for hit in world().hits if hit.service == service and (words & set(hit.words) or hit.number % 41 == len(q) % 41)]
-    hits.sort(key=lambda hit: (hit.number * 7919 + len(q) * 31) % 1009)
-    start = (page - 1) * PAGE[service]
-    return hits[start : start + PAGE[service]]
+    return sorted(hits, key=lambda hit: (hit.number * 7919 + len(q) * 31) % 1009)
+
+
+def thumbnail(hit: Hit) -> str:
+    """Return where a small copy would stand."""
+    return f"https://tse1.mm.example/th?id={hit.number}"
 
 
 def _result(hit: Hit) -> dict[str, object]:
@@ -53,7 +80,7 @@ def _result(hit: Hit) -> dict[str, object]:
         "url": hit.page,
         "title": hit.title,
         "img_src": hit.url,
-        "thumbnail_src": f"https://tse1.mm.example/th?id={hit.number}",
+        "thumbnail_src": thumbnail(hit),
         "content": "",
         "resolution": spellings[hit.number % 4] if hit.width else "",
         "img_format": "jpeg",
@@ -68,14 +95,19 @@ def _result(hit: Hit) -> dict[str, object]:
 
 def openverse(request: Request) -> Answer:
     """Answer /v1/images/ as Openverse does; anonymous pages of 20 at the most."""
-    asked = _asked(request)
+    asked = asked_for(request)
     page, size = int(asked.get("page", "1")), int(asked.get("page_size", "20"))
     if size > 20 and "authorization" not in request.headers:
-        return _json({"detail": "Anonymous requests: page_size must be 20 or less."}, status=401)
+        return in_json({"detail": "Anonymous requests: page_size must be 20 or less."}, status=401)
     wanted = set(asked.get("license", "").split(",")) - {""}
     hits = [hit for hit in _found("openverse", asked.get("q", ""), page) if not wanted or LICENCES[hit.licence] in wanted]
     pages = page + 1 if _found("openverse", asked.get("q", ""), page + 1) else page
-    return _json({"result_count": len(hits), "page_count": pages, "page_size": size, "page": page, "results": [_work(hit) for hit in hits]})
+    return in_json({"result_count": len(hits), "page_count": pages, "page_size": size, "page": page, "results": [_work(hit) for hit in hits]})
+
+
+def landing(hit: Hit) -> str:
+    """Return the page of a photo on Flickr."""
+    return f"https://www.flickr.com/photos/someone/{hit.number}"
 
 
 def _work(hit: Hit) -> dict[str, object]:
@@ -84,7 +116,7 @@ def _work(hit: Hit) -> dict[str, object]:
     return {
         "id": f"{hit.number:08x}-0000-4000-8000-000000000000",
         "title": hit.title,
-        "foreign_landing_url": f"https://www.flickr.com/photos/someone/{hit.number}",
+        "foreign_landing_url": landing(hit),
         "url": hit.url,
         "creator": hit.author,
         "license": code,
@@ -99,14 +131,14 @@ def _work(hit: Hit) -> dict[str, object]:
 
 def commons(request: Request) -> Answer:
     """Answer a generator=search query with imageinfo as Wikimedia Commons does."""
-    asked = _asked(request)
+    asked = asked_for(request)
     if "@" not in request.headers.get("user-agent", "") and "http" not in request.headers.get("user-agent", ""):
         return Answer(status=403, body=b"Please set a user-agent and respect our robot policy")
     offset = int(asked.get("gsroffset", "0"))
     hits = _found("commons", asked.get("gsrsearch", ""), offset // 50 + 1)
     pages = [_page(hit, place) for place, hit in enumerate(hits, offset + 1)]
     more = {"continue": {"gsroffset": offset + 50, "continue": "gsroffset||"}} if len(hits) == 50 else {}
-    return _json({"batchcomplete": True, **more, **({"query": {"pages": pages}} if pages else {})})
+    return in_json({"batchcomplete": True, **more, **({"query": {"pages": pages}} if pages else {})})
 
 
 def _page(hit: Hit, place: int) -> dict[str, object]:
@@ -128,5 +160,6 @@ def _page(hit: Hit, place: int) -> dict[str, object]:
     return {"pageid": hit.number, "ns": 6, "title": hit.title, "index": place, "imageinfo": [info]}
 
 
-def _json(value: object, *, status: int = 200) -> Answer:
+def in_json(value: object, *, status: int = 200) -> Answer:
+    """Answer in JSON."""
     return Answer(status=status, body=json.dumps(value).encode(), headers={"Content-Type": "application/json"})

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from boxset.world.drawn import drawn, world
 from boxset.world.http import Answer, Request
 
-SERVICES = ("localhost:8888", "api.openverse.org", "commons.wikimedia.org")
+SERVICES = ("localhost:8888", "api.openverse.org", "commons.wikimedia.org", "www.bing.com", "api.flickr.com")
 
 
 @contextmanager
@@ -61,9 +61,10 @@ class Outside:
         if host.startswith("127.0.0.1:"):
             return self._amazon(request)
         if host in SERVICES:
-            from boxset.world import search
+            from boxset.world import engines, search
 
-            return {SERVICES[0]: search.searxng, SERVICES[1]: search.openverse, SERVICES[2]: search.commons}[host](request)
+            services = (search.searxng, search.openverse, search.commons, engines.bing, engines.flickr)
+            return dict(zip(SERVICES, services, strict=True))[host](request)
         return self._page(request, host)
 
     def _page(self, request: Request, host: str) -> Answer:
