@@ -44,6 +44,7 @@ COORDINATES = ("XMin", "XMax", "YMin", "YMax")
 FLAG_COLUMNS = {"occluded": "IsOccluded", "truncated": "IsTruncated", "group_of": "IsGroupOf", "depiction": "IsDepiction", "inside": "IsInside"}
 TOLERANCE = 1e-3
 BLOCK = 8 << 20
+QUOTED_BLOCK = 1 << 20  # the reader of quoted fields keeps some fifty of these in hand
 FLICKR_PHOTO = r"flickr\.com.*/(?P<photo>[0-9]+)(?:/.*)?$"  # the last part of a landing page's path that is a number
 Counts = dict[str, int]
 T = TypeVar("T")
@@ -266,7 +267,8 @@ def read_rows(
 
 def _one_after_another(stream: "_Unified", form: _Format) -> Iterator[pa.RecordBatch]:
     try:
-        reader = pacsv.open_csv(stream, read_options=pacsv.ReadOptions(block_size=BLOCK), **form.options())
+        read = pacsv.ReadOptions(block_size=QUOTED_BLOCK, use_threads=False)
+        reader = pacsv.open_csv(stream, read_options=read, **form.options())
         yield from (batch for batch in reader if batch.num_rows)
     except pa.ArrowInvalid as err:
         raise form.refused(err) from err

@@ -87,6 +87,7 @@ class IndexWriter:
         self._scratch = TemporaryDirectory(prefix=f"{out.name}-", dir=_scratch_root())
         self._new = Path(self._scratch.name)
         self._images = pq.ParquetWriter(self._new / "images.parquet", IMAGES, compression="zstd", compression_level=1)
+        self._images_waiting: list[pa.Table] = []
         self._numbers = _Numbers()
         self._boxes = _Clustered(self._new / "boxes.parquet", BOXES, self._numbers)
         self._verified = _Clustered(self._new / "verified.parquet", VERIFIED, self._numbers)
@@ -128,7 +129,14 @@ class IndexWriter:
         """Add images by column."""
         table = _table(columns, IMAGES)
         self.images += table.num_rows
-        self._images.write_table(table)
+        self._images_waiting.append(table)
+        if sum(part.num_rows for part in self._images_waiting) >= ROW_GROUP:
+            self._write_images()
+
+    def _write_images(self) -> None:
+        if self._images_waiting:
+            self._images.write_table(pa.concat_tables(self._images_waiting))
+            self._images_waiting = []
 
     def add_boxes(self, columns: dict[str, Any]) -> int:
         """Add boxes by column, `class_id` as texts, a dictionary of them, or class numbers; return how many there were."""
@@ -141,6 +149,7 @@ class IndexWriter:
         self.verified += self._verified.add(columns)
 
     def _finish(self) -> None:
+        self._write_images()
         self._images.close()
         rows, images = self._boxes.finish()
         verified, _ = self._verified.finish()
