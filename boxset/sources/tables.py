@@ -420,12 +420,14 @@ def read_verified(index: Path, class_ids: Sequence[str]) -> pa.Table:
 
 
 def read_images(index: Path, image_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Return some images by their ids."""
-    import pyarrow.dataset as ds
-
+    """Return some images by their ids; in memory are only these, and a batch of the others."""
     wanted = pa.array(sorted(set(image_ids)), pa.string())
-    found = ds.dataset(index / "images.parquet").to_table(filter=ds.field("image_id").isin(wanted))
-    return {row["image_id"]: row for row in found.to_pylist()}
+    rows: dict[str, dict[str, Any]] = {}
+    with pq.ParquetFile(index / "images.parquet") as file:
+        for batch in file.iter_batches(ROW_GROUP):
+            found = batch.filter(pc.is_in(batch.column("image_id"), value_set=wanted))
+            rows |= {row["image_id"]: row for row in found.to_pylist()}
+    return rows
 
 
 def all_images(index: Path) -> list[dict[str, Any]]:
