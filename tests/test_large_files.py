@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from boxset.errors import InputError
-from boxset.sources import open_images, tables, visual_genome
+from boxset.sources import delimited, tables, visual_genome
 from boxset.work import Behind
 from tests.test_sources import HEADER, INDEX, all_boxes, build, open_images_of
 
@@ -19,7 +19,7 @@ IDS = {"hexadecimal": "{:016x}", "numbers": "{}", "words": "picture {}", "padded
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(open_images, "BLOCK", 1 << 12)
+    monkeypatch.setattr(delimited, "BLOCK", 1 << 12)
     monkeypatch.setattr(visual_genome, "BLOCK", 1 << 11)
     monkeypatch.setattr(tables, "RUN", 300)
 

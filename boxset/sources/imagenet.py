@@ -4,6 +4,7 @@ Format: Kaggle's imagenet-object-localization-challenge. Terms: non-commercial r
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,17 @@ import pyarrow.compute as pc
 
 from boxset.dataset.reasons import Reason
 from boxset.errors import InputError
+from boxset.sources.delimited import FirstRow, read_rows
 from boxset.sources.licences import RESEARCH_ONLY
 from boxset.sources.raw import RawFiles, opened
 from boxset.sources.tables import IndexWriter
-from boxset.work import batched
 
 SPLITS = ("train", "val")
 SYNSETS = ("synsets", "LOC_synset_mapping.txt")
 BOX_FILES = {"train": "LOC_train_solution.csv", "val": "LOC_val_solution.csv"}
 ARCHIVE = ("pictures", "imagenet_object_localization_patched2019.tar.gz")
 FOLDER = "ILSVRC/Data/CLS-LOC"
-ROWS = 1 << 16
+COLUMNS = ("ImageId", "PredictionString")
 Counts = dict[str, int]
 
 
@@ -55,41 +56,40 @@ def _synsets(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _boxes(path: Path, split: str, writer: IndexWriter, counts: Counts) -> None:
-    with opened(path, path.name) as stream:
-        header = stream.readline().decode("utf-8-sig").strip().replace(";", ",")
-        if header != "ImageId,PredictionString":
-            raise InputError(f"its first line is {header[:60]!r}, not ImageId,PredictionString", where=f"{path}:1", do="This is another file")
-        lines = _lines(stream)
-        for part in batched(lines, ROWS):
-            counts["seen"] += len(part)
-            _add(part, split, writer, counts)
+    def parsed(batch: pa.RecordBatch, row: FirstRow) -> tuple[int, _Boxes]:  # noqa: ARG001 - bad rows are counted, not refused
+        return batch.num_rows, _sound(batch.column("ImageId"), batch.column("PredictionString"))
+
+    for rows, good in read_rows(path, dict.fromkeys(COLUMNS, pa.string()), needed=COLUMNS, make=parsed, block=1 << 20):
+        counts["seen"] += rows
+        bad = rows - len(good.images)
+        if bad:
+            counts[Reason.BAD_ROW] = counts.get(Reason.BAD_ROW, 0) + bad
+        if len(good.images):
+            _add(good, split, writer)
 
 
-def _lines(stream: Any) -> Iterator[bytes]:
-    for line in stream:
-        if b"\r" not in line:
-            yield line
-        else:
-            yield from (part for part in line.split(b"\r") if part.strip())
+@dataclass(frozen=True)
+class _Boxes:
+    """Some rows: images, their words in fives, and the numbers among these as left, top, right, bottom."""
+
+    images: pa.Array
+    words: pa.ListArray
+    corners: npt.NDArray[np.float64]
 
 
-def _add(lines: list[bytes], split: str, writer: IndexWriter, counts: Counts) -> None:
-    text = pa.array([line.strip() for line in lines], pa.binary()).cast(pa.string())
-    cut = pc.extract_regex(text, r"^(?P<image>[^,;]+)[,;][\" ]*(?P<boxes>[^\"]*)")
-    images, boxes = pc.struct_field(cut, "image"), pc.struct_field(cut, "boxes")
-    tokens = pc.utf8_split_whitespace(pc.utf8_trim_whitespace(boxes))
-    lengths = pc.list_value_length(tokens).to_numpy(zero_copy_only=False)
-    good = np.nan_to_num(lengths) >= 5
-    good &= np.nan_to_num(lengths) % 5 == 0
-    numbers = _numbers(tokens.filter(pa.array(good)))
-    if numbers is None:  # a token that is no number: look at every row by itself
-        good = np.array([is_good and bool(_fives(row)) for is_good, row in zip(good, tokens.to_pylist(), strict=True)])
-        numbers = _numbers(tokens.filter(pa.array(good)))
-    bad = len(lines) - int(good.sum())
-    if bad:
-        counts[Reason.BAD_ROW] = counts.get(Reason.BAD_ROW, 0) + bad
-    if bad < len(lines) and numbers is not None:
-        _add_columns(images.filter(pa.array(good)), tokens.filter(pa.array(good)), numbers, split, writer)
+def _sound(images: pa.Array, boxes: pa.Array) -> _Boxes:
+    """Return the rows that name an image and hold fives of a synset and four numbers."""
+    images = pc.utf8_trim(images, '" ')
+    words = pc.utf8_split_whitespace(pc.utf8_trim(pc.fill_null(boxes, ""), '" '))
+    lengths = pc.list_value_length(words).to_numpy(zero_copy_only=False)
+    good = (lengths >= 5) & (lengths % 5 == 0) & images.is_valid().to_numpy(zero_copy_only=False)
+    corners = _numbers(words.filter(pa.array(good)))
+    if corners is None:  # a word that is no number: look at every row by itself
+        good &= np.array([bool(_fives(row)) for row in words.to_pylist()], bool)
+        corners = _numbers(words.filter(pa.array(good)))
+    assert corners is not None
+    kept = pa.array(good)
+    return _Boxes(images.filter(kept), words.filter(kept), corners)
 
 
 def _numbers(tokens: pa.ListArray) -> npt.NDArray[np.float64] | None:
@@ -103,27 +103,33 @@ def _numbers(tokens: pa.ListArray) -> npt.NDArray[np.float64] | None:
         return None
 
 
-def _add_columns(images: pa.Array, tokens: pa.ListArray, numbers: npt.NDArray[np.float64], split: str, writer: IndexWriter) -> None:
-    rows = pc.list_parent_indices(tokens).to_numpy()[::5]
-    classes = tokens.flatten().take(pa.array(np.arange(0, 5 * len(rows), 5))).dictionary_encode()
-    left, top, right, bottom = numbers.T
-    image_ids = images.take(pa.array(rows))
+def _add(good: _Boxes, split: str, writer: IndexWriter) -> None:
+    rows = pc.list_parent_indices(good.words).to_numpy()[::5]
+    classes = good.words.flatten().take(pa.array(np.arange(0, 5 * len(rows), 5))).dictionary_encode()
+    left, top, right, bottom = good.corners.T
+    image_ids = good.images.take(pa.array(rows))
     corners = {"x": left, "y": top, "w": right - left, "h": bottom - top}
     writer.add_boxes({"image_id": image_ids, "class_id": classes, **{name: pa.array(values) for name, values in corners.items()}})
     pairs = np.unique(rows.astype(np.int64) << 32 | classes.indices.to_numpy(), return_index=True)[1]
     own = pa.array(np.sort(pairs))
     yes = pa.array(np.ones(len(own), bool))
     writer.add_verified({"image_id": image_ids.take(own), "class_id": classes.take(own), "present": yes, "exhaustive": yes})
-    firsts = np.unique(rows, return_index=True)[1]
-    wnids = dict(zip(images.to_pylist(), classes.take(pa.array(firsts)).to_pylist(), strict=True))
+    firsts = classes.take(pa.array(np.unique(rows, return_index=True)[1])).cast(pa.string())
+    same = pa.array(np.zeros(len(firsts), np.int8))
     writer.add_images(
         {
-            "image_id": list(wnids),
-            "split": [split] * len(wnids),
-            "url": [picture_path(image, split, wnid) for image, wnid in wnids.items()],
-            "license": [RESEARCH_ONLY] * len(wnids),
+            "image_id": good.images,
+            "split": pa.array([split]).take(same),
+            "url": picture_paths(good.images, split, firsts),
+            "license": pa.array([RESEARCH_ONLY]).take(same),
         }
     )
+
+
+def picture_paths(images: pa.Array, split: str, wnids: pa.Array) -> pa.Array:
+    """Return where pictures lie in the archive."""
+    folders = [f"{FOLDER}/train/", wnids, "/"] if split == "train" else [f"{FOLDER}/{split}/"]
+    return pc.binary_join_element_wise(*folders, images, ".JPEG", "")
 
 
 def _fives(tokens: list[str]) -> list[tuple[str, float, float, float, float]]:
@@ -134,8 +140,3 @@ def _fives(tokens: list[str]) -> list[tuple[str, float, float, float, float]]:
         return [(tokens[i], *(float(t) for t in tokens[i + 1 : i + 5])) for i in range(0, len(tokens), 5)]  # type: ignore[misc]
     except ValueError:
         return []
-
-
-def picture_path(image: str, split: str, wnid: str) -> str:
-    """Return where a picture lies in the archive."""
-    return f"{FOLDER}/train/{wnid}/{image}.JPEG" if split == "train" else f"{FOLDER}/{split}/{image}.JPEG"
