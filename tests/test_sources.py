@@ -56,6 +56,16 @@ def open_images_of(boxes: str | bytes, *, classes: str = "LabelName,DisplayName\
     return build("open_images", files=files, splits=("train",))
 
 
+def test_quoted_fields_are_read_too() -> None:
+    quoted = "\n".join(",".join(f'"{field}"' for field in line.split(",")) for line in [HEADER, *ROWS])
+    open_images_of("\n".join([HEADER, *ROWS]))
+    plain = all_boxes()
+
+    open_images_of(quoted)
+
+    assert all_boxes() == plain
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("delimiter", [",", ";"])
 @pytest.mark.parametrize("clicks", [False, True])

@@ -54,8 +54,8 @@ def read_rows(
 ) -> Iterator[T]:
     """Yield `make(batch, its first row)` over a CSV file's wanted columns, whatever its delimiter, line ends and further columns.
 
-    Blocks of lines, of `block` bytes, are read in threads, in order; a file with quoted fields is read in one piece after the other, and its rows
-    are not numbered. Raises InputError naming the file and the column or row that is not the format.
+    Blocks of lines, of `block` bytes, are read in threads, in order; a file with quoted fields (`quoted`, or seen in its head) is read in one piece
+    after the other, and its rows are not numbered. Raises InputError naming the file and the column or row that is not the format.
     """
     with opened(path, ".csv") as stream:
         head = stream.peek(1 << 16)  # type: ignore[attr-defined]
@@ -69,8 +69,9 @@ def read_rows(
                 where=f"{path}:1",
                 do="This is another file, or one whose boxes are stripped",
             )
-        form = _Format(path, names, {name: kind for name, kind in types.items() if name in names}, delimiter, quoted)
-        if quoted:
+        is_quoted = quoted or b'"' in head
+        form = _Format(path, names, {name: kind for name, kind in types.items() if name in names}, delimiter, is_quoted)
+        if is_quoted:
             yield from (make(batch, lambda: 0) for batch in _one_after_another(_Unified(stream), form))
         else:
             yield from in_threads(lambda block: make(_parsed(block, form), block.first_row), _blocks(_Unified(stream), path, block or BLOCK), workers=2, ahead=2)
