@@ -5,20 +5,23 @@ from pathlib import Path
 
 from boxset.endpoints import open_world
 from boxset.files import read_json, write_json
+from boxset.labeling.asked import pictures_asked
+from boxset.labeling.ledger import read_ledger
 from boxset.params import read_params
 from boxset.resolve import CrawlOrder
 from boxset.stage import run
 from boxset.web.crawl import crawl
 
-VERSION = 1
+VERSION = 2
 
 
 def main(name: str) -> None:
     """Ask the suppliers what is not answered yet, fetch what is not fetched yet, write every row."""
     params = read_params()
     order = read_json(Path(f"data/resolve/queries/{name}.json"), CrawlOrder)
+    asked = pictures_asked(read_ledger(Path("ledger")))  # a memory, no dependency: what was bought takes nothing out, and needs no new crawl
     with open_world(params) as endpoints:
-        metrics = crawl(order, params.crawl, Path(f"data/crawl/{name}"), endpoints=endpoints, contact=params.project.contact, version=VERSION)
+        metrics = crawl(order, params.crawl, Path(f"data/crawl/{name}"), endpoints=endpoints, contact=params.project.contact, asked=asked)
     write_json(Path(f"metrics/crawl/{name}.json"), metrics)
 
 

@@ -157,7 +157,7 @@ def test_a_cache_folder_that_cannot_be_written_is_to_be_fixed(live: Path, monkey
         (200, '{"results": []}', FIX, "{url} answers without a picture"),
         (403, "", FIX, "SearXNG at {url}: HTTP 403: its JSON format is off"),
         (429, "", FIX, "SearXNG at {url}: HTTP 429: its limiter allows 4 JSON requests an hour"),
-        (200, "<html>", FIX, "{url}/search: its answer is not what was expected: JSON is malformed: invalid character (byte 0)"),
+        (200, "<html>", FIX, "SearXNG at {url}: it answers with a web page, not with JSON"),
     ],
 )
 def test_the_search_service_is_asked(live: Path, status: int, body: str, verdict: str, what: str) -> None:

@@ -54,6 +54,9 @@ class ImageRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     url: str
     outcome: str  # KEPT or a Reason
     detail: str = ""
+    tried: int = 0  # a crawl's: the `crawl.retry` under which it could not be had
+    checked: int = 0  # a crawl's: the `crawl.refresh` under which its address was last asked again
+    died: int = 0  # a crawl's: the `crawl.refresh` under which its address no longer answered; the picture stays
     picture: Picture | None = None
 
 

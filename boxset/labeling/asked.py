@@ -54,6 +54,11 @@ def bought(ledger: Ledger, version: int, *, but: str = "") -> list[Bought]:
     return [Bought(as_picture(items[sha256]), frozenset(ids)) for sha256, ids in sorted(by_picture.items())]
 
 
+def pictures_asked(ledger: Ledger) -> frozenset[str]:
+    """Return every picture that people were ever asked about, by its SHA-256; jobs that were never sent do not count."""
+    return frozenset(asked.sha256 for job in ledger.jobs.values() if not job.is_withdrawn for asked in job.asked)
+
+
 def _came_to_nothing(job: Job, sha256: str) -> bool:
     """Return whether a job ended without an answer on a picture."""
     answer = job.answers.get(sha256)

@@ -52,6 +52,32 @@ def spdx_of_short(name: str | None, version: str | None = None) -> str:
     return f"CC-{found[1].upper()}-{version}" if found and version else ""
 
 
+def spdx_of(text: str | None) -> str:
+    """Return the SPDX identifier of a licence in any usual spelling: an address, a short or long name, an identifier; else an empty string."""
+    said = " ".join((text or "").split())
+    if said.startswith("LicenseRef-"):
+        return said
+    return spdx_of_url(said) or spdx_of_short(said) or _spdx_of_words(said.casefold())
+
+
+def _spdx_of_words(said: str) -> str:
+    """Read names such as `CC BY-SA 4.0 International`, `Creative Commons Attribution-NonCommercial 2.0 Generic`, `Public Domain Mark 1.0`."""
+    if re.search(r"\bcc[ -]?0\b|\bcc[ -]?zero\b", said):
+        return "CC0-1.0"
+    if re.search(r"public[ -]domain|\bpdm\b", said):
+        return "LicenseRef-PDM-1.0"
+    if "all rights reserved" in said:
+        return FLICKR["0"]
+    version = re.search(r"\d\.\d", said)
+    words = set(re.findall(r"[a-z]+", re.sub(r"non[ -]?commercial", "nc", said.replace("sharealike", "sa"))))
+    words |= {short for short, long in (("by", "attribution"), ("sa", "alike"), ("nd", "derivatives"), ("nd", "noderivatives"), ("nd", "noderivs")) if long in words}
+    if "by" not in words or version is None or not (words & {"cc", "creative", "attribution"} or said.startswith("by")):
+        return ""
+    plain = "-".join(["CC-BY", *(part.upper() for part in ("nc", "nd", "sa") if part in words), version[0]])
+    port = re.search(r"\d\.\d[ -]([a-z]{2})$", said)
+    return f"LicenseRef-{plain}-{port[1].upper()}" if port else plain
+
+
 def url_of(spdx: str) -> str:
     """Return where a licence's text stands, or an empty string."""
     found = re.fullmatch(r"CC-(BY[A-Z-]*)-(\d\.\d)", spdx)

@@ -1,25 +1,25 @@
 """The crawl of one category: from its queries to good pictures, in two frozen steps, decided in rank order.
 
 What the suppliers answered stands in `results.jsonl`; what became of every address in `images.jsonl`. The same answers give the same
-pictures whatever the timing: addresses are fetched ahead, but judged one after the other, until enough are kept.
+pictures whatever the timing: addresses are fetched ahead, but judged one after the other, until enough are kept. docs/crawl.md has the rules.
 """
 
 import re
-import sys
 import unicodedata
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from itertools import zip_longest
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from boxset.dataset.reasons import Reason, Refusal
 from boxset.dataset.records import KEPT, ImageRow, Picture, outcome_counts
 from boxset.dataset.similar import same_picture
 from boxset.endpoints import Endpoints
-from boxset.errors import ServiceError
 from boxset.files import read_jsonl, write_jsonl
 from boxset.images.look import looks
 from boxset.params import Crawl, Query
@@ -27,15 +27,19 @@ from boxset.resolve import CrawlOrder
 from boxset.sources.licences import allowed
 from boxset.web.addresses import dedup_key, site_of, vetted
 from boxset.web.fetcher import Fetched, Fetcher, FetchPolicy
+from boxset.web.health import Healths, health_lines, health_metrics, healths
 from boxset.web.pictures import Journal, Outcome, Shelf, Stored, Wanted, fetch_all, keep_only, pictures_elsewhere, stored_elsewhere
-from boxset.web.suppliers import Answer, Hit, Supplier, suppliers_of
+from boxset.web.progress import Progress
+from boxset.web.rounds import Round, Rounds
+from boxset.web.suppliers import Answer, Hit, suppliers_of
+from boxset.work import in_threads
 
 CONFUSER_EVERY = 10  # one address of a confuser's search after so many others
 THUMBNAIL_SHARE = 0.6  # of the size that was promised
-JUDGED = {
-    Reason.TOO_SMALL, Reason.ODD_SHAPE, Reason.ANIMATED, Reason.PLACEHOLDER, Reason.DRAWING, Reason.SCREENSHOT, Reason.CATALOGUE,
-    Reason.THUMBNAIL, Reason.DUPLICATE, Reason.SITE_LIMIT, Reason.REJECT_WORD, Reason.LICENCE, Reason.DUPLICATE_ADDRESS,
-}  # fmt: skip
+ADDRESS_LENGTH = 500  # of an address that cannot be asked, as it is written down
+SEEN = (Reason.ANIMATED, Reason.PLACEHOLDER, Reason.DUPLICATE)  # what a picture was left out for, whatever the parameters say
+LOOKS = {Reason.DRAWING: "drawings", Reason.SCREENSHOT: "screenshots", Reason.CATALOGUE: "catalogue"}
+DEAD = (Reason.GONE, Reason.REFUSED, Reason.UNREACHABLE)
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,9 @@ class Candidate:
     query: str
     supplier: str
     rank: int  # its place in the order of trying, from 1
+    place: tuple[int, int]  # the turn of asking that it came from
+    refusal: Refusal | None = None  # why it is left out without being asked
+    repeated: int = 0  # hits before it, after the last one, that named an address once more
 
 
 @dataclass
@@ -54,9 +61,19 @@ class Kept:
     """The pictures kept so far, for telling duplicates and full sites."""
 
     near_bits: int
+    held: dict[str, Picture] = field(default_factory=dict)  # by address: people were asked about them, so that they stay
     pictures: list[Picture] = field(default_factory=list)
+    urls: set[str] = field(default_factory=set)
     sites: dict[str, int] = field(default_factory=dict)
+    _stays: Any = None
     _hashes: Any = field(default_factory=lambda: np.empty(1024, dtype=np.uint64))
+
+    def __post_init__(self) -> None:
+        self._stays = np.array([int(picture.phash, 16) for picture in self.held.values()], dtype=np.uint64)
+
+    def has(self, url: str) -> bool:
+        """Return whether the picture of an address is kept, or stays."""
+        return url in self.urls or url in self.held
 
     def add(self, picture: Picture) -> None:
         """Keep one more."""
@@ -64,29 +81,50 @@ class Kept:
             self._hashes = np.concatenate([self._hashes, np.empty_like(self._hashes)])
         self._hashes[len(self.pictures)] = int(picture.phash, 16)
         self.pictures.append(picture)
+        self.urls.add(picture.url)
         self.sites[site_of(picture.url)] = self.sites.get(site_of(picture.url), 0) + 1
 
     def twin(self, picture: Picture) -> Picture | None:
-        """Return a kept picture that this one is a copy of."""
-        near = np.bitwise_count(self._hashes[: len(self.pictures)] ^ np.uint64(int(picture.phash, 16))) <= self.near_bits
-        return next((self.pictures[i] for i in np.flatnonzero(near) if same_picture(self.pictures[i], picture, self.near_bits)), None)
+        """Return a picture that this one is a copy of: one that is kept, or that stays."""
+        own = np.uint64(int(picture.phash, 16))
+        kept = np.flatnonzero(np.bitwise_count(self._hashes[: len(self.pictures)] ^ own) <= self.near_bits)
+        stays = np.flatnonzero(np.bitwise_count(self._stays ^ own) <= self.near_bits)
+        held = list(self.held.values()) if len(stays) else []
+        near = chain((self.pictures[i] for i in kept), (held[i] for i in stays if held[i].sha256 != picture.sha256))
+        return next((other for other in near if same_picture(other, picture, self.near_bits)), None)
 
 
-def crawl(order: CrawlOrder, settings: Crawl, out: Path, *, endpoints: Endpoints, contact: str, version: int) -> dict[str, Any]:  # noqa: ARG001 - part of every stage's call
+def crawl(
+    order: CrawlOrder, settings: Crawl, out: Path, *, endpoints: Endpoints, contact: str, asked: frozenset[str] = frozenset()
+) -> dict[str, Any]:
     """Write `results.jsonl`, `images.jsonl` and `images/`; return the metrics.
 
-    Asks suppliers only what is not answered yet, fetches only what is not known yet. Raises ServiceError where no supplier answers.
+    Asks suppliers only what is not answered yet, fetches only what is not known yet. `asked` are the pictures that people were asked
+    about: those of them that are here stay. Raises ServiceError where no supplier answers, and none ever has.
     """
-    answers = _Answers(order, settings, out, suppliers_of(settings, endpoints, contact=contact, category=order.category))
-    journal_path = Path(".boxset/journal") / f"crawl-{order.category}.{settings.retry}.jsonl"
+    progress = Progress(order.category, order.crawl_images)
+    queries = [*order.queries, *(Query(q=confuser) for confuser in order.confusers)]
+    suppliers = suppliers_of(settings, endpoints, contact=contact, category=order.category)
+    written = Path(f".boxset/journal/results-{order.category}.{settings.refresh}.jsonl")
+    rounds = Rounds(queries, suppliers, out / "results.jsonl", refresh=settings.refresh, say=progress.say, journal=written)
     shelf = Shelf(Path(".boxset/shelf") / order.category, look=looks, also=out / "images", twins=pictures_elsewhere(out.parent.parent, out))
-    with Journal(journal_path) as journal, Fetcher(endpoints, contact=contact, policy=_policy(settings)) as fetcher:
-        _remember(journal, out, retry=settings.retry)
-        rows = _rows(order, settings, answers, journal=journal, fetcher=fetcher, shelf=shelf, elsewhere=stored_elsewhere(out.parent.parent, out))
+    earlier = read_jsonl(out / "images.jsonl", ImageRow)
+    held = [row.picture for row in earlier if row.picture is not None and row.picture.sha256 in asked and _is_here(row.picture, shelf, out)]
+    with _journal(order, settings) as journal, Fetcher(endpoints, contact=contact, policy=_policy(settings)) as fetcher, progress:
+        _remember(journal, earlier, settings)
+        tried = _Tried(order, settings, rounds, held=held)
+        fetching = _fetching(fetcher, journal, shelf, settings=settings, elsewhere=stored_elsewhere(out.parent.parent, out))
+        tried.run(fetching, journal, progress)
+        rows = _looked_again(tried.rows, earlier, settings, get=lambda url: fetcher.get(url, max_bytes=1), say=progress.say)
+    if rounds.failed and not rounds.known and not tried.answers:
+        raise next(iter(rounds.failed.values()))
     _settle(rows, shelf, out)
-    write_jsonl(out / "results.jsonl", answers.known.values())
+    write_jsonl(out / "results.jsonl", tried.answers)
     write_jsonl(out / "images.jsonl", rows)
-    return _metrics(order, answers, rows)
+    found = healths(tried.answers, rows)
+    for line in [*health_lines(found), *_ending(order, settings, rounds, rows)]:
+        progress.say(line)
+    return _metrics(order, rows, found, repeated=tried.repeated)
 
 
 def _policy(settings: Crawl) -> FetchPolicy:
@@ -100,139 +138,129 @@ def _policy(settings: Crawl) -> FetchPolicy:
     )
 
 
-class _Answers:
-    """What the suppliers said, page by page; a page that is known is not asked for again."""
-
-    def __init__(self, order: CrawlOrder, settings: Crawl, out: Path, suppliers: list[Supplier]) -> None:
-        self._order, self._refresh, self._suppliers = order, settings.refresh, suppliers
-        self._journal = Path(".boxset/journal") / f"results-{order.category}.{settings.refresh}.jsonl"
-        kept = [*read_jsonl(out / "results.jsonl", Answer), *read_jsonl(self._journal, Answer)]
-        self.known = {_key(answer): answer for answer in kept if self._is_wanted(answer)}
-        self.failed: dict[str, ServiceError] = {}
-        self._silent: set[str] = set()
-        self.answered: set[str] = {answer.supplier for answer in self.known.values()}
-
-    def _is_wanted(self, answer: Answer) -> bool:
-        queries = {(query.q, query.lang) for query in self._queries()}
-        return answer.supplier == "url_lists" or (answer.supplier in {s.name for s in self._suppliers} and (answer.q, answer.lang) in queries)
-
-    def _queries(self) -> list[Query]:
-        return [*self._order.queries, *(Query(q=confuser) for confuser in self._order.confusers)]
-
-    def rounds(self) -> Iterator[list[Answer]]:
-        """Yield, page by page, the answers of every supplier and query that has not come to its end. Earlier refreshes come first."""
-        for refresh in range(self._refresh + 1):
-            ended: set[tuple[str, str, str]] = set()
-            for page in range(1, max((s.pages for s in self._suppliers), default=0) + 1):
-                answers = [answer for answer in self._page(page, refresh, ended) if answer is not None]
-                if not answers:
-                    break
-                yield answers
-        self._check_any()
-
-    def _page(self, page: int, refresh: int, ended: set[tuple[str, str, str]]) -> Iterator[Answer | None]:
-        for supplier in self._suppliers:
-            queries = self._queries() if supplier.name != "url_lists" else [Query(q="-", lang="")]
-            for query in queries:
-                series = (supplier.name, query.q, query.lang)
-                if page > supplier.pages or series in ended:
-                    continue
-                answer = self._one(supplier, query, page, refresh)
-                if answer is None or answer.last or (not answer.hits and not answer.unresponsive):
-                    ended.add(series)
-                yield answer
-
-    def _one(self, supplier: Supplier, query: Query, page: int, refresh: int) -> Answer | None:
-        q, lang = ("", "") if supplier.name == "url_lists" else (query.q, query.lang)
-        known = self.known.get((supplier.name, q, lang, page, refresh))
-        if known is not None or refresh < self._refresh or supplier.name in self.failed:
-            return known
-        try:
-            answer = supplier.ask(query, page)
-        except ServiceError as err:
-            self.failed[supplier.name] = err
-            sys.stdout.write(f"{self._order.category}: warning: {err}\n")
-            return None
-        answer = Answer(**{name: getattr(answer, name) for name in Answer.__struct_fields__ if name != "refresh"}, refresh=refresh)
-        self._note(answer, page)
-        return answer
-
-    def _note(self, answer: Answer, page: int) -> None:
-        self.known[_key(answer)] = answer
-        self.answered.add(answer.supplier)
-        import msgspec
-
-        self._journal.parent.mkdir(parents=True, exist_ok=True)
-        with self._journal.open("ab") as file:
-            file.write(msgspec.json.encode(answer) + b"\n")
-        for engine, why in answer.unresponsive:
-            if engine not in self._silent:
-                self._silent.add(engine)
-                sys.stdout.write(f"{self._order.category}: {answer.supplier}: {engine} did not answer ({why}); its results are missing\n")
-        if page == 1 and not answer.hits and not answer.unresponsive:
-            sys.stdout.write(f"{self._order.category}: warning: {answer.supplier} has nothing for {answer.q!r}\n")
-
-    def _check_any(self) -> None:
-        if self.failed and not self.answered:
-            raise next(iter(self.failed.values()))
+def _is_here(picture: Picture, shelf: Shelf, out: Path) -> bool:
+    return (out / "images" / picture.file_name).exists() or (shelf.images / picture.file_name).exists()
 
 
-def _key(answer: Answer) -> tuple[str, str, str, int, int]:
-    return answer.supplier, answer.q, answer.lang, answer.page, answer.refresh
+def _journal(order: CrawlOrder, settings: Crawl) -> Journal:
+    """Return the journal of this `retry`; of earlier ones it knows what could be had."""
+    paths = [Path(f".boxset/journal/crawl-{order.category}.{retry}.jsonl") for retry in range(settings.retry + 1)]
+    journal = Journal(paths[-1])
+    for path in paths[:-1]:
+        if path.exists():
+            with Journal(path) as past:
+                journal.known = {**{url: outcome for url, outcome in past.known.items() if outcome.stored is not None}, **journal.known}
+    return journal
 
 
-def _rows(
-    order: CrawlOrder, settings: Crawl, answers: _Answers, *, journal: Journal, fetcher: Fetcher, shelf: Shelf, elsewhere: dict[str, Path]
-) -> list[ImageRow]:
-    """Try addresses in rank order until enough pictures are kept; return a row for each."""
-    kept, rows = Kept(settings.near_duplicates), list[ImageRow]()
-    if not order.crawl_images:
-        return rows
-    judge = _Judge(order, settings, kept)
+Fetching = Callable[[Iterable[Wanted]], Iterator[Outcome]]
 
+
+def _fetching(fetcher: Fetcher, journal: Journal, shelf: Shelf, *, settings: Crawl, elsewhere: dict[str, Path]) -> Fetching:
     def get(item: Wanted) -> bytes | Refusal:
-        site = site_of(item.url)
-        if settings.per_site and kept.sites.get(site, 0) >= settings.per_site:
-            return Refusal(Reason.SITE_LIMIT, site)
         answer = fetcher.get(item.url)
         return answer.body if isinstance(answer, Fetched) else answer
 
-    progress = _Progress(order.category, order.crawl_images)
-    with progress:
-        by_url: dict[str, Candidate] = {}
-        wanted = (_noted(by_url, candidate) for candidate in _candidates(order, settings, answers, rows))
-        for outcome in fetch_all(wanted, get, shelf=shelf, journal=journal, elsewhere=elsewhere, connections=settings.connections):
-            row = judge.row(by_url.pop(outcome.url), outcome)
-            rows.append(row)
-            if row.picture is not None:
-                kept.add(row.picture)
-            progress.show(len(kept.pictures), len(rows))
-            if len(kept.pictures) >= order.crawl_images:
-                break
-    return rows
+    return lambda wanted: fetch_all(wanted, get, shelf=shelf, journal=journal, elsewhere=elsewhere, connections=settings.connections)
 
 
-def _noted(by_url: dict[str, Candidate], candidate: Candidate) -> Wanted:
-    by_url[candidate.url] = candidate
-    return Wanted(key=candidate.url, url=candidate.url)
+class _Tried:
+    """The addresses, tried in rank order until enough pictures are kept: a row for each."""
 
+    def __init__(self, order: CrawlOrder, settings: Crawl, rounds: Rounds, *, held: list[Picture]) -> None:
+        self._order, self._settings, self._rounds, self._held = order, settings, rounds, held
+        self._kept = Kept(settings.near_duplicates, held={picture.url: picture for picture in held})
+        self._judge = _Judge(order, settings, self._kept)
+        self._waiting: deque[Candidate] = deque()
+        self._asked: list[Round] = []
+        self.rows: list[ImageRow] = []
+        self.repeated = 0
+        self._place, self._is_dry = (-1, 0), False
 
-def _candidates(order: CrawlOrder, settings: Crawl, answers: _Answers, rows: list[ImageRow]) -> Iterator[Candidate]:  # noqa: ARG001 - rows grow while this runs
-    """Yield addresses to try, each once, in rank order: the pages in turn, in a page the queries and suppliers in turn."""
-    seen: set[str] = set()
-    rank = 0
-    confusers = set(order.confusers)
-    for answered in answers.rounds():
-        main = [a for a in answered if a.q not in confusers]
-        others = [a for a in answered if a.q in confusers]
-        for answer, hit in _mixed(_in_turn(main), _in_turn(others)):
-            url = hit.url or (hit.thumbnail if settings.thumbnails == "flag" else "")
-            plain = vetted(url) if url else None
-            if plain is None or dedup_key(plain if isinstance(plain, str) else url) in seen:
-                continue
-            seen.add(dedup_key(plain if isinstance(plain, str) else url))
-            rank += 1
-            yield Candidate(url=plain if isinstance(plain, str) else url, hit=hit, query=answer.q, supplier=answer.supplier, rank=rank)
+    @property
+    def answers(self) -> list[Answer]:
+        """All answers that were known before, and those of the turns that were needed; how far was fetched ahead leaves no trace."""
+        new = [one for one in self._asked[len(self._rounds.known) :] if self._is_dry or one.place <= self._place]
+        return [answer for one in (*self._rounds.known, *new) for answer in one.answers]
+
+    def run(self, fetching: Fetching, journal: Journal, progress: Progress) -> None:
+        """Try until enough are kept or nothing is left; then add what people were asked about and no query names any more."""
+        if self._order.crawl_images:
+            for row in self._in_order(fetching, journal):
+                self.rows.append(row)
+                if row.picture is not None:
+                    self._kept.add(row.picture)
+                progress.show(len(self._kept.pictures), len(self.rows))
+                if len(self._kept.pictures) >= self._order.crawl_images:
+                    break
+        self.rows += self._left_behind()
+
+    def _in_order(self, fetching: Fetching, journal: Journal) -> Iterator[ImageRow]:
+        for outcome in fetching(self._wanted()):
+            yield from self._refused()
+            candidate = self._next()
+            if self._is_stale(outcome):
+                del journal.known[outcome.url]
+                outcome = next(iter(fetching([Wanted(key=candidate.url, url=candidate.url)])))
+            yield self._judge.row(candidate, outcome)
+        yield from self._refused()
+        self._is_dry = True
+
+    def _wanted(self) -> Iterator[Wanted]:
+        """Yield what is to be fetched. A site that is full of pictures that rank higher stays full, so that nothing of it needs to be asked."""
+        for candidate in self._candidates():
+            refusal = candidate.refusal or self._judge.full_site(candidate)
+            self._waiting.append(replace(candidate, refusal=refusal))
+            if refusal is None:
+                yield Wanted(key=candidate.url, url=candidate.url)
+
+    def _refused(self) -> Iterator[ImageRow]:
+        while self._waiting and (refusal := self._waiting[0].refusal) is not None:
+            yield _left_out(self._next(), refusal)
+
+    def _next(self) -> Candidate:
+        candidate = self._waiting.popleft()
+        self._place = candidate.place
+        self.repeated += candidate.repeated
+        return candidate
+
+    def _is_stale(self, outcome: Outcome) -> bool:
+        """Return whether an earlier run left a picture out as the copy of one that is not kept now."""
+        return outcome.outcome == Reason.DUPLICATE and outcome.stored is None and not self._kept.has(outcome.detail)
+
+    def _candidates(self) -> Iterator[Candidate]:
+        """Yield every address once, in rank order: the turns one after the other, in a turn the queries and suppliers by turns."""
+        urls: set[int] = set()
+        first: dict[str, str] = {}
+        confusers = set(self._order.confusers)
+        rank = repeated = 0
+        for one in self._rounds:
+            self._asked.append(one)
+            main = [a for a in one.answers if a.q not in confusers]
+            others = [a for a in one.answers if a.q in confusers]
+            for answer, hit in _mixed(_in_turn(main), _in_turn(others)):
+                url, refusal = self._judge.address(hit)
+                if hash(url) in urls:
+                    repeated += 1
+                    continue
+                urls.add(hash(url))
+                rank += 1
+                candidate = Candidate(url, hit, answer.q, answer.supplier, rank=rank, place=one.place, repeated=repeated)
+                refusal = refusal or self._judge.before(candidate) or self._named_before(candidate, first)
+                repeated = 0
+                yield replace(candidate, refusal=refusal)
+
+    def _named_before(self, candidate: Candidate, first: dict[str, str]) -> Refusal | None:
+        """Return a refusal where the address stood there in another spelling."""
+        other = first.setdefault(dedup_key(candidate.url), candidate.url)
+        return None if other == candidate.url or candidate.url in self._kept.held else Refusal(Reason.DUPLICATE_ADDRESS, other)
+
+    def _left_behind(self) -> list[ImageRow]:
+        """Return rows of the pictures that people were asked about and that were not come to."""
+        here = {picture.sha256 for picture in self._kept.pictures} | {row.url for row in self.rows}
+        missing = [p for p in self._held if p.sha256 not in here and p.url not in here]
+        ranked = [msgspec.structs.replace(p, rank=rank) for rank, p in enumerate(missing, len(self.rows) + 1)]
+        return [self._judge.held_row(picture) for picture in ranked]
 
 
 def _in_turn(answers: list[Answer]) -> Iterator[tuple[Answer, Hit]]:
@@ -257,37 +285,64 @@ class _Judge:
         self._order, self._settings, self._kept = order, settings, kept
         self._rejected = [(word, re.compile(rf"\b{re.escape(folded(word))}\b")) for word in order.reject_words]
 
-    def row(self, candidate: Candidate, outcome: Outcome) -> ImageRow:
-        """Return the row of one address."""
-        before = self._before(candidate)
-        if before is not None:
-            return _left_out(candidate, before)
-        if outcome.stored is None:
-            return ImageRow(source_id=candidate.url, url=candidate.url, outcome=outcome.outcome, detail=outcome.detail)
-        verdict = self._verdict(candidate, outcome.stored)
-        return verdict if isinstance(verdict, ImageRow) else _left_out(candidate, verdict)
+    def address(self, hit: Hit) -> tuple[str, Refusal | None]:
+        """Return the address to try for a hit, or the one that it names and why that is not asked."""
+        plain = vetted(hit.url) if hit.url else Refusal(Reason.THUMBNAIL, "no original")
+        if isinstance(plain, str):
+            return plain, None
+        small = vetted(hit.thumbnail) if hit.thumbnail else plain
+        if isinstance(small, str):
+            return small, None if self._settings.thumbnails == "flag" or small in self._kept.held else Refusal(Reason.THUMBNAIL, "no original")
+        return (hit.url or hit.thumbnail)[:ADDRESS_LENGTH], plain if hit.url else small
 
-    def _before(self, candidate: Candidate) -> Refusal | None:
-        """What can be told without the picture."""
-        text = folded(f"{candidate.hit.title} {candidate.url} {candidate.hit.landing_url}")
+    def before(self, candidate: Candidate) -> Refusal | None:
+        """Return why an address is not asked, as far as its hit tells."""
+        if candidate.hit.mime:
+            return Refusal(Reason.NOT_AN_IMAGE, candidate.hit.mime)
+        return self._unwanted(candidate.hit, candidate.url)
+
+    def _unwanted(self, hit: Hit | Picture, url: str) -> Refusal | None:
+        text = folded(f"{hit.title} {url} {hit.landing_url}")
         word = next((word for word, pattern in self._rejected if pattern.search(text)), None)
         if word is not None:
             return Refusal(Reason.REJECT_WORD, word)
-        if not allowed(candidate.hit.license, self._order.use, self._order.licences):
-            return Refusal(Reason.LICENCE, candidate.hit.license or "unknown")
-        site = site_of(candidate.url)
-        if self._settings.per_site and self._kept.sites.get(site, 0) >= self._settings.per_site:
-            return Refusal(Reason.SITE_LIMIT, site)
+        if not allowed(hit.license, self._order.use, self._order.licences):
+            return Refusal(Reason.LICENCE, hit.license or "unknown")
         return None
 
+    def full_site(self, candidate: Candidate) -> Refusal | None:
+        """Return a refusal where enough pictures of the address's site are kept."""
+        site = site_of(candidate.url)
+        is_full = bool(self._settings.per_site) and self._kept.sites.get(site, 0) >= self._settings.per_site
+        return Refusal(Reason.SITE_LIMIT, site) if is_full and candidate.url not in self._kept.held else None
+
+    def row(self, candidate: Candidate, outcome: Outcome) -> ImageRow:
+        """Return the row of one address that was asked, or is known."""
+        full = self.full_site(candidate)
+        if full is not None:
+            return _left_out(candidate, full)
+        if outcome.stored is None:
+            tried = 0 if outcome.outcome in SEEN else self._settings.retry
+            return ImageRow(source_id=candidate.url, url=candidate.url, outcome=outcome.outcome, detail=outcome.detail, tried=tried)
+        verdict = self._verdict(candidate, outcome.stored)
+        return verdict if isinstance(verdict, ImageRow) else _left_out(candidate, verdict)
+
+    def held_row(self, picture: Picture) -> ImageRow:
+        """Return the row of a picture that stays; only words and the licence policy take it out."""
+        refusal = self._unwanted(picture, picture.url)
+        if refusal is not None:
+            return ImageRow(source_id=picture.url, url=picture.url, outcome=refusal.reason, detail=refusal.detail)
+        return ImageRow(source_id=picture.url, url=picture.url, outcome=KEPT, picture=picture)
+
     def _verdict(self, candidate: Candidate, stored: Stored) -> ImageRow | Refusal:
+        is_held = candidate.url in self._kept.held
         flags = [] if self._is_whole(candidate, stored) else ["thumbnail"]
-        refused = self._refusal(stored, flags)
+        refused = None if is_held else self._refusal(stored, flags)
         if refused is not None:
             return refused
         flags += [name for name, policy in self._policies() if name in stored.looks and policy == "flag"]
         picture = _picture(candidate, stored, self._order.category, tuple(flags))
-        twin = self._kept.twin(picture)
+        twin = None if is_held else self._kept.twin(picture)
         if twin is not None:
             return Refusal(Reason.DUPLICATE, twin.url)
         return ImageRow(source_id=candidate.url, url=candidate.url, outcome=KEPT, picture=picture)
@@ -350,9 +405,9 @@ def _picture(candidate: Candidate, stored: Stored, category: str, flags: tuple[s
     )
 
 
-def _remember(journal: Journal, out: Path, *, retry: int) -> None:
+def _remember(journal: Journal, earlier: list[ImageRow], settings: Crawl) -> None:
     """Take what an earlier run of the stage wrote as known, so that a pulled clone fetches nothing again."""
-    for row in read_jsonl(out / "images.jsonl", ImageRow):
+    for row in earlier:
         if row.url in journal.known:
             continue
         if row.picture is not None:
@@ -362,8 +417,49 @@ def _remember(journal: Journal, out: Path, *, retry: int) -> None:
                 raw_width=p.width, raw_height=p.height, orientation=p.orientation, looks=tuple(f for f in p.flags if f != "thumbnail"),
             )  # fmt: skip
             journal.known[row.url] = Outcome(url=row.url, outcome=KEPT, stored=stored)
-        elif not retry or row.outcome in JUDGED:
+        elif _still_holds(row, settings):
             journal.known[row.url] = Outcome(url=row.url, outcome=row.outcome, detail=row.detail)
+
+
+def _still_holds(row: ImageRow, settings: Crawl) -> bool:
+    """Return whether an address would be left out again if it were asked. What the parameters alone decide is decided anew."""
+    if row.outcome in SEEN:
+        return True
+    if row.outcome in LOOKS:
+        return bool(getattr(settings, LOOKS[Reason(row.outcome)]) == "drop")
+    if row.outcome == Reason.THUMBNAIL:
+        return settings.thumbnails == "drop"
+    if row.outcome in (Reason.TOO_SMALL, Reason.ODD_SHAPE):
+        short, long = sorted(map(int, row.detail.split("x")))
+        return short < settings.min_side if row.outcome == Reason.TOO_SMALL else long > short * settings.max_aspect
+    by_rule = (Reason.SITE_LIMIT, Reason.REJECT_WORD, Reason.LICENCE, Reason.DUPLICATE_ADDRESS, Reason.BAD_ADDRESS)
+    return row.outcome not in by_rule and row.tried >= settings.retry
+
+
+def _looked_again(
+    rows: list[ImageRow], earlier: list[ImageRow], settings: Crawl, *, get: Callable[[str], Fetched | Refusal], say: Callable[[str], None]
+) -> list[ImageRow]:
+    """Return the rows, and in those of kept pictures whether the address died by this refresh. Each is asked once a refresh, without its body."""
+    before = {row.url: row for row in earlier if row.picture is not None}
+    marked = [_as_before(row, before) for row in rows]
+    due = [row.url for row in marked if row.picture is not None and row.url in before and not row.died and row.checked < settings.refresh]
+    found = dict(zip(due, in_threads(get, due, workers=settings.connections), strict=True))
+    died = {url for url, answer in found.items() if isinstance(answer, Refusal) and answer.reason in DEAD}
+    if due and all(isinstance(a, Refusal) and a.reason is Reason.UNREACHABLE for a in found.values()):
+        say("warning: no address of the kept pictures answers; is this machine online? The next run looks again")
+        return marked
+    if due:
+        say(f"asked the {len(due):,} addresses of kept pictures again: {len(died):,} no longer answer; their pictures stay")
+    checked = {row.url for row in marked if row.picture is not None and settings.refresh and not row.died}
+    return [
+        msgspec.structs.replace(row, checked=settings.refresh, died=settings.refresh if row.url in died else 0) if row.url in checked else row
+        for row in marked
+    ]
+
+
+def _as_before(row: ImageRow, before: dict[str, ImageRow]) -> ImageRow:
+    old = before.get(row.url) if row.picture is not None else None
+    return row if old is None else msgspec.structs.replace(row, checked=old.checked, died=old.died)
 
 
 def _settle(rows: list[ImageRow], shelf: Shelf, out: Path) -> None:
@@ -380,56 +476,46 @@ def _settle(rows: list[ImageRow], shelf: Shelf, out: Path) -> None:
     keep_only(target, names)
 
 
-def _metrics(order: CrawlOrder, answers: _Answers, rows: list[ImageRow]) -> dict[str, Any]:
+def _metrics(order: CrawlOrder, rows: list[ImageRow], found: Healths, *, repeated: int) -> dict[str, Any]:
     counts = outcome_counts(rows)
     kept = counts.pop(KEPT)
     assert kept + sum(counts.values()) == len(rows)
-    found: dict[str, int] = {}
-    silent: dict[str, int] = {}
-    for answer in answers.known.values():
-        found[answer.supplier] = found.get(answer.supplier, 0) + len(answer.hits)
-        for engine, _ in answer.unresponsive:
-            silent[engine] = silent.get(engine, 0) + 1
+    died = sum(bool(row.died) for row in rows)
     return {
         "wanted": order.crawl_images,
-        "found": dict(sorted(found.items())),
+        "short": max(0, order.crawl_images - kept),
         "seen": len(rows),
         "kept": kept,
         "dropped": counts,
-        "unresponsive": dict(sorted(silent.items())),
+        "repeated": repeated,
+        "blank": found.blank,
+        "died": died,
+        **health_metrics(found),
     }
 
 
-class _Progress:
-    """A bar on a terminal; one line at the end elsewhere."""
+def _ending(order: CrawlOrder, settings: Crawl, rounds: Rounds, rows: list[ImageRow]) -> Iterator[str]:
+    """Say what was had, and where too little, what to do."""
+    counts = outcome_counts(rows)
+    kept = counts.pop(KEPT)
+    why = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+    yield f"{kept:,} of {order.crawl_images:,} pictures kept, {len(rows):,} addresses tried" + (f" ({why})" if why else "")
+    unasked = rounds.unasked()
+    if kept >= order.crawl_images:
+        if unasked and order.crawl_images:
+            yield f"not asked for, as enough pictures came before: {', '.join(map(repr, unasked))}; raise crawl_images to go on with them"
+        return
+    yield f"{order.crawl_images - kept:,} pictures short. {'. '.join(_remedies(order, settings, rounds))}"
 
-    def __init__(self, label: str, total: int) -> None:
-        self._label, self._total, self._bar, self._task = label, total, None, None
-        self._kept = self._seen = 0
 
-    def __enter__(self) -> None:
-        if sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-            columns = (
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[seen]} tried"),
-                TimeRemainingColumn(),
-            )
-            bar: Any = Progress(*columns, console=Console(stderr=True))
-            bar.start()
-            self._bar, self._task = bar, bar.add_task(self._label, total=self._total, seen=0)
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-        sys.stdout.write(f"{self._label}: {self._kept} of {self._total} pictures kept, {self._seen} addresses tried\n")
-
-    def show(self, kept: int, seen: int) -> None:
-        """Show how far it is."""
-        self._kept, self._seen = kept, seen
-        if self._bar is not None:
-            self._bar.update(self._task, completed=kept, seen=seen)
+def _remedies(order: CrawlOrder, settings: Crawl, rounds: Rounds) -> Iterator[str]:
+    if rounds.failed or rounds.put_off():
+        names = ", ".join(sorted({*rounds.failed, *rounds.put_off()}))
+        yield f"Not all was had from {names}: `dvc repro --force --single-item crawl@{order.category}` goes on there"
+    cut_off = rounds.cut_off()
+    if cut_off:
+        yield f"Raise {' and '.join(f'crawl.{name}.pages' for name in cut_off)}"
+    off = [name for name in ("searxng", "openverse", "commons") if not getattr(settings, name).on]
+    if off:
+        yield f"Turn on {' or '.join(f'crawl.{name}' for name in off)}"
+    yield f"Add queries to categories.{order.category}.queries, or lower its crawl_images"

@@ -1,0 +1,87 @@
+"""What suppliers say, in one form, and the protocol that they keep."""
+
+import html
+import re
+from typing import Any, Protocol
+
+import msgspec
+
+from boxset.errors import ServiceError
+from boxset.params import Query
+
+
+class Hit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One picture that a supplier names. Empty: not stated."""
+
+    url: str
+    thumbnail: str = ""
+    landing_url: str = ""
+    title: str = ""
+    engine: str = ""
+    also: tuple[str, ...] = ()  # further engines that name it
+    width: int = 0
+    height: int = 0
+    license: str = ""
+    author: str = ""
+    mime: str = ""  # only where it is no kind of picture that is taken
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One page of one query from one supplier, as it came. One line of `results.jsonl`; a hit's rank is its place."""
+
+    supplier: str
+    q: str
+    lang: str
+    page: int
+    refresh: int = 0
+    turn: int = 0  # in which turn of asking it was got; 0: the same as its page
+    hits: tuple[Hit, ...] = ()
+    last: bool = False  # the supplier says that there are no more
+    more: dict[str, str] = {}  # what the supplier wants sent back for the next page
+    asked: tuple[str, ...] = ()  # the engines that were asked, where they are known
+    unresponsive: tuple[tuple[str, str], ...] = ()  # engine and why
+    blank: int = 0  # results without any address
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether it says nothing of the page: it is empty, and engines did not answer."""
+        return not self.hits and bool(self.unresponsive)
+
+    @property
+    def engines(self) -> set[str]:
+        """The engines that named a picture."""
+        return {engine for hit in self.hits for engine in (hit.engine, *hit.also) if engine}
+
+
+class Supplier(Protocol):
+    """Answers a query page by page, from page 1."""
+
+    name: str
+    pages: int  # at the most
+    takes_queries: bool  # False: it has one list, whatever is searched for
+
+    def ask(self, query: Query, page: int, before: Answer | None = None) -> Answer:
+        """Return a page; `before` is the answer to the one before it. Raises ServiceError naming the setting to change where none comes."""
+        ...
+
+
+def decoded(body: bytes, as_type: Any, *, where: str, do: str) -> Any:
+    """Read a service's JSON. Raises ServiceError where it is something else."""
+    try:
+        return msgspec.json.decode(body, type=as_type, strict=False)
+    except msgspec.MsgspecError as err:
+        is_page = body.lstrip()[:1] == b"<"
+        raise ServiceError("it answers with a web page, not with JSON" if is_page else f"its answer is not what was expected: {err}", where=where, do=do) from err
+
+
+def web_address(url: str | None) -> str:
+    """Return an http(s) address in full, or an empty string."""
+    text = (url or "").strip()
+    text = f"https:{text}" if text.startswith("//") else text
+    return text if text.startswith(("http://", "https://")) else ""
+
+
+def plain(text: str | None) -> str:
+    """Return text without markup and control characters, at most 300 characters."""
+    bare = html.unescape(re.sub(r"<[^>]*>", " ", text or ""))
+    return " ".join("".join(c if c.isprintable() else " " for c in bare if not "\ue000" <= c <= "\uf8ff").split())[:300]

@@ -1,0 +1,136 @@
+"""CSV files of addresses from anyone: url and category; licence, author, title and landing_url where known."""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import TextIO
+
+import msgspec
+
+from boxset.errors import InputError
+from boxset.params import Query
+from boxset.sources.licences import spdx_of
+from boxset.web.suppliers.answers import Answer, Hit, plain, web_address
+
+PAGE_SIZE = 100
+NAMES = {"url": ("url", "address"), "category": ("category",), "licence": ("licence", "license"), "author": ("author",), "title": ("title",), "landing_url": ("landing_url",)}
+SHOWN = 3
+
+
+class Listed(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of a list."""
+
+    line: int
+    url: str
+    category: str
+    licence: str = ""
+    author: str = ""
+    title: str = ""
+    landing_url: str = ""
+
+
+@dataclass
+class ListSummary:
+    """What stands in a list: rows by category, and the rows that cannot be used."""
+
+    rows: dict[str, int] = field(default_factory=dict)
+    bad: list[str] = field(default_factory=list)  # `FILE:LINE: why`
+
+    def shown(self) -> str:
+        """Return the bad rows, the first few by name."""
+        more = f" and {len(self.bad) - SHOWN:,} more" if len(self.bad) > SHOWN else ""
+        return f"{', '.join(self.bad[:SHOWN])}{more}"
+
+
+class UrlLists:
+    """All lists of the parameters, in their order, page by page."""
+
+    name = "url_lists"
+    takes_queries = False
+    pages = 1_000_000_000
+
+    def __init__(self, lists: tuple[str, ...], category: str) -> None:
+        self._lists, self._category = lists, category
+        self._rows, self._at = self._hits(), 0
+
+    def ask(self, query: Query, page: int, before: Answer | None = None) -> Answer:  # noqa: ARG002 - the lists know no queries
+        """Return the next addresses of the category, in the order of the files."""
+        start = int(before.more.get("row", "0")) if before is not None else 0
+        if start < self._at:
+            self._rows, self._at = self._hits(), 0
+        hits = tuple(islice(self._rows, start - self._at, start - self._at + PAGE_SIZE))
+        self._at = start + len(hits)
+        more = {"row": str(self._at)} if len(hits) == PAGE_SIZE else {}
+        return Answer(supplier=self.name, q="", lang="", page=page, hits=hits, last=not more, more=more)
+
+    def _hits(self) -> Iterator[Hit]:
+        for name in self._lists:
+            for row in read_list(Path(name)):
+                if isinstance(row, Listed) and row.category == self._category:
+                    yield _hit(row, Path(name).stem)
+
+
+def summary_of(path: Path) -> ListSummary:
+    """Read a list and count its rows. Raises InputError as `read_list` does."""
+    summary = ListSummary()
+    for row in read_list(path):
+        if isinstance(row, Listed):
+            summary.rows[row.category] = summary.rows.get(row.category, 0) + 1
+        else:
+            summary.bad.append(row)
+    return summary
+
+
+def read_list(path: Path) -> Iterator[Listed | str]:
+    """Yield the rows of a list, and `FILE:LINE: why` for each that cannot be used. Parted by commas, semicolons or tabs; UTF-8.
+
+    A relative path counts from the project. Raises InputError where there is no such file, or where its columns are others.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield from _rows(path, file)
+    except OSError as err:
+        raise InputError(f"cannot read: {err.strerror}", where=str(path), do="Correct crawl.url_lists in params.yaml; paths count from the project") from err
+    except UnicodeDecodeError as err:
+        raise InputError("not UTF-8", where=str(path), do="Save it as UTF-8") from err
+    except csv.Error as err:
+        raise InputError(f"no CSV file: {err}", where=str(path), do="Correct crawl.url_lists in params.yaml") from err
+
+
+def _rows(path: Path, file: TextIO) -> Iterator[Listed | str]:
+    header = file.readline()
+    reader = csv.reader(file, delimiter=max(",;\t", key=header.count))
+    columns = [name.strip().lower() for name in next(csv.reader([header], delimiter=max(",;\t", key=header.count)), [])]
+    places = {field: next((columns.index(name) for name in names if name in columns), -1) for field, names in NAMES.items()}
+    if places["url"] < 0 or places["category"] < 0:
+        raise InputError(f"its columns are {', '.join(columns) or 'none'}", where=f"{path}:1", do="It needs at least url and category")
+    for row in reader:
+        if any(cell.strip() for cell in row):
+            yield _listed(row, places, path=path, line=reader.line_num + 1, width=len(columns))
+
+
+def _listed(row: list[str], places: dict[str, int], *, path: Path, line: int, width: int) -> Listed | str:
+    if len(row) != width:
+        return f"{path}:{line}: {len(row)} columns instead of {width}"
+    cells = {field: row[place].strip() for field, place in places.items() if place >= 0}
+    missing = [field for field in ("url", "category") if not cells[field]]
+    return f"{path}:{line}: no {missing[0]}" if missing else Listed(line=line, **cells)
+
+
+def _hit(row: Listed, name: str) -> Hit:
+    return Hit(
+        url=web_address(row.url) or row.url,
+        landing_url=web_address(row.landing_url),
+        title=plain(row.title),
+        engine=name,
+        license=spdx_of(row.licence) or _own(row.licence),
+        author=plain(row.author),
+    )
+
+
+def _own(licence: str) -> str:
+    """Return a licence of which SPDX knows nothing in the form that SPDX has for those."""
+    text = "-".join("".join(c if c.isalnum() or c in ".-" else " " for c in licence).split())
+    return text if text.startswith("LicenseRef-") or not text else f"LicenseRef-{text}"
