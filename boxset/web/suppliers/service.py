@@ -69,7 +69,7 @@ class Web:
             answer = self._pools.request("GET", url, headers=sent, preload_content=False, redirect=follow, retries=hops)
             body: bytes = answer.read(MAX_BYTES + 1)
         except urllib3.exceptions.HTTPError as err:
-            raise ServiceError(f"does not answer ({type(err).__name__})", where=address) from err
+            raise ServiceError(f"does not answer: {_why(err)}", where=address) from err
         if len(body) > MAX_BYTES:
             answer.close()
             raise ServiceError(f"its answer is larger than {MAX_BYTES:,} bytes", where=address)
@@ -81,3 +81,12 @@ class Web:
         if wait_s > 0:
             self.sleep(wait_s)
         self._free_at[host] = self._now() + pace_s
+
+
+def _why(err: urllib3.exceptions.HTTPError) -> str:
+    cause = getattr(err, "reason", None) or err
+    if isinstance(cause, urllib3.exceptions.NameResolutionError):
+        return "no such host"
+    if isinstance(cause, urllib3.exceptions.TimeoutError) and not isinstance(cause, urllib3.exceptions.NewConnectionError):
+        return "too slow"
+    return "nothing listens there" if isinstance(cause, urllib3.exceptions.NewConnectionError) else "the connection broke off"

@@ -1,0 +1,353 @@
+"""Each supplier against a server that behaves as its service does: what is asked, how answers are read, what every refusal says to do."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from boxset.errors import InputError, ParamsError, ServiceError
+from boxset.params import Commons, Openverse, Query, Searxng
+from boxset.sources.licences import spdx_of
+from boxset.web.suppliers import Answer, Hit, UrlLists, Web
+from boxset.web.suppliers import Commons as CommonsSupplier
+from boxset.web.suppliers import Openverse as OpenverseSupplier
+from boxset.web.suppliers import Searxng as SearxngSupplier
+from boxset.web.suppliers.url_lists import summary_of
+from tests.outside import Asked, Clock, Outside, Reply, as_json, outside
+
+HAMMER = Query(q="claw hammer", lang="fr")
+CONFIG = {
+    "engines": [
+        {"name": "bing images", "categories": ["images"], "enabled": True},
+        {"name": "flickr", "categories": ["images"], "enabled": True},
+        {"name": "google images", "categories": ["images"], "enabled": False},
+        {"name": "bing", "categories": ["general"], "enabled": True},
+    ]
+}
+
+
+def web(world: Outside, clock: Clock | None = None) -> Web:
+    """Ask that world."""
+    own = clock or Clock()
+    return Web(world.endpoints, "cv@shop.example", sleep=own.sleep, now=own.now)
+
+
+def searx(reply: Reply | Callable[[Asked], Reply], config: Reply | None = None) -> Callable[[Asked], Reply]:
+    """An instance with a /config and one answer to every search."""
+    return lambda asked: (config or as_json(CONFIG)) if asked.path.endswith("/config") else reply(asked) if callable(reply) else reply
+
+
+def test_searxng_is_asked_for_images_in_the_language_and_page() -> None:
+    with outside(searx(as_json({"results": [{"img_src": "https://a.example/1.jpg", "engine": "flickr", "engines": ["flickr", "bing images"]}]}))) as world:
+        answer = SearxngSupplier(Searxng(url="http://sx.example/searx/", safesearch=2), web(world)).ask(HAMMER, 3)
+
+    asked = world.asked[-1]
+    assert (asked.host, asked.path) == ("sx.example", "/searx/search")
+    assert asked.query == {"q": "claw hammer", "language": "fr", "pageno": "3", "safesearch": "2", "format": "json", "categories": "images"}
+    assert asked.headers["accept-language"] == "en"
+    assert answer.hits == (Hit(url="https://a.example/1.jpg", engine="flickr", also=("bing images",)),)
+    assert answer.asked == ("bing images", "flickr")
+
+
+def test_named_engines_are_asked_alone_and_the_configuration_is_read_once() -> None:
+    with outside(searx(as_json({"results": []}))) as world:
+        supplier = SearxngSupplier(Searxng(url="http://sx.example", engines=("google images", "flickr")), web(world))
+        answers = [supplier.ask(HAMMER, page) for page in (1, 2)]
+
+    assert [one.path for one in world.asked] == ["/config", "/search", "/search"]
+    assert world.asked[-1].query["engines"] == "google images,flickr"
+    assert "categories" not in world.asked[-1].query
+    assert answers[0].asked == ("google images", "flickr")
+    assert answers[0].last
+
+
+def test_an_engine_that_the_instance_does_not_know_is_found_before_any_search() -> None:
+    with outside(searx(as_json({"results": []}))) as world, pytest.raises(ParamsError, match=r"crawl\.searxng\.engines.*did you mean bing images"):
+        SearxngSupplier(Searxng(url="http://sx.example", engines=("bing image",)), web(world)).ask(HAMMER, 1)
+
+    assert [one.path for one in world.asked] == ["/config"]
+
+
+def test_an_instance_that_hides_its_configuration_is_asked_all_the_same() -> None:
+    with outside(searx(as_json({"results": []}), config=(404, {}, b"<html>"))) as world:
+        answer = SearxngSupplier(Searxng(url="http://sx.example", engines=("whatever",)), web(world)).ask(HAMMER, 1)
+
+    assert answer.asked == ("whatever",)
+
+
+@pytest.mark.parametrize(
+    ("reply", "what", "do"),
+    [
+        ((403, {}, b"Forbidden"), "HTTP 403: its JSON format is off", "formats: [html, json]"),
+        ((429, {}, b""), "HTTP 429: its limiter allows 4 JSON requests an hour", "limiter: false"),
+        ((200, {}, b"<!doctype html>"), "it answers with a web page, not with JSON", "crawl.searxng.url"),
+        ((404, {}, b"<html>"), "HTTP 404: no SearXNG answers there", "crawl.searxng.url"),
+        ((302, {"Location": "https://s.shop.example/sx/search?q=x"}, b""), "HTTP 302: it sends to another address", "crawl.searxng.url: https://s.shop.example/sx"),
+        ((301, {"Location": "/login"}, b""), "HTTP 301: it sends to another address", "crawl.searxng.url"),
+        ((500, {}, b""), "HTTP 500", "its log"),
+        (as_json({"answers": 1}), "its answer is not what was expected", "crawl.searxng.url"),
+        ((0, {}, b""), "does not answer: the connection broke off", "docker compose up -d searxng"),
+    ],
+)  # fmt: skip
+def test_each_refusal_of_searxng_names_the_setting_to_change(reply: Reply, what: str, do: str) -> None:
+    with outside(searx(reply)) as world, pytest.raises(ServiceError) as caught:
+        SearxngSupplier(Searxng(url="http://sx.example"), web(world)).ask(HAMMER, 1)
+
+    assert caught.value.what.startswith(what)
+    assert do in caught.value.do
+    assert caught.value.where == "SearXNG at http://sx.example"
+
+
+def test_a_service_that_is_busy_for_a_moment_is_asked_again() -> None:
+    replies = iter([(503, {"Retry-After": "7"}, b""), (0, {}, b""), as_json({"results": []})])
+    clock = Clock()
+    with outside(searx(lambda _: next(replies))) as world:
+        SearxngSupplier(Searxng(url="http://sx.example"), web(world, clock)).ask(HAMMER, 1)
+
+    assert clock.slept == [7.0, 1.5]
+
+
+def test_an_instance_that_is_down_names_the_command_that_starts_it() -> None:
+    with outside(searx(as_json({}))) as world:
+        asked = web(world)
+
+    with pytest.raises(ServiceError, match=r"does not answer: nothing listens there\. Start it \(`docker compose up -d searxng`\)"):
+        SearxngSupplier(Searxng(url="http://sx.example"), asked).ask(HAMMER, 1)
+
+
+def openverse(world: Outside, clock: Clock | None = None) -> OpenverseSupplier:
+    return OpenverseSupplier(Openverse(on=True, licences=("cc0", "by")), web(world, clock))
+
+
+WORK = {"url": "https://a.example/1.jpg", "license": "by-sa", "license_version": "2.0", "creator": None, "source": "flickr", "width": 640, "height": 480}
+
+
+def test_openverse_is_asked_anonymously_for_twenty_works_under_the_licences(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENVERSE_TOKEN", raising=False)
+    with outside(lambda _: as_json({"results": [WORK, {"url": None}], "page_count": 2})) as world:
+        answer = openverse(world).ask(HAMMER, 1)
+
+    asked = world.asked[0]
+    assert (asked.host, asked.path) == ("api.openverse.org", "/v1/images/")
+    assert asked.query == {"q": "claw hammer", "page": "1", "page_size": "20", "license": "cc0,by"}
+    assert "authorization" not in asked.headers
+    assert answer.hits == (Hit(url="https://a.example/1.jpg", engine="flickr", width=640, height=480, license="CC-BY-SA-2.0"),)
+    assert (answer.last, answer.blank) == (False, 1)
+
+
+def test_the_token_for_openverse_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENVERSE_TOKEN", "t0ken")
+    with outside(lambda _: as_json({"results": [], "page_count": 0})) as world:
+        openverse(world).ask(HAMMER, 1)
+
+    assert world.asked[0].headers["authorization"] == "Bearer t0ken"
+
+
+@pytest.mark.parametrize(("token", "do"), [("", "crawl.openverse.pages"), ("old", "new OPENVERSE_TOKEN")])
+def test_a_401_of_openverse_means_a_bad_token_or_too_much_without_one(token: str, do: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENVERSE_TOKEN", token)
+    with outside(lambda _: as_json({"detail": "no"}, 401)) as world, pytest.raises(ServiceError) as caught:
+        openverse(world).ask(HAMMER, 1)
+
+    assert do in caught.value.do
+
+
+def test_a_page_that_openverse_does_not_have_is_the_end() -> None:
+    with outside(lambda _: as_json({"detail": "Invalid page."}, 404)) as world:
+        assert openverse(world).ask(HAMMER, 13).last
+
+
+def test_the_minute_limit_of_openverse_is_waited_for() -> None:
+    minute = {"x_ratelimit_limit_anon_burst": "20/min", "x_ratelimit_available_anon_burst": "0", "x_ratelimit_available_anon_sustained": "150"}
+    replies = iter([as_json({}, 429, **minute, retry_after="41"), as_json({}, 429, **minute), as_json({"results": [WORK], "page_count": 1})])
+    clock = Clock()
+    with outside(lambda _: next(replies)) as world:
+        answer = openverse(world, clock).ask(HAMMER, 1)
+
+    assert len(answer.hits) == 1
+    assert clock.slept == [41.0, 60.0]
+
+
+@pytest.mark.parametrize("status", [200, 429])
+def test_the_daily_limit_of_openverse_stops_it_for_today_without_another_request(status: int) -> None:
+    headers = {"X-RateLimit-Limit-anon_sustained": "200/day", "X-RateLimit-Available-anon_sustained": "0"}
+    clock = Clock()
+    with outside(lambda _: (status, headers, as_json({"results": [WORK], "page_count": 9})[2])) as world:
+        supplier = openverse(world, clock)
+        if status == 200:
+            assert len(supplier.ask(HAMMER, 1).hits) == 1
+        for _ in range(2):
+            with pytest.raises(ServiceError, match=r"its limit of 200/day is used up\. Go on tomorrow"):
+                supplier.ask(HAMMER, 2)
+
+    assert (len(world.asked), clock.slept) == (1, [])
+
+
+def commons(world: Outside, clock: Clock | None = None) -> CommonsSupplier:
+    return CommonsSupplier(Commons(on=True), web(world, clock))
+
+
+def page(number: int, mime: str = "image/jpeg", **said: str) -> dict[str, Any]:
+    """A page of Commons with one file."""
+    info = {"url": f"https://upload.example/{number}.jpg", "descriptionurl": f"https://commons.example/{number}", "width": 800, "height": 600, "mime": mime, "user": "U"}
+    return {"title": f"File:{number}.jpg", "index": number, "imageinfo": [{**info, "extmetadata": {name: {"value": value} for name, value in said.items()}}]}
+
+
+def test_commons_gets_its_continue_back_in_the_pace_that_it_wants() -> None:
+    more = {"gsroffset": 50, "continue": "gsroffset||"}
+    replies = iter([as_json({"query": {"pages": [page(2), page(1)]}, "continue": more}), as_json({"query": {"pages": [page(3)]}})])
+    clock = Clock()
+    with outside(lambda _: next(replies)) as world:
+        supplier = commons(world, clock)
+        first = supplier.ask(HAMMER, 1)
+        second = supplier.ask(HAMMER, 2, first)
+
+    assert [hit.title for hit in first.hits] == ["1.jpg", "2.jpg"]
+    assert (first.last, second.last) == (False, True)
+    assert "gsroffset" not in world.asked[0].query
+    assert (world.asked[1].query["gsroffset"], world.asked[1].query["continue"]) == ("50", "gsroffset||")
+    assert world.asked[0].query["maxlag"] == "5"
+    assert "cv@shop.example" in world.asked[0].headers["user-agent"]
+    assert clock.slept == [pytest.approx(0.21)]
+
+
+def test_commons_is_waited_for_where_it_lags_or_is_busy() -> None:
+    lag = as_json({"error": {"code": "maxlag", "info": "Waiting for a database"}}, retry_after="5")
+    replies = iter([lag, (429, {"Retry-After": "9"}, b"slow down"), as_json({"query": {"pages": [page(1)]}})])
+    clock = Clock()
+    with outside(lambda _: next(replies)) as world:
+        answer = commons(world, clock).ask(HAMMER, 1)
+
+    assert len(answer.hits) == 1
+    assert clock.slept == [5.0, 9.0]
+
+
+@pytest.mark.parametrize(
+    ("reply", "what", "do"),
+    [
+        ((403, {}, b"Please set a user-agent"), "HTTP 403", "project.contact"),
+        ((429, {"Retry-After": "3600"}, b""), "it asks to wait 3,600 s", "later"),
+        (as_json({"error": {"code": "maxlag"}}), "it is busy, and stays so", "later"),
+        (as_json({"error": {"code": "badvalue", "info": "<b>No</b> such thing"}}), "badvalue: No such thing", "crawl.commons.on: false"),
+        ((200, {}, b"<html>"), "it answers with a web page", "crawl.commons.on: false"),
+        ((500, {}, b""), "HTTP 500", "crawl.commons.on: false"),
+    ],
+)
+def test_each_refusal_of_commons_says_what_to_do(reply: Reply, what: str, do: str) -> None:
+    with outside(lambda _: reply) as world, pytest.raises(ServiceError) as caught:
+        commons(world).ask(HAMMER, 1)
+
+    assert caught.value.what.startswith(what)
+    assert do in caught.value.do
+
+
+@pytest.mark.parametrize(
+    ("said", "licence"),
+    [
+        ({"LicenseUrl": "https://creativecommons.org/licenses/by-sa/4.0/deed.en"}, "CC-BY-SA-4.0"),
+        ({"License": "cc-by-3.0"}, "CC-BY-3.0"),
+        ({"LicenseShortName": "CC BY-SA 2.5"}, "CC-BY-SA-2.5"),
+        ({"LicenseShortName": "Public domain"}, "LicenseRef-PDM-1.0"),
+        ({"LicenseUrl": "http://artlibre.org", "License": "fal"}, ""),
+        ({}, ""),
+    ],
+)
+def test_a_licence_of_commons_is_read_from_whatever_field_states_it(said: dict[str, str], licence: str) -> None:
+    with outside(lambda _: as_json({"query": {"pages": [page(1, Artist='<a href="//x">Ada <i>L.</i></a>', **said)]}})) as world:
+        hit = commons(world).ask(HAMMER, 1).hits[0]
+
+    assert (hit.license, hit.author) == (licence, "Ada L.")
+
+
+@pytest.mark.parametrize("mime", ["application/pdf", "image/vnd.djvu", "image/tiff", "image/svg+xml"])
+def test_what_is_no_picture_on_commons_carries_its_type(mime: str) -> None:
+    with outside(lambda _: as_json({"query": {"pages": [page(1, mime)]}})) as world:
+        assert commons(world).ask(HAMMER, 1).hits[0].mime == mime
+
+
+def test_lists_are_read_in_every_common_form(tmp_path: Path) -> None:
+    rows = "url;category;licence;author\r\nhttps://a.example/1.jpg;hammer;CC BY 4.0;Ada\r\n\r\nhttps://a.example/2.jpg;hammer;house rules;\r\n"
+    (tmp_path / "one.csv").write_bytes(b"\xef\xbb\xbf" + rows.encode())
+    (tmp_path / "two.csv").write_text('Address,Category,Title\nhttps://a.example/3.jpg,hammer,"big, and\nred"\nhttps://a.example/4.jpg,saw,x\n')
+
+    answer = UrlLists((str(tmp_path / "one.csv"), str(tmp_path / "two.csv")), "hammer").ask(HAMMER, 1)
+
+    assert answer == Answer(
+        supplier="url_lists",
+        q="",
+        lang="",
+        page=1,
+        hits=(
+            Hit(url="https://a.example/1.jpg", engine="one", license="CC-BY-4.0", author="Ada"),
+            Hit(url="https://a.example/2.jpg", engine="one", license="LicenseRef-house-rules"),
+            Hit(url="https://a.example/3.jpg", engine="two", title="big, and red"),
+        ),
+        last=True,
+    )
+
+
+def test_bad_rows_of_a_list_are_counted_and_named(tmp_path: Path) -> None:
+    path = tmp_path / "l.csv"
+    path.write_text("url,category\nhttps://a.example/1.jpg,hammer\n,hammer\nhttps://a.example/2.jpg\nhttps://a.example/3.jpg,\n")
+
+    summary = summary_of(path)
+
+    assert summary.rows == {"hammer": 1}
+    assert summary.shown() == f"{path}:3: no url, {path}:4: 1 columns instead of 2, {path}:5: no category"
+
+
+def test_long_lists_come_page_by_page_from_any_page_on(tmp_path: Path) -> None:
+    (tmp_path / "l.csv").write_text("url,category\n" + "".join(f"https://a.example/{n}.jpg,hammer\n" for n in range(250)))
+    supplier = UrlLists((str(tmp_path / "l.csv"),), "hammer")
+    first = supplier.ask(HAMMER, 1)
+    second = supplier.ask(HAMMER, 2, first)
+    third = UrlLists((str(tmp_path / "l.csv"),), "hammer").ask(HAMMER, 3, second)
+
+    assert [len(one.hits) for one in (first, second, third)] == [100, 100, 50]
+    assert len({hit.url for one in (first, second, third) for hit in one.hits}) == 250
+    assert (second.last, third.last) == (False, True)
+    assert supplier.ask(HAMMER, 1) == first
+
+
+@pytest.mark.parametrize(
+    ("content", "what", "do"),
+    [
+        (None, "cannot read: No such file or directory", "crawl.url_lists"),
+        (b"link,what\n", "its columns are link, what", "url and category"),
+        (b"", "its columns are none", "url and category"),
+        (b"url,category\nhttps://a.example/\xe9.jpg,hammer\n", "not UTF-8", "UTF-8"),
+    ],
+)
+def test_a_list_that_cannot_be_read_says_what_it_needs(tmp_path: Path, content: bytes | None, what: str, do: str) -> None:
+    if content is not None:
+        (tmp_path / "l.csv").write_bytes(content)
+
+    with pytest.raises(InputError) as caught:
+        UrlLists((str(tmp_path / "l.csv"),), "hammer").ask(HAMMER, 1)
+
+    assert caught.value.what.startswith(what)
+    assert do in caught.value.do
+
+
+@pytest.mark.parametrize(
+    ("text", "spdx"),
+    [
+        ("CC BY 4.0", "CC-BY-4.0"),
+        ("CC-BY-NC-ND-4.0", "CC-BY-NC-ND-4.0"),
+        ("https://creativecommons.org/licenses/by/2.0/", "CC-BY-2.0"),
+        ("Creative Commons Attribution-Share Alike 2.5", "CC-BY-SA-2.5"),
+        ("Attribution-NonCommercial-NoDerivs 2.0 Generic", "CC-BY-NC-ND-2.0"),
+        ("by-nc/4.0", "CC-BY-NC-4.0"),
+        ("cc-by-sa-3.0-de", "LicenseRef-CC-BY-SA-3.0-DE"),
+        ("CC0 1.0 Universal", "CC0-1.0"),
+        ("Public Domain Mark 1.0", "LicenseRef-PDM-1.0"),
+        ("All rights reserved", "LicenseRef-all-rights-reserved"),
+        ("LicenseRef-own", "LicenseRef-own"),
+        ("CC BY", ""),
+        ("standby 1.0", ""),
+        ("", ""),
+    ],
+)
+def test_a_licence_in_any_usual_spelling_becomes_spdx(text: str, spdx: str) -> None:
+    assert spdx_of(text) == spdx
