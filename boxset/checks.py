@@ -12,6 +12,7 @@ from boxset.labeling.price import TIERS_MILLS, mills
 from boxset.params import FORMATS, NOT_A_SOURCE, Category, Params, Source, checked, queries_of, read_yaml, terms_of
 from boxset.resolve import check_world
 from boxset.strict import Fault
+from boxset.web.suppliers.url_lists import first_of, summary_of
 
 SPLITS = {
     "open_images": ("train", "validation", "test"),
@@ -51,9 +52,9 @@ def problems(root: Path = Path()) -> tuple[Params | None, list[Fault]]:
     return params, [*found, *(fault for check in CHECKS for fault in check(params, root))]
 
 
-def notes(params: Params) -> list[str]:
+def notes(params: Params, root: Path = Path()) -> list[str]:
     """Return what is not wrong, and still perhaps not meant."""
-    return [*_names_alike(params), *_research_only(params), *_nothing_to_do(params)]
+    return [*_names_alike(params), *_research_only(params), *_nothing_to_do(params), *_odd_rows(params, root)]
 
 
 def _contact(params: Params, _: Path) -> Iterator[Fault]:
@@ -250,7 +251,16 @@ def _as_fault(err: BoxsetError) -> Fault:
     return Fault(key, what, err.do) if colon and " " not in key else Fault("", err.what, err.do)
 
 
-CHECKS: tuple[Check, ...] = (_contact, _categories, _sources, _texts, _addresses, _licences, _trust, _labeler, _classes, _past)
+def _url_lists(params: Params, root: Path) -> Iterator[Fault]:
+    for name in params.crawl.url_lists:
+        try:
+            if (root / name).exists():
+                summary_of(root / name)
+        except BoxsetError as err:
+            yield Fault("crawl.url_lists", f"{err.where.removeprefix(f'{root}/')}: {err.what}", err.do)
+
+
+CHECKS: tuple[Check, ...] = (_contact, _categories, _sources, _texts, _addresses, _licences, _trust, _labeler, _classes, _url_lists, _past)
 
 
 def _names_alike(params: Params) -> Iterator[str]:
@@ -275,3 +285,17 @@ def _nothing_to_do(params: Params) -> Iterator[str]:
         silent = [s for s, source in params.sources.items() if source.on and (source.format or s) != "local" and s not in category.classes]
         if silent:
             yield f"categories.{name}.classes: nothing said of {', '.join(silent)}; `boxset coverage {name}` finds them, [] says: none"
+
+
+def _odd_rows(params: Params, root: Path) -> Iterator[str]:
+    """Yield rows of address lists that cannot be used, and categories in them that are none."""
+    for name in params.crawl.url_lists:
+        try:
+            summary = summary_of(root / name)
+        except BoxsetError:
+            continue
+        if summary.bad:
+            yield f"{name}: {len(summary.bad):,} rows cannot be used: {first_of(summary.bad)}"
+        for category, count in sorted(summary.rows.items()):
+            if category not in params.categories:
+                yield f"{name}: {count:,} rows are for {category!r}, which is no category{did_you_mean(category, params.categories)}"

@@ -235,11 +235,27 @@ def _suppliers(project: Patient, params: Params) -> Iterator[Finding]:
     if settings.searxng.on and wanted:
         yield _searxng(project, params)
     if settings.openverse.on and wanted:
-        yield Finding("openverse", OK, "on; 200 requests a day without an account")
+        token = os.environ.get("OPENVERSE_TOKEN", "")
+        says = "with the token in OPENVERSE_TOKEN" if token else "200 requests a day; more with an account: export OPENVERSE_TOKEN"
+        yield Finding("openverse", OK, f"on; {says}")
     if settings.commons.on and wanted:
         yield Finding("commons", OK, "on; asked one request at a time")
+    for name in settings.url_lists:
+        yield _url_list(project.root / name, name, params)
     if wanted and not any((settings.searxng.on, settings.openverse.on, settings.commons.on, settings.url_lists)):
         yield Finding("suppliers", FIX, "all are off, and pictures are wanted from the crawl", "Set crawl.searxng.on: true in params.yaml")
+
+
+def _url_list(path: Path, name: str, params: Params) -> Finding:
+    from boxset.web.suppliers.url_lists import summary_of
+
+    try:
+        summary = summary_of(path)
+    except BoxsetError as err:
+        return Finding(name, FIX, err.what, err.do)
+    ours = sum(count for category, count in summary.rows.items() if category in params.categories)
+    rest = f", {len(summary.bad):,} cannot be used" if summary.bad else ""
+    return Finding(name, OK, f"{ours:,} addresses of {sum(summary.rows.values()):,} are for our categories{rest}")
 
 
 def _searxng(project: Patient, params: Params) -> Finding:

@@ -169,6 +169,19 @@ def test_what_is_perhaps_not_meant_is_noted() -> None:
     ]
 
 
+def test_lists_of_addresses_are_read_before_anything_runs(tmp_path: Path) -> None:
+    (tmp_path / "good.csv").write_text("url,category\nhttps://a.example/1.jpg,hamer\nhttps://a.example/2.jpg,hammer\n,hammer\n")
+    (tmp_path / "bad.csv").write_text("link\n")
+    params, found = problems(project(tmp_path, **{"crawl.url_lists": ["good.csv", "bad.csv", "none.csv"]}))
+
+    assert params is not None
+    assert [f"{fault.key}: {fault.what}" for fault in found] == ["crawl.url_lists[2]: none.csv is not there", "crawl.url_lists: bad.csv:1: its columns are link"]
+    assert [note for note in notes(params, tmp_path) if ".csv" in note] == [
+        f"good.csv: 1 rows cannot be used: {tmp_path}/good.csv:4: no url",
+        "good.csv: 1 rows are for 'hamer', which is no category; did you mean hammer?",
+    ]
+
+
 def test_the_names_of_splits_and_files_are_those_that_the_readers_ask_for() -> None:
     assert {"open_images": open_images.SPLITS, "imagenet": imagenet.SPLITS, "coco": coco.SPLITS, "lvis": coco.SPLITS} == SPLITS
     assert set(FILES["open_images"]) == {

@@ -169,6 +169,17 @@ def test_the_search_service_is_asked(live: Path, status: int, body: str, verdict
     assert bool(found.do) == (verdict == FIX)
 
 
+def test_lists_of_addresses_and_the_token_for_openverse_are_looked_at(live: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (live / "l.csv").write_text("url,category\nhttps://a.example/1.jpg,hammer\nhttps://a.example/1.jpg,anvil\n,hammer\n")
+    edit(live, "searxng: {on: false}", "searxng: {on: false}\n  url_lists: [l.csv, none.csv]")
+    monkeypatch.setenv("OPENVERSE_TOKEN", "t")
+    found = findings(live)
+
+    assert found["l.csv"] == Finding("l.csv", OK, "1 addresses of 2 are for our categories, 1 cannot be used")
+    assert found["none.csv"].verdict == FIX
+    assert found["openverse"].what == "on; with the token in OPENVERSE_TOKEN"
+
+
 def test_a_search_service_that_does_not_answer_names_the_command_that_starts_it(live: Path) -> None:
     with searxng(200, "") as url:
         pass

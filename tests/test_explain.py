@@ -4,6 +4,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 from PIL import Image
@@ -81,6 +82,14 @@ def test_a_crawled_picture_that_was_labelled_has_its_whole_history() -> None:
             ),
         ),
     )
+
+
+def test_an_address_that_died_since_is_told() -> None:
+    dead = msgspec.structs.replace(crawled(), checked=2, died=2)
+
+    (story,) = explain(URL, records(tried={"crawl hammer": [dead]}))
+
+    assert story.steps[1] == Step(where="crawl hammer", what=f"{URL} no longer answered when `crawl.refresh` was 2; the picture stays")
 
 
 def test_copies_of_a_picture_tell_one_story() -> None:

@@ -289,12 +289,15 @@ def test_lists_are_read_in_every_common_form(tmp_path: Path) -> None:
 
 def test_bad_rows_of_a_list_are_counted_and_named(tmp_path: Path) -> None:
     path = tmp_path / "l.csv"
-    path.write_text("url,category\nhttps://a.example/1.jpg,hammer\n,hammer\nhttps://a.example/2.jpg\nhttps://a.example/3.jpg,\n")
+    path.write_text('url,category\nhttps://a.example/1.jpg,hammer\n,hammer\nhttps://a.example/2.jpg\nhttps://a.example/3.jpg,\n,""x\n')
 
     summary = summary_of(path)
+    answer = UrlLists((str(path),), "hammer").ask(HAMMER, 1)
 
     assert summary.rows == {"hammer": 1}
-    assert summary.shown() == f"{path}:3: no url, {path}:4: 1 columns instead of 2, {path}:5: no category"
+    assert summary.bad == [f"{path}:3: no url", f"{path}:4: 1 columns instead of 2", f"{path}:5: no category", f"{path}:6: no url"]
+    assert (len(answer.hits), answer.blank) == (1, 4)
+    assert answer.notes == (f"4 rows cannot be used: {'; '.join(summary.bad[:3])} and 1 more",)
 
 
 def test_long_lists_come_page_by_page_from_any_page_on(tmp_path: Path) -> None:

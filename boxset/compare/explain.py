@@ -176,6 +176,7 @@ def _picture_story(sha256: str, records: Records) -> Story:
     copies = [(where, p) for where, row in records.rows if (p := row.picture) is not None and _is_copy(p, sha256, image, records)]
     contents = {p.sha256 for _, p in copies} | {sha256}
     steps = [_kept_step(where, p, records) for where, p in copies]
+    steps += [_died_step(where, row) for where, row in records.rows if row.died and row.picture in [p for _, p in copies]]
     steps += [step for where, pool in records.pools.items() for step in _pool_steps(where, pool, contents)]
     steps += [_bought_step(bought) for bought in records.bought if bought.sha256 in contents]
     steps += _merge_steps(sha256, image, records, copies=len(copies))
@@ -220,6 +221,10 @@ def _kept_step(where: str, picture: Picture, records: Records) -> Step:
     details += [f"looks like: {', '.join(picture.flags)}"] if picture.flags else []
     details += _hit_lines(picture.url, records)
     return Step(where=where, what=f"kept as {picture.file_name[:12]}…{found}", details=tuple(details))
+
+
+def _died_step(where: str, row: ImageRow) -> Step:
+    return Step(where=where, what=f"{row.url} no longer answered when `crawl.refresh` was {row.died}; the picture stays")
 
 
 def _hit_lines(url: str, records: Records) -> list[str]:

@@ -201,6 +201,8 @@ class Rounds:
 
     def _tell(self, answer: Answer) -> None:
         """Say once of each engine that it did not answer, or has nothing on a first page without saying why."""
+        for note in answer.notes:
+            self._say(f"warning: {answer.supplier}: {note}")
         for engine, why in answer.unresponsive:
             self._once(f"{answer.supplier}: {engine} did not answer ({why or 'no reason given'}); its results are missing", about=engine)
         if answer.page > 1:

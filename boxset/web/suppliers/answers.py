@@ -41,6 +41,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     asked: tuple[str, ...] = ()  # the engines that were asked, where they are known
     unresponsive: tuple[tuple[str, str], ...] = ()  # engine and why
     blank: int = 0  # results without any address
+    notes: tuple[str, ...] = ()  # what a user should hear of it
 
     @property
     def is_unanswered(self) -> bool:

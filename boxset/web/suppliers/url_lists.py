@@ -38,11 +38,6 @@ class ListSummary:
     rows: dict[str, int] = field(default_factory=dict)
     bad: list[str] = field(default_factory=list)  # `FILE:LINE: why`
 
-    def shown(self) -> str:
-        """Return the bad rows, the first few by name."""
-        more = f" and {len(self.bad) - SHOWN:,} more" if len(self.bad) > SHOWN else ""
-        return f"{', '.join(self.bad[:SHOWN])}{more}"
-
 
 class UrlLists:
     """All lists of the parameters, in their order, page by page."""
@@ -63,13 +58,21 @@ class UrlLists:
         hits = tuple(islice(self._rows, start - self._at, start - self._at + PAGE_SIZE))
         self._at = start + len(hits)
         more = {"row": str(self._at)} if len(hits) == PAGE_SIZE else {}
-        return Answer(supplier=self.name, q="", lang="", page=page, hits=hits, last=not more, more=more)
+        bad = [row for name in self._lists for row in summary_of(Path(name)).bad] if start == 0 else []
+        notes = (f"{len(bad):,} rows cannot be used: {first_of(bad)}",) if bad else ()
+        return Answer(supplier=self.name, q="", lang="", page=page, hits=hits, last=not more, more=more, blank=len(bad), notes=notes)
 
     def _hits(self) -> Iterator[Hit]:
         for name in self._lists:
             for row in read_list(Path(name)):
                 if isinstance(row, Listed) and row.category == self._category:
                     yield _hit(row, Path(name).stem)
+
+
+def first_of(bad: list[str]) -> str:
+    """Return the first few of the rows that cannot be used, and how many more there are."""
+    more = f" and {len(bad) - SHOWN:,} more" if len(bad) > SHOWN else ""
+    return f"{'; '.join(bad[:SHOWN])}{more}"
 
 
 def summary_of(path: Path) -> ListSummary:

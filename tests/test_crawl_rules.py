@@ -1,0 +1,396 @@
+"""The crawl against scripted sites: every address has its row, timing changes nothing, and what was kept stays as parameters change."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from boxset.dataset.records import ImageRow
+from boxset.endpoints import Endpoints
+from boxset.errors import ServiceError
+from boxset.files import read_jsonl
+from boxset.params import Crawl, Licences, Query, Searxng
+from boxset.resolve import CrawlOrder
+from boxset.web.crawl import crawl
+from boxset.web.suppliers import Answer
+from tests.outside import Asked, Outside, Search, as_json, outside, photo
+
+OUT = Path("data/crawl/hammer")
+URLS = {q: [f"https://{q}{n % 3}.example/{n}.jpg" for n in range(30)] for q in ("claw", "sledge")}
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty project."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def world(here: Path) -> Iterator[Outside]:
+    """An instance that knows thirty pictures for each of two queries, and their sites."""
+    with outside(Search(URLS)) as world:
+        yield world
+
+
+def run(world: Outside | Endpoints, wanted: int = 12, *, queries: tuple[str, ...] = ("claw", "sledge"), asked: frozenset[str] = frozenset(), **more: Any) -> dict[str, Any]:
+    """Crawl for hammers; `order__x` are fields of the order, the others of the settings."""
+    fields: dict[str, Any] = {"confusers": (), "reject_words": (), "use": "research", "licences": Licences()}
+    fields |= {name.removeprefix("order__"): value for name, value in more.items() if name.startswith("order__")}
+    order = CrawlOrder(category="hammer", crawl_images=wanted, queries=tuple(Query(q=q) for q in queries), **fields)
+    settings = {"pace_s": 0.0, "per_host": 16, "searxng": Searxng(url="http://sx.example"), **{n: v for n, v in more.items() if not n.startswith("order__")}}
+    endpoints = world if isinstance(world, Endpoints) else world.endpoints
+    return crawl(order, Crawl(**settings), OUT, endpoints=endpoints, contact="a@shop.example", asked=asked)
+
+
+def rows() -> list[ImageRow]:
+    """Every address that was tried."""
+    return read_jsonl(OUT / "images.jsonl", ImageRow)
+
+
+def kept() -> list[str]:
+    """The addresses of the kept pictures, in order."""
+    return [row.url for row in rows() if row.picture is not None]
+
+
+def content() -> dict[str, bytes]:
+    """The whole output."""
+    return {path.relative_to(OUT).as_posix(): path.read_bytes() for path in sorted(OUT.rglob("*")) if path.is_file()}
+
+
+def forget() -> None:
+    """Forget what stands outside the output, as in another clone."""
+    shutil.rmtree(".boxset")
+
+
+def fetched(world: Outside) -> list[str]:
+    """The pictures that were asked for."""
+    return [f"https://{one.host}{one.path}" for one in world.asked if one.host != "sx.example" and one.path != "/robots.txt"]
+
+
+def test_one_connection_and_sixty_four_give_the_same_bytes_whatever_the_delays(here: Path) -> None:
+    broken = {url for n, url in enumerate(URLS["claw"] + URLS["sledge"]) if n % 4 == 1}
+    outputs = []
+    for connections, delay_s in ((1, 0.0), (64, 0.03), (64, 0.0)):
+        with outside(Search(URLS, delay_s=delay_s, gone=broken)) as world:
+            metrics = run(world, 15, connections=connections, per_site=3)
+        outputs.append((metrics, content()))
+        shutil.rmtree(OUT)
+        forget()
+
+    assert outputs[0][0]["kept"] == 15
+    assert outputs[0][0]["dropped"].keys() == {"gone", "site_limit"}
+    assert outputs[1] == outputs[0]
+    assert outputs[2] == outputs[0]
+
+
+def test_a_rebuild_needs_nobody(world: Outside) -> None:
+    metrics = run(world)
+    before = content()
+    forget()
+
+    nobody = Endpoints(gateway="http://127.0.0.1:1")
+
+    assert (run(nobody), content()) == (metrics, before)
+
+
+def test_a_crawl_that_came_to_the_end_of_everything_is_rebuilt_with_everybody_down(world: Outside) -> None:
+    metrics = run(world, 999, queries=("claw",))
+    before = content()
+    forget()
+
+    assert metrics["short"] == 999 - 30
+    assert (run(Endpoints(gateway="http://127.0.0.1:1"), 999, queries=("claw",)), content()) == (metrics, before)
+
+
+def test_a_first_crawl_with_everybody_down_is_an_error(here: Path) -> None:
+    with pytest.raises(ServiceError, match=r"crawl\.searxng\.url"):
+        run(Endpoints(gateway="http://127.0.0.1:1"))
+
+
+def test_every_address_has_one_row_also_where_it_is_not_asked(here: Path) -> None:
+    good = "https://a.example/1.jpg"
+    results: list[dict[str, Any]] = [
+        {"img_src": good},
+        {"img_src": good},
+        {"img_src": "https://www.a.example/1.jpg?utm_source=x"},
+        {"img_src": "https://a.example/gavel.jpg"},
+        {"img_src": "https://user:pw@a.example/2.jpg"},
+        {"img_src": "", "thumbnail_src": "https://t.example/3.jpg"},
+        {"img_src": "", "url": "https://a.example/page"},
+    ]
+
+    def answer(asked: Asked) -> Any:
+        if asked.host == "sx.example":
+            return as_json({"results": results if asked.query.get("pageno") == "1" else []}) if asked.path == "/search" else as_json({})
+        return 200, {}, photo(1)
+
+    with outside(answer) as world:
+        metrics = run(world, queries=("x",), order__reject_words=("gavel",))
+
+    assert [(row.url, row.outcome, row.detail) for row in rows()] == [
+        (good, "kept", ""),
+        ("https://www.a.example/1.jpg?utm_source=x", "duplicate_address", good),
+        ("https://a.example/gavel.jpg", "reject_word", "gavel"),
+        ("https://user:pw@a.example/2.jpg", "bad_address", "credentials in the address"),
+        ("https://t.example/3.jpg", "thumbnail", "no original"),
+    ]
+    assert fetched(world) == [good]
+    assert (metrics["repeated"], metrics["blank"]) == (1, 1)
+    assert metrics["seen"] == len(rows()) == 5
+
+
+def test_what_the_licence_policy_keeps_out_is_not_fetched(world: Outside) -> None:
+    metrics = run(world, order__licences=Licences(unknown="deny"))
+
+    assert (metrics["dropped"], metrics["kept"]) == ({"licence": 60}, 0)
+    assert fetched(world) == []
+
+
+def test_lists_of_ones_own_and_what_no_picture_is(here: Path) -> None:
+    Path("l.csv").write_text("url,category\nhttps://claw0.example/0.jpg,hammer\nftp://a.example/1,hammer\nnonsense,hammer\nhttps://claw1.example/1.jpg,saw\n")
+    with outside(Search(URLS)) as world:
+        run(world, queries=(), url_lists=("l.csv",), searxng=Searxng(on=False))
+
+    assert [(row.url, row.outcome) for row in rows()] == [
+        ("https://claw0.example/0.jpg", "kept"),
+        ("ftp://a.example/1", "bad_address"),
+        ("nonsense", "bad_address"),
+    ]
+
+
+def test_raising_the_number_keeps_what_is_kept_and_lowering_it_takes_from_the_end(world: Outside) -> None:
+    run(world, 8)
+    eight = rows()
+    run(world, 30)
+    thirty = rows()
+    asked = len(world.asked)
+    run(world, 8)
+
+    assert thirty[: len(eight)] == eight
+    assert rows() == eight
+    run(world, 30)
+    assert rows() == thirty
+    assert len(world.asked) == asked
+    assert len(fetched(world)) == len(set(fetched(world)))
+
+
+def test_a_new_query_takes_nothing_out_and_fills_what_is_missing(world: Outside, capsys: pytest.CaptureFixture[str]) -> None:
+    run(world, 12, queries=("claw",))
+    first = kept()
+    run(world, 12, queries=("claw", "sledge"))
+    full = kept()
+    said = capsys.readouterr().out
+    run(world, 16, queries=("claw", "sledge"))
+
+    assert full == first
+    assert "not asked for, as enough pictures came before: 'sledge'; raise crawl_images" in said
+    assert kept()[:12] == first
+    assert len(kept()) == 16
+
+
+def test_a_removed_query_takes_its_pictures_out_and_the_rest_goes_on_in_order(world: Outside) -> None:
+    run(world)
+    before = kept()
+    run(world, queries=("sledge",))
+
+    assert kept()[:6] == [url for url in before if "sledge" in url]
+    assert len(kept()) == 12
+    assert {row.picture.query for row in rows() if row.picture} == {"sledge"}
+
+
+def test_a_picture_that_people_were_asked_about_stays_whatever_the_queries_say(world: Outside) -> None:
+    run(world)
+    bought = [row.picture for row in rows() if row.picture and row.picture.query == "claw"][:2]
+    asked = frozenset(picture.sha256 for picture in bought)
+    run(world, queries=("sledge",), asked=asked)
+    after_removal = kept()
+    run(world, 0, queries=(), asked=asked)
+    after_all = kept()
+    run(world, asked=asked)
+
+    assert after_removal[12:] == [picture.url for picture in bought]
+    assert after_all == [picture.url for picture in bought]
+    assert (OUT / "images" / bought[0].file_name).exists()
+    assert len(kept()) == len(set(kept())) == 12
+
+
+def test_a_copy_of_a_picture_that_people_were_asked_about_does_not_take_its_place(here: Path) -> None:
+    first, second = "https://a.example/1.jpg", "https://b.example/2.jpg"
+    search = Search({"old": [first], "new": [second]}, photos={first: photo(1), second: photo(1, side=300)})
+    with outside(search) as world:
+        run(world, 5, queries=("old",))
+        asked = frozenset(row.picture.sha256 for row in rows() if row.picture)
+        run(world, 5, queries=("new", "old"), asked=asked)
+        both = [(row.url, row.outcome, row.detail) for row in rows()]
+        run(world, 5, queries=("new",), asked=asked)
+
+    assert both == [(first, "kept", ""), (second, "duplicate", first)]
+    assert [(row.url, row.outcome) for row in rows()] == [(second, "duplicate"), (first, "kept")]
+
+
+def test_only_words_and_licences_take_out_what_people_were_asked_about(world: Outside) -> None:
+    run(world, 3)
+    asked = frozenset(row.picture.sha256 for row in rows() if row.picture)
+    run(world, 3, asked=asked, min_side=2000, per_site=1)
+    strict = kept()
+    run(world, 0, asked=asked, order__licences=Licences(unknown="deny"))
+
+    assert len(strict) == 3
+    assert kept() == []
+    assert {row.outcome for row in rows()} == {"licence"}
+
+
+def test_a_full_site_is_not_asked_and_a_higher_limit_asks_it(world: Outside) -> None:
+    metrics = run(world, 60, queries=("claw",), per_site=2, connections=1)
+    few = fetched(world)
+    run(world, 60, queries=("claw",), per_site=9, connections=64)
+
+    assert (metrics["kept"], metrics["dropped"]) == (6, {"site_limit": 24})
+    assert len(few) == 6
+    assert len(kept()) == 27
+    assert len(fetched(world)) == len(set(fetched(world)))
+
+
+def test_a_site_limit_of_one_run_is_no_outcome_in_another_clone(world: Outside) -> None:
+    run(world, 60, queries=("claw",), per_site=2)
+    forget()
+    run(world, 60, queries=("claw",), per_site=9)
+
+    assert len(kept()) == 27
+
+
+def test_another_clone_judges_sizes_anew_and_fetches_only_what_it_now_wants(world: Outside) -> None:
+    run(world, 60, queries=("claw",), min_side=241)
+    assert kept() == []
+    forget()
+    asked = len(fetched(world))
+    run(world, 60, queries=("claw",), min_side=250)
+    assert len(fetched(world)) == asked
+    run(world, 60, queries=("claw",), min_side=200)
+
+    assert len(kept()) == 30
+
+
+def test_a_copy_is_fetched_again_where_its_twin_is_gone_from_the_order(here: Path) -> None:
+    first, second = "https://a.example/1.jpg", "https://b.example/2.jpg"
+    search = Search({"old": [first], "new": [second]}, photos={first: photo(1), second: photo(1, side=300)})
+    with outside(search) as world:
+        run(world, 5, queries=("old", "new"))
+        both = [row.outcome for row in rows()]
+        forget()
+        run(world, 5, queries=("new",))
+
+    assert both == ["kept", "duplicate"]
+    assert kept() == [second]
+
+
+def test_a_refresh_keeps_every_picture_in_place_adds_after_and_says_what_died(world: Outside) -> None:
+    run(world, 60)
+    before = rows()
+    search = world.answer
+    assert isinstance(search, Search)
+    fresh = [f"https://fresh.example/{n}.jpg" for n in range(5)]
+    search.pictures = {"claw": fresh + URLS["claw"], "sledge": []}
+    search.photos |= {url: photo(900 + n) for n, url in enumerate(fresh)}
+    search.gone = {URLS["claw"][3], URLS["sledge"][0]}
+    run(world, 70, refresh=1)
+    after = rows()
+    asked, whole = len(world.asked), content()
+    run(world, 70, refresh=1)
+    forget()
+    run(world, 70, refresh=1)
+
+    assert [row.picture for row in after[: len(before)]] == [row.picture for row in before]
+    assert [row.url for row in after[len(before) :] if row.picture] == fresh
+    assert {row.url for row in after if row.died} == search.gone
+    assert {(row.checked, row.died) for row in after} == {(1, 0), (1, 1)}
+    assert (len(world.asked), content()) == (asked, whole)
+
+
+def test_an_address_that_died_is_not_asked_in_the_next_refresh(world: Outside) -> None:
+    run(world, 4)
+    search = world.answer
+    assert isinstance(search, Search)
+    search.gone = {kept()[0]}
+    run(world, 4, refresh=1)
+    search.gone = {kept()[1]}
+    world.asked.clear()
+    run(world, 4, refresh=2)
+
+    assert [row.died for row in rows()] == [1, 2, 0, 0]
+    assert len(fetched(world)) == 3
+    assert len(kept()) == 4
+
+
+def test_a_refresh_without_a_network_notes_no_death(world: Outside) -> None:
+    run(world, 4)
+
+    run(Endpoints(gateway="http://127.0.0.1:1"), 4, refresh=1)
+
+    assert {(row.checked, row.died) for row in rows()} == {(0, 0)}
+
+
+def test_a_retry_asks_dead_addresses_once_more_in_whichever_clone(world: Outside) -> None:
+    search = world.answer
+    assert isinstance(search, Search)
+    search.gone = set(URLS["claw"][:10])
+    run(world, 60, queries=("claw",))
+    search.gone = set(URLS["claw"][:5])
+    world.asked.clear()
+    run(world, 60, queries=("claw",), retry=1)
+    again = fetched(world)
+    forget()
+    world.asked.clear()
+    run(world, 60, queries=("claw",), retry=1)
+
+    assert sorted(again) == sorted(URLS["claw"][:10])
+    assert len(kept()) == 25
+    assert fetched(world) == []
+
+
+def test_too_few_pictures_say_how_many_and_what_to_do(world: Outside, capsys: pytest.CaptureFixture[str]) -> None:
+    search = world.answer
+    assert isinstance(search, Search)
+    search.down = {("sledge", 2)}
+    metrics = run(world, 99)
+    said = capsys.readouterr().out
+    search.down = set()
+    first = kept()
+    run(world, 99)
+
+    assert metrics["short"] == 99 - metrics["kept"]
+    assert f"hammer: {metrics['short']} pictures short. Not all was had from searxng: `dvc repro --force --single-item crawl@hammer` goes on there" in said
+    assert kept()[: len(first)] == first
+    assert len(kept()) == 60
+
+
+def test_the_page_limit_is_named_where_more_pages_would_help(world: Outside, capsys: pytest.CaptureFixture[str]) -> None:
+    run(world, 99, searxng=Searxng(url="http://sx.example", pages=2))
+
+    assert "Raise crawl.searxng.pages. Turn on crawl.openverse or crawl.commons. Add queries to categories.hammer.queries" in capsys.readouterr().out
+
+
+def test_the_health_of_each_engine_stands_in_the_metrics_and_on_the_terminal(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with outside(Search(URLS, silent=(("google images", "CAPTCHA"),))) as world:
+        metrics = run(world, 12)
+
+    assert metrics["engines"] == {
+        "bing images": {"asked": 2, "answered": 2, "hits": 20, "kept": 12},
+        "google images": {"asked": 2, "answered": 0, "hits": 0, "kept": 0},
+    }
+    assert metrics["suppliers"] == {"searxng": {"asked": 2, "answered": 2, "hits": 20, "kept": 12}}
+    assert metrics["unresponsive"] == {"google images (CAPTCHA)": 2}
+    assert "hammer:   google images      2              0       0       0  no answer on 2: CAPTCHA" in capsys.readouterr().out
+
+
+def test_answers_stand_in_the_order_of_asking_and_none_that_was_not_needed(world: Outside) -> None:
+    run(world, 15, connections=64)
+
+    answers = read_jsonl(OUT / "results.jsonl", Answer)
+
+    assert [(a.q, a.page) for a in answers] == [("claw", 1), ("sledge", 1)]
+    run(world, 21)
+    assert [(a.q, a.page) for a in read_jsonl(OUT / "results.jsonl", Answer)] == [("claw", 1), ("sledge", 1), ("claw", 2), ("sledge", 2)]
