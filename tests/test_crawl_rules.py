@@ -1,6 +1,10 @@
 """The crawl against scripted sites: every address has its row, timing changes nothing, and what was kept stays as parameters change."""
 
+import os
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +20,7 @@ from boxset.resolve import CrawlOrder
 from boxset.web.crawl import crawl
 from boxset.web.suppliers import Answer
 from tests.outside import Asked, Outside, Search, as_json, outside, photo
+from tests.project import REPOSITORY
 
 OUT = Path("data/crawl/hammer")
 URLS = {q: [f"https://{q}{n % 3}.example/{n}.jpg" for n in range(30)] for q in ("claw", "sledge")}
@@ -84,6 +89,47 @@ def test_one_connection_and_sixty_four_give_the_same_bytes_whatever_the_delays(h
     assert outputs[0][0]["dropped"].keys() == {"gone", "site_limit"}
     assert outputs[1] == outputs[0]
     assert outputs[2] == outputs[0]
+
+
+CRAWL = """
+import sys
+from boxset.endpoints import Endpoints
+from tests.test_crawl_rules import run
+run(Endpoints(gateway=sys.argv[1]), 150, connections=4, robots=False)
+"""
+
+
+class Killer:
+    """Answers as the search does, and kills whoever asks for the so-many-th time."""
+
+    def __init__(self, search: Search) -> None:
+        self.search, self.child, self.left = search, None, 0
+
+    def __call__(self, asked: Asked) -> Any:
+        self.left -= 1
+        if self.left == 0 and self.child is not None:
+            self.child.kill()
+        return self.search(asked)
+
+
+def test_twenty_kills_at_any_moment_change_nothing(here: Path) -> None:
+    many = {q: [f"https://{q}{n % 3}.example/{n}.jpg" for n in range(110)] for q in ("claw", "sledge")}
+    killer = Killer(Search(many, gone={url for n, url in enumerate(many["claw"]) if n % 4 == 1}))
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    kills = 0
+    with outside(killer) as world:
+        metrics = run(world, 150, connections=4, robots=False)
+        undisturbed = content()
+        shutil.rmtree(OUT)
+        forget()
+        while kills < 20 and not OUT.joinpath("images.jsonl").exists():
+            killer.left = 1 + kills % 4
+            killer.child = subprocess.Popen([sys.executable, "-c", CRAWL, world.gateway], env=environment, stdout=subprocess.DEVNULL)
+            kills += killer.child.wait() == -signal.SIGKILL
+        killer.child = None
+
+        assert kills == 20
+        assert (run(world, 150, connections=4, robots=False), content()) == (metrics, undisturbed)
 
 
 def test_a_rebuild_needs_nobody(world: Outside) -> None:

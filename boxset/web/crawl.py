@@ -302,7 +302,7 @@ class _Judge:
         return self._unwanted(candidate.hit, candidate.url)
 
     def _unwanted(self, hit: Hit | Picture, url: str) -> Refusal | None:
-        text = folded(f"{hit.title} {url} {hit.landing_url}")
+        text = folded(f"{hit.title} {url} {hit.landing_url}") if self._rejected else ""
         word = next((word for word, pattern in self._rejected if pattern.search(text)), None)
         if word is not None:
             return Refusal(Reason.REJECT_WORD, word)
@@ -371,7 +371,9 @@ class _Judge:
 
 def folded(text: str) -> str:
     """Return text in small letters, without accents, words set apart by blanks."""
-    bare = "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))
+    bare = text.casefold()
+    if not bare.isascii():
+        bare = "".join(c for c in unicodedata.normalize("NFKD", bare) if not unicodedata.combining(c))
     return re.sub(r"[^a-z0-9]+", " ", bare).strip()
 
 
