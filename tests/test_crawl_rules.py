@@ -277,6 +277,28 @@ def test_a_copy_of_a_picture_that_people_were_asked_about_does_not_take_its_plac
     assert [(row.url, row.outcome) for row in rows()] == [(second, "duplicate"), (first, "kept")]
 
 
+def test_another_spelling_of_an_address_that_people_were_asked_about_does_not_take_its_place(here: Path) -> None:
+    first, dead = "https://a.example/1.jpg", "https://www.a.example/1.jpg"
+    search = Search({"old": [first], "new": [dead]}, gone={dead})
+    with outside(search) as world:
+        run(world, 5, queries=("old",))
+        asked = frozenset(row.picture.sha256 for row in rows() if row.picture)
+        (OUT / "results.jsonl").unlink()
+        forget()
+        run(world, 5, queries=("new", "old"), asked=asked)
+
+    assert [(row.url, row.outcome) for row in rows()] == [(dead, "gone"), (first, "kept")]
+
+
+def test_an_address_that_several_suppliers_name_has_the_licence_that_one_of_them_states(here: Path) -> None:
+    url = URLS["claw"][0]
+    Path("l.csv").write_text(f"url,category,licence\n{url},hammer,CC BY 4.0\n")
+    with outside(Search({"claw": [url]})) as world:
+        run(world, queries=("claw",), url_lists=("l.csv",), order__licences=Licences(unknown="deny"))
+
+    assert [(row.url, row.picture.license) for row in rows() if row.picture] == [(url, "CC-BY-4.0")]
+
+
 def test_only_words_and_licences_take_out_what_people_were_asked_about(world: Outside) -> None:
     run(world, 3)
     asked = frozenset(row.picture.sha256 for row in rows() if row.picture)

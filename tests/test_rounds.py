@@ -154,6 +154,15 @@ def test_an_empty_page_is_put_off_where_only_the_engines_that_answered_came_to_t
     assert second == first
 
 
+def test_a_page_that_brings_nothing_new_is_no_end_where_an_engine_was_silent(tmp_path: Path) -> None:
+    supplier = Scripted(lambda q, page: answer(q, page, hits=answer(q, 1).hits, unresponsive=SILENT[1:] if page == 2 else ()))
+    crawl = Crawl(tmp_path, supplier)
+    crawl.run()
+    crawl.run()
+
+    assert supplier.asked == [("a", 1), ("a", 2), ("a", 3)]
+
+
 def test_an_engine_without_a_result_on_page_1_is_named_once(tmp_path: Path) -> None:
     supplier = Scripted(lambda q, page: answer(q, page, asked=("bing images", "flickr", "photon"), unresponsive=(("photon", "timeout"),), last=True))
     crawl = Crawl(tmp_path, supplier, queries=("a", "b"))

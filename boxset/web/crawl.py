@@ -498,6 +498,8 @@ def _metrics(order: CrawlOrder, rows: list[ImageRow], found: Healths, *, repeate
 
 def _ending(order: CrawlOrder, settings: Crawl, rounds: Rounds, rows: list[ImageRow]) -> Iterator[str]:
     """Say what was had, and where too little, what to do."""
+    if not order.crawl_images and not rows:
+        return
     counts = outcome_counts(rows)
     kept = counts.pop(KEPT)
     why = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])))

@@ -13,15 +13,15 @@ __all__ = ["Answer", "Commons", "Hit", "Openverse", "Searxng", "Supplier", "UrlL
 
 
 def suppliers_of(settings: Crawl, endpoints: Endpoints, *, contact: str, category: str) -> list[Supplier]:
-    """Return the suppliers that are on, in a fixed order. Nothing is asked yet."""
+    """Return the suppliers that are on; those that state licences first, as an address that several name counts for the first. Nothing is asked yet."""
     web = Web(endpoints, contact)
     found: list[Supplier] = []
     if settings.url_lists:
         found.append(UrlLists(settings.url_lists, category))
-    if settings.searxng.on:
-        found.append(Searxng(settings.searxng, web))
     if settings.openverse.on:
         found.append(Openverse(settings.openverse, web))
     if settings.commons.on:
         found.append(Commons(settings.commons, web))
+    if settings.searxng.on:
+        found.append(Searxng(settings.searxng, web))
     return found
