@@ -9,7 +9,7 @@ import pytest
 from boxset.errors import ServiceError
 from boxset.files import write_jsonl
 from boxset.params import Query
-from boxset.web.rounds import Clock, Rounds
+from boxset.web.rounds import Clock, Memory, Rounds
 from boxset.web.suppliers import Answer, Hit
 from tests.outside import Clock as MadeTime
 
@@ -57,11 +57,10 @@ class Crawl:
         return Rounds(
             [Query(q=q) for q in self.queries],
             list(self.suppliers),
-            self.folder / "results.jsonl",
+            Memory(self.folder / "results.jsonl", self.folder / f"written.{refresh}.jsonl"),
             refresh=refresh,
             say=self.said.append,
             clock=Clock(self.time.now, self.time.sleep),
-            journal=self.folder / f"written.{refresh}.jsonl",
         )
 
     def run(self, most: int = 99, refresh: int = 0) -> list[Answer]:

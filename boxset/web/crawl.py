@@ -30,7 +30,7 @@ from boxset.web.fetcher import Fetched, Fetcher, FetchPolicy
 from boxset.web.health import Healths, health_lines, health_metrics, healths
 from boxset.web.pictures import Journal, Outcome, Shelf, Stored, Wanted, fetch_all, keep_only, pictures_elsewhere, stored_elsewhere
 from boxset.web.progress import Progress
-from boxset.web.rounds import Round, Rounds
+from boxset.web.rounds import Memory, Round, Rounds
 from boxset.web.suppliers import Answer, Hit, suppliers_of
 from boxset.work import in_threads
 
@@ -105,8 +105,8 @@ def crawl(
     progress = Progress(order.category, order.crawl_images)
     queries = [*order.queries, *(Query(q=confuser) for confuser in order.confusers)]
     suppliers = suppliers_of(settings, endpoints, contact=contact, category=order.category)
-    written = Path(f".boxset/journal/results-{order.category}.{settings.refresh}.jsonl")
-    rounds = Rounds(queries, suppliers, out / "results.jsonl", refresh=settings.refresh, say=progress.say, journal=written)
+    memory = Memory(out / "results.jsonl", Path(f".boxset/journal/results-{order.category}.{settings.refresh}.jsonl"))
+    rounds = Rounds(queries, suppliers, memory, refresh=settings.refresh, say=progress.say)
     shelf = Shelf(Path(".boxset/shelf") / order.category, look=looks, also=out / "images", twins=pictures_elsewhere(out.parent.parent, out))
     earlier = read_jsonl(out / "images.jsonl", ImageRow)
     held = [row.picture for row in earlier if row.picture is not None and row.picture.sha256 in asked and _is_here(row.picture, shelf, out)]

@@ -33,6 +33,14 @@ class Clock:
 
 
 @dataclass(frozen=True)
+class Memory:
+    """Where answers stand: in the output of the last run that came to its end, and as they come."""
+
+    results: Path
+    journal: Path
+
+
+@dataclass(frozen=True)
 class Round:
     """The answers of one turn."""
 
@@ -85,14 +93,14 @@ class Rounds:
     """The turns of a crawl: those of `results.jsonl`, then new ones as long as somebody wants more."""
 
     def __init__(
-        self, queries: Iterable[Query], suppliers: list[Supplier], results: Path, *, refresh: int, say: Say, clock: Clock = Clock(), journal: Path
+        self, queries: Iterable[Query], suppliers: list[Supplier], memory: Memory, *, refresh: int, say: Say, clock: Clock = Clock()
     ) -> None:
         self._suppliers, self._refresh, self._say, self._clock = suppliers, refresh, say, clock
         self._queries = tuple(queries)
         self._series = self._new_series()
-        self._journal = journal
-        self.known = self._read_known(results)
-        self._written = {_page_of(answer): answer for answer in _whole_lines(journal) if not answer.is_unanswered and answer.refresh == refresh}
+        self._journal = memory.journal
+        self.known = self._read_known(memory.results)
+        self._written = {_page_of(answer): answer for answer in _whole_lines(memory.journal) if not answer.is_unanswered and answer.refresh == refresh}
         self._rests: dict[str, tuple[float, int]] = {}
         self._told: set[str] = set()
         self._named: set[str] = set()  # engines that have named a picture
