@@ -378,6 +378,16 @@ def test_a_refresh_keeps_every_picture_in_place_adds_after_and_says_what_died(wo
     assert (len(world.asked), content()) == (asked, whole)
 
 
+def test_a_refresh_of_a_full_crawl_says_that_it_asked_no_supplier(world: Outside, capsys: pytest.CaptureFixture[str]) -> None:
+    run(world, 12)
+    searches = world.count("sx.example")
+    capsys.readouterr()
+    run(world, 12, refresh=1, connections=1)
+
+    assert "not asked for, as enough pictures came before: 'claw', 'sledge'; raise crawl_images to go on with them" in capsys.readouterr().out
+    assert world.count("sx.example") == searches
+
+
 def test_an_address_that_died_is_not_asked_in_the_next_refresh(world: Outside) -> None:
     run(world, 4)
     search = world.answer

@@ -104,6 +104,7 @@ class Rounds:
         self._rests: dict[str, tuple[float, int]] = {}
         self._told: set[str] = set()
         self._named: set[str] = set()  # engines that have named a picture
+        self._heard: set[str] = set()  # queries of which something is known under this refresh
         self.failed: dict[str, ServiceError] = {}
 
     def _new_series(self) -> dict[Key, _Series]:
@@ -121,6 +122,7 @@ class Rounds:
             if known.refresh != refresh:
                 self._series, refresh = self._new_series(), known.refresh
             self._take(known.answers)
+            self._heard |= {answer.q for answer in known.answers if answer.refresh == self._refresh}
             turn = known.turn
             yield known
         if refresh != self._refresh:
@@ -160,6 +162,7 @@ class Rounds:
         was_unanswered = series.unanswered == answer.page
         series.take(answer)
         self._named |= answer.engines
+        self._heard.add(answer.q)
         if not answer.is_unanswered:
             self._rests.pop(name, None)
             return answer
@@ -237,10 +240,8 @@ class Rounds:
         return sorted({s.supplier.name for s in self._series.values() if s.is_put_off})
 
     def unasked(self) -> list[str]:
-        """Return the queries of which nothing is known."""
-        heard = {s.query.q for s in self._series.values() if s.before is not None or s.unanswered}
-        earlier = {answer.q for known in self.known for answer in known.answers}
-        return [query.q for query in self._queries if query.q not in heard | earlier]
+        """Return the queries of which nothing is known under this refresh."""
+        return [query.q for query in self._queries if query.q not in self._heard]
 
 
 def _place(answer: Answer) -> tuple[int, int]:
