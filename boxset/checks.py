@@ -227,9 +227,8 @@ def _classes(params: Params, root: Path) -> Iterator[Fault]:
 
 def _classes_in(params: Params, source: str, index: Path) -> Iterator[Fault]:
     from boxset.sources.classes import Vocabulary
-    from boxset.sources.tables import read_classes
 
-    vocabulary = Vocabulary(source, read_classes(index))
+    vocabulary = Vocabulary.of(index)
     for name, category in params.categories.items():
         for term in terms_of(category, source) if vocabulary.rows else ():
             try:

@@ -2,9 +2,10 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import median_high
+from typing import TYPE_CHECKING
 
 import msgspec
 import yaml
@@ -14,10 +15,11 @@ from boxset.files import write_text
 from boxset.history import past_claims
 from boxset.params import NAME, Category, Params, Source, checked, parsed_yaml, read_params
 
+if TYPE_CHECKING:
+    from boxset.sources import coverage
+
 PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_/.]*(?:[ -]+[A-Za-z0-9_/.]+)*")
 WORDS_WITH_MEANING = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
-OPAQUE_IDS = {"open_images", "imagenet"}  # their ids never change; elsewhere the name says more
-FREE_WORDS = {"visual_genome"}  # its names are whatever people wrote, and its synsets are often wrong
 
 
 class FoundClass(msgspec.Struct, frozen=True):
@@ -70,42 +72,90 @@ def classes_found(params: Params, words: tuple[str, ...], root: Path) -> dict[st
 def _classes_in(name: str, source: Source, words: tuple[str, ...], root: Path) -> list[FoundClass] | None:
     if not (root / "data/index" / name / "classes.parquet").exists():
         return None
-    from boxset.sources.classes import Vocabulary, folded
-    from boxset.sources.tables import read_classes
+    from boxset.sources.classes import Vocabulary
+    from boxset.sources.coverage import classes_of
 
-    vocabulary = Vocabulary(name, read_classes(root / "data/index" / name))
+    vocabulary = Vocabulary.of(root / "data/index" / name)
     if not vocabulary.rows:
         return None
-    kind = source.format or name
-    found: dict[str, FoundClass] = {}
+    every = [one for word in words for one in classes_of(vocabulary, word, source.format or name)]
+    return _by_term({one.id: one for one in every if one.exact}.values())
+
+
+def _by_term(found: "Iterable[coverage.FoundClass]") -> list[FoundClass]:
+    """Unite the classes that one term of `params.yaml` names."""
+    by_term: dict[str, FoundClass] = {}
+    for one in found:
+        so_far = by_term[one.term].boxes if one.term in by_term else 0
+        by_term[one.term] = FoundClass(one.term, one.name, so_far + one.boxes)
+    return list(by_term.values())
+
+
+def pasteable(words: Sequence[str], found: "Sequence[coverage.Found]", params: Params, root: Path) -> dict[str, str]:
+    """Return for each word lines for `params.yaml`: a category of its own, or the classes of the category that there is.
+
+    All of them together are accepted: no two new categories have one id.
+    """
+    blocks = {}
     for word in words:
-        for class_id in vocabulary.search(word):
-            row = vocabulary.rows[class_id]
-            names = [row["name"]] if kind in FREE_WORDS else [row["name"], *(row["synonyms"] or ())]
-            if folded(word) in map(folded, names):
-                term = _term(kind, class_id, row["name"])
-                so_far = found[term].boxes if term in found else 0
-                found[term] = FoundClass(term, row["name"], so_far + row["boxes"])
-    return list(found.values())
+        records = {record.source: record for record in found if record.word == word}
+        classes = {source: _exact_in(source, params, records, root) for source in params.sources if _is_public(source, params) or source in records}
+        notes = {source: _holding(record) for source, record in records.items()}
+        name = _category_name(word, params)
+        if name in params.categories:
+            blocks[word] = "\n".join([f"    # of the category {name}:", *_class_lines(classes, name, notes)]) + "\n"
+            continue
+        category = new_category(params, next_id(name, params, root), (word,))
+        blocks[word] = block_of(name, category, classes, notes)
+        params = msgspec.structs.replace(params, categories={**params.categories, name: category})
+    return blocks
 
 
-def _term(kind: str, class_id: str, name: str) -> str:
-    if kind in OPAQUE_IDS:
-        return class_id
-    return f"name:{name}" if kind in FREE_WORDS else name
+def _is_public(source: str, params: Params) -> bool:
+    return (params.sources[source].format or source) != "local"
 
 
-def block_of(name: str, category: Category, classes: Mapping[str, list[FoundClass] | None]) -> str:
+def _exact_in(source: str, params: Params, records: "Mapping[str, coverage.Found]", root: Path) -> list[FoundClass] | None:
+    if source in records:
+        return _by_term(records[source].exact)
+    has_index = (root / "data/index" / source / "about.json").exists()
+    return [] if has_index or not params.sources[source].on else None
+
+
+def _holding(record: "coverage.Found") -> str:
+    """Name the classes that hold the word and are not it, for a person to choose from."""
+    part = _by_term(one for one in record.classes if not one.exact)
+    shown = ", ".join(f"{_scalar(one.term)}{'' if one.title in one.term else f' ({one.title})'}: {one.boxes:,}" for one in part[:3])
+    more = f" and {len(part) - 3:,} more" if len(part) > 3 else ""
+    return f"{'also' if record.exact else 'perhaps'} {shown}{more}" if part else ""
+
+
+def _category_name(word: str, params: Params) -> str:
+    """Return the category that a word is, or a name for a new one."""
+    from boxset.sources.classes import forms
+
+    name = re.sub(r"[^a-z0-9]+", "_", word.lower()).strip("_")[:48]
+    same = next((c for c in params.categories if c.replace("_", "") in forms(name.replace("_", ""))), None)
+    return same or (name if NAME.fullmatch(name) else f"category_{name}"[:48])
+
+
+def block_of(name: str, category: Category, classes: Mapping[str, list[FoundClass] | None], notes: Mapping[str, str] | None = None) -> str:
     """Return a category as lines of `params.yaml`, indented by two."""
+    lines = [f"  {name}:", f"    id: {category.id}", f"    target: {category.target}", *_class_lines(classes, name, notes or {})]
+    queries = ", ".join(_scalar(str(query)) for query in category.queries)
+    return "\n".join([*lines, f"    queries: [{queries}]", f"    crawl_images: {category.crawl_images}"]) + "\n"
+
+
+def _class_lines(classes: Mapping[str, list[FoundClass] | None], name: str, notes: Mapping[str, str]) -> list[str]:
     known = {source: found for source, found in classes.items() if found is not None}
     unknown = [source for source, found in classes.items() if found is None]
     remark = f"  # no index here of {', '.join(unknown)}: `boxset coverage {name}` finds its classes after `dvc repro`" if unknown else ""
-    lines = [f"  {name}:", f"    id: {category.id}", f"    target: {category.target}", f"    classes:{'' if known else ' {}'}{remark}"]
+    lines = [f"    classes:{'' if known else ' {}'}{remark}"]
     for source, found in known.items():
-        comment = f"  # {', '.join(f'{one.title}: {one.boxes:,} boxes' for one in found)}" if found else ""
+        said = [", ".join(f"{one.title}: {one.boxes:,} boxes" for one in found), notes.get(source, "")]
+        comment = f"  # {'; '.join(part for part in said if part)}" if any(said) else ""
         lines.append(f"      {source}: [{', '.join(_scalar(one.term) for one in found)}]{comment}")
-    queries = ", ".join(_scalar(str(query)) for query in category.queries)
-    return "\n".join([*lines, f"    queries: [{queries}]", f"    crawl_images: {category.crawl_images}"]) + "\n"
+    return lines
 
 
 def _scalar(text: str) -> str:

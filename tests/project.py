@@ -14,7 +14,7 @@ import yaml
 from boxset.params import read_yaml
 
 REPOSITORY = Path(__file__).parents[1]
-REALDATA = REPOSITORY.parent / "shared" / "realdata"
+REALDATA = Path(os.environ.get("BOXSET_REALDATA") or REPOSITORY.parent / "shared" / "realdata")
 
 
 @dataclass(frozen=True)

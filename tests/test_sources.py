@@ -14,7 +14,6 @@ from boxset.params import ClassTerm, Licences
 from boxset.resolve import IndexOrder
 from boxset.sources import tables
 from boxset.sources.classes import Vocabulary
-from boxset.sources.coverage import coverage, pasteable
 from boxset.sources.index import build_index
 from boxset.sources.licences import allowed, spdx_of_short, spdx_of_url
 from tests.project import REALDATA
@@ -197,17 +196,6 @@ def test_children_are_found_once_however_many_parents_they_have() -> None:
     assert vocabulary.find(ClassTerm(name="hammer"), where="") == ["/m/1"]
     with pytest.raises(ParamsError, match="did you mean Hammer"):
         vocabulary.find(ClassTerm(name="Hamer"), where="categories.hammer.classes.open_images")
-
-
-def test_coverage_counts_what_the_licences_leave_and_gives_a_block_to_paste() -> None:
-    coco = {**COCO, "licenses": [{"id": 4, "url": "http://creativecommons.org/licenses/by-nc/2.0/"}]}
-    Path("c.json").write_text(json.dumps(coco))
-    build("coco", files={"instances_train": "c.json"}, splits=("train",))
-
-    found = coverage(Path("data/index"), ["person"], use="commercial", licences=Licences())
-
-    assert [(f.source, f.boxes, f.images, f.usable_boxes, f.by_split) for f in found] == [("x", 2, 1, 0, {"train": 2})]
-    assert pasteable("person", found, ["x", "lvis"]) == '    classes:\n      x: ["id:1"]  # person\n      lvis: []'
 
 
 def test_licences_become_spdx_and_policies_decide() -> None:

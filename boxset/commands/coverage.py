@@ -8,7 +8,11 @@ import click
 from boxset.errors import InputError
 
 if TYPE_CHECKING:
-    from boxset.sources.coverage import Found
+    from boxset.params import Params
+    from boxset.sources.coverage import Count, Found
+
+INDEX = Path("data/index")
+COLUMNS = ("boxes", "images", "usable boxes", "usable images")
 
 
 @click.command()
@@ -17,37 +21,81 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
 def command(words: tuple[str, ...], use: str | None, as_json: bool) -> None:
     """Which sources have WORDS, how many boxes, usable under my licence? From the indexes alone."""
-    import msgspec
-
     from boxset.params import read_params
-    from boxset.sources.coverage import coverage, pasteable
+    from boxset.sources.coverage import coverage
 
     params = read_params()
-    index = Path("data/index")
-    if not any(index.glob("*/about.json")):
-        raise InputError("there are no indexes yet", where=str(index), do="`dvc pull data/index`, or `dvc repro index`")
-    found = coverage(index, words, use=use or params.project.use, licences=params.licences)
+    if not any(INDEX.glob("*/about.json")):
+        raise InputError("there are no indexes yet", where=str(INDEX), do="`dvc pull data/index`, or `dvc repro index`")
+    words = tuple(dict.fromkeys(word.strip() for word in words if word.strip()))
+    found = coverage(INDEX, words, use=use or params.project.use, licences=params.licences)
     if as_json:
+        import msgspec
+
         click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
         return
-    _tables(words, found)
+    from boxset.newcategory import pasteable
+
     for word in words:
-        click.echo(f"\n  {word.replace(' ', '_')}:\n{pasteable(word, found, list(params.sources))}")
+        _show(word, [record for record in found if record.word == word], params, use or params.project.use)
+    click.echo(click.style("For params.yaml, under `categories`:", bold=True))
+    for block in pasteable(words, found, params, Path()).values():
+        click.echo(block, nl=False)
 
 
-def _tables(words: tuple[str, ...], found: "list[Found]") -> None:
-    from rich.console import Console
-    from rich.table import Table
+def _show(word: str, found: "list[Found]", params: "Params", use: str) -> None:
+    source_width = max([14, *(len(record.source) + 2 for record in found)])
+    click.echo(click.style(f"{word:{source_width}}", bold=True) + "".join(f"{name:>15}" for name in COLUMNS) + "   classes")
+    for record in found:
+        classes = _classes(record)
+        click.echo(f"  {record.source:{source_width - 2}}{_numbers(record.total)}   {classes}")
+        for split, count in record.by_split.items():
+            if split != "all":
+                click.echo(click.style(f"    {split:{source_width - 4}}{_numbers(count)}", dim=True))
+    if len(found) > 1:
+        click.echo(f"  {'together':{source_width - 2}}{_sums(found)}")
+    for line in [*_left_out(found, use), *_without(word, found, params)]:
+        click.echo(f"  {line}")
+    click.echo()
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("word", "source", "boxes", "pictures", "usable boxes", "by split", "classes"):
-        table.add_column(name, justify="right" if name in ("boxes", "pictures", "usable boxes") else "left")
-    for word in words:
-        rows = [record for record in found if record.word == word]
-        for record in rows:
-            classes = ", ".join(f"{name} ({class_id})" for class_id, name, _ in record.classes[:4])
-            splits = " ".join(f"{split} {count:,}" for split, count in record.by_split.items())
-            table.add_row(word, record.source, f"{record.boxes:,}", f"{record.images:,}", f"{record.usable_boxes:,}", splits, classes)
-        if not rows:
-            table.add_row(word, "none has it", "0", "0", "0", "", "")
-    Console().print(table)
+
+def _numbers(count: "Count") -> str:
+    return "".join(f"{number:>15,}" for number in (count.boxes, count.images, count.usable_boxes, count.usable_images))
+
+
+def _sums(found: "list[Found]") -> str:
+    totals = [record.total for record in found]
+    sums = (sum(t.boxes for t in totals), sum(t.images for t in totals), sum(t.usable_boxes for t in totals), sum(t.usable_images for t in totals))
+    return "".join(f"{number:>15,}" for number in sums)
+
+
+def _classes(record: "Found") -> str:
+    """Name the first classes, and say where they only hold the word."""
+    named = [f"{one.name} ({one.id})" if one.term == one.id else one.name for one in record.counted]
+    distinct = list(dict.fromkeys(named))
+    more = f" and {len(distinct) - 3} more" if len(distinct) > 3 else ""
+    return f"{'' if record.exact else 'none of that name; '}{', '.join(distinct[:3])}{more}"
+
+
+def _left_out(found: "list[Found]", use: str) -> list[str]:
+    """Say which licences keep boxes out."""
+    by_licence: dict[str, int] = {}
+    for record in found:
+        for licence, boxes in record.kept_out.items():
+            by_licence[licence] = by_licence.get(licence, 0) + boxes
+    said = ", ".join(f"{licence} {boxes:,}" for licence, boxes in sorted(by_licence.items(), key=lambda item: (-item[1], item[0])))
+    return [f"kept out by `use: {use}` and `licences`: {said}"] if said else []
+
+
+def _without(word: str, found: "list[Found]", params: "Params") -> list[str]:
+    """Say of the project's other sources why they bring nothing, and what a word that nobody has may be meant for."""
+    from boxset.sources.coverage import nearest
+
+    others = [name for name, source in params.sources.items() if source.on and name not in {record.source for record in found}]
+    unread = [name for name in others if not (INDEX / name / "about.json").exists()]
+    silent = [name for name in others if name not in unread]
+    near = ", ".join(nearest(INDEX, word)) if not found else ""
+    return [
+        *([f"none in {', '.join(silent)}{f'; did you mean {near}?' if near else ''}"] if silent else []),
+        *([f"no index yet of {', '.join(unread)}: `dvc repro {' '.join(f'index@{name}' for name in unread)}`"] if unread else []),
+    ]

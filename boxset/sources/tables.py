@@ -405,13 +405,19 @@ def about(index: Path) -> About:
 
 def read_classes(index: Path) -> list[dict[str, Any]]:
     """Return all classes: class_id, name, synonyms, parents, images, boxes."""
-    rows: list[dict[str, Any]] = pq.read_table(index / "classes.parquet").to_pylist()
+    rows: list[dict[str, Any]] = classes_table(index).to_pylist()
     return rows
 
 
-def read_boxes(index: Path, class_ids: Sequence[str]) -> pa.Table:
-    """Return the boxes of some classes, reading only the row groups that hold them."""
-    return _read_clustered(index / "boxes.parquet", BOXES, about(index).boxes, class_ids)
+def classes_table(index: Path) -> pa.Table:
+    """Return all classes as a table."""
+    return pq.read_table(index / "classes.parquet")
+
+
+def read_boxes(index: Path, class_ids: Sequence[str], columns: Sequence[str] | None = None) -> pa.Table:
+    """Return the boxes of some classes, reading only the row groups that hold them, and only some columns where they are named."""
+    schema = pa.schema([BOXES.field(name) for name in columns]) if columns else BOXES
+    return _read_clustered(index / "boxes.parquet", schema, about(index).boxes, class_ids)
 
 
 def read_verified(index: Path, class_ids: Sequence[str]) -> pa.Table:
@@ -430,6 +436,12 @@ def read_images(index: Path, image_ids: Iterable[str]) -> dict[str, dict[str, An
     return rows
 
 
+def image_columns(index: Path, columns: Sequence[str]) -> pa.Table:
+    """Return some columns of every image, in the order of the source; texts that repeat come as dictionaries."""
+    repeating = [name for name in columns if name in ("split", "license")]
+    return pq.read_table(index / "images.parquet", columns=list(columns), read_dictionary=repeating)
+
+
 def all_images(index: Path) -> list[dict[str, Any]]:
     """Return every image, in the order of the source."""
     rows: list[dict[str, Any]] = pq.read_table(index / "images.parquet").to_pylist()
@@ -446,10 +458,11 @@ def _read_clustered(path: Path, schema: pa.Schema, where: dict[str, tuple[int, i
             starts.append(total)
             total += file.metadata.row_group(number).num_rows
         starts.append(total)
-        parts = [_span(file, starts, first, first + count) for first, count in spans]
-    return pa.concat_tables(parts).cast(schema).combine_chunks()
+        parts = [_span(file, starts, (first, first + count), schema.names) for first, count in spans]
+    return pa.concat_tables(parts).select(schema.names).cast(schema).combine_chunks()
 
 
-def _span(file: pq.ParquetFile, starts: list[int], first: int, end: int) -> pa.Table:
+def _span(file: pq.ParquetFile, starts: list[int], rows: tuple[int, int], columns: list[str]) -> pa.Table:
+    first, end = rows
     groups = [number for number in range(len(starts) - 1) if starts[number] < end and starts[number + 1] > first]
-    return file.read_row_groups(groups).slice(first - starts[groups[0]], end - first)
+    return file.read_row_groups(groups, columns=columns).slice(first - starts[groups[0]], end - first)

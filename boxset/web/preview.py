@@ -69,7 +69,7 @@ def _from_sources(category: str, params: Params, most: int) -> Iterable[tuple[st
         if not terms or not (index / "about.json").exists():
             continue
         try:
-            vocabulary = Vocabulary(source, tables.read_classes(index))
+            vocabulary = Vocabulary.of(index)
             ids = sorted({c for term in terms for c in vocabulary.find(term, where=f"categories.{category}.classes.{source}")})
             images = sorted(set(tables.read_boxes(index, ids).column("image_id").to_pylist()), key=lambda i: sha256(i.encode()).hexdigest())[:most]
             urls = [row["url"] or "" for row in tables.read_images(index, images).values()]
