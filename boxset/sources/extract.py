@@ -1,24 +1,21 @@
 """Out of one source's index: which images our categories need, their pictures, their boxes in pixels, and what is known of them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from hashlib import sha256
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from boxset.dataset.geometry import clipped, scaled, turned
 from boxset.dataset.reasons import Reason, Refusal, count_reasons
-from boxset.dataset.records import KEPT, Annotation, BBox, ImageRow, Picture, Pool, Presence, State, outcome_counts, write_pool
+from boxset.dataset.records import KEPT, Annotation, BBox, ImageRow, Picture, Pool, Presence, outcome_counts, write_pool
 from boxset.endpoints import Endpoints
 from boxset.errors import InputError
 from boxset.files import read_jsonl, write_jsonl
 from boxset.images.archive import pictures_in
 from boxset.resolve import ExtractOrder
 from boxset.sources import tables
-from boxset.sources.classes import Vocabulary
+from boxset.sources.choice import Choice, choose
 from boxset.sources.imagenet import ARCHIVE
-from boxset.sources.licences import allowed
 from boxset.sources.raw import RawFiles
 from boxset.web.fetcher import Fetched, Fetcher, FetchPolicy
 from boxset.web.pictures import Journal, Outcome, Shelf, Stored, Wanted, fetch_all, keep_only, pictures_elsewhere, stored_elsewhere
@@ -26,17 +23,8 @@ from boxset.web.pictures import Journal, Outcome, Shelf, Stored, Wanted, fetch_a
 CONNECTIONS = 32
 PER_HOST = 16
 FLAGS = tables.FLAGS
+ROUNDING_PX = 1e-3  # a box that clipping changes by less was not outside
 Row = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What is taken out of an index: images in the order of their ids, boxes by image, and what is known."""
-
-    images: dict[str, Row]
-    boxes: dict[str, list[Row]]  # each with `category`
-    known: dict[tuple[str, str], State]  # image and category
-    refused: dict[str, Reason]
 
 
 def extract(order: ExtractOrder, index: Path, out: Path, *, endpoints: Endpoints, contact: str, version: int) -> dict[str, Any]:  # noqa: ARG001 - part of every stage's call
@@ -45,122 +33,18 @@ def extract(order: ExtractOrder, index: Path, out: Path, *, endpoints: Endpoints
     Goes on where a killed run stopped; a picture that is there is not fetched again. Raises InputError where more than
     `max_missing_share` of the pictures cannot be had; what was fetched stays.
     """
-    choice = choose(order, index) if order.on else Choice({}, {}, {}, {})
+    choice = choose(order, index) if order.on else Choice({}, {}, {}, {}, 0)
     journal_path = Path(".boxset/journal") / f"extract-{order.name}.{order.retry}.jsonl"
     with Journal(journal_path) as journal:
         _remember(journal, out, retry=order.retry)
         outcomes = _pictures(order, choice, out, journal=journal, endpoints=endpoints, contact=contact)
     rows = [_row(order, choice, image, outcomes) for image in choice.images]
     _check_missing(order, rows)
-    pool, dropped = _pool(order, choice, rows, tables.about(index).coordinates)
+    pool, fate = _pool(order, choice, rows, tables.about(index).coordinates)
     write_jsonl(out / "images.jsonl", rows)
     write_pool(out / "annotations.json", pool)
     keep_only(out / "images", {row.picture.file_name for row in rows if row.picture is not None})
-    return _metrics(order, pool, rows, dropped)
-
-
-def choose(order: ExtractOrder, index: Path) -> Choice:
-    """Choose images: those with boxes of our categories up to the limit of each, in an order that never changes as others are added."""
-    classes = _class_ids(order, index)
-    rows = _boxes_by_category(index, classes)
-    by_image: dict[str, list[Row]] = {}
-    for row in rows:
-        by_image.setdefault(row["image_id"], []).append(row)
-    about = tables.about(index)
-    known = _known(index, classes, exhaustive=about.exhaustive, by_image=by_image)
-    chosen = _limited(order, by_image) | _negatives(order, index, known, by_image, exhaustive=about.exhaustive)
-    if order.format == "local" and not classes:
-        chosen = {row["image_id"] for row in tables.all_images(index)}
-    images = tables.read_images(index, chosen)
-    ordered = {image: images.get(image, {"image_id": image}) for image in sorted(chosen)}
-    refused = {image: Reason.LICENCE for image, row in ordered.items() if not allowed(row.get("license") or "", order.use, order.licences)}
-    _assume_exhaustive(ordered, classes, known, exhaustive=about.exhaustive)
-    return Choice(ordered, {image: by_image.get(image, []) for image in ordered}, known, refused)
-
-
-def _class_ids(order: ExtractOrder, index: Path) -> dict[str, set[str]]:
-    """Return category → class ids. A class of two categories belongs to both."""
-    if not order.classes:
-        return {}
-    vocabulary = Vocabulary(order.name, tables.read_classes(index))
-    if not vocabulary.rows:
-        return {}
-    return {
-        category: set(chain.from_iterable(vocabulary.find(term, where=f"categories.{category}.classes.{order.name}") for term in terms))
-        for category, terms in order.classes.items()
-    }
-
-
-def _boxes_by_category(index: Path, classes: dict[str, set[str]]) -> Iterator[Row]:
-    for category, class_ids in sorted(classes.items()):
-        for row in tables.read_boxes(index, sorted(class_ids)).to_pylist():
-            yield {**row, "category": category}
-
-
-def _limited(order: ExtractOrder, by_image: dict[str, list[Row]]) -> set[str]:
-    """Return the images of each category up to the limit, lowest hash first: adding a category or image moves no other choice."""
-    by_category: dict[str, list[str]] = {}
-    for image, rows in by_image.items():
-        for category in {row["category"] for row in rows}:
-            by_category.setdefault(category, []).append(image)
-    limit = order.max_images_per_category or None
-    return {image for images in by_category.values() for image in sorted(images, key=_mixed)[:limit]}
-
-
-def _mixed(image: str) -> str:
-    return sha256(image.encode()).hexdigest()
-
-
-def _known(index: Path, classes: dict[str, set[str]], *, exhaustive: bool, by_image: dict[str, list[Row]]) -> dict[tuple[str, str], State]:
-    """Return what people have verified of each image and category.
-
-    With several classes a category is present if one of them is, absent only if all of them are, and complete only if none is incomplete.
-    """
-    said: dict[tuple[str, str], list[tuple[str, bool, bool]]] = {}
-    for category, class_ids in classes.items():
-        for row in tables.read_verified(index, sorted(class_ids)).to_pylist():
-            said.setdefault((row["image_id"], category), []).append((row["class_id"], row["present"], row["exhaustive"]))
-    known = {}
-    for (image, category), answers in said.items():
-        state = _united(answers, len(classes[category]))
-        if state is not None:
-            known[image, category] = state
-    for image, rows in by_image.items():
-        for row in rows:
-            if known.get((image, row["category"])) in (None, State.ABSENT):
-                known[image, row["category"]] = State.PRESENT if exhaustive else State.PARTIAL
-    return known
-
-
-def _united(answers: list[tuple[str, bool, bool]], classes: int) -> State | None:
-    if any(present for _, present, _ in answers):
-        return State.PARTIAL if any(present and not exhaustive for _, present, exhaustive in answers) else State.PRESENT
-    return State.ABSENT if len({class_id for class_id, _, _ in answers}) == classes else None
-
-
-def _negatives(
-    order: ExtractOrder, index: Path, known: dict[tuple[str, str], State], by_image: dict[str, list[Row]], *, exhaustive: bool
-) -> set[str]:
-    """Return images in which a category is verified absent, up to `negatives` each; of a source without our classes, any images."""
-    if not order.negatives:
-        return set()
-    if not order.classes:
-        return set(sorted((row["image_id"] for row in tables.all_images(index)), key=_mixed)[: order.negatives])
-    absent: dict[str, list[str]] = {}
-    for (image, category), state in known.items():
-        if state is State.ABSENT:
-            absent.setdefault(category, []).append(image)
-    if exhaustive:
-        without = [row["image_id"] for row in tables.all_images(index) if row["image_id"] not in by_image]
-        absent = dict.fromkeys(order.classes, without)
-    return {image for images in absent.values() for image in sorted(images, key=_mixed)[: order.negatives]}
-
-
-def _assume_exhaustive(images: dict[str, Row], classes: dict[str, set[str]], known: dict[tuple[str, str], State], *, exhaustive: bool) -> None:
-    if exhaustive:
-        for image in images:
-            for category in classes:
-                known.setdefault((image, category), State.ABSENT)
+    return _metrics(order, pool, rows, fate)
 
 
 def _remember(journal: Journal, out: Path, *, retry: int) -> None:
@@ -242,7 +126,7 @@ def _row(order: ExtractOrder, choice: Choice, image: str, outcomes: dict[str, Ou
     row = choice.images[image]
     url = row.get("url") or ""
     if image in choice.refused:
-        return ImageRow(source_id=image, url=url, outcome=choice.refused[image], detail=row.get("license") or "licence unknown")
+        return ImageRow(source_id=image, url=url, outcome=Reason.LICENCE, detail=choice.refused[image])
     outcome = outcomes.get(url) or Outcome(url=url, outcome=Reason.NO_PICTURE, detail="the source names no picture")
     if outcome.stored is None:
         return ImageRow(source_id=image, url=url, outcome=outcome.outcome, detail=outcome.detail)
@@ -274,40 +158,52 @@ def _check_missing(order: ExtractOrder, rows: list[ImageRow]) -> None:
         raise InputError(f"{len(missing)} of {len(tried)} pictures cannot be had ({reasons})", where=f"source {order.name}", do=do)
 
 
-def _pool(order: ExtractOrder, choice: Choice, rows: list[ImageRow], coordinates: str) -> tuple[Pool, dict[str, int]]:
+def _pool(order: ExtractOrder, choice: Choice, rows: list[ImageRow], coordinates: str) -> tuple[Pool, "_Fate"]:
     pictures = {row.source_id: row.picture for row in rows if row.picture is not None}
-    annotations: list[Annotation] = []
-    lost: list[Reason] = []
+    annotations: dict[Any, Annotation] = {}
+    fate = _Fate(lost=[Reason.FLAG] * choice.flagged)
     for image, boxes in choice.boxes.items():
         for box in boxes:
             made = _annotation(order, box, pictures.get(image), choice.images[image], coordinates)
+            if isinstance(made, Annotation):
+                key = (made.sha256, made.category, made.bbox, made.iscrowd)
+                made = Reason.DUPLICATE if key in annotations else annotations.setdefault(key, made)
             if isinstance(made, Reason):
-                lost.append(made)
-            else:
-                annotations.append(made)
+                fate.lost.append(made)
+            elif _was_clipped(made, box, pictures[image], choice.images[image], coordinates):
+                fate.clipped += 1
     presence = [
         Presence(sha256=pictures[image].sha256, category=category, state=state, source=order.name)
         for (image, category), state in choice.known.items()
         if image in pictures
     ]
-    pool = Pool(pictures=tuple(pictures.values()), annotations=tuple(annotations), presence=tuple(presence))
-    return pool, count_reasons(lost)
+    pool = Pool(pictures=tuple(pictures.values()), annotations=tuple(annotations.values()), presence=tuple(presence))
+    assert len(annotations) + len(fate.lost) == choice.flagged + sum(len(boxes) for boxes in choice.boxes.values())
+    return pool, fate
+
+
+@dataclass
+class _Fate:
+    """What became of boxes that did not enter as the source has them."""
+
+    lost: list[Reason]
+    clipped: int = 0
+
+
+def _was_clipped(made: Annotation, box: Row, picture: Picture, image: Row, coordinates: str) -> bool:
+    whole = in_pixels((box["x"], box["y"], box["w"], box["h"]), picture, image, coordinates)
+    return any(abs(one - other) > ROUNDING_PX for one, other in zip(whole, made.bbox, strict=True))
 
 
 def _annotation(order: ExtractOrder, box: Row, picture: Picture | None, image: Row, coordinates: str) -> Annotation | Reason:
     if picture is None:
         return Reason.NO_PICTURE
-    flags = {flag: True for flag in FLAGS if box.get(flag)}
-    policies = {getattr(order.flags, flag) for flag in flags}
-    if "drop" in policies:
-        return Reason.FLAG
+    is_crowd = any(box.get(flag) and getattr(order.flags, flag) == "crowd" for flag in FLAGS)
     bbox = clipped(in_pixels((box["x"], box["y"], box["w"], box["h"]), picture, image, coordinates), picture.width, picture.height)
     if bbox is None:
         return Reason.EMPTY_BOX
-    attributes = {flag: bool(box[flag]) for flag in FLAGS if flag != "iscrowd" and box.get(flag) is not None}
-    return Annotation(
-        sha256=picture.sha256, category=box["category"], bbox=bbox, source=order.name, iscrowd=int("crowd" in policies), attributes=attributes
-    )
+    attributes = {flag: bool(box[flag]) for flag in FLAGS if box.get(flag) is not None and (flag != "iscrowd" or (box[flag] and not is_crowd))}
+    return Annotation(sha256=picture.sha256, category=box["category"], bbox=bbox, source=order.name, iscrowd=int(is_crowd), attributes=attributes)
 
 
 def in_pixels(bbox: BBox, picture: Picture, image: Row, coordinates: str) -> BBox:
@@ -327,10 +223,11 @@ def in_pixels(bbox: BBox, picture: Picture, image: Row, coordinates: str) -> BBo
     return turned(on_raster, picture.orientation, raw_width, raw_height)
 
 
-def _metrics(order: ExtractOrder, pool: Pool, rows: list[ImageRow], lost: dict[str, int]) -> dict[str, Any]:
+def _metrics(order: ExtractOrder, pool: Pool, rows: list[ImageRow], fate: _Fate) -> dict[str, Any]:
     boxes = {category: sum(a.category == category for a in pool.annotations) for category in order.classes}
     images = {category: len({a.sha256 for a in pool.annotations if a.category == category}) for category in order.classes}
     counts = outcome_counts(rows)
     kept = counts.pop(KEPT)
     assert kept + sum(counts.values()) == len(rows)
-    return {"seen": len(rows), "kept": kept, "dropped": counts, "boxes": boxes, "images": images, "boxes_dropped": lost}
+    lost = count_reasons(fate.lost)
+    return {"seen": len(rows), "kept": kept, "dropped": counts, "boxes": boxes, "images": images, "boxes_dropped": lost, "boxes_clipped": fate.clipped}

@@ -1,0 +1,195 @@
+"""Which images of one source's index our categories need, their boxes, and what is known of each category in them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import chain
+from pathlib import Path
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from boxset.dataset.records import State
+from boxset.params import FlagPolicies
+from boxset.resolve import ExtractOrder
+from boxset.sources import tables
+from boxset.sources.classes import Vocabulary
+from boxset.sources.known import Answer, kinship, state_of
+from boxset.sources.licences import allowed
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is taken out of an index: images in the order of their ids, boxes by image, and what is known."""
+
+    images: dict[str, Row]
+    boxes: dict[str, list[Row]]  # each with `category`
+    known: dict[tuple[str, str], State]  # image and category
+    refused: dict[str, str]  # image → the licence that keeps it out
+    flagged: int  # boxes that a flag's policy leaves out, over all images of the source
+
+
+def choose(order: ExtractOrder, index: Path) -> Choice:
+    """Choose images: those with boxes of our categories up to the limit of each, in an order that never changes as others are added.
+
+    An image whose licence keeps it out takes no place: the next one does. Boxes that a flag's policy drops choose no image.
+    """
+    vocabulary = Vocabulary.of(index)
+    classes = _class_ids(order, vocabulary)
+    found = {category: _Boxes.of(index, class_ids, order.flags) for category, class_ids in sorted(classes.items())}
+    licences = _Licences(order, index)
+    chosen = {image for boxes in found.values() for image in licences.first(boxes.images(), order.max_images_per_category)}
+    about, said = tables.about(index), _Said(index, vocabulary, classes)
+    chosen |= _negatives(order, index, said, found, licences=licences, exhaustive=about.exhaustive)
+    if order.format == "local" and not classes:
+        chosen = {row["image_id"] for row in tables.all_images(index)}
+    images = tables.read_images(index, chosen)
+    ordered = {image: images.get(image, {"image_id": image}) for image in sorted(chosen)}
+    refused = {image: terms for image in ordered if (terms := licences.refusing(image)) is not None}
+    by_image: dict[str, list[Row]] = {image: [] for image in ordered}
+    for category, boxes in found.items():
+        for row in boxes.rows(chosen):
+            by_image[row["image_id"]].append({**row, "category": category})
+    known = _known(said, by_image, found, exhaustive=about.exhaustive)
+    return Choice(ordered, by_image, known, refused, sum(boxes.dropped.num_rows for boxes in found.values()))
+
+
+def _class_ids(order: ExtractOrder, vocabulary: Vocabulary) -> dict[str, set[str]]:
+    """Return category → class ids. A class of two categories belongs to both."""
+    if not vocabulary.rows:
+        return {}
+    return {
+        category: set(chain.from_iterable(vocabulary.find(term, where=f"categories.{category}.classes.{order.name}") for term in terms))
+        for category, terms in order.classes.items()
+    }
+
+
+@dataclass(frozen=True)
+class _Boxes:
+    """The boxes of one category in an index: those that are wanted, and those that a flag's policy drops."""
+
+    wanted: pa.Table
+    dropped: pa.Table
+
+    @classmethod
+    def of(cls, index: Path, class_ids: set[str], flags: FlagPolicies) -> Self:
+        table = tables.read_boxes(index, sorted(class_ids))
+        drop = pa.array([False] * table.num_rows)
+        for flag in tables.FLAGS:
+            if getattr(flags, flag) == "drop":
+                drop = pc.or_(drop, pc.fill_null(table.column(flag).combine_chunks(), False))
+        return cls(table.filter(pc.invert(drop)), table.filter(drop))
+
+    def images(self) -> list[str]:
+        """Return the images with a wanted box."""
+        ids: list[str] = pc.unique(self.wanted.column("image_id")).to_pylist()
+        return ids
+
+    def rows(self, images: Iterable[str]) -> list[Row]:
+        """Return the wanted boxes in some images."""
+        rows: list[Row] = _of_images(self.wanted, images).to_pylist()
+        return rows
+
+
+def _of_images(table: pa.Table, images: Iterable[str]) -> pa.Table:
+    return table.filter(pc.is_in(table.column("image_id"), value_set=pa.array(sorted(images), pa.string())))
+
+
+class _Licences:
+    """Which images of an index may enter, and the order in which they are taken."""
+
+    def __init__(self, order: ExtractOrder, index: Path) -> None:
+        table = tables.image_columns(index, ["image_id", "license"])
+        stated = table.filter(pc.is_valid(table.column("license"))) if order.on else table.slice(0, 0)
+        self._terms = tables.about(index).license
+        named = [*pc.unique(stated.column("license").cast(pa.string())).to_pylist(), self._terms]
+        self._refused = {name for name in named if not allowed(name, order.use, order.licences)}
+        kept_out = stated.filter(pc.is_in(stated.column("license").cast(pa.string()), value_set=pa.array(sorted(self._refused), pa.string())))
+        self._kept_out = dict(zip(kept_out.column("image_id").to_pylist(), kept_out.column("license").to_pylist(), strict=True))
+        self._stated = set(stated.column("image_id").to_pylist()) if self._terms in self._refused else set()
+
+    def refusing(self, image: str) -> str | None:
+        """Return the licence that keeps an image out (`licence unknown` where nobody states one), or None."""
+        unstated = (self._terms or "licence unknown") if self._terms in self._refused and image not in self._stated else None
+        return self._kept_out.get(image, unstated)
+
+    def first(self, images: Iterable[str], limit: int) -> list[str]:
+        """Return images, lowest hash first, until `limit` of them (0: all) may enter; those on the way that may not are among them."""
+        taken: list[str] = []
+        room = limit or -1
+        for image in sorted(images, key=_mixed):
+            if room == 0:
+                break
+            taken.append(image)
+            room -= self.refusing(image) is None
+        return taken
+
+
+def _mixed(image: str) -> str:
+    return sha256(image.encode()).hexdigest()
+
+
+class _Said:
+    """What people have verified of our categories."""
+
+    def __init__(self, index: Path, vocabulary: Vocabulary, classes: dict[str, set[str]]) -> None:
+        self.kin = {category: kinship(vocabulary, class_ids) for category, class_ids in classes.items()}
+        self._table = tables.read_verified(index, sorted({one for kin in self.kin.values() for one in kin.relevant}))
+
+    def of(self, images: Iterable[str]) -> dict[str, dict[str, Answer]]:
+        """Return the answers about some images: image → class → answer."""
+        found: dict[str, dict[str, Answer]] = {}
+        for row in _of_images(self._table, images).to_pylist():
+            found.setdefault(row["image_id"], {})[row["class_id"]] = Answer(row["present"], row["exhaustive"])
+        return found
+
+    def denying(self, category: str) -> list[str]:
+        """Return the images in which a class of a category, or one over it, is said to be absent."""
+        kin = self.kin[category]
+        names = pa.array(sorted(kin.relevant - kin.foreign), pa.string())
+        mask = pc.and_(pc.invert(self._table.column("present")), pc.is_in(self._table.column("class_id"), value_set=names))
+        ids: list[str] = pc.unique(self._table.filter(mask).column("image_id")).to_pylist()
+        return ids
+
+
+def _known(said: _Said, boxes: dict[str, list[Row]], found: dict[str, _Boxes], *, exhaustive: bool) -> dict[tuple[str, str], State]:
+    """Return what is known of each chosen image and category. An object whose box a policy dropped has none: it is partly boxed."""
+    answers = said.of(boxes)
+    known: dict[tuple[str, str], State] = {}
+    for category, kin in said.kin.items():
+        unboxed = set(_of_images(found[category].dropped, boxes).column("image_id").to_pylist())
+        for image, rows in boxes.items():
+            boxed = {row["class_id"] for row in rows if row["category"] == category}
+            state = _exhaustive_state(boxed) if exhaustive else state_of(kin, answers.get(image, {}), boxed)
+            if image in unboxed:
+                state = State.PARTIAL
+            if state is not None:
+                known[image, category] = state
+    return known
+
+
+def _exhaustive_state(boxed: set[str]) -> State:
+    return State.PRESENT if boxed else State.ABSENT
+
+
+def _negatives(order: ExtractOrder, index: Path, said: _Said, found: dict[str, _Boxes], *, licences: _Licences, exhaustive: bool) -> set[str]:
+    """Return images in which a category is verified absent, up to `negatives` each; of a source without our classes, any images."""
+    if not order.negatives:
+        return set()
+    every = [row["image_id"] for row in tables.all_images(index)] if exhaustive or not order.classes else []
+    if not order.classes:
+        return set(licences.first(every, order.negatives))
+    if exhaustive:
+        boxed = {image for boxes in found.values() for image in (*boxes.images(), *boxes.dropped.column("image_id").to_pylist())}
+        return set(licences.first((image for image in every if image not in boxed), order.negatives))
+    chosen: set[str] = set()
+    for category, kin in said.kin.items():
+        boxed = {*found[category].images(), *found[category].dropped.column("image_id").to_pylist()}
+        candidates = [image for image in said.denying(category) if image not in boxed]
+        answers = said.of(candidates)
+        absent = (image for image in candidates if state_of(kin, answers[image], ()) is State.ABSENT)
+        chosen.update(licences.first(absent, order.negatives))
+    return chosen
