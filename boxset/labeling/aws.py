@@ -7,8 +7,8 @@ from boxset.endpoints import Endpoints
 from boxset.errors import ParamsError, ProjectError, ServiceError
 
 
-def client(service: str, endpoints: Endpoints, *, region: str) -> Any:
-    """Return a boto3 client; in the embedded world with made-up credentials and the stand-in's address."""
+def client(service: str, endpoints: Endpoints, *, region: str | None) -> Any:
+    """Return a boto3 client; in the embedded world with made-up credentials and the stand-in's address. No region: the environment's."""
     try:
         import boto3
         from botocore.config import Config

@@ -1,29 +1,37 @@
 """A source's raw files: fetched once into a cache that projects share, resumable and checked; opened as streams, whatever packs them."""
 
 import fcntl
+import gzip
 import hashlib
 import io
 import mmap
 import os
+import shutil
 import sys
 import tarfile
+import time
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
-from urllib.parse import urlsplit
-
-import urllib3
+from typing import IO, Any, cast
 
 from boxset import __version__
 from boxset.endpoints import Endpoints
-from boxset.errors import InputError, ServiceError
-from boxset.files import disk_error
+from boxset.errors import InputError
+from boxset.files import whole_file
+from boxset.sources.download import cached_name, download
 
 CHUNK = 1 << 20
 LFS = b"version https://git-lfs.github.com/spec/"
+BROKEN: tuple[type[Exception], ...] = (zipfile.BadZipFile, tarfile.TarError, zlib.error, gzip.BadGzipFile, EOFError)
+try:
+    from isal import igzip, isal_zlib
+except ImportError:
+    igzip = gzip
+else:
+    BROKEN = (*BROKEN, cast(type[Exception], isal_zlib.error))
 
 
 def cache_folder() -> Path:
@@ -32,19 +40,27 @@ def cache_folder() -> Path:
 
 
 class RawFiles:
-    """Finds a source's files: under `path` or at their public addresses, with single files named otherwise in `files`."""
+    """Finds a source's files: under `path` (a folder, a zip or an address) or at their public addresses, with single files named in `files`."""
 
-    def __init__(self, endpoints: Endpoints, *, contact: str, path: str, files: dict[str, str], sha256: dict[str, str]) -> None:
-        self._endpoints, self._contact, self._path, self._files, self._sha256 = endpoints, contact, path, files, sha256
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        *,
+        contact: str,
+        path: str,
+        files: dict[str, str],
+        sha256: dict[str, str],
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._endpoints, self._contact, self._path, self._files, self._sha256, self._sleep = endpoints, contact, path, files, sha256, sleep
 
     def get(self, name: str, address: str) -> Path:
         """Return a file's local path. `address` is its public address, or its name where the source has none.
 
         Raises InputError where it is missing or is not what was expected, ServiceError where a server does not answer.
         """
-        where = self._files.get(name) or (_joined(self._path, address) if self._path else address)
-        where = self._endpoints.mirrored(where)
-        found = self._fetched(where) if "://" in where and not where.startswith("file:") else Path(where.removeprefix("file://"))
+        where = self._where(name, address)
+        found = self._fetched(where) if _is_remote(where) else self._out_of_zip(Path(where)) or Path(where.removeprefix("file://"))
         if not found.is_file():
             do = f"Put it there, or name another place: sources.….files.{name} in params.yaml"
             raise InputError("there is no such file", where=str(found), do=do)
@@ -52,9 +68,29 @@ class RawFiles:
         return found
 
     def has(self, name: str, address: str) -> bool:
-        """Return whether a local file is there; always true for addresses."""
-        where = self._endpoints.mirrored(self._files.get(name) or (_joined(self._path, address) if self._path else address))
-        return "://" in where or Path(where).is_file()
+        """Return whether a local file is there, and say so where it is not; always true for addresses."""
+        where = self._where(name, address)
+        there = _is_remote(where) or Path(where.removeprefix("file://")).is_file() or _in_zip(Path(where)) is not None
+        if not there:
+            sys.stdout.write(f"no {name} ({where}): what it tells stays unknown\n")
+        return there
+
+    def _where(self, name: str, address: str) -> str:
+        return self._endpoints.mirrored(self._files.get(name) or (_joined(self._path, address) if self._path else address))
+
+    def _out_of_zip(self, place: Path) -> Path | None:
+        """Return the unpacked member for a path that leads into a zip file, or None."""
+        member = _in_zip(place)
+        if member is None:
+            return None
+        archive = place.parent
+        state = archive.stat()
+        mark = hashlib.sha256(f"{archive.resolve()} {state.st_size} {state.st_mtime_ns}".encode()).hexdigest()[:16]
+        target = Path(".boxset/raw") / f"{archive.name}-{mark}" / place.name
+        if not target.exists():
+            with zipfile.ZipFile(archive) as packed, packed.open(member) as inner, whole_file(target) as out:
+                shutil.copyfileobj(inner, out, CHUNK)
+        return target
 
     def _check(self, name: str, found: Path) -> None:
         wanted = self._sha256.get(name)
@@ -67,81 +103,26 @@ class RawFiles:
                 )
 
     def _fetched(self, address: str) -> Path:
-        parts = urlsplit(address)
-        if parts.scheme == "s3":
-            address = f"https://{parts.netloc}.s3.amazonaws.com{parts.path}"
-            parts = urlsplit(address)
         root = Path(".boxset/raw") if self._endpoints.gateway else cache_folder() / "raw"
-        target = root / parts.netloc.replace(":", "_") / parts.path.strip("/")
+        target = root / cached_name(address)
         target.parent.mkdir(parents=True, exist_ok=True)
+        sent = {"User-Agent": f"Boxset/{__version__} (contact: {self._contact})", "Accept-Encoding": "identity"}
         with _locked(target.with_name(f".{target.name}.lock")):
             if not target.exists():
-                self._download(address, target)
+                download(address, target, endpoints=self._endpoints, headers=sent, sleep=self._sleep)
         return target
 
-    def _download(self, address: str, target: Path) -> None:
-        """Fetch into a partial file that a later try goes on with; it takes its name when length and MD5 are right."""
-        part = target.with_name(f".{target.name}.part")
-        url, headers = self._endpoints.connect(address)
-        sent = {"User-Agent": f"Boxset/{__version__} (contact: {self._contact})", "Accept-Encoding": "identity", **headers}
-        for attempt in range(5):
-            try:
-                if _go_on(url, sent, part, label=target.name, address=address):
-                    part.replace(target)
-                    return
-            except (urllib3.exceptions.HTTPError, ConnectionError, TimeoutError) as err:
-                if attempt == 4:
-                    do = "Run it again: it goes on where it stopped. A mirror can be named under `mirrors`"
-                    raise ServiceError(f"does not answer: {type(err).__name__}", where=address, do=do) from err
-            except OSError as err:
-                raise disk_error(err, part) from err
+
+def _is_remote(where: str) -> bool:
+    return "://" in where and not where.startswith("file:")
 
 
-def _go_on(url: str, headers: dict[str, str], part: Path, *, label: str, address: str) -> bool:
-    """Fetch what is missing of a file; return whether it is whole and right now."""
-    have = part.stat().st_size if part.exists() else 0
-    sent = {**headers, "Range": f"bytes={have}-"} if have else headers
-    with urllib3.PoolManager(timeout=urllib3.Timeout(connect=20, read=60), retries=urllib3.Retry(3, redirect=5, backoff_factor=0.5)) as pools:
-        answer = pools.request("GET", url, headers=sent, preload_content=False)
-        if answer.status == 416:
-            part.unlink()
-            return False
-        if answer.status not in (200, 206):
-            answer.close()
-            do = "Check the address, or name a copy under `mirrors` or `sources.….files`"
-            raise ServiceError(f"answers HTTP {answer.status}", where=address, do=do)
-        with part.open("ab" if answer.status == 206 else "wb") as out:
-            for chunk in answer.stream(CHUNK):
-                out.write(chunk)
-                _show(label, out.tell())
-        size = _whole_size(answer)
-        if size is not None and part.stat().st_size != size:
-            return False
-        _check_md5(part, answer.headers.get("x-goog-hash", ""), address)
-    return True
-
-
-def _whole_size(answer: Any) -> int | None:
-    total = answer.headers.get("content-range", "").rpartition("/")[2] or (answer.headers.get("content-length", "") if answer.status == 200 else "")
-    return int(total) if total.isdigit() else None
-
-
-def _check_md5(part: Path, header: str, address: str) -> None:
-    import base64
-
-    wanted = next((item.strip()[4:] for item in header.split(",") if item.strip().startswith("md5=")), "")
-    if wanted:
-        with part.open("rb") as file:
-            digest = hashlib.file_digest(file, "md5").digest()
-        if base64.b64encode(digest).decode() != wanted:
-            part.unlink()
-            raise ServiceError("what arrived is not what the server announced (MD5)", where=address, do="Run it again")
-
-
-def _show(label: str, size: int) -> None:
-    if sys.stderr.isatty():
-        sys.stderr.write(f"\r  {label}: {size / 1e6:,.0f} MB")
-        sys.stderr.flush()
+def _in_zip(place: Path) -> str | None:
+    """Return the member of a zip file that a path through that file names, or None where it does not lead through one."""
+    if not place.parent.is_file() or not zipfile.is_zipfile(place.parent):
+        return None
+    with zipfile.ZipFile(place.parent) as archive:
+        return next((name for name in archive.namelist() if name.rpartition("/")[2] == place.name), None)
 
 
 @contextmanager
@@ -166,7 +147,7 @@ def opened(path: Path, member: str = "") -> Iterator[IO[bytes]]:
         with _unpacked(path, member) as stream:
             refuse_foreign(stream.peek(512) if hasattr(stream, "peek") else b"", path)
             yield stream
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError) as err:
+    except BROKEN as err:
         raise InputError(f"broken archive: {err}", where=str(path), do="Delete it and fetch it again") from err
 
 
@@ -177,33 +158,38 @@ def _unpacked(path: Path, member: str) -> Iterator[IO[bytes]]:
     if head[:4] == b"PK\x03\x04":
         with (
             zipfile.ZipFile(path) as archive,
-            archive.open(_member(archive.namelist(), member, path)) as inner,
+            archive.open(_readable(archive, _member(archive.namelist(), member, path), path)) as inner,
             io.BufferedReader(inner, CHUNK) as stream,  # type: ignore[type-var]
         ):
             yield stream
     elif tarfile.is_tarfile(path) and not head.startswith(b"ImageI"):
-        with tarfile.open(path) as tar:
-            found = tar.extractfile(_member(tar.getnames(), member, path))
+        with _gunzipped(path) as plain, tarfile.open(fileobj=plain, mode="r:") as tar:
+            name = _member(tar.getnames(), member, path)
+            while plain.read(CHUNK):  # to the end, where gzip's checksum stands
+                pass
+            found = tar.extractfile(name)
             if found is None:
                 raise InputError(f"{member} is not a file", where=str(path))
             with io.BufferedReader(found, CHUNK) as stream:  # type: ignore[type-var]
                 yield stream
     elif head[:2] == b"\x1f\x8b":
-        with _gzip().open(path, "rb") as plain, io.BufferedReader(plain, CHUNK) as stream:
+        with igzip.open(path, "rb") as plain, io.BufferedReader(plain, CHUNK) as stream:
             yield stream
     else:
         with path.open("rb", buffering=CHUNK) as stream:
             yield stream
 
 
-def _gzip() -> Any:
-    try:
-        from isal import igzip
-    except ImportError:
-        import gzip
+def _gunzipped(path: Path) -> Any:
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    return igzip.open(path, "rb") if packed else path.open("rb")
 
-        return gzip
-    return igzip
+
+def _readable(archive: zipfile.ZipFile, name: str, path: Path) -> str:
+    if archive.getinfo(name).flag_bits & 1:
+        raise InputError(f"{name} in it is encrypted", where=str(path), do="Unpack it, and name the folder")
+    return name
 
 
 def _member(names: list[str], wanted: str, path: Path) -> str:
@@ -234,16 +220,10 @@ def mapped(path: Path, member: str = "") -> Iterator[memoryview]:
     scratch.mkdir(parents=True, exist_ok=True)
     with opened(path, member) as stream, TemporaryFile(dir=scratch) as plain:
         source: Any = stream
-        if not _is_plain(path):
+        if not (isinstance(stream, io.BufferedReader) and isinstance(stream.raw, io.FileIO)):
             while chunk := stream.read(CHUNK):
                 plain.write(chunk)
             plain.flush()
             source = plain
         with mmap.mmap(source.fileno(), 0, access=mmap.ACCESS_READ) as memory, memoryview(memory) as view:
             yield view
-
-
-def _is_plain(path: Path) -> bool:
-    with path.open("rb") as file:
-        head = file.read(4)
-    return head[:2] != b"\x1f\x8b" and head != b"PK\x03\x04"

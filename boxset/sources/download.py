@@ -1,0 +1,221 @@
+"""One large file from a server, whole or not at all: it goes on where it stopped as long as the server still has the same file.
+
+A partial file is only ever continued under the server's own validator (`If-Range` with a strong ETag or a date), so that two
+versions never become one file. A file takes its name when its length, and its MD5 where the server states one, are right.
+"""
+
+import base64
+import hashlib
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import urllib3
+
+from boxset.endpoints import Endpoints
+from boxset.errors import InputError, ServiceError
+from boxset.files import disk_error, write_text
+
+CHUNK = 1 << 20
+TRIES = 5  # in a row without a single new byte
+RETRIED = {408, 425, 429, 500, 502, 503, 504}
+LONGEST_WAIT_S = 60.0
+
+Connect = Callable[[], tuple[str, dict[str, str]]]
+"""Returns the address to connect to, and the headers that this needs; asked anew at each try, as signed addresses grow old."""
+
+
+def cached_name(address: str) -> Path:
+    """Return where a file of an address is kept below the cache's folder: two addresses never share a place."""
+    parts = urlsplit(address)
+    safe = [re.sub(r"[^\w.+=@,-]", "_", part) for part in (parts.netloc, *parts.path.split("/")) if part not in ("", ".", "..")]
+    if parts.query:
+        safe[-1] += "~" + hashlib.sha256(parts.query.encode()).hexdigest()[:12]
+    return Path(*safe)
+
+
+def connected(address: str, endpoints: Endpoints) -> tuple[str, dict[str, str]]:
+    """Return where to connect to for an address. `s3://` is asked without a signature first, whatever credentials there are."""
+    return endpoints.connect(s3_address(address, endpoints) if address.startswith("s3://") else address)
+
+
+def s3_address(address: str, endpoints: Endpoints) -> str:
+    """Return the http(s) address of an S3 object: at the project's or the environment's endpoint, else at AWS."""
+    parts = urlsplit(address)
+    endpoint = endpoints.aws or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    if endpoint:
+        return f"{endpoint.rstrip('/')}/{parts.netloc}{parts.path}"
+    if "." in parts.netloc:  # such a name does not fit AWS's certificate
+        return f"https://s3.amazonaws.com/{parts.netloc}{parts.path}"
+    return f"https://{parts.netloc}.s3.amazonaws.com{parts.path}"
+
+
+def _signing(address: str, endpoints: Endpoints) -> Connect:
+    from boxset.sources.s3 import Bucket
+
+    return lambda: (Bucket.of(address, endpoints).signed(urlsplit(address).path.lstrip("/")), {})
+
+
+def download(address: str, target: Path, *, endpoints: Endpoints, headers: dict[str, str], sleep: Callable[[float], None]) -> None:
+    """Fetch a file. Raises ServiceError where the server does not give it, InputError where it is plainly no data; what came so far stays."""
+    part = _Part(target, address)
+
+    def unsigned() -> tuple[str, dict[str, str]]:
+        return connected(address, endpoints)
+
+    connect: Connect = unsigned
+    idle, failure = 0, "what arrives is never whole"
+    while idle < TRIES:
+        before = part.size
+        try:
+            if _go_on(part, connect, headers):
+                part.finish()
+                return
+        except _Refused as err:
+            if err.status in (401, 403) and address.startswith("s3://") and connect is unsigned:
+                connect = _signing(address, endpoints)
+            elif err.status not in RETRIED:
+                raise ServiceError(f"answers HTTP {err.status}", where=address, do=_hint(address, err.status)) from err
+            failure = f"answers HTTP {err.status}"
+            sleep(min(err.after_s, LONGEST_WAIT_S))
+        except (urllib3.exceptions.HTTPError, ConnectionError, TimeoutError) as err:
+            failure = f"does not answer: {type(err).__name__}"
+        except OSError as err:
+            raise disk_error(err, part.path) from err
+        idle = idle + 1 if part.size <= before else 0
+        sleep(min(0.5 * 2**idle, LONGEST_WAIT_S) if idle else 0.0)
+    raise ServiceError(failure, where=address, do="Run it again: it goes on where it stopped. A mirror can be named under `mirrors`")
+
+
+def _hint(address: str, status: int) -> str:
+    if address.startswith("s3://") and status in (401, 403):
+        return "Export AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, of someone who may read it"
+    return "Check the address, or name a copy under `mirrors` or `sources.….files`"
+
+
+class _Refused(Exception):  # noqa: N818 - an answer, not an error of ours
+    def __init__(self, status: int, after_s: float) -> None:
+        super().__init__(status)
+        self.status, self.after_s = status, after_s
+
+
+class _Part:
+    """A partial file, and the validator of the version that it is a part of."""
+
+    def __init__(self, target: Path, address: str) -> None:
+        self._target, self.address = target, address
+        self.path = target.with_name(f".{target.name}.part")
+        self._mark = target.with_name(f".{target.name}.version")
+
+    @property
+    def size(self) -> int:
+        return self.path.stat().st_size if self.path.exists() else 0
+
+    @property
+    def version(self) -> str:
+        """The validator, or an empty string: then it cannot be continued."""
+        return self._mark.read_text().strip() if self._mark.exists() and self.size else ""
+
+    def begin(self, version: str) -> None:
+        self.path.unlink(missing_ok=True)
+        write_text(self._mark, version)
+
+    def discard(self) -> None:
+        self.path.unlink(missing_ok=True)
+        self._mark.unlink(missing_ok=True)
+
+    def finish(self) -> None:
+        """Give the file its name. Raises InputError where it is a web page or a Git-LFS pointer."""
+        from boxset.sources.raw import refuse_foreign
+
+        with self.path.open("rb") as file:
+            head = file.read(512)
+        try:
+            refuse_foreign(head, Path(self.address))
+        except InputError as err:
+            self.discard()
+            raise InputError(f"the server sent {err.what}", where=self.address, do="Check the address, or name a copy under `mirrors`") from err
+        self.path.replace(self._target)
+        self._mark.unlink(missing_ok=True)
+
+
+def _go_on(part: _Part, connect: Connect, headers: dict[str, str]) -> bool:
+    """Fetch what is missing; return whether the file is whole and right now."""
+    have, version = part.size, part.version
+    url, more = connect()
+    ranged = {"Range": f"bytes={have}-", "If-Range": version} if version else {}
+    retries = urllib3.Retry(total=5, connect=0, read=0, redirect=5, status=0, other=0, respect_retry_after_header=False)
+    with urllib3.PoolManager(timeout=urllib3.Timeout(connect=20, read=60), retries=retries) as pools:
+        answer = pools.request("GET", url, headers={**headers, **more, **ranged}, preload_content=False, redirect=True)
+        try:
+            return _taken(part, answer, have=have, version=version)
+        finally:
+            answer.close()
+
+
+def _taken(part: _Part, answer: Any, *, have: int, version: str) -> bool:
+    first, total = _content_range(answer.headers.get("content-range", ""))
+    if answer.status == 416 and version:
+        if total == have:
+            return True
+        part.discard()
+        return False
+    if answer.status not in (200, 206):
+        raise _Refused(answer.status, _seconds(answer.headers.get("retry-after", "")))
+    if answer.status == 206 and (first != have or _validator(answer) not in ("", version)):
+        part.discard()  # another piece than was asked for, or one of another version
+        return False
+    if answer.status == 200:
+        part.begin(_validator(answer))
+        total = _number(answer.headers.get("content-length", ""))
+    with part.path.open("ab") as out:
+        for chunk in answer.stream(CHUNK, decode_content=False):
+            out.write(chunk)
+            _show(part.address, out.tell())
+    if total is not None and part.size != total:
+        if part.size > total:
+            part.discard()
+        return False
+    return _md5_holds(part, answer.headers.get("x-goog-hash", ""))
+
+
+def _content_range(header: str) -> tuple[int | None, int | None]:
+    """Return first byte and whole size of `bytes 5-9/10`, `bytes */10` or `bytes 5-9/*`."""
+    found = re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)", header.strip())
+    return (_number(found[1] or ""), _number(found[2])) if found else (None, None)
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdigit() else None
+
+
+def _validator(answer: Any) -> str:
+    """Return what `If-Range` may hold for this version: a strong ETag, else the date of its last change."""
+    etag = str(answer.headers.get("etag", ""))
+    return etag if etag.startswith('"') else str(answer.headers.get("last-modified", ""))
+
+
+def _seconds(retry_after: str) -> float:
+    return float(retry_after) if retry_after.isdigit() else 0.0
+
+
+def _md5_holds(part: _Part, header: str) -> bool:
+    """Compare with the MD5 that Google's storage states. Raises ServiceError, and throws the part away, where it differs."""
+    wanted = next((item.strip()[4:] for item in header.split(",") if item.strip().startswith("md5=")), "")
+    if wanted:
+        with part.path.open("rb") as file:
+            digest = hashlib.file_digest(file, "md5").digest()
+        if base64.b64encode(digest).decode() != wanted:
+            part.discard()
+            raise ServiceError("what arrived is not what the server announced (MD5)", where=part.address, do="Run it again")
+    return True
+
+
+def _show(address: str, size: int) -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r  {address.rpartition('/')[2]}: {size / 1e6:,.0f} MB")
+        sys.stderr.flush()
