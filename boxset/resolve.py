@@ -47,6 +47,7 @@ class ExtractOrder(Order, frozen=True):
     category: str  # local without annotations: what its pictures are asked about
     annotations: str
     classes: dict[str, tuple[ClassTerm, ...]]  # category → its classes here; only categories that name one
+    pictures: str = ""  # imagenet: another place of its pictures
 
 
 class CrawlOrder(Order, frozen=True):
@@ -140,6 +141,7 @@ def extract_order(params: Params, name: str, source: Source) -> ExtractOrder:
         category=source.category,
         annotations=source.annotations,
         classes={category: terms for category, terms in wanted.items() if terms},
+        pictures=source.files.get("pictures", ""),
     )
 
 

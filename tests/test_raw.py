@@ -158,7 +158,7 @@ def test_a_date_serves_where_there_is_no_strong_etag(server: Server, etag: str) 
 def test_a_server_that_announces_more_than_it_has_is_given_up(server: Server) -> None:
     server.answer = lambda *_: (200, {"Content-Length": "999999", "ETag": '"1"'}, FIRST, None)
 
-    with pytest.raises(ServiceError, match="does not answer: (ProtocolError|IncompleteRead)"):
+    with pytest.raises(ServiceError, match=r"does not answer: (ProtocolError|IncompleteRead)"):
         fetch(f"{server.address}/a.csv")
 
     assert not list(Path("cache").rglob("a.csv"))

@@ -11,11 +11,12 @@ from boxset.dataset.records import KEPT, Annotation, BBox, ImageRow, Picture, Po
 from boxset.endpoints import Endpoints
 from boxset.errors import InputError
 from boxset.files import read_jsonl, write_jsonl
-from boxset.images.archive import pictures_in
+from boxset.images.archive import holds_pictures, pictures_in
 from boxset.resolve import ExtractOrder
 from boxset.sources import tables
 from boxset.sources.choice import Choice, choose
 from boxset.sources.imagenet import ARCHIVE
+from boxset.sources.imagenet import FOLDER as IMAGENET_FOLDER
 from boxset.sources.raw import RawFiles
 from boxset.web.fetcher import Fetched, Fetcher, FetchPolicy
 from boxset.web.pictures import Journal, Outcome, Shelf, Stored, Wanted, fetch_all, keep_only, pictures_elsewhere, stored_elsewhere
@@ -107,15 +108,22 @@ def _out_of_archive(order: ExtractOrder, wanted: list[Wanted], shelf: Shelf, *, 
     missing = [item for item in wanted if not _is_settled(journal.known.get(item.url), shelf)]
     if not missing:
         return
-    place = Path(order.path)
-    if "://" in order.path or not (place / missing[0].url).is_file():
-        place = RawFiles(endpoints, contact=contact, path=order.path, files={}, sha256={}).get(*ARCHIVE) if not place.is_file() else place
+    place = _archive(order, [item.url for item in missing], endpoints, contact)
     for name, raw in pictures_in(place, [item.url for item in missing]):
         stored = shelf.put(raw)
         refused = isinstance(stored, Refusal)
         journal.add(
             Outcome(url=name, outcome=stored.reason, detail=stored.detail) if refused else Outcome(url=name, outcome=KEPT, stored=stored)  # type: ignore[union-attr, arg-type]
         )
+
+
+def _archive(order: ExtractOrder, wanted: list[str], endpoints: Endpoints, contact: str) -> Path:
+    """Return what holds ImageNet's pictures: what `files.pictures` names, `path` itself, or Kaggle's archive in it."""
+    place = Path(order.pictures or order.path)
+    if place.is_file() or holds_pictures(place, wanted) or (place / IMAGENET_FOLDER).is_dir():
+        return place
+    named = {ARCHIVE[0]: order.pictures} if order.pictures else {}
+    return RawFiles(endpoints, contact=contact, path=order.path, files=named, sha256={}).get(*ARCHIVE)
 
 
 def _is_settled(known: Outcome | None, shelf: Shelf) -> bool:
