@@ -28,6 +28,7 @@ class IndexOrder(Order, frozen=True):
     annotations: str
     license: str
     max_lost_share: float
+    listing: str = ""  # local: what lies there now, so that a new picture is noticed
 
 
 class ExtractOrder(Order, frozen=True):
@@ -94,10 +95,10 @@ class WorldMark(Order, frozen=True):
     world: str
 
 
-def write_resolved(params: Params, out: Path, *, version: int) -> None:
-    """Write one file per consumer; files of what is gone are removed by `prune`."""
+def write_resolved(params: Params, out: Path, *, version: int, listings: dict[str, str] | None = None) -> None:
+    """Write one file per consumer; files of what is gone are removed by `prune`. `listings`: what lies in each local source's place."""
     for name, source in params.sources.items():
-        write_json(out / "sources" / f"{name}.json", index_order(name, source))
+        write_json(out / "sources" / f"{name}.json", index_order(name, source, (listings or {}).get(name, "")))
         write_json(out / "classes" / f"{name}.json", extract_order(params, name, source))
     for name in params.categories:
         write_json(out / "queries" / f"{name}.json", crawl_order(params, name))
@@ -107,7 +108,13 @@ def write_resolved(params: Params, out: Path, *, version: int) -> None:
     write_json(out / "world.json", {"world": params.world, "version": version})
 
 
-def index_order(name: str, source: Source) -> IndexOrder:
+def known_listings(out: Path) -> dict[str, str]:
+    """Return what lay in each local source's place when it was last looked into."""
+    orders = [read_json(path, IndexOrder) for path in sorted((out / "sources").glob("*.json"))]
+    return {order.name: order.listing for order in orders}
+
+
+def index_order(name: str, source: Source, listing: str = "") -> IndexOrder:
     """Return what `index` needs to know of a source."""
     return IndexOrder(
         name=name,
@@ -120,6 +127,7 @@ def index_order(name: str, source: Source) -> IndexOrder:
         annotations=source.annotations,
         license=source.license,
         max_lost_share=source.max_lost_share,
+        listing=listing,
     )
 
 

@@ -1,13 +1,17 @@
 """Turn `params.yaml` into one file for each consumer, and remove what belongs to no category or source any more."""
 
+import sys
+from contextlib import nullcontext
 from pathlib import Path
 
+from boxset.endpoints import Endpoints, open_world
 from boxset.history import check_ids_against_history
 from boxset.params import read_params
-from boxset.resolve import check_world, prune, write_resolved
+from boxset.resolve import check_world, known_listings, prune, write_resolved
+from boxset.sources.place import listings, needs_world, unwatched
 from boxset.stage import run
 
-VERSION = 1
+VERSION = 2
 OUT = Path("data/resolve")
 
 
@@ -16,7 +20,11 @@ def main() -> None:
     params = read_params()
     check_world(params, OUT)
     check_ids_against_history(params)
-    write_resolved(params, OUT, version=VERSION)
+    with open_world(params) if needs_world(params) else nullcontext(Endpoints(mirrors=params.mirrors)) as endpoints:
+        found, lines = listings(params, endpoints, known_listings(OUT))
+    for line in [*lines, *unwatched(params, Path("dvc.yaml"))]:
+        sys.stdout.write(f"{line}\n")
+    write_resolved(params, OUT, version=VERSION, listings=found)
     prune(params, Path())
 
 

@@ -90,23 +90,19 @@ def test_the_pass_stops_when_all_were_found(tmp_path: Path) -> None:
 def test_an_archive_that_breaks_off_says_so_after_what_it_had(kind: str, share: float, tmp_path: Path) -> None:
     path = place(kind, tmp_path)
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
-    found = []
 
     with pytest.raises(InputError, match="broken archive"):
-        found += [name for name, _ in pictures_in(path, NAMES)]
-        pytest.fail(f"no end was missed: {len(found)} found")
+        list(pictures_in(path, NAMES))
 
 
 def test_a_tar_that_ends_between_two_members_is_broken_too(tmp_path: Path) -> None:
     path = tmp_path / "a.tar"
     path.write_bytes(tar_of(NAMES[:1])[: 512 + 512 + -(-len(content(NAMES[0])) // 512) * 512])
-    found: list[str] = []
+    found = pictures_in(path, NAMES)
 
+    assert next(found)[0] == NAMES[0]
     with pytest.raises(InputError, match="it has no end"):
-        for name, _ in pictures_in(path, NAMES):
-            found.append(name)
-
-    assert found == NAMES[:1]
+        next(found)
 
 
 def test_turned_bytes_in_the_middle_are_an_error(tmp_path: Path) -> None:

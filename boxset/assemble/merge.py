@@ -272,7 +272,8 @@ def _coco_image(number: int, image: _Image, *, license_: int, group: int, known:
     best = image.best
     by_state = {state: tuple(sorted(i.id for n, i in ids.categories.items() if known.get((best.sha256, n)) is state)) for state in State}
     others = sorted({f"{copy.source}:{copy.source_id}" for copy in image.copies} - {f"{best.source}:{best.source_id}"})
-    flickr = next((copy.landing_url for copy in image.copies if "flickr" in copy.landing_url), "")
+    landings = [copy.landing_url for copy in (best, *image.copies) if copy.landing_url]
+    flickr = next((page for page in landings if "flickr" in page), "")
     return CocoImage(
         id=number,
         file_name=best.file_name,
@@ -281,6 +282,7 @@ def _coco_image(number: int, image: _Image, *, license_: int, group: int, known:
         license=license_,
         coco_url=best.url,
         flickr_url=flickr,
+        landing_url=landings[0] if landings else "",
         source=best.source,
         source_id=best.source_id,
         source_split=best.split,

@@ -51,7 +51,7 @@ def _picture_files(data: Path) -> dict[str, Path]:
 
 def _attribution(image: CocoImage, split: str, coco: Coco) -> tuple[str, ...]:
     licence = coco.licenses[image.license - 1].name
-    return image.file_name, split, image.source, image.source_id, image.coco_url, image.flickr_url, image.author, licence, image.title
+    return image.file_name, split, image.source, image.source_id, image.coco_url, image.landing_url, image.author, licence, image.title
 
 
 def _texts(guidelines: dict[str, str]) -> dict[str, str]:

@@ -29,6 +29,7 @@ class Choice:
     boxes: dict[str, list[Row]]  # each with `category`
     known: dict[tuple[str, str], State]  # image and category
     refused: dict[str, str]  # image → the licence that keeps it out
+    unlooked: frozenset[str]  # one's own pictures that nobody has looked at yet
     flagged: int  # boxes that a flag's policy leaves out, over all images of the source
 
 
@@ -44,8 +45,8 @@ def choose(order: ExtractOrder, index: Path) -> Choice:
     chosen = {image for boxes in found.values() for image in licences.first(boxes.images(), order.max_images_per_category)}
     about, said = tables.about(index), _Said(index, vocabulary, classes)
     chosen |= _negatives(order, index, said, found, licences=licences, exhaustive=about.exhaustive)
-    if order.format == "local" and not classes:
-        chosen = {row["image_id"] for row in tables.all_images(index)}
+    unlooked = _unlooked(index, classes) if order.format == "local" and order.on else frozenset()
+    chosen |= unlooked
     images = tables.read_images(index, chosen)
     ordered = {image: images.get(image, {"image_id": image}) for image in sorted(chosen)}
     refused = {image: terms for image in ordered if (terms := licences.refusing(image)) is not None}
@@ -54,7 +55,13 @@ def choose(order: ExtractOrder, index: Path) -> Choice:
         for row in boxes.rows(chosen):
             by_image[row["image_id"]].append({**row, "category": category})
     known = _known(said, by_image, found, exhaustive=about.exhaustive)
-    return Choice(ordered, by_image, known, refused, sum(boxes.dropped.num_rows for boxes in found.values()))
+    return Choice(ordered, by_image, known, refused, unlooked, sum(boxes.dropped.num_rows for boxes in found.values()))
+
+
+def _unlooked(index: Path, classes: dict[str, set[str]]) -> frozenset[str]:
+    """Return the images in which nobody has looked for a category of ours: no annotation file speaks of them, or none of our classes."""
+    said = set(tables.read_verified(index, list(tables.about(index).verified)).column("image_id").to_pylist()) if classes else set()
+    return frozenset(tables.image_columns(index, ["image_id"]).column("image_id").to_pylist()) - said
 
 
 def _class_ids(order: ExtractOrder, vocabulary: Vocabulary) -> dict[str, set[str]]:

@@ -49,6 +49,7 @@ class _Annotation(msgspec.Struct, gc=False):
     category_id: int
     bbox: tuple[float, float, float, float]
     iscrowd: int | bool = 0
+    is_crowd: int | bool | list[int] = 0
 
 
 class _Category(msgspec.Struct):
@@ -160,6 +161,12 @@ def _add_boxes(annotations: list[_Annotation], writer: IndexWriter) -> None:
 def _numbers(rows: list[Any], field: str) -> pa.Array:
     """Return one field's whole numbers as text."""
     return pa.array(np.fromiter(map(attrgetter(field), rows), np.int64, len(rows))).cast(pa.string())
+
+
+def is_crowd(iscrowd: int | bool, other: int | bool | list[int], attributes: dict[str, Any] | None = None) -> bool:
+    """Return whether a box is a crowd, in COCO's spelling or in those of others: `is_crowd: [0]`, `attributes: {is_crowd: true}`."""
+    listed = any(other) if isinstance(other, list) else bool(other)
+    return bool(iscrowd) or listed or bool((attributes or {}).get("is_crowd") or (attributes or {}).get("iscrowd"))
 
 
 def _add_verified(decoded: _File, writer: IndexWriter) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from boxset.dataset.geometry import clipped, scaled, turned
@@ -17,9 +18,11 @@ from boxset.sources import tables
 from boxset.sources.choice import Choice, choose
 from boxset.sources.imagenet import ARCHIVE
 from boxset.sources.imagenet import FOLDER as IMAGENET_FOLDER
+from boxset.sources.local import unversioned
+from boxset.sources.place import MAX_BYTES, READERS, Place, place_of
 from boxset.sources.raw import RawFiles
 from boxset.web.fetcher import Fetched, Fetcher, FetchPolicy
-from boxset.web.pictures import Journal, Outcome, Shelf, Stored, Wanted, fetch_all, keep_only, pictures_elsewhere, stored_elsewhere
+from boxset.web.pictures import Get, Journal, Outcome, Shelf, Stored, Wanted, fetch_all, keep_only, pictures_elsewhere, stored_elsewhere
 
 CONNECTIONS = 32
 PER_HOST = 16
@@ -34,7 +37,7 @@ def extract(order: ExtractOrder, index: Path, out: Path, *, endpoints: Endpoints
     Goes on where a killed run stopped; a picture that is there is not fetched again. Raises InputError where more than
     `max_missing_share` of the pictures cannot be had; what was fetched stays.
     """
-    choice = choose(order, index) if order.on else Choice({}, {}, {}, {}, 0)
+    choice = choose(order, index) if order.on else Choice({}, {}, {}, {}, frozenset(), 0)
     journal_path = Path(".boxset/journal") / f"extract-{order.name}.{order.retry}.jsonl"
     with Journal(journal_path) as journal:
         _remember(journal, out, retry=order.retry)
@@ -71,8 +74,7 @@ def _pictures(order: ExtractOrder, choice: Choice, out: Path, *, journal: Journa
     wanted = [item for item in {item.url: item for item in wanted}.values() if item.url]
     shelf = Shelf(out / "images", twins=pictures_elsewhere(out.parent.parent, out))
     if order.format == "local":
-        folder = Path(order.path)
-        return _done(fetch_all(wanted, lambda item: _from_folder(folder, item), shelf=shelf, journal=journal, elsewhere={}, connections=4))
+        return _done(fetch_all(wanted, _from_place(order, endpoints), shelf=shelf, journal=journal, elsewhere={}, connections=READERS))
     if order.format == "imagenet" and wanted:
         _out_of_archive(order, wanted, shelf, journal=journal, endpoints=endpoints, contact=contact)
         return _done(
@@ -98,9 +100,18 @@ def _done(outcomes: Iterable[Outcome]) -> dict[str, Outcome]:
     return {outcome.url: outcome for outcome in outcomes}
 
 
-def _from_folder(folder: Path, item: Wanted) -> bytes | Refusal:
-    path = folder / item.url
-    return path.read_bytes() if path.is_file() and path.resolve().is_relative_to(folder.resolve()) else Refusal(Reason.GONE, "no such file")
+def _from_place(order: ExtractOrder, endpoints: Endpoints) -> Get:
+    """Return how to read one's own pictures; the place is looked for when the first one is needed."""
+    places: list[Place] = []
+    lock = Lock()
+
+    def get(item: Wanted) -> bytes | Refusal:
+        with lock:
+            if not places:
+                places.append(place_of(order.path, endpoints))
+        return places[0].picture(unversioned(item.url), max_bytes=MAX_BYTES)
+
+    return get
 
 
 def _out_of_archive(order: ExtractOrder, wanted: list[Wanted], shelf: Shelf, *, journal: Journal, endpoints: Endpoints, contact: str) -> None:
@@ -151,7 +162,7 @@ def _row(order: ExtractOrder, choice: Choice, image: str, outcomes: dict[str, Ou
         source=order.name,
         source_id=image,
         url=url,
-        category="" if order.classes else order.category,
+        category=order.category if image in choice.unlooked else "",
         **said,
     )
     return ImageRow(source_id=image, url=url, outcome=KEPT, picture=picture)

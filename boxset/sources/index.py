@@ -4,11 +4,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from boxset.dataset.reasons import Reason
 from boxset.endpoints import Endpoints
 from boxset.errors import InputError
 from boxset.resolve import IndexOrder
 from boxset.sources import coco, imagenet, local, open_images, visual_genome
 from boxset.sources.lean import lean_arrow
+from boxset.sources.place import place_of
 from boxset.sources.raw import RawFiles
 from boxset.sources.tables import IndexWriter
 
@@ -24,9 +26,11 @@ def build_index(order: IndexOrder, out: Path, *, endpoints: Endpoints, contact: 
     lean_arrow()
     files = RawFiles(endpoints, contact=contact, path=order.path, files=order.files, sha256=order.sha256)
     why_not = _skipped(order)
-    coordinates = "fraction" if order.format in FRACTIONS or _is_yolo(order) else "pixels"
+    place = place_of(order.path, endpoints) if order.format == "local" and not why_not else None
+    is_fraction = order.format in FRACTIONS or (place is not None and local.is_yolo(order.annotations, place))
+    coordinates = "fraction" if is_fraction else "pixels"
     with IndexWriter(out, source=order.name, format=order.format, version=version, coordinates=coordinates) as writer:  # type: ignore[arg-type]
-        counts = {"seen": 0} if why_not else _read(order, files, writer)
+        counts = {"seen": 0} if why_not else local.build(place, order.annotations, order.license, writer) if place else _read(order, files, writer)
         _check_lost(order, counts)
     if why_not:
         sys.stdout.write(f"{order.name}: skipped, {why_not}\n")
@@ -42,10 +46,6 @@ def _skipped(order: IndexOrder) -> str:
     return ""
 
 
-def _is_yolo(order: IndexOrder) -> bool:
-    return order.format == "local" and (order.annotations == "yolo" or (not order.annotations and not any(Path(order.path).rglob("*.json"))))
-
-
 def _read(order: IndexOrder, files: RawFiles, writer: IndexWriter) -> dict[str, int]:
     match order.format:
         case "open_images":
@@ -56,14 +56,12 @@ def _read(order: IndexOrder, files: RawFiles, writer: IndexWriter) -> dict[str, 
             return visual_genome.build(files, writer, order.splits)
         case "coco":
             return coco.build(files, writer, order.splits)
-        case "lvis":
-            return coco.build_lvis(files, writer, order.splits)
         case _:
-            return local.build(Path(order.path), order.annotations, order.license, writer)
+            return coco.build_lvis(files, writer, order.splits)
 
 
 def _check_lost(order: IndexOrder, counts: dict[str, int]) -> None:
-    lost = sum(number for reason, number in counts.items() if reason != "seen")
+    lost = sum(number for reason, number in counts.items() if reason not in ("seen", Reason.DUPLICATE))
     if lost > order.max_lost_share * counts["seen"]:
         do = f"Look at the file, or raise sources.{order.name}.max_lost_share"
         raise InputError(f"{lost:,} of {counts['seen']:,} rows are unreadable", where=f"source {order.name}", do=do)

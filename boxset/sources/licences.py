@@ -40,6 +40,11 @@ def spdx_of_url(url: str | None) -> str:
     return next((spdx for part, spdx in _OTHERS.items() if part in url), "")
 
 
+def spdx_of_name(name: str) -> str:
+    """Return a name that is an SPDX identifier already, as Boxset's own files have them, or an empty string."""
+    return name if re.fullmatch(r"CC0-1\.0|CC-[A-Z0-9.-]+|CC-PDDC|LicenseRef-[A-Za-z0-9.-]+", name) else ""
+
+
 def spdx_of_short(name: str | None, version: str | None = None) -> str:
     """Return the SPDX identifier of a short spelling such as `by-sa` with `4.0`, `cc-by-4.0`, `cc0`, `pdm`."""
     text = (name or "").strip().lower().removeprefix("cc-").removeprefix("cc ").replace(" ", "-")

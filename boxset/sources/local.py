@@ -1,180 +1,304 @@
-"""One's own pictures: a folder with a COCO file, with YOLO labels, or with none (they go to labelling)."""
+"""One's own pictures, in a folder or a bucket: with COCO files, with YOLO labels, or with none (they go to labelling).
 
-from collections.abc import Iterator
-from pathlib import Path
+A picture that an annotation file speaks of is fully boxed for all of that file's classes, unless the file says for itself what is known
+of its images (LVIS's fields, as Boxset writes them). Of every other picture nothing is known: it goes to labelling.
+"""
+
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatch
+from pathlib import PurePosixPath
 from typing import Any
 
+import msgspec
 import yaml
-from PIL import Image, UnidentifiedImageError
 
 from boxset.dataset.reasons import Reason
 from boxset.errors import InputError
-from boxset.sources.coco import decode
-from boxset.sources.licences import spdx_of_url
-from boxset.sources.raw import mapped
+from boxset.sources.coco import is_crowd
+from boxset.sources.licences import spdx_of_name, spdx_of_url
+from boxset.sources.place import READERS, Place, is_picture
+from boxset.sources.s3 import Entry
 from boxset.sources.tables import IndexWriter
+from boxset.work import in_threads
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"}
+ROWS = 1 << 17
 Counts = dict[str, int]
+Box = tuple[float, float, float, float]
 
 
-def build(folder: Path, annotations: str, license_: str, writer: IndexWriter) -> Counts:
-    """Read a folder. `annotations` is `none`, `yolo`, a COCO file's name in the folder, or empty: found by looking."""
-    if not folder.is_dir():
-        raise InputError("there is no such folder", where=str(folder), do="Set sources.….path to a folder of pictures")
-    kind = annotations or _found(folder)
+class _License(msgspec.Struct):
+    id: int
+    name: str = ""
+    url: str = ""
+
+
+class _Image(msgspec.Struct):
+    id: int
+    file_name: str
+    width: int | None = None
+    height: int | None = None
+    license: int | None = None
+    coco_url: str | None = None
+    flickr_url: str | None = None
+    author: str | None = None
+    title: str | None = None
+    neg_category_ids: tuple[int, ...] | None = None
+    not_exhaustive_category_ids: tuple[int, ...] | None = None
+    exhaustive_category_ids: tuple[int, ...] | None = None
+
+
+class _Annotation(msgspec.Struct):
+    image_id: int
+    category_id: int
+    bbox: Box
+    iscrowd: int | bool = 0
+    is_crowd: int | bool | list[int] = 0
+    attributes: dict[str, Any] = {}
+
+
+class _Category(msgspec.Struct):
+    id: int
+    name: str
+
+
+class _File(msgspec.Struct):
+    images: list[_Image]
+    annotations: list[_Annotation]
+    categories: list[_Category]
+    licenses: list[_License] = []
+
+
+def build(place: Place, annotations: str, license_: str, writer: IndexWriter) -> Counts:
+    """Read a place. `annotations` is `none`, `yolo`, a COCO file's name (`*` for several), or empty: found by looking."""
+    entries = place.entries()
+    kind = annotations or _found(entries, place.address)
+    pictures = {entry.name: entry for entry in entries if is_picture(entry.name)}
     if kind == "none":
-        return _bare(folder, license_, writer)
+        _add_images(writer, pictures.values(), license_, {})
+        return {"seen": len(pictures)}
     if kind == "yolo":
-        return _yolo(folder, license_, writer)
-    return _coco(folder, folder / kind, license_, writer)
+        return _yolo(place, {entry.name for entry in entries}, pictures, license_, writer)
+    files = [entry.name for entry in entries if fnmatch(entry.name, kind) and entry.name.endswith(".json")]
+    if not files:
+        raise InputError("there is no such file", where=f"{place.address}/{kind}", do="Name the COCO file in sources.….annotations, from the folder")
+    return _coco(place, files, pictures, license_, writer)
 
 
-def _found(folder: Path) -> str:
-    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.json"))
-    if len(files) == 1:
-        return files[0]
+def is_yolo(annotations: str, place: Place) -> bool:
+    """Return whether boxes are shares of the picture."""
+    return annotations == "yolo" or (not annotations and _found(place.entries(), place.address) == "yolo")
+
+
+def _found(entries: list[Entry], address: str) -> str:
+    files = [entry.name for entry in entries if entry.name.endswith(".json")]
     if len(files) > 1:
-        raise InputError(f"several JSON files: {', '.join(files[:4])}", where=str(folder), do="Name the COCO file in sources.….annotations")
-    return "yolo" if any(folder.rglob("labels/*.txt")) else "none"
+        do = "Name the COCO file in sources.….annotations; `*` stands for any letters, where several belong together"
+        raise InputError(f"several JSON files: {', '.join(files[:4])}", where=address, do=do)
+    labels = any(entry.name.endswith(".txt") and "labels" in PurePosixPath(entry.name).parts for entry in entries)
+    return files[0] if files else "yolo" if labels else "none"
 
 
-def pictures(folder: Path) -> list[Path]:
-    """Return all picture files below a folder, sorted."""
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+def versioned(entry: Entry) -> str:
+    """Return a picture's address here: its name, and a mark that changes with its content."""
+    return f"{entry.name}#{entry.mark}"
 
 
-def _size(path: Path) -> tuple[int, int] | None:
-    try:
-        with Image.open(path) as image:
-            return image.size
-    except (OSError, UnidentifiedImageError):
-        return None
+def unversioned(address: str) -> str:
+    """Return the name in an address."""
+    return address.rpartition("#")[0] or address
 
 
-def _image_columns(folder: Path, found: list[Path], license_: str) -> dict[str, Any]:
-    names = [path.relative_to(folder).as_posix() for path in found]
-    sizes = [_size(path) for path in found]
-    return {
-        "image_id": names,
-        "split": [split_of(name) for name in names],
-        "url": names,
-        "width": [size[0] if size else None for size in sizes],
-        "height": [size[1] if size else None for size in sizes],
-        "license": [license_ or None] * len(names),
-    }
+def _add_images(writer: IndexWriter, pictures: Iterable[Entry], license_: str, said: dict[str, dict[str, Any]]) -> None:
+    """Add pictures, and missing ones that only a file speaks of, with what it says of them."""
+    names = {entry.name: versioned(entry) for entry in pictures}
+    every = [*names, *(name for name in said if name not in names)]
+    columns: dict[str, list[Any]] = {"image_id": every, "url": [names.get(name, name) for name in every], "split": [split_of(name) for name in every]}
+    for field in ("width", "height", "license", "author", "title", "landing_url"):
+        columns[field] = [said.get(name, {}).get(field) or None for name in every]
+    if license_:
+        columns["license"] = [license_] * len(every)
+    if every:
+        writer.add_images(columns)
 
 
 def split_of(name: str) -> str:
     """Return the split that a path speaks of, or an empty string."""
-    return next((part for part in Path(name).parts[:-1] if part in ("train", "val", "valid", "test")), "")
+    return next((part for part in PurePosixPath(name).parts[:-1] if part in ("train", "val", "valid", "test")), "")
 
 
-def _bare(folder: Path, license_: str, writer: IndexWriter) -> Counts:
-    found = pictures(folder)
-    if found:
-        writer.add_images(_image_columns(folder, found, license_))
-    return {"seen": len(found)}
+def _add_known(writer: IndexWriter, rows: Iterator[tuple[str, str, bool, bool]]) -> None:
+    """Add rows of image, class, present, exhaustive."""
+    part: list[tuple[str, str, bool, bool]] = []
+    for row in rows:
+        part.append(row)
+        if len(part) == ROWS:
+            writer.add_verified(dict(zip(("image_id", "class_id", "present", "exhaustive"), zip(*part, strict=True), strict=True)))
+            part = []
+    if part:
+        writer.add_verified(dict(zip(("image_id", "class_id", "present", "exhaustive"), zip(*part, strict=True), strict=True)))
 
 
-def _yolo(folder: Path, license_: str, writer: IndexWriter) -> Counts:
-    """Read YOLO's `class xc yc w h` lines in shares of the picture; every class is fully boxed, as YOLO has it."""
-    names = _yolo_names(folder)
+def _fully_boxed(boxed: dict[str, set[str]], classes: Iterable[str]) -> Iterator[tuple[str, str, bool, bool]]:
+    every = sorted(classes)
+    for image, there in boxed.items():
+        for class_id in every:
+            yield image, class_id, class_id in there, class_id in there
+
+
+def _add_boxes(writer: IndexWriter, rows: list[tuple[str, str, Box, bool]]) -> None:
+    if rows:
+        images, classes, boxes, crowds = zip(*rows, strict=True)
+        sides = dict(zip("xywh", zip(*boxes, strict=True), strict=True))
+        writer.add_boxes({"image_id": images, "class_id": classes, **sides, "iscrowd": crowds})
+
+
+def _yolo(place: Place, files: set[str], pictures: dict[str, Entry], license_: str, writer: IndexWriter) -> Counts:
+    """Read YOLO's `class xc yc w h` lines in shares of the picture. A picture without a label file is one that nobody has looked at."""
+    names = _yolo_names(place, files)
     writer.add_classes({"class_id": str(number), "name": name} for number, name in enumerate(names))
-    writer.exhaustive = True
-    found = pictures(folder)
     counts: Counts = {"seen": 0}
-    columns: dict[str, list[Any]] = {name: [] for name in ("image_id", "class_id", "x", "y", "w", "h")}
-    for picture in found:
-        for row in _yolo_rows(picture, len(names), counts):
-            values = (picture.relative_to(folder).as_posix(), *row)
-            for name, value in zip(columns, values, strict=True):
-                columns[name].append(value)
-    if found:
-        writer.add_images(_image_columns(folder, found, license_))
-    if columns["image_id"]:
-        writer.add_boxes(columns)
+    boxed: dict[str, set[str]] = {}
+    rows: list[tuple[str, str, Box, bool]] = []
+    labelled = [(picture, labels) for picture in pictures if (labels := _label_file(picture)) in files]
+    texts = in_threads(lambda pair: place.read(pair[1]), labelled, workers=READERS)
+    for (picture, labels), text in zip(labelled, texts, strict=True):
+        found = list(_yolo_rows(text, f"{place.address}/{labels}", len(names), counts))
+        rows += [(picture, class_id, box, False) for class_id, box in found]
+        boxed[picture] = {class_id for class_id, _ in found}
+    _add_images(writer, pictures.values(), license_, {})
+    _add_boxes(writer, rows)
+    _add_known(writer, _fully_boxed(boxed, (str(number) for number in range(len(names)))))
     return counts
 
 
-def _yolo_names(folder: Path) -> list[str]:
-    for path in sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]):
-        names = (yaml.safe_load(path.read_text()) or {}).get("names")
+def _yolo_names(place: Place, files: set[str]) -> list[str]:
+    for file in sorted(name for name in files if name.endswith((".yaml", ".yml")) and "/" not in name):
+        try:
+            said = yaml.safe_load(place.read(file)) or {}
+        except yaml.YAMLError as err:
+            raise InputError(f"not YAML: {str(err).splitlines()[0]}", where=f"{place.address}/{file}") from err
+        names = said.get("names") if isinstance(said, dict) else None
         if isinstance(names, dict):
+            if sorted(names) != list(range(len(names))):
+                raise InputError("names: the numbers of the classes are not 0, 1, 2, …", where=f"{place.address}/{file}", do="Number them so")
             return [str(names[number]) for number in sorted(names)]
         if isinstance(names, list):
             return [str(name) for name in names]
-    listing = next(iter(sorted([*folder.glob("classes.txt"), *folder.glob("*.names")])), None)
-    if listing is None:
-        raise InputError(
-            "no data.yaml with `names`, and no classes.txt", where=str(folder), do="Add one: a name a line, in the order of the class numbers"
-        )
-    return [line.strip() for line in listing.read_text().splitlines() if line.strip()]
+    listed = next(iter(sorted(name for name in files if name == "classes.txt" or (name.endswith(".names") and "/" not in name))), None)
+    if listed is None:
+        do = "Add one: a name a line, in the order of the class numbers"
+        raise InputError("no data.yaml with `names`, and no classes.txt", where=place.address, do=do)
+    return [line.strip() for line in place.read(listed).decode("utf-8-sig").splitlines() if line.strip()]
 
 
-def _yolo_rows(picture: Path, classes: int, counts: Counts) -> Iterator[tuple[str, float, float, float, float]]:
-    parts = list(picture.parts)
-    if "images" in parts:
-        parts[len(parts) - 1 - parts[::-1].index("images")] = "labels"
-    labels = Path(*parts).with_suffix(".txt")
-    if not labels.exists():
-        return
-    for line in labels.read_text().splitlines():
-        if not line.strip():
-            continue
-        counts["seen"] += 1
-        row = _yolo_box(line.split(), classes)
-        if row is None:
-            counts[Reason.BAD_ROW] = counts.get(Reason.BAD_ROW, 0) + 1
-        else:
-            yield row
+def _label_file(picture: str) -> str:
+    parts = list(PurePosixPath(picture).parts)
+    if "images" in parts[:-1]:
+        parts[len(parts) - 2 - parts[-2::-1].index("images")] = "labels"
+    return str(PurePosixPath(*parts).with_suffix(".txt"))
 
 
-def _yolo_box(tokens: list[str], classes: int) -> tuple[str, float, float, float, float] | None:
-    """Return class, left, top, width, height in shares. A polygon (more than four numbers) gives the box round it."""
+def _yolo_rows(text: bytes, where: str, classes: int, counts: Counts) -> Iterator[tuple[str, Box]]:
+    for line in text.decode("utf-8-sig", "replace").splitlines():
+        if line.strip():
+            counts["seen"] += 1
+            row = _yolo_box(line.split(), classes, where)
+            if row is None:
+                counts[Reason.BAD_ROW] = counts.get(Reason.BAD_ROW, 0) + 1
+            else:
+                yield row
+
+
+def _yolo_box(tokens: list[str], classes: int, where: str) -> tuple[str, Box] | None:
+    """Return class and left, top, width, height in shares. A polygon (six numbers or more) gives the box round it."""
     try:
         number, values = int(tokens[0]), [float(token) for token in tokens[1:]]
     except (ValueError, IndexError):
         return None
-    if not 0 <= number < classes or len(values) < 4 or not all(-0.01 <= value <= 1.01 for value in values):
+    if any(value > 2 for value in values):
+        raise InputError(f"{max(values):g} where shares from 0 to 1 stand: these are pixels", where=where, do="Write shares of the picture's sides")
+    if not 0 <= number < classes or not all(-0.01 <= value <= 1.01 for value in values):
         return None
-    if len(values) == 4:
-        x, y, w, h = values
-        return str(number), x - w / 2, y - h / 2, w, h
+    if len(values) in (4, 5):  # a fifth is a detector's confidence
+        x, y, w, h = values[:4]
+        return str(number), (x - w / 2, y - h / 2, w, h)
+    if len(values) < 6 or len(values) % 2:
+        return None
     xs, ys = values[0::2], values[1::2]
-    return str(number), min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)
+    return str(number), (min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys))
 
 
-def _coco(folder: Path, path: Path, license_: str, writer: IndexWriter) -> Counts:
-    if not path.is_file():
-        raise InputError("there is no such file", where=str(path), do="Name the COCO file in sources.….annotations, from the folder")
-    with mapped(path) as content:
-        decoded = decode(content, path)
-    writer.add_classes({"class_id": str(c.id), "name": c.name} for c in decoded.categories)
-    writer.exhaustive = True
-    by_name = {picture.name: picture.relative_to(folder).as_posix() for picture in reversed(pictures(folder))}
-    spdx = {licence.id: spdx_of_url(licence.url) for licence in decoded.licenses}
-    paths = {image.id: _inside(image.file_name, folder) or by_name.get(Path(image.file_name).name, image.file_name) for image in decoded.images}
-    writer.add_images(
-        {
-            "image_id": list(paths.values()),
-            "split": [split_of(name) for name in paths.values()],
-            "url": list(paths.values()),
-            "width": [image.width for image in decoded.images],
-            "height": [image.height for image in decoded.images],
-            "license": [license_ or spdx.get(image.license or -1) or None for image in decoded.images],
-        }
-    )
-    known = [annotation for annotation in decoded.annotations if annotation.image_id in paths]
-    if known:
-        boxes = dict(zip(("x", "y", "w", "h"), zip(*(a.bbox for a in known), strict=True), strict=True))
-        ids = {"image_id": [paths[a.image_id] for a in known], "class_id": [str(a.category_id) for a in known]}
-        writer.add_boxes({**ids, **boxes, "iscrowd": [bool(a.iscrowd) for a in known]})
-    lost = len(decoded.annotations) - len(known)
-    return {"seen": len(decoded.annotations), **({Reason.NO_PICTURE: lost} if lost else {})}
+def _coco(place: Place, files: list[str], pictures: dict[str, Entry], license_: str, writer: IndexWriter) -> Counts:
+    """Read COCO files over one set of pictures; they must agree on what their category ids mean."""
+    counts: Counts = {"seen": 0}
+    names: dict[str, str] = {}
+    said: dict[str, dict[str, Any]] = {}
+    for file in files:
+        decoded = _decoded(place, file)
+        for category in decoded.categories:
+            if names.setdefault(str(category.id), category.name) != category.name:
+                what = f"category {category.id} is {category.name!r} here and {names[str(category.id)]!r} in another file"
+                raise InputError(what, where=f"{place.address}/{file}", do="Make a source of its own of it")
+        _add_coco(decoded, _paths(decoded.images, file, pictures), said, writer, counts)
+    writer.add_classes({"class_id": number, "name": name} for number, name in names.items())
+    _add_images(writer, pictures.values(), license_, said)
+    return {key: number for key, number in counts.items() if number or key == "seen"}
 
 
-def _inside(name: str, folder: Path) -> str:
-    """Return a file name from a COCO file where it stays inside the folder and is there."""
-    path = Path(name)
-    return name if not path.is_absolute() and ".." not in path.parts and (folder / path).is_file() else ""
+def _decoded(place: Place, file: str) -> _File:
+    try:
+        return msgspec.json.decode(place.read(file), type=_File)
+    except msgspec.MsgspecError as err:
+        raise InputError(f"not a COCO file: {err}", where=f"{place.address}/{file}", do="Export it as COCO instances, or name another file") from err
+
+
+def _paths(images: list[_Image], file: str, pictures: dict[str, Entry]) -> dict[int, str]:
+    """Return image id → picture. A name is looked for from the folder, from the file's own folder, then by its end where only one fits."""
+    by_name: dict[str, list[str]] = {}
+    for name in pictures:
+        by_name.setdefault(PurePosixPath(name).name, []).append(name)
+    home = PurePosixPath(file).parent
+    paths: dict[int, str] = {}
+    for image in images:
+        plain = image.file_name.replace("\\", "/").removeprefix("./")
+        near = [name for name in (plain, str(home / plain)) if name in pictures]
+        ending = [name for name in by_name.get(PurePosixPath(plain).name, ()) if name.endswith(f"/{plain}")] or by_name.get(PurePosixPath(plain).name, [])
+        found = near or (ending if len(ending) == 1 else [name for name in ending if PurePosixPath(name).is_relative_to(home)][:2])
+        paths.setdefault(image.id, found[0] if len(found) == 1 or near else plain)
+    return paths
+
+
+def _add_coco(decoded: _File, paths: dict[int, str], said: dict[str, dict[str, Any]], writer: IndexWriter, counts: Counts) -> None:
+    classes = {category.id for category in decoded.categories}
+    rows: list[tuple[str, str, Box, bool]] = []
+    boxed: dict[str, set[str]] = {paths[image.id]: set() for image in decoded.images}
+    for one in decoded.annotations:
+        counts["seen"] += 1
+        if one.image_id not in paths or one.category_id not in classes:
+            reason = Reason.NO_PICTURE if one.image_id not in paths else Reason.BAD_ROW
+            counts[reason] = counts.get(reason, 0) + 1
+            continue
+        rows.append((paths[one.image_id], str(one.category_id), one.bbox, is_crowd(one.iscrowd, one.is_crowd, one.attributes)))
+        boxed[paths[one.image_id]].add(str(one.category_id))
+    counts[Reason.DUPLICATE] = counts.get(Reason.DUPLICATE, 0) + len(decoded.images) - len(paths)
+    _add_boxes(writer, rows)
+    federated = any(image.neg_category_ids is not None for image in decoded.images)
+    known = _stated(decoded.images, paths, boxed) if federated else _fully_boxed(boxed, map(str, classes))
+    _add_known(writer, known)
+    terms = {licence.id: spdx_of_url(licence.url) or spdx_of_name(licence.name) for licence in decoded.licenses}
+    for image in decoded.images:
+        landing = image.flickr_url or image.coco_url
+        told = {"width": image.width, "height": image.height, "author": image.author, "title": image.title, "landing_url": landing}
+        said.setdefault(paths[image.id], {**told, "license": terms.get(image.license, "") if image.license is not None else ""})
+
+
+def _stated(images: list[_Image], paths: dict[int, str], boxed: dict[str, set[str]]) -> Iterator[tuple[str, str, bool, bool]]:
+    """Yield what a file itself says is known of its images; a box alone says that there is one."""
+    for image in images:
+        path = paths[image.id]
+        partial = set(map(str, image.not_exhaustive_category_ids or ()))
+        whole = set(map(str, image.exhaustive_category_ids)) if image.exhaustive_category_ids is not None else boxed[path] - partial
+        for class_id in sorted(boxed[path] | partial | whole):
+            yield path, class_id, True, class_id in whole
+        for class_id in sorted(set(map(str, image.neg_category_ids or ())) - boxed[path] - partial - whole):
+            yield path, class_id, False, False

@@ -1,0 +1,185 @@
+"""Where a user keeps their own pictures: a folder or a bucket, listed with a mark that changes when a file's content does."""
+
+import hashlib
+import re
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+import yaml
+
+from boxset.dataset.reasons import Reason, Refusal
+from boxset.endpoints import Endpoints
+from boxset.errors import InputError, ProjectError, ServiceError
+from boxset.files import write_bytes
+from boxset.params import Params
+from boxset.sources.s3 import Bucket, Entry
+from boxset.work import in_threads
+
+PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"}
+ANNOTATIONS = {".json", ".txt", ".yaml", ".yml", ".names"}
+WATCHING = "always_changed: true"  # in `dvc.yaml`, under `resolve`
+MAX_BYTES = 100_000_000
+HASHED = Path(".boxset/local")  # what was hashed before, by size and time
+READERS = 8
+
+
+class Place(Protocol):
+    """Files below a folder or a prefix."""
+
+    @property
+    def address(self) -> str:
+        """What the user calls it."""
+
+    def entries(self) -> list[Entry]:
+        """List pictures and annotation files, sorted by name."""
+
+    def read(self, name: str) -> bytes:
+        """Return a file's content."""
+
+    def picture(self, name: str, *, max_bytes: int) -> bytes | Refusal:
+        """Return a picture, or why it cannot be had."""
+
+
+def place_of(path: str, endpoints: Endpoints) -> Place:
+    """Return the place that a source's `path` names. Raises InputError where a folder is not there."""
+    where = endpoints.mirrored(path)
+    if where.startswith("s3://"):
+        return _Relevant(Bucket.of(where, endpoints))
+    folder = Path(where.removeprefix("file://"))
+    if not folder.is_dir():
+        raise InputError("there is no such folder", where=str(folder), do="Set sources.….path to a folder of pictures, or s3://bucket/prefix")
+    return Folder(folder)
+
+
+def is_relevant(name: str) -> bool:
+    """Return whether a file may be a picture or speak of some; what the system hides does not count."""
+    parts = Path(name).parts
+    hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
+    return not hidden and Path(name).suffix.lower() in PICTURES | ANNOTATIONS
+
+
+def is_picture(name: str) -> bool:
+    """Return whether a name is a picture's."""
+    return Path(name).suffix.lower() in PICTURES
+
+
+def listing(entries: Sequence[Entry]) -> str:
+    """Return one mark for all that lies in a place."""
+    return hashlib.sha256(msgspec.json.encode([tuple(entry) for entry in entries])).hexdigest()
+
+
+def listings(params: Params, endpoints: Endpoints, known: dict[str, str]) -> tuple[dict[str, str], list[str]]:
+    """Return what lies in every local source's place now, as one mark each, and lines to show.
+
+    Where a place cannot be looked into (a colleague's clone, no network) what is `known` of it stays, so that nothing is built anew.
+    """
+    marks, lines = {}, []
+    for name, source in params.sources.items():
+        if not source.on or (source.format or name) != "local" or not source.path:
+            continue
+        try:
+            marks[name] = listing(place_of(source.path, endpoints).entries())
+        except (InputError, ServiceError, ProjectError) as err:
+            marks[name] = known.get(name, "")
+            lines.append(f"{name}: {err.where}: {err.what}; its pictures stay as they were" if marks[name] else f"{name}: {err}")
+    return marks, lines
+
+
+def unwatched(params: Params, pipeline: Path) -> list[str]:
+    """Return a line for every local source whose new pictures would go unnoticed, as `resolve` runs only when parameters change."""
+    stage = yaml.safe_load(pipeline.read_text()).get("stages", {}).get("resolve", {}) if pipeline.exists() else {"always_changed": True}
+    if stage.get("always_changed"):
+        return []
+    local = [name for name, source in params.sources.items() if source.on and (source.format or name) == "local"]
+    return [f"{name}: new pictures are noticed when params.yaml changes; at every `dvc repro` with `{WATCHING}` under resolve in dvc.yaml" for name in local]
+
+
+def needs_world(params: Params) -> bool:
+    """Return whether one's own pictures lie outside this machine."""
+    return any(source.on and (source.format or name) == "local" and source.path.startswith("s3://") for name, source in params.sources.items())
+
+
+@dataclass(frozen=True)
+class _Relevant:
+    """A bucket, of which only pictures and annotation files count."""
+
+    bucket: Bucket
+
+    @property
+    def address(self) -> str:
+        return self.bucket.address
+
+    def entries(self) -> list[Entry]:
+        return [entry for entry in self.bucket.entries() if is_relevant(entry.name)]
+
+    def read(self, name: str) -> bytes:
+        return self.bucket.read(name)
+
+    def picture(self, name: str, *, max_bytes: int) -> bytes | Refusal:
+        return self.bucket.picture(name, max_bytes=max_bytes)
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder on this machine. Its files are marked by their SHA-256, which is taken once for each size and time of change."""
+
+    path: Path
+
+    @property
+    def address(self) -> str:
+        """The folder's path."""
+        return str(self.path)
+
+    def entries(self) -> list[Entry]:
+        """List pictures and annotation files below the folder; links that lead out of it are passed over."""
+        found = sorted(self._found())
+        known = self._known
+        fresh = [name for name, size, time_ns in found if known.get(name, ("",))[:2] != (size, time_ns)]
+        marks = dict(zip(fresh, in_threads(self._mark, fresh, workers=READERS), strict=True))
+        entries = [Entry(name, size, marks.get(name) or known[name][2]) for name, size, _ in found]
+        self._remember({name: (size, time_ns, entry.mark) for (name, size, time_ns), entry in zip(found, entries, strict=True)})
+        return entries
+
+    def read(self, name: str) -> bytes:
+        """Return a file's content."""
+        return (self.path / name).read_bytes()
+
+    def picture(self, name: str, *, max_bytes: int) -> bytes | Refusal:
+        """Return a picture, or why it cannot be had."""
+        path = self.path / name
+        if not path.is_file() or not path.resolve().is_relative_to(self.path.resolve()):
+            return Refusal(Reason.GONE, "no such file")
+        return path.read_bytes() if path.stat().st_size <= max_bytes else Refusal(Reason.TOO_LARGE, f"{path.stat().st_size} bytes")
+
+    def _found(self) -> Iterator[tuple[str, int, int]]:
+        root = self.path.resolve()
+        for path in self.path.rglob("*"):
+            name = path.relative_to(self.path).as_posix()
+            if is_relevant(name) and path.is_file() and path.resolve().is_relative_to(root):
+                state = path.stat()
+                if stat.S_ISREG(state.st_mode):
+                    yield name, state.st_size, state.st_mtime_ns
+
+    def _mark(self, name: str) -> str:
+        with (self.path / name).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+    @cached_property
+    def _memory(self) -> Path:
+        mark = hashlib.sha256(str(self.path.resolve()).encode()).hexdigest()[:12]
+        return HASHED / f"{re.sub(r'[^A-Za-z0-9]', '_', self.path.name)}-{mark}.json"
+
+    @property
+    def _known(self) -> dict[str, tuple[int, int, str]]:
+        try:
+            return msgspec.json.decode(self._memory.read_bytes(), type=dict[str, tuple[int, int, str]])
+        except (OSError, msgspec.MsgspecError):
+            return {}
+
+    def _remember(self, known: dict[str, tuple[int, int, str]]) -> None:
+        write_bytes(self._memory, msgspec.json.encode(known))
