@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from boxset.dataset.reasons import Reason
 from boxset.errors import InputError
 from boxset.sources.licences import FLICKR, spdx_of_url
 from boxset.sources.raw import RawFiles, mapped
@@ -40,8 +41,8 @@ class _Image(msgspec.Struct, gc=False):
     coco_url: str = ""
     flickr_url: str = ""
     license: int | None = None
-    neg_category_ids: tuple[int, ...] = ()
-    not_exhaustive_category_ids: tuple[int, ...] = ()
+    neg_category_ids: tuple[int, ...] | None = None
+    not_exhaustive_category_ids: tuple[int, ...] | None = None
 
 
 class _Annotation(msgspec.Struct, gc=False):
@@ -57,6 +58,7 @@ class _Category(msgspec.Struct):
     name: str
     synset: str = ""
     synonyms: tuple[str, ...] = ()
+    keypoints: tuple[str, ...] = ()
 
 
 class _File(msgspec.Struct):
@@ -87,13 +89,44 @@ def build_lvis(files: RawFiles, writer: IndexWriter, splits: tuple[str, ...]) ->
 
 def _add(path: Path, member: str, split: str, writer: IndexWriter, counts: Counts, *, lvis: bool = False) -> None:
     with without_collection(), mapped(path, member) as content:
-        decoded = decode(content, path)
+        decoded = _sound(decode(content, path), counts)
+    _refuse_other_kind(decoded, path, lvis=lvis)
     writer.add_classes(_new_classes(decoded.categories, writer))
     _add_images(decoded, split, writer)
     _add_boxes(decoded.annotations, writer)
-    counts["seen"] += len(decoded.annotations)
     if lvis:
         _add_verified(decoded, writer)
+
+
+def _sound(decoded: _File, counts: Counts) -> _File:
+    """Return the file without boxes of images or categories that it does not name, and without an image's second record; all counted."""
+    images = {image.id: image for image in reversed(decoded.images)}
+    categories = {category.id for category in decoded.categories}
+    placed = [one for one in decoded.annotations if one.image_id in images]
+    named = [one for one in placed if one.category_id in categories]
+    for one in named:
+        if one.is_crowd:
+            one.iscrowd = is_crowd(one.iscrowd, one.is_crowd)
+    lost = {Reason.NO_PICTURE: len(decoded.annotations) - len(placed), Reason.BAD_ROW: len(placed) - len(named)}
+    counts["seen"] += len(decoded.annotations)
+    for reason, number in {**lost, Reason.DUPLICATE: len(decoded.images) - len(images)}.items():
+        if number:
+            counts[reason] = counts.get(reason, 0) + number
+    return _File(list(reversed(images.values())), named, decoded.categories, decoded.licenses)
+
+
+def _refuse_other_kind(decoded: _File, path: Path, *, lvis: bool) -> None:
+    """Raise InputError for a relative of the format from which wrong conclusions about absence would be drawn."""
+    federated = any(image.neg_category_ids is not None for image in decoded.images)
+    if federated and not lvis:
+        raise InputError("images[…].neg_category_ids: this is LVIS, whose categories are not boxed everywhere", where=str(path), do="Use format: lvis")
+    if lvis and decoded.images and not federated:
+        raise InputError("images[…].neg_category_ids is missing: this is not LVIS v1", where=str(path), do="Use lvis_v1_….json")
+    if any(category.keypoints for category in decoded.categories):
+        do = "Use instances_….json: keypoint files know persons alone"
+        raise InputError("categories[…].keypoints: these are COCO's keypoints, not its instances", where=str(path), do=do)
+    if decoded.images and not decoded.annotations:
+        raise InputError("annotations: none at all: the boxes are stripped", where=str(path), do="Fetch it again")
 
 
 def decode(content: memoryview, path: Path) -> _File:
@@ -126,7 +159,7 @@ def _add_images(decoded: _File, split: str, writer: IndexWriter) -> None:
                 "url": [picture_url(image, split) for image in part],
                 "width": [image.width for image in part],
                 "height": [image.height for image in part],
-                "license": [spdx.get(image.license or -1) or None for image in part],
+                "license": [spdx.get(image.license) or None if image.license is not None else None for image in part],
                 "landing_url": [image.flickr_url or None for image in part],
                 "flickr_id": [flickr_photo(image.flickr_url) for image in part],
                 "coco_id": [str(image.id) for image in part],
@@ -170,9 +203,9 @@ def is_crowd(iscrowd: int | bool, other: int | bool | list[int], attributes: dic
 
 
 def _add_verified(decoded: _File, writer: IndexWriter) -> None:
-    incomplete = {(image.id, category) for image in decoded.images for category in image.not_exhaustive_category_ids}
+    incomplete = {(image.id, category) for image in decoded.images for category in image.not_exhaustive_category_ids or ()}
     present = {(annotation.image_id, annotation.category_id) for annotation in decoded.annotations} | incomplete
-    absent = {(image.id, category) for image in decoded.images for category in image.neg_category_ids} - present
+    absent = {(image.id, category) for image in decoded.images for category in image.neg_category_ids or ()} - present
     rows = [(image, category, True, (image, category) not in incomplete) for image, category in sorted(present)]
     rows += [(image, category, False, False) for image, category in sorted(absent)]
     for part in batched(rows, ROWS):
