@@ -16,6 +16,7 @@ from boxset.params import ClassTerm, FlagPolicies, Licences
 from boxset.resolve import ExtractOrder, IndexOrder
 from boxset.sources.extract import extract
 from boxset.sources.index import build_index
+from boxset.sources.tables import FLAGS, IndexWriter
 
 OUT = Path("data/extract/own")
 
@@ -145,3 +146,47 @@ def test_unlabelled_pictures_of_ones_own_are_asked_about_their_category() -> Non
     run([], [image(1, "a.jpg")], classes={}, category="hammer")
 
     assert [p.category for p in read_pool(OUT / "annotations.json").pictures] == ["hammer"]
+
+
+def flagged(policies: FlagPolicies) -> tuple[list[tuple[float, int, dict[str, Any]]], dict[str, Any]]:
+    """Boxes with each flag alone, at x 0, 10, 20 …, one with none and one with all; what becomes of them."""
+    photo("a.jpg")
+    every = [*({name: True} for name in FLAGS), {}, dict.fromkeys(FLAGS, True), dict.fromkeys(FLAGS, False)]
+    with IndexWriter(Path("data/index/own"), source="own", format="local", version=1, coordinates="pixels") as writer:
+        writer.add_classes([{"class_id": "1", "name": "hammer"}])
+        writer.add_images({"image_id": ["a"], "url": ["a.jpg#1"]})
+        columns = {name: [flags.get(name) for flags in every] for name in FLAGS}
+        size = len(every)
+        places = {"x": [10.0 * n for n in range(size)], "y": [1.0] * size, "w": [5.0] * size, "h": [5.0] * size}
+        writer.add_boxes({"image_id": ["a"] * size, "class_id": ["1"] * size, **places, **columns})
+    limits: dict[str, Any] = {"max_images_per_category": 0, "negatives": 0, "max_missing_share": 0.0, "retry": 0, "category": "", "annotations": ""}
+    asked = {"use": "commercial", "licences": Licences(), "flags": policies, "classes": {"hammer": (ClassTerm(name="hammer"),)}}
+    order = ExtractOrder(name="own", on=True, format="local", path="own", **asked, **limits)
+    metrics = extract(order, Path("data/index/own"), OUT, endpoints=Endpoints(), contact="", version=1)
+    found = sorted((a.bbox[0], a.iscrowd, a.attributes) for a in read_pool(OUT / "annotations.json").annotations)
+    return found, metrics["boxes_dropped"]
+
+
+@pytest.mark.parametrize("flag", FLAGS)
+@pytest.mark.parametrize("policy", ["keep", "crowd", "drop"])
+def test_every_flag_follows_its_own_policy(flag: str, policy: Any) -> None:
+    keep = dict.fromkeys(FLAGS, "keep")
+
+    found, dropped = flagged(FlagPolicies(**{**keep, flag: policy}))  # type: ignore[arg-type]
+
+    crowds = {x for x, crowd, _ in found if crowd}
+    own, with_all = 10.0 * FLAGS.index(flag), 10.0 * (len(FLAGS) + 1)
+    assert {x for x, *_ in found} == {10.0 * n for n in range(len(FLAGS) + 3)} - ({own, with_all} if policy == "drop" else set())
+    assert crowds == ({own, with_all} if policy == "crowd" else set())
+    assert dropped == ({"flag": 2} if policy == "drop" else {})
+
+
+def test_flags_stand_on_the_box_and_unknown_ones_do_not() -> None:
+    found, _ = flagged(FlagPolicies())
+
+    said = {x: (crowd, attributes) for x, crowd, attributes in found}
+    assert said[0.0] == (1, {"group_of": True})
+    assert said[10.0 * FLAGS.index("depiction")] == (0, {"depiction": True})
+    assert said[10.0 * FLAGS.index("iscrowd")] == (1, {})
+    assert said[10.0 * len(FLAGS)] == (0, {})
+    assert said[10.0 * (len(FLAGS) + 2)] == (0, dict.fromkeys([name for name in FLAGS if name != "iscrowd"], False))

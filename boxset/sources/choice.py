@@ -84,7 +84,7 @@ class _Boxes:
     @classmethod
     def of(cls, index: Path, class_ids: set[str], flags: FlagPolicies) -> Self:
         table = tables.read_boxes(index, sorted(class_ids))
-        drop = pa.array([False] * table.num_rows)
+        drop = pa.array([False] * table.num_rows, pa.bool_())
         for flag in tables.FLAGS:
             if getattr(flags, flag) == "drop":
                 drop = pc.or_(drop, pc.fill_null(table.column(flag).combine_chunks(), False))
