@@ -101,3 +101,34 @@ def test_imagenet_synsets_of_another_file_are_refused_by_line() -> None:
 
     with pytest.raises(InputError, match=r"synsets\.txt:2: expected `n01440764 tench, Tinca tinca`"):
         build("imagenet", path=".", files={"synsets": "synsets.txt"})
+
+
+VG = [{"image_id": 1, "objects": []}]
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (VG, "source x: its files hold no box at all: the boxes are stripped"),
+        ([{"image_id": 1, "regions": []}], r"o\.json, block 1: .*objects"),
+        ([{"image_id": 1, "attributes": []}], r"o\.json, block 1: .*objects"),
+        ([{"image_id": 1, "objects": [{"object_id": 1, "bbox": [1, 2, 3, 4], "names": ["a"]}]}], r"o\.json, block 1: .*`x`.*objects\[0\]"),
+        ([{"image_id": 1, "objects": [{"x": "1", "y": 2, "w": 3, "h": 4}]}], r"o\.json, block 1: .*Expected `float`, got `str`.*\.x"),
+        ({"1": {"objects": {}}}, r"o\.json:1: not a JSON array"),
+        ([{"objects": [{"x": 1, "y": 2, "w": 3, "h": 4}]}], "image_id"),
+    ],
+)
+def test_another_data_sets_objects_are_refused_by_field(value: Any, message: str) -> None:
+    Path("o.json").write_text(json.dumps(value))
+
+    with pytest.raises(InputError, match=message):
+        build("visual_genome", files={"objects": "o.json", "images": "none", "aliases": "none"})
+
+
+@pytest.mark.parametrize("value", [[{"image_id": 1, "width": "wide", "height": 1}], {"images": []}, [{"image_id": 1}]])
+def test_another_image_list_is_refused_by_field(value: Any) -> None:
+    Path("o.json").write_text(json.dumps([{"image_id": 1, "objects": [{"x": 1, "y": 2, "w": 3, "h": 4, "names": ["a"]}]}]))
+    Path("i.json").write_text(json.dumps(value))
+
+    with pytest.raises(InputError, match=r"not Visual Genome's image_data: "):
+        build("visual_genome", files={"objects": "o.json", "images": "i.json", "aliases": "none"})

@@ -31,7 +31,8 @@ def build_index(order: IndexOrder, out: Path, *, endpoints: Endpoints, contact: 
     coordinates = "fraction" if is_fraction else "pixels"
     with IndexWriter(out, source=order.name, format=order.format, version=version, coordinates=coordinates) as writer:  # type: ignore[arg-type]
         counts = {"seen": 0} if why_not else local.build(place, order.annotations, order.license, writer) if place else _read(order, files, writer)
-        _check_lost(order, counts)
+        if not why_not:
+            _check_lost(order, counts)
     if why_not:
         sys.stdout.write(f"{order.name}: skipped, {why_not}\n")
     dropped = {str(reason): number for reason, number in sorted(counts.items()) if reason != "seen"}
@@ -61,6 +62,9 @@ def _read(order: IndexOrder, files: RawFiles, writer: IndexWriter) -> dict[str, 
 
 
 def _check_lost(order: IndexOrder, counts: dict[str, int]) -> None:
+    if order.format != "local" and not counts["seen"]:
+        do = "Fetch it again, or name the publisher's file"
+        raise InputError("its files hold no box at all: the boxes are stripped", where=f"source {order.name}", do=do)
     lost = sum(number for reason, number in counts.items() if reason not in ("seen", Reason.DUPLICATE))
     if lost > order.max_lost_share * counts["seen"]:
         do = f"Look at the file, or raise sources.{order.name}.max_lost_share"

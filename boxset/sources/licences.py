@@ -19,8 +19,15 @@ FLICKR = {
     "10": "LicenseRef-PDM-1.0",
 }
 RESEARCH_ONLY = "LicenseRef-research-only"
-_CREATIVE_COMMONS = re.compile(r"creativecommons\.org/licenses/([a-z-]+)/(\d\.\d)(?:/([a-z]{2,3}))?(?:/|$)", re.IGNORECASE)
-_PUBLIC_DOMAIN = re.compile(r"creativecommons\.org/(?:publicdomain/(zero|mark)/|licenses/publicdomain)", re.IGNORECASE)
+_CREATIVE_COMMONS = re.compile(r"creativecommons\.org/licenses/([a-z-]+)/(\d\.\d)(?:/([a-z]{2,3}))?(?:[/?#]|$)", re.IGNORECASE)
+_PUBLIC_DOMAIN = re.compile(r"creativecommons\.org/(?:publicdomain/(zero|mark|certification)\b|licenses/(publicdomain))", re.IGNORECASE)
+_DOMAINS = {"zero": "CC0-1.0", "mark": "LicenseRef-PDM-1.0", "certification": "CC-PDDC", "publicdomain": "CC-PDDC"}
+# https://spdx.org/licenses: the only ported versions that have identifiers of their own
+_PORTED = {
+    "CC-BY-2.5-AU", *(f"CC-BY-3.0-{land}" for land in ("AT", "AU", "DE", "IGO", "NL", "US")), "CC-BY-NC-3.0-DE", "CC-BY-NC-ND-3.0-DE",
+    "CC-BY-NC-ND-3.0-IGO", "CC-BY-NC-SA-2.0-DE", "CC-BY-NC-SA-2.0-FR", "CC-BY-NC-SA-2.0-UK", "CC-BY-NC-SA-3.0-DE", "CC-BY-NC-SA-3.0-IGO",
+    "CC-BY-ND-3.0-DE", "CC-BY-SA-2.0-UK", "CC-BY-SA-2.1-JP", "CC-BY-SA-3.0-AT", "CC-BY-SA-3.0-DE", "CC-BY-SA-3.0-IGO",
+}  # fmt: skip
 _OTHERS = {"flickr.com/commons/usage": FLICKR["7"], "usa.gov/copyright": FLICKR["8"]}
 _URLS = {"CC0-1.0": "https://creativecommons.org/publicdomain/zero/1.0/", "LicenseRef-PDM-1.0": "https://creativecommons.org/publicdomain/mark/1.0/"}
 
@@ -33,10 +40,11 @@ def spdx_of_url(url: str | None) -> str:
     if found:
         name, port = found[1].upper().replace("BY-ND-NC", "BY-NC-ND"), found[3]
         plain = f"CC-{name}-{found[2]}"
-        return f"LicenseRef-{plain}-{port.upper()}" if port and port.lower() not in ("dee", "leg") else plain
+        ported = f"{plain}-{port.upper()}" if port else plain
+        return ported if not port or ported in _PORTED else f"LicenseRef-{ported}"
     domain = _PUBLIC_DOMAIN.search(url)
     if domain:
-        return "CC0-1.0" if domain[1] == "zero" else "LicenseRef-PDM-1.0"
+        return _DOMAINS[(domain[1] or domain[2]).lower()]
     return next((spdx for part, spdx in _OTHERS.items() if part in url), "")
 
 

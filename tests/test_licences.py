@@ -1,0 +1,66 @@
+"""Every licence address and spelling becomes its SPDX identifier, and the policy alone decides what enters."""
+
+import pytest
+
+from boxset.params import Licences, Use
+from boxset.sources.licences import allowed, spdx_of_name, spdx_of_short, spdx_of_url, url_of
+
+CC = "creativecommons.org"
+
+
+@pytest.mark.parametrize(
+    ("url", "spdx"),
+    [
+        (f"https://{CC}/licenses/by/2.0/", "CC-BY-2.0"),
+        (f"http://www.{CC}/licenses/by/2.0", "CC-BY-2.0"),
+        (f"{CC}/licenses/by-sa/4.0/deed.de", "CC-BY-SA-4.0"),
+        (f"https://{CC}/licenses/by-nc-nd/3.0/legalcode", "CC-BY-NC-ND-3.0"),
+        (f"https://{CC}/licenses/by/4.0?ref=openverse", "CC-BY-4.0"),
+        (f"https://{CC}/licenses/by-nd-nc/1.0/", "CC-BY-NC-ND-1.0"),
+        (f"https://{CC}/licenses/BY-SA/3.0/", "CC-BY-SA-3.0"),
+        (f"https://{CC}/licenses/by/3.0/de/", "CC-BY-3.0-DE"),
+        (f"https://{CC}/licenses/by/3.0/igo/", "CC-BY-3.0-IGO"),
+        (f"https://{CC}/licenses/by/3.0/pl/deed.pl", "LicenseRef-CC-BY-3.0-PL"),
+        (f"https://{CC}/licenses/by-nc/2.0/it/", "LicenseRef-CC-BY-NC-2.0-IT"),
+        (f"https://{CC}/publicdomain/zero/1.0/", "CC0-1.0"),
+        (f"https://{CC}/publicdomain/mark/1.0/", "LicenseRef-PDM-1.0"),
+        (f"http://{CC}/licenses/publicdomain/", "CC-PDDC"),
+        ("http://flickr.com/commons/usage/", "LicenseRef-no-known-copyright-restrictions"),
+        ("http://www.usa.gov/copyright.shtml", "LicenseRef-us-government-work"),
+        ("https://shop.example/terms", ""),
+        ("", ""),
+        (None, ""),
+    ],
+)
+def test_addresses(url: str | None, spdx: str) -> None:
+    assert spdx_of_url(url) == spdx
+
+
+def test_names_and_short_spellings() -> None:
+    assert [spdx_of_name(n) for n in ("CC-BY-4.0", "LicenseRef-own", "CC0-1.0", "unknown", "Attribution License")] == ["CC-BY-4.0", "LicenseRef-own", "CC0-1.0", "", ""]
+    assert [spdx_of_short(*s) for s in (("by-nc-sa", "2.0"), ("CC BY 4.0",), ("pdm",), ("pd",), ("sampling+", "1.0"), (None,))] == [
+        "CC-BY-NC-SA-2.0", "CC-BY-4.0", "LicenseRef-PDM-1.0", "LicenseRef-PDM-1.0", "", "",
+    ]  # fmt: skip
+    assert url_of("CC-BY-SA-4.0") == f"https://{CC}/licenses/by-sa/4.0/"
+
+
+@pytest.mark.parametrize(
+    ("spdx", "use", "policy", "enters"),
+    [
+        ("CC-BY-2.0", "commercial", Licences(), True),
+        ("CC-BY-ND-2.0", "commercial", Licences(), True),
+        ("CC-BY-NC-ND-2.0", "commercial", Licences(), False),
+        ("LicenseRef-CC-BY-NC-2.0-IT", "commercial", Licences(), False),
+        ("LicenseRef-research-only", "commercial", Licences(), False),
+        ("LicenseRef-research-only", "commercial", Licences(allow=("LicenseRef-*",)), False),
+        ("LicenseRef-research-only", "research", Licences(), True),
+        ("LicenseRef-all-rights-reserved", "commercial", Licences(), False),
+        ("CC-BY-2.0", "research", Licences(deny=("CC-BY-2.0",)), False),
+        ("CC-BY-SA-2.0", "research", Licences(allow=("CC-BY-*",), deny=("*-SA-*",)), False),
+        ("", "research", Licences(), True),
+        ("", "research", Licences(unknown="deny"), False),
+        ("", "research", Licences(allow=("CC0-1.0",)), True),  # `unknown` alone decides of what nobody states
+    ],
+)
+def test_policies(spdx: str, use: Use, policy: Licences, enters: bool) -> None:
+    assert allowed(spdx, use, policy) is enters
