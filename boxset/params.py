@@ -180,7 +180,7 @@ class Source(Section, frozen=True):
     path: Annotated[
         str,
         _about(
-            "Folder, archive or address that holds the source's files.",
+            "Folder, zip, address or `s3://bucket/prefix` that holds the source's files.",
             why="empty: their public addresses (docs/sources.md); imagenet and local have none",
         ),
     ] = ""
@@ -241,13 +241,14 @@ class Source(Section, frozen=True):
     annotations: Annotated[
         str,
         _about(
-            "local only: a COCO file in the folder, `yolo`, or `none` (the pictures go to labelling).", why="empty: found by looking into the folder"
+            "local only: a COCO file in the folder (`*` stands for any letters, where several belong together), `yolo`, or `none`.",
+            why="empty: found by looking into the folder",
         ),
     ] = ""
-    license: Annotated[str, _about("local only: SPDX identifier for all its pictures, e.g. `LicenseRef-own`.", why="only you know it")] = ""
+    license: Annotated[str, _about("local only: SPDX identifier for all its pictures, e.g. `LicenseRef-own`.", why="what a COCO file states of each")] = ""
     category: Annotated[
         str,
-        _about("local without annotations: the category that its pictures are asked about first.", why="empty: the pictures wait until one is named"),
+        _about("local: the category that pictures which no annotation speaks of are asked about first.", why="empty: they wait until one is named"),
     ] = ""
     retry: Annotated[
         int,

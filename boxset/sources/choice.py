@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -40,7 +40,7 @@ def choose(order: ExtractOrder, index: Path) -> Choice:
     """
     vocabulary = Vocabulary.of(index)
     classes = _class_ids(order, vocabulary)
-    found = {category: _Boxes.of(index, class_ids, order.flags) for category, class_ids in sorted(classes.items())}
+    found = {category: _Boxes(index, class_ids, order.flags) for category, class_ids in sorted(classes.items())}
     licences = _Licences(order, index)
     chosen = {image for boxes in found.values() for image in licences.first(boxes.images(), order.max_images_per_category)}
     about, said = tables.about(index), _Said(index, vocabulary, classes)
@@ -55,7 +55,7 @@ def choose(order: ExtractOrder, index: Path) -> Choice:
         for row in boxes.rows(chosen):
             by_image[row["image_id"]].append({**row, "category": category})
     known = _known(said, by_image, found, exhaustive=about.exhaustive)
-    return Choice(ordered, by_image, known, refused, unlooked, sum(boxes.dropped.num_rows for boxes in found.values()))
+    return Choice(ordered, by_image, known, refused, unlooked, sum(boxes.dropped for boxes in found.values()))
 
 
 def _unlooked(index: Path, classes: dict[str, set[str]]) -> frozenset[str]:
@@ -74,30 +74,36 @@ def _class_ids(order: ExtractOrder, vocabulary: Vocabulary) -> dict[str, set[str
     }
 
 
-@dataclass(frozen=True)
 class _Boxes:
-    """The boxes of one category in an index: those that are wanted, and those that a flag's policy drops."""
+    """The boxes of one category in an index: those that are wanted, and those that a flag's policy drops. Few are ever held whole."""
 
-    wanted: pa.Table
-    dropped: pa.Table
+    def __init__(self, index: Path, class_ids: set[str], flags: FlagPolicies) -> None:
+        self._index, self._class_ids = index, sorted(class_ids)
+        self._drop = [flag for flag in tables.FLAGS if getattr(flags, flag) == "drop"]
+        table = tables.read_boxes(index, self._class_ids, ["image_id", *self._drop])
+        self._dropped = self._is_dropped(table)
+        self._images = table.column("image_id")
+        self.dropped = int(pc.sum(self._dropped).as_py() or 0)
 
-    @classmethod
-    def of(cls, index: Path, class_ids: set[str], flags: FlagPolicies) -> Self:
-        table = tables.read_boxes(index, sorted(class_ids))
+    def _is_dropped(self, table: pa.Table) -> pa.Array:
         drop = pa.array([False] * table.num_rows, pa.bool_())
-        for flag in tables.FLAGS:
-            if getattr(flags, flag) == "drop":
-                drop = pc.or_(drop, pc.fill_null(table.column(flag).combine_chunks(), False))
-        return cls(table.filter(pc.invert(drop)), table.filter(drop))
+        for flag in self._drop:
+            drop = pc.or_(drop, pc.fill_null(table.column(flag).combine_chunks(), False))
+        return drop
 
     def images(self) -> list[str]:
         """Return the images with a wanted box."""
-        ids: list[str] = pc.unique(self.wanted.column("image_id")).to_pylist()
+        ids: list[str] = pc.unique(self._images.filter(pc.invert(self._dropped))).to_pylist()
         return ids
+
+    def images_dropped(self) -> set[str]:
+        """Return the images with a box that is dropped."""
+        return set(self._images.filter(self._dropped).to_pylist())
 
     def rows(self, images: Iterable[str]) -> list[Row]:
         """Return the wanted boxes in some images."""
-        rows: list[Row] = _of_images(self.wanted, images).to_pylist()
+        table = _of_images(tables.read_boxes(self._index, self._class_ids), images)
+        rows: list[Row] = table.filter(pc.invert(self._is_dropped(table.combine_chunks()))).to_pylist()
         return rows
 
 
@@ -167,7 +173,7 @@ def _known(said: _Said, boxes: dict[str, list[Row]], found: dict[str, _Boxes], *
     answers = said.of(boxes)
     known: dict[tuple[str, str], State] = {}
     for category, kin in said.kin.items():
-        unboxed = set(_of_images(found[category].dropped, boxes).column("image_id").to_pylist())
+        unboxed = found[category].images_dropped()
         for image, rows in boxes.items():
             boxed = {row["class_id"] for row in rows if row["category"] == category}
             state = _exhaustive_state(boxed) if exhaustive else state_of(kin, answers.get(image, {}), boxed)
@@ -190,11 +196,11 @@ def _negatives(order: ExtractOrder, index: Path, said: _Said, found: dict[str, _
     if not order.classes:
         return set(licences.first(every, order.negatives))
     if exhaustive:
-        boxed = {image for boxes in found.values() for image in (*boxes.images(), *boxes.dropped.column("image_id").to_pylist())}
+        boxed = {image for boxes in found.values() for image in (*boxes.images(), *boxes.images_dropped())}
         return set(licences.first((image for image in every if image not in boxed), order.negatives))
     chosen: set[str] = set()
     for category, kin in said.kin.items():
-        boxed = {*found[category].images(), *found[category].dropped.column("image_id").to_pylist()}
+        boxed = {*found[category].images(), *found[category].images_dropped()}
         candidates = [image for image in said.denying(category) if image not in boxed]
         answers = said.of(candidates)
         absent = (image for image in candidates if state_of(kin, answers[image], ()) is State.ABSENT)
