@@ -77,6 +77,7 @@ def test_licence_author_and_pages_reach_the_data_sets_attribution(built: Project
 
     fields = dict(zip(lines[0].split(","), sorted(lines[1:])[0].split(","), strict=True))
     assert (fields["source"], fields["author"], fields["licence"]) == ("own", "Ann", "CC-BY-4.0")
+    assert fields["landing_page"] == f"https://pages.example/{fields['source_id'].partition('.')[0]}"
 
 
 def test_without_watching_the_first_run_says_how_new_photos_are_noticed(built: Project, tmp_path: Path) -> None:

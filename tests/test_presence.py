@@ -1,5 +1,6 @@
 """What each source knows of a category in an image reaches the data set: absent, perhaps incomplete, complete, or nothing."""
 
+import csv
 import io
 import json
 from pathlib import Path
@@ -219,3 +220,19 @@ def _state_in(index: Path, vocabulary: Vocabulary, ids: set[str], image: str) ->
     rows = [row for row in tables.read_verified(index, sorted(kin.relevant)).to_pylist() if row["image_id"] == image]
     boxed = {row["class_id"] for row in tables.read_boxes(index, sorted(ids)).to_pylist() if row["image_id"] == image}
     return state_of(kin, {row["class_id"]: Answer(row["present"], row["exhaustive"]) for row in rows}, boxed)
+
+
+@pytest.mark.pipeline
+def test_what_a_source_states_of_a_picture_stands_in_the_attribution(small_project: Project) -> None:
+    with (small_project.root / "data/dataset/ATTRIBUTION.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["source"] in ("open_images", "lvis", "coco", "imagenet", "visual_genome")]
+    seen = {row["source"] for row in rows}
+
+    for row in rows:
+        stated = tables.read_images(small_project.root / "data/index" / row["source"], [row["source_id"]])[row["source_id"]]
+        assert (row["address"], row["licence"]) == (stated["url"], stated["license"] or "unknown")
+        assert (row["author"], row["title"]) == (stated["author"] or "", stated["title"] or "")
+        if stated["landing_url"]:
+            assert row["landing_page"] == stated["landing_url"]
+    assert {"open_images", "lvis", "imagenet"} <= seen
+    assert any(row["author"] and row["landing_page"] for row in rows)

@@ -28,6 +28,8 @@ def command(words: tuple[str, ...], use: str | None, as_json: bool) -> None:
     if not any(INDEX.glob("*/about.json")):
         raise InputError("there are no indexes yet", where=str(INDEX), do="`dvc pull data/index`, or `dvc repro index`")
     words = tuple(dict.fromkeys(word.strip() for word in words if word.strip()))
+    if not words:
+        raise click.UsageError("an empty word finds nothing")
     found = coverage(INDEX, words, use=use or params.project.use, licences=params.licences)
     if as_json:
         import msgspec
