@@ -135,6 +135,17 @@ def test_a_missing_picture_is_counted_and_tried_again_only_when_retry_is_raised(
     assert [path.stat().st_size > 0 for path in (OUT / "images").iterdir()] == [True] * 3
 
 
+def test_a_second_run_gives_the_same_bytes_and_reads_no_archive() -> None:
+    indexed(range(3))
+    tar("a.tar.gz", {f"n00000001_{n}.JPEG": photo(n) for n in range(3)})
+    first = take("a.tar.gz")
+    before = {path: path.read_bytes() for path in OUT.rglob("*") if path.is_file()}
+    Path("a.tar.gz").write_bytes(b"gone bad")
+
+    assert take("a.tar.gz") == first
+    assert {path: path.read_bytes() for path in OUT.rglob("*") if path.is_file()} == before
+
+
 def test_pictures_may_lie_elsewhere_than_the_tables() -> None:
     indexed(range(1))
     Path("elsewhere/train/n00000001").mkdir(parents=True)
