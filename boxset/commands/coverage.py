@@ -23,6 +23,7 @@ def command(words: tuple[str, ...], use: str | None, as_json: bool) -> None:
     """Which sources have WORDS, how many boxes, usable under my licence? From the indexes alone."""
     from boxset.params import read_params
     from boxset.sources.coverage import coverage
+    from boxset.sources.lean import lean_arrow
 
     params = read_params()
     if not any(INDEX.glob("*/about.json")):
@@ -30,6 +31,7 @@ def command(words: tuple[str, ...], use: str | None, as_json: bool) -> None:
     words = tuple(dict.fromkeys(word.strip() for word in words if word.strip()))
     if not words:
         raise click.UsageError("an empty word finds nothing")
+    lean_arrow()
     found = coverage(INDEX, words, use=use or params.project.use, licences=params.licences)
     if as_json:
         import msgspec

@@ -6,7 +6,7 @@ reader touches only the row groups that it needs. Rows of one class keep the ord
 
 import shutil
 from collections.abc import Iterable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -400,7 +400,12 @@ def about(index: Path) -> About:
     """Read what holds for a whole index. Raises InputError where there is none."""
     if not (index / "about.json").exists():
         raise InputError("there is no index here", where=str(index), do=f"`dvc repro index@{index.name}`, or `dvc pull`")
-    return read_json(index / "about.json", About)
+    return _about(index / "about.json", (index / "about.json").stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=8)
+def _about(path: Path, _written_ns: int) -> About:
+    return read_json(path, About)  # five megabytes where people name things freely
 
 
 def read_classes(index: Path) -> list[dict[str, Any]]:
