@@ -136,7 +136,7 @@ def _category_name(word: str, params: Params) -> str:
 
     name = re.sub(r"[^a-z0-9]+", "_", word.lower()).strip("_")[:48]
     same = next((c for c in params.categories if c.replace("_", "") in forms(name.replace("_", ""))), None)
-    return same or (name if NAME.fullmatch(name) else f"category_{name}"[:48])
+    return same or (name if NAME.fullmatch(name) else f"category_{name}"[:48].rstrip("_"))
 
 
 def block_of(name: str, category: Category, classes: Mapping[str, list[FoundClass] | None], notes: Mapping[str, str] | None = None) -> str:
