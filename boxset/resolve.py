@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import yaml
 
-from boxset.errors import ProjectError
+from boxset.errors import InputError, ProjectError
 from boxset.files import read_json, write_json
 from boxset.params import ClassTerm, FlagPolicies, Licences, Params, Query, Source, queries_of, terms_of
 
@@ -110,8 +110,13 @@ def write_resolved(params: Params, out: Path, *, version: int, listings: dict[st
 
 def known_listings(out: Path) -> dict[str, str]:
     """Return what lay in each local source's place when it was last looked into."""
-    orders = [read_json(path, IndexOrder) for path in sorted((out / "sources").glob("*.json"))]
-    return {order.name: order.listing for order in orders}
+    found = {}
+    for path in sorted((out / "sources").glob("*.json")):
+        try:
+            found[path.stem] = read_json(path, IndexOrder).listing
+        except InputError:  # written by another version, and about to be written anew
+            continue
+    return found
 
 
 def index_order(name: str, source: Source, listing: str = "") -> IndexOrder:

@@ -15,8 +15,9 @@ from PIL import Image
 from boxset.dataset.records import Pool, read_pool
 from boxset.endpoints import Endpoints
 from boxset.errors import InputError, ServiceError
+from boxset.files import write_json
 from boxset.params import ClassTerm, FlagPolicies, Licences, Source, checked
-from boxset.resolve import ExtractOrder, IndexOrder, index_order
+from boxset.resolve import ExtractOrder, IndexOrder, index_order, known_listings
 from boxset.sources.extract import extract
 from boxset.sources.index import build_index
 from boxset.sources.place import listings, place_of
@@ -308,6 +309,14 @@ def test_more_pictures_than_a_page_lists_are_all_there(bucket: Any) -> None:
 def test_a_bucket_that_is_not_there_or_refuses_is_named(bucket: Any) -> None:
     with pytest.raises(ServiceError, match="s3://nowhere/x: NoSuchBucket"):
         index("s3://nowhere/x")
+
+
+def test_orders_of_another_version_are_no_hindrance() -> None:
+    Path("data/resolve/sources").mkdir(parents=True)
+    Path("data/resolve/sources/own.json").write_text('{"name": "own", "listing": "abc"}')
+    write_json(Path("data/resolve/sources/more.json"), index_order("more", Source(format="local"), "def"))
+
+    assert known_listings(Path("data/resolve")) == {"more": "def"}
 
 
 def test_order_of_a_source_that_is_not_local_has_no_listing() -> None:
