@@ -9,7 +9,7 @@ import pytest
 
 from boxset.errors import InputError
 from boxset.sources import tables
-from tests.test_sources import COCO, INDEX, all_boxes, build
+from tests.test_sources import COCO, HEADER, INDEX, all_boxes, build
 
 IMAGE = {"id": 7, "width": 10, "height": 8, "file_name": "a.jpg", "coco_url": "http://images.cocodataset.org/train2017/7.jpg"}
 BOX = {"id": 1, "image_id": 7, "category_id": 1, "bbox": [1, 2, 3, 4]}
@@ -81,7 +81,7 @@ def test_a_licence_of_number_0_counts() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("ImageID,LabelName\nx,y\n", r"boxes\.csv:1: its first line is 'ImageID,LabelName'"),
+        ("ImageID,LabelName\nx,y\n", r"boxes\.csv:1: .*its first line is 'ImageID,LabelName'"),
         ("ImageId,PredictionString\n", "holds a row"),
         ("ImageId,PredictionString\n,\n,\n,\n", "3 of 3 rows are unreadable"),
         ("ImageId,PredictionString\nv1,n01 1 2 3\nv2,n01 a b c d\n", "2 of 2 rows are unreadable"),
@@ -101,6 +101,49 @@ def test_imagenet_synsets_of_another_file_are_refused_by_line() -> None:
 
     with pytest.raises(InputError, match=r"synsets\.txt:2: expected `n01440764 tench, Tinca tinca`"):
         build("imagenet", path=".", files={"synsets": "synsets.txt"})
+
+
+def open_images(boxes: str, *, classes: str = "/m/1,Hammer\n", **more: Any) -> dict[str, Any]:
+    """Index one split of Open Images."""
+    Path("boxes.csv").write_text(boxes, newline="")
+    Path("classes.csv").write_text(classes, newline="")
+    files = {"boxes_train": "boxes.csv", "classes": "classes.csv", "hierarchy": "none", "images_train": "none", "labels_train": "none"}
+    return build("open_images", files=files, splits=("train",), **more)
+
+
+ROW = "a,xclick,/m/1,1,0.1,0.2,0.1,0.2,0,0,0,0,0"
+
+
+@pytest.mark.parametrize("head", ["", "id,name", "LabelName,DisplayName"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("delimiter", [",", ";"])
+def test_class_files_are_read_in_every_dialect(head: str, end: str, delimiter: str) -> None:
+    lines = [*([head] if head else []), '/m/1,"Drill (Tool)"', "/m/2,Saw"]
+
+    open_images(f"{HEADER}\n{ROW}\n", classes=end.join(lines).replace(",", delimiter) + end)
+
+    assert {row["class_id"]: row["name"] for row in tables.read_classes(INDEX)} == {"/m/1": "Drill (Tool)", "/m/2": "Saw"}
+
+
+@pytest.mark.parametrize(("classes", "message"), [("a,b,c\n", r"classes\.csv:1: expected an id and a name, found 3"), ("Hammer,/m/1\n", "no id such as")])
+def test_a_class_file_that_is_none_is_refused(classes: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        open_images(f"{HEADER}\n{ROW}\n", classes=classes)
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "-0.5", "1.5"])
+@pytest.mark.parametrize("place", range(4))
+def test_open_images_corners_that_are_no_shares_are_counted_or_refused(value: str, place: int) -> None:
+    cells = ROW.split(",")
+    cells[4 + place] = value
+    text = "\n".join([HEADER, *[ROW] * 9, ",".join(cells)])
+
+    if value == "inf":
+        with pytest.raises(InputError, match=r"boxes\.csv:11: [XY]M(in|ax): inf in a column of shares"):
+            open_images(text, max_lost_share=0.5)
+    else:
+        metrics = open_images(text, max_lost_share=0.5)
+        assert (metrics["seen"], metrics["boxes"], metrics["dropped"]) == (10, 9, {"bad_row": 1})
 
 
 VG = [{"image_id": 1, "objects": []}]

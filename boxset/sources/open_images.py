@@ -60,10 +60,14 @@ def build(files: RawFiles, writer: IndexWriter, splits: tuple[str, ...]) -> Coun
 def _classes(files: RawFiles) -> list[dict[str, Any]]:
     path = files.get(*CLASS_FILE)
     with opened(path) as stream:
-        rows = [row for row in csv.reader(io.StringIO(stream.read().decode("utf-8-sig"), newline="")) if row]
+        text = stream.read().decode("utf-8-sig")
+    delimiter = ";" if text.count(";") > text.count(",") else ","
+    rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if row]
     wrong = next((number for number, row in enumerate(rows, 1) if len(row) != 2), 0)
     if wrong:
         raise InputError(f"expected an id and a name, found {len(rows[wrong - 1])} fields", where=f"{path}:{wrong}", do="Fetch it again")
+    if not any(row[0].startswith("/") for row in rows):
+        raise InputError(f"LabelName: no id such as /m/03l9g; it begins with {rows[:1]!r:.60}", where=f"{path}:1", do="Use class-descriptions-boxable.csv")
     parents = _parents(files.get(*HIERARCHY)) if files.has(*HIERARCHY) else {}
     return [{"class_id": mid, "name": name, "parents": sorted(parents.get(mid, ()))} for mid, name in rows if mid.startswith("/")]
 
