@@ -12,7 +12,6 @@ from boxset.checks import BUCKET, CONTACT
 from boxset.errors import ParamsError, ProjectError
 from boxset.files import disk_error, write_text
 from boxset.params import Use, checked, parsed_yaml
-from boxset.sources.place import WATCHING
 
 TEMPLATES = Path(__file__).parent / "project"
 FILES = {
@@ -82,8 +81,6 @@ def dvc_config(bucket: str) -> str:
 def _filled(text: str, path: str, answers: Answers) -> str:
     if path == "README.md":
         return text.replace("{name}", answers.name)
-    if path == "dvc.yaml":  # a live project may have pictures of its own, and DVC cannot know when new ones come
-        return text.replace(f"# {WATCHING}", WATCHING)
     if path != "params.yaml":
         return text
     text = text.replace(TODO, "") if answers.contact else text

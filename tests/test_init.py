@@ -46,7 +46,6 @@ def test_pipeline_and_stages_are_the_very_files_of_this_repository() -> None:
     files = project_files(Answers(name="tools"))
     shared = [path for path in files if path.startswith("stages/")] + ["dvc.yaml", "requirements.txt", ".gitattributes", ".dvcignore"]
 
-    files["dvc.yaml"] = files["dvc.yaml"].replace("    always_changed: true", "    # always_changed: true")  # a live project watches its folders
     assert {path: files[path] for path in shared} == {path: (REPOSITORY / path).read_text() for path in shared}
     assert {Path(p).name for p in shared if p.startswith("stages/")} == {p.name for p in (REPOSITORY / "stages").glob("*.py")}
 

@@ -34,6 +34,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
     Project(root.parent).run("boxset", "init", str(root))
     project = with_git_identity(Project(root))
     (root / "params.yaml").write_text(PARAMS)
+    (root / "dvc.yaml").write_text((root / "dvc.yaml").read_text().replace("# always_changed: true", "always_changed: true"))
     (root / "photos").mkdir()
     (root / "store").mkdir()
     (root / ".gitignore").write_text((root / ".gitignore").read_text() + "/photos\n/store\n")

@@ -4,7 +4,7 @@ Formats: https://cocodataset.org/#format-data and https://www.lvisdataset.org/da
 segmentations are skipped at scanning speed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from itertools import chain
 from operator import attrgetter
 from pathlib import Path
@@ -100,19 +100,26 @@ def _add(path: Path, member: str, split: str, writer: IndexWriter, counts: Count
 
 def _sound(decoded: _File, counts: Counts) -> _File:
     """Return the file without boxes of images or categories that it does not name, and without an image's second record; all counted."""
+    counts["seen"] += len(decoded.annotations)
     images = {image.id: image for image in reversed(decoded.images)}
     categories = {category.id for category in decoded.categories}
-    placed = [one for one in decoded.annotations if one.image_id in images]
-    named = [one for one in placed if one.category_id in categories]
-    for one in named:
-        if one.is_crowd:
-            one.iscrowd = is_crowd(one.iscrowd, one.is_crowd)
-    lost = {Reason.NO_PICTURE: len(decoded.annotations) - len(placed), Reason.BAD_ROW: len(placed) - len(named)}
-    counts["seen"] += len(decoded.annotations)
-    for reason, number in {**lost, Reason.DUPLICATE: len(decoded.images) - len(images)}.items():
+    boxes = decoded.annotations
+    if any(map(attrgetter("is_crowd"), boxes)):
+        for box in boxes:
+            box.iscrowd = is_crowd(box.iscrowd, box.is_crowd)
+    if len(images) == len(decoded.images) and _all_in(boxes, "image_id", images.keys()) and _all_in(boxes, "category_id", categories):
+        return decoded
+    placed = [box for box in boxes if box.image_id in images]
+    named = [box for box in placed if box.category_id in categories]
+    lost = {Reason.NO_PICTURE: len(boxes) - len(placed), Reason.BAD_ROW: len(placed) - len(named), Reason.DUPLICATE: len(decoded.images) - len(images)}
+    for reason, number in lost.items():
         if number:
             counts[reason] = counts.get(reason, 0) + number
     return _File(list(reversed(images.values())), named, decoded.categories, decoded.licenses)
+
+
+def _all_in(rows: list[Any], field: str, known: Set[int]) -> bool:
+    return set(map(attrgetter(field), rows)) <= known
 
 
 def _refuse_other_kind(decoded: _File, path: Path, *, lvis: bool) -> None:
