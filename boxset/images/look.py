@@ -1,7 +1,11 @@
 """What kind of picture it seems to be, told cheaply from a small version of it: placeholder, catalogue shot, drawing, screenshot.
 
-Rules of thumb on colours and flat areas. Their precision on photographs is measured in docs/crawl.md.
+A few numbers describe the picture, most of them only what stands before its background or near its edges, so that a photograph on
+white is no drawing because white is flat. Two linear models weigh them: whether it was made rather than photographed, and if so,
+whether on a screen. Their coefficients come from `python -m bench.looks --fit`; docs/crawl.md says from what, and how often they are right.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -9,66 +13,213 @@ from PIL import Image
 
 from boxset.images.prepare import Prepared
 
-Array = npt.NDArray[np.int16]
-WHITE = 244
-FLAT = 2  # difference to the right and lower neighbour up to which a pixel is flat
+Bytes = npt.NDArray[np.uint8]
+Flags = npt.NDArray[np.bool_]
+Values = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.intp]
+
+SMALLEST = 16  # a picture with a shorter side shows nothing
+WHITE, WHITE_BORDER = 240, 0.85  # every channel at least, and the share of the border: a studio's white, after JPEG
+NOTHING, FLAT, EDGE, HARD = 1, 16, 24, 48  # differences of neighbours, of 255: up to nothing; below flat; above an edge; above a hard one
+CELL = 8
+
+
+class Traits(NamedTuple):
+    """What a small picture is described by. Shares are of pixels; `before_`: of those that stand before the background."""
+
+    background: float  # share of the commonest colour
+    flat: float  # without any step to the next pixel
+    before_flat: float
+    before_soft: float  # with a small step
+    before_hard: float  # with a hard step
+    before_vivid: float
+    before_pale: float
+    before_dark: float
+    top_one: float  # share of the commonest colour of those before the background
+    top_four: float
+    entropy: float  # of those colours, in bits
+    colours: float  # logarithm of how many cover a two-thousandth each
+    spiky: float  # in grey levels that are far more common than their neighbours
+    straight: float  # share of edges in long lines along rows or columns
+    axial: float  # share of edges with nothing at all in the other direction
+    grain: float  # mean step, of 255, where there is one but no edge
+    lively: float  # share of cells that hold an edge
+    near_flat: float  # in those cells, without any step
+    near_soft: float  # in those cells, with a small step
+
+
+MADE_BIAS, SCREEN_BIAS = 2.668, -1.01
+MADE_FROM = 1.77  # 199 of 200 photographs of the fitting score less
+CLIP = 3.0  # no trait counts for more than so many spreads
+WEIGHTS: Values = np.array(
+    [  # mean and spread of each trait, and its weight in both models
+        (0.5421, 0.2113, 0.795, 2.053),  # background
+        (0.6446, 0.2118, 0.683, -1.928),  # flat
+        (0.3549, 0.2665, 2.72, -1.071),  # before_flat
+        (0.2661, 0.1796, 0.669, -1.989),  # before_soft
+        (0.1512, 0.135, 2.389, -1.559),  # before_hard
+        (0.0971, 0.2044, 0.702, -0.569),  # before_vivid
+        (0.4458, 0.348, -0.069, 1.377),  # before_pale
+        (0.0881, 0.1603, -0.117, -0.521),  # before_dark
+        (0.3051, 0.2232, -1.106, 0.304),  # top_one
+        (0.5345, 0.2442, 1.48, -0.109),  # top_four
+        (4.3072, 1.5915, 0.546, 0.77),  # entropy
+        (3.9468, 0.7069, -0.371, 1.099),  # colours
+        (0.2037, 0.2362, 2.036, 0.856),  # spiky
+        (0.2147, 0.2321, -0.287, 1.166),  # straight
+        (0.3191, 0.1847, 1.612, -0.15),  # axial
+        (2.713, 1.2853, -0.319, -0.69),  # grain
+        (0.3961, 0.2122, 2.394, 0.472),  # lively
+        (0.3259, 0.1944, 0.859, -0.285),  # near_flat
+        (0.2736, 0.1487, 0.477, -0.462),  # near_soft
+    ]
+)
 
 
 def looks(prepared: Prepared) -> tuple[str, ...]:
-    """Return the kinds that a picture seems to be, in a fixed order."""
+    """Return the kinds that a picture seems to be: none, or the one that says most."""
     return looks_of(prepared.preview)
 
 
 def looks_of(preview: Image.Image) -> tuple[str, ...]:
-    """As `looks`, for a small RGB picture."""
-    pixels = np.asarray(preview.convert("RGB"), dtype=np.int16)
-    if min(pixels.shape[:2]) < 8:
+    """As `looks`, for a small picture, at most 256 pixels a side."""
+    if min(preview.size) < SMALLEST:
         return ("placeholder",)
-    colours, flat = _colours(pixels), _flat_share(pixels)
-    found = []
-    if colours <= 4 or (colours <= 24 and flat > 0.94):
-        found.append("placeholder")
-    if _border_share(pixels) > 0.92 and _white_share(pixels) < 0.97:
-        found.append("catalogue")
-    if "placeholder" not in found and flat > 0.72 and colours < 260:
-        found.append("screenshot" if _straight_share(pixels) > 0.6 else "drawing")
-    return tuple(found)
+    picture = preview if preview.mode == "RGB" else preview.convert("RGB")
+    traits = traits_of(picture)
+    if is_placeholder(traits):
+        return ("placeholder",)
+    made, screen = scores(traits)
+    if made > MADE_FROM:
+        return ("screenshot",) if screen > 0 else ("drawing",)
+    return ("catalogue",) if white_border(np.asarray(picture)) > WHITE_BORDER else ()
 
 
-def _colours(pixels: Array) -> int:
-    """Count colours of 4 bits a channel that cover more than a thousandth of the picture."""
-    coded = (pixels[..., 0] >> 4) * 256 + (pixels[..., 1] >> 4) * 16 + (pixels[..., 2] >> 4)
-    counts = np.bincount(coded.ravel(), minlength=4096)
-    return int((counts > coded.size / 1000).sum())
+def is_placeholder(traits: Traits) -> bool:
+    """Return whether there is nothing to see, or little more than a grey sign or a few words on a plain ground."""
+    if traits.flat > 0.999:
+        return True
+    plain = traits.background > 0.8 and traits.flat > 0.88 and traits.lively < 0.3
+    few = traits.colours < np.log1p(14) and traits.top_four > 0.35
+    return plain and few and (traits.before_pale > 0.95 or (traits.before_vivid < 0.001 and traits.top_four > 0.5))
 
 
-def _steps(pixels: Array) -> tuple[Array, Array]:
-    grey = pixels.sum(axis=2) // 3
-    return np.abs(np.diff(grey, axis=1))[:-1], np.abs(np.diff(grey, axis=0))[:, :-1]
+def scores(traits: Traits) -> tuple[float, float]:
+    """Return how much the picture seems made rather than photographed, and if so, a screen rather than a drawing."""
+    scaled = np.clip((np.array(traits) - WEIGHTS[:, 0]) / WEIGHTS[:, 1], -CLIP, CLIP)
+    made, screen = scaled @ WEIGHTS[:, 2:]
+    return MADE_BIAS + float(made), SCREEN_BIAS + float(screen)
 
 
-def _flat_share(pixels: Array) -> float:
-    across, down = _steps(pixels)
-    return float(((across <= FLAT) & (down <= FLAT)).mean())
+def traits_of(preview: Image.Image) -> Traits:
+    """Describe a small RGB picture, each side at least SMALLEST pixels."""
+    grey = np.asarray(preview.convert("L"))
+    pixels = np.asarray(preview)[::2, ::2][: (grey.shape[0] - 1) // 2, : (grey.shape[1] - 1) // 2]
+    across, down = _steps(grey)
+    step = np.maximum(across, down)
+    codes, counts = _coded(pixels)
+    ground = int(counts.argmax())
+    before = codes != ground
+    return Traits._make(
+        (
+            float(counts[ground] / codes.size),
+            _share(step <= NOTHING),
+            *_before(step[::2, ::2][: before.shape[0], : before.shape[1]], pixels, before),
+            *_palette(counts, ground),
+            _spiky(grey),
+            _straight(across, down),
+            _axial(across, down),
+            _grain(across, step),
+            *_near_edges(step),
+        )
+    )
 
 
-def _straight_share(pixels: Array) -> float:
-    """Return how much of the strong edges runs in straight lines along rows or columns."""
-    across, down = _steps(pixels)
-    strong_across, strong_down = across > 24, down > 24
-    total = int(strong_across.sum() + strong_down.sum())
-    if not total:
-        return 0.0
-    long_columns = strong_across.sum(axis=0) > 0.25 * across.shape[0]
-    long_rows = strong_down.sum(axis=1) > 0.25 * down.shape[1]
-    return float((strong_across[:, long_columns].sum() + strong_down[long_rows].sum()) / total)
-
-
-def _border_share(pixels: Array) -> float:
+def white_border(pixels: Bytes) -> float:
+    """Return how much of the picture's border is white."""
     edge = max(2, min(pixels.shape[:2]) // 32)
     parts = (pixels[:edge], pixels[-edge:], pixels[:, :edge], pixels[:, -edge:])
-    return float(np.concatenate([part.reshape(-1, 3).min(axis=1) > WHITE for part in parts]).mean())
+    red, green, blue = np.concatenate([part.reshape(-1, 3) for part in parts]).T
+    return _share(np.minimum(np.minimum(red, green), blue) >= WHITE)
 
 
-def _white_share(pixels: Array) -> float:
-    return float((pixels.min(axis=2) > WHITE).mean())
+def _share(flags: Flags, of: int | None = None) -> float:
+    """Return how many are true, as a share of all or of so many."""
+    return np.count_nonzero(flags) / max(1, flags.size if of is None else of)
+
+
+def _steps(grey: Bytes) -> tuple[Bytes, Bytes]:
+    """Return the differences to the right and lower neighbour, without the last row and column."""
+    right, below, here = grey[:-1, 1:], grey[1:, :-1], grey[:-1, :-1]
+    return np.maximum(right, here) - np.minimum(right, here), np.maximum(below, here) - np.minimum(below, here)
+
+
+def _coded(pixels: Bytes) -> tuple[Counts, Counts]:
+    """Return colours of 4 bits a channel, and how often each comes."""
+    few = pixels >> 4
+    codes = (few[..., 0].astype(np.intp) << 8) | (few[..., 1] << 4) | few[..., 2]
+    return codes, np.bincount(codes.ravel(), minlength=4096)
+
+
+def _before(step: Bytes, pixels: Bytes, before: Flags) -> tuple[float, ...]:
+    """Return the shares of what stands before the background; of everything where nothing does."""
+    before = before if before.any() else np.ones_like(before)
+    total = int(np.count_nonzero(before))
+    red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]
+    high = np.maximum(np.maximum(red, green), blue)
+    chroma = high - np.minimum(np.minimum(red, green), blue)
+    tests = (step <= NOTHING, (step > 2) & (step < FLAT), step > HARD, chroma > 150, chroma < 10, high < 40)
+    return tuple(_share(test & before, total) for test in tests)
+
+
+def _palette(counts: Counts, ground: int) -> tuple[float, float, float, float]:
+    """Return the shares of the commonest and the four commonest colours but the background, their entropy, and how many there are."""
+    used = counts.copy()
+    used[ground] = 0
+    used = np.sort(used[used > 0])[::-1]
+    many = float(np.log1p(np.count_nonzero(counts > counts.sum() / 2000)))
+    if not used.size:
+        return 1.0, 1.0, 0.0, many
+    parts = used / used.sum()
+    return float(parts[0]), float(parts[:4].sum()), float(-(parts * np.log2(parts)).sum()), many
+
+
+def _spiky(grey: Bytes) -> float:
+    counts = np.bincount(grey[::2, ::2].ravel(), minlength=256).astype(np.float64)
+    counts[counts.argmax()] = 0.0  # the background
+    total = counts.sum()
+    if not total:
+        return 1.0
+    padded = np.concatenate([counts[:1], counts[:1], counts, counts[-1:], counts[-1:]])
+    around = (padded[:-4] + padded[1:-3] + padded[3:-1] + padded[4:]) / 4
+    return float(np.maximum(counts - 2 * around, 0).sum() / total)
+
+
+def _straight(across: Bytes, down: Bytes) -> float:
+    columns, rows = np.count_nonzero(across > EDGE, axis=0), np.count_nonzero(down > EDGE, axis=1)
+    total = int(columns.sum() + rows.sum())
+    height, width = across.shape
+    return float((columns[columns > 0.25 * height].sum() + rows[rows > 0.25 * width].sum()) / max(1, total))
+
+
+def _axial(across: Bytes, down: Bytes) -> float:
+    strong = np.maximum(across, down) > EDGE
+    return _share(strong & (np.minimum(across, down) <= 2), int(np.count_nonzero(strong)))
+
+
+def _grain(across: Bytes, step: Bytes) -> float:
+    calm = (step < FLAT) & (step > 0)
+    return float(np.sum(across * calm, dtype=np.int64) / max(1, int(np.count_nonzero(calm))))
+
+
+def _near_edges(step: Bytes) -> tuple[float, float, float]:
+    """Return the share of cells that hold an edge, and in them the shares of flat and of soft pixels."""
+    rows, columns = step.shape[0] // CELL, step.shape[1] // CELL
+    whole = step[: rows * CELL, : columns * CELL]
+    lively = whole.reshape(rows, CELL, -1).max(axis=1).reshape(rows, columns, CELL).max(axis=2) > EDGE
+    count = int(np.count_nonzero(lively))
+    if not count:
+        return 0.0, 0.5, 0.25
+    inside = np.repeat(np.repeat(lively, CELL, axis=0), CELL, axis=1)
+    size = count * CELL * CELL
+    return count / lively.size, _share((whole <= NOTHING) & inside, size), _share((whole > 2) & (whole < FLAT) & inside, size)
