@@ -32,10 +32,10 @@ from boxset.web.pictures import Journal, Outcome, Shelf, Stored, Wanted, fetch_a
 from boxset.web.progress import Progress
 from boxset.web.rounds import Memory, Round, Rounds
 from boxset.web.suppliers import Answer, Hit, suppliers_of
+from boxset.web.thumbnails import is_thumbnail
 from boxset.work import in_threads
 
 CONFUSER_EVERY = 10  # one address of a confuser's search after so many others
-THUMBNAIL_SHARE = 0.6  # of the size that was promised
 ADDRESS_LENGTH = 500  # of an address that cannot be asked, as it is written down
 SEEN = (Reason.ANIMATED, Reason.PLACEHOLDER, Reason.DUPLICATE)  # what a picture was left out for, whatever the parameters say
 LOOKS = {Reason.DRAWING: "drawings", Reason.SCREENSHOT: "screenshots", Reason.CATALOGUE: "catalogue"}
@@ -366,7 +366,7 @@ class _Judge:
     def _is_whole(self, candidate: Candidate, stored: Stored) -> bool:
         if not candidate.hit.url:
             return False
-        return max(stored.width, stored.height) >= THUMBNAIL_SHARE * max(candidate.hit.width, candidate.hit.height)
+        return not is_thumbnail(candidate.url, (stored.width, stored.height), (candidate.hit.width, candidate.hit.height))
 
 
 def folded(text: str) -> str:
