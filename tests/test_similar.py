@@ -1,11 +1,16 @@
 """Copies are found by hash, and confirmed by shape and colours."""
 
 import random
+from itertools import combinations
 
 import pytest
+from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
-from boxset.dataset.similar import colour_distance, distance, groups, near_pairs, same_picture
+from boxset.dataset.records import Picture
+from boxset.dataset.similar import colour_distance, distance, groups, mirrored, near_pairs, same_picture
+from boxset.images.phash import grid, phash
 from tests.build import picture
+from tests.project import REALDATA
 
 
 def hashes_with_neighbours(count: int, *, seed: int) -> list[str]:
@@ -61,3 +66,74 @@ def test_groups_carry_on_from_copy_to_copy() -> None:
     alone = picture("alone", phash="f" * 16)
 
     assert groups([alone, *chain], 6) == [[alone], chain]
+
+
+def photographed(colours: tuple[str, str, str] = ("#c03028", "#303030", "#b0b0b0"), *, turn: float = 0) -> Image.Image:
+    """A tool on white: a handle, a shaft, a head."""
+    drawing = Image.new("RGB", (600, 450), "white")
+    draw = ImageDraw.Draw(drawing)
+    draw.rounded_rectangle((60, 230, 290, 300), 20, fill=colours[0])
+    draw.rectangle((290, 252, 480, 276), fill=colours[2])
+    draw.polygon([(480, 200), (540, 220), (540, 340), (480, 320)], fill=colours[1])
+    return drawing.rotate(turn, fillcolor="white")
+
+
+def fingerprinted(drawing: Image.Image) -> Picture:
+    """Its fingerprints; every one is another file."""
+    return picture(f"file {random.getrandbits(60)}", phash=phash(drawing), grid=grid(drawing), width=drawing.width, height=drawing.height)
+
+
+def test_a_copy_may_be_lit_and_coloured_otherwise_and_may_be_grey() -> None:
+    tool = photographed()
+    changed = [
+        *(ImageEnhance.Brightness(tool).enhance(share) for share in (0.75, 0.85)),
+        *(ImageEnhance.Color(tool).enhance(share) for share in (0.6, 1.3)),
+        ImageEnhance.Contrast(tool).enhance(1.2),
+        tool.convert("L").convert("RGB"),
+        tool.resize((300, 225)),
+    ]
+
+    found = [
+        same_picture(fingerprinted(tool), fingerprinted(copy), 6) and same_picture(fingerprinted(copy), fingerprinted(tool), 6) for copy in changed
+    ]
+
+    assert found == [True] * len(changed)
+
+
+@pytest.mark.parametrize("handle", ["#2848c0", "#28a040", "#804090"])
+def test_a_tool_with_a_handle_of_another_colour_is_another_tool(handle: str) -> None:
+    one, other = fingerprinted(photographed()), fingerprinted(photographed((handle, "#303030", "#b0b0b0")))
+
+    assert distance(one.phash, other.phash) <= 6
+    assert colour_distance(one.grid, other.grid) < 18
+    assert not same_picture(one, other, 6)
+
+
+def test_a_mirrored_copy_is_known_by_its_mirrored_fingerprint() -> None:
+    tool = photographed(turn=20)
+    one, copy = fingerprinted(tool), fingerprinted(ImageOps.mirror(tool))
+
+    assert not same_picture(one, copy, 6)
+    assert same_picture(mirrored(one), copy, 6)
+    assert mirrored(mirrored(one)) == one
+    assert mirrored(picture("no colours", phash="0" * 16)).grid == ""
+
+
+needs_photographs = pytest.mark.skipif(not REALDATA.is_dir(), reason="the folder of real files is not here")
+
+
+@needs_photographs
+def test_no_real_tool_is_taken_for_another_and_their_copies_are_found() -> None:
+    photographs = [Image.open(file).convert("RGB") for file in sorted(REALDATA.glob("tool_photos/*/images/*"))]
+    for photograph in photographs:
+        photograph.thumbnail((256, 256))
+    known = [fingerprinted(p) for p in photographs]
+
+    false = [(a, b) for a, b in combinations(known, 2) if same_picture(a, b, 6) or same_picture(mirrored(a), b, 6)]
+    missed = [
+        p for p, one in zip(photographs, known, strict=True) if not same_picture(one, fingerprinted(ImageEnhance.Brightness(p).enhance(0.85)), 6)
+    ]
+    turned = [p for p, one in zip(photographs, known, strict=True) if not same_picture(mirrored(one), fingerprinted(ImageOps.mirror(p)), 6)]
+
+    assert (len(known), false, missed) == (43, [], [])
+    assert len(turned) <= 4

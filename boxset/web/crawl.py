@@ -18,7 +18,7 @@ import numpy as np
 
 from boxset.dataset.reasons import Reason, Refusal
 from boxset.dataset.records import KEPT, ImageRow, Picture, outcome_counts
-from boxset.dataset.similar import same_picture
+from boxset.dataset.similar import mirrored, same_mirrored, same_picture
 from boxset.endpoints import Endpoints
 from boxset.files import read_jsonl, write_jsonl
 from boxset.images.look import looks
@@ -85,13 +85,19 @@ class Kept:
         self.sites[site_of(picture.url)] = self.sites.get(site_of(picture.url), 0) + 1
 
     def twin(self, picture: Picture) -> Picture | None:
-        """Return a picture that this one is a copy of: one that is kept, or that stays."""
-        own = np.uint64(int(picture.phash, 16))
+        """Return a picture that this one is a copy of, as it is or mirrored: one that is kept, or that stays."""
+        for phash, is_copy in ((picture.phash, same_picture), (mirrored(picture).phash, same_mirrored)):
+            found = next((other for other in self._near(picture, phash) if is_copy(picture, other, self.near_bits)), None)
+            if found is not None:
+                return found
+        return None
+
+    def _near(self, picture: Picture, phash: str) -> Iterator[Picture]:
+        own = np.uint64(int(phash, 16))
         kept = np.flatnonzero(np.bitwise_count(self._hashes[: len(self.pictures)] ^ own) <= self.near_bits)
         stays = np.flatnonzero(np.bitwise_count(self._stays ^ own) <= self.near_bits)
         held = list(self.held.values()) if len(stays) else []
-        near = chain((self.pictures[i] for i in kept), (held[i] for i in stays if held[i].sha256 != picture.sha256))
-        return next((other for other in near if same_picture(other, picture, self.near_bits)), None)
+        return chain((self.pictures[i] for i in kept), (held[i] for i in stays if held[i].sha256 != picture.sha256))
 
 
 def crawl(
