@@ -8,16 +8,33 @@ from boxset.errors import ParamsError, did_you_mean
 
 
 @click.command()
-@click.argument("category")
-@click.option("--n", "most", default=24, show_default=True, help="Pictures a row at the most.")
-def command(category: str, most: int) -> None:
-    """Write a page with pictures of every source and query of CATEGORY."""
+@click.argument("categories", nargs=-1, metavar="CATEGORY...")
+@click.option("--all", "every", is_flag=True, help="All categories, on one page.")
+@click.option("--n", "most", default=24, show_default=True, type=click.IntRange(1, 200), help="Pictures a row at the most.")
+@click.option(
+    "--seconds", default=90.0, show_default=True, type=click.FloatRange(1), help="Time for a category; what is late is left out, and named."
+)
+def command(categories: tuple[str, ...], *, every: bool, most: int, seconds: float) -> None:
+    """Write a page with pictures of every source and query of CATEGORY, and what the crawl would make of them."""
     from boxset.endpoints import open_world
+    from boxset.files import write_bytes
     from boxset.params import read_params
     from boxset.web.preview import preview
+    from boxset.web.preview_page import page
 
     params = read_params()
-    if category not in params.categories:
-        raise ParamsError(f"there is no category {category}{did_you_mean(category, params.categories)}", where="params.yaml")
+    names = tuple(params.categories) if every else tuple(dict.fromkeys(categories))
+    if not names:
+        raise click.UsageError("name a category, or --all")
+    for name in names:
+        if name not in params.categories:
+            raise ParamsError(f"there is no category {name}{did_you_mean(name, params.categories)}", where="params.yaml")
+    rows = {}
     with open_world(params) as endpoints:
-        click.echo(f"wrote {preview(category, params, Path('preview'), endpoints=endpoints, most=most)}")
+        for name in names:
+            rows[name] = preview(name, params, endpoints=endpoints, most=most, seconds=seconds)
+            for row in rows[name]:
+                click.echo(f"{name}: {row.title}: {len(row.shots)} pictures" + (f" ({row.said})" if row.said else ""))
+    out = Path("preview") / f"{'all' if every else '-'.join(names)}.html"
+    write_bytes(out, page(rows).encode())
+    click.echo(f"wrote {out}")

@@ -1,109 +1,354 @@
-"""Two dozen pictures of every source and query side by side, before anything is decided: one HTML page, no network needed to read it."""
+"""Two dozen pictures of every source and query, before anything is decided: what a crawl would keep, flag and leave out, and why.
 
-import base64
-import io
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+Asks and fetches for a stated time at the most and shows what has come by then. Nothing here enters the data set.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from html import escape
+from itertools import zip_longest
 from pathlib import Path
+from threading import Lock, Semaphore, Thread
 
-from PIL import Image
+import msgspec
 
-from boxset.dataset.reasons import Refusal
+from boxset.dataset.reasons import Reason, Refusal
+from boxset.dataset.records import KEPT
 from boxset.endpoints import Endpoints
 from boxset.errors import BoxsetError
-from boxset.params import Params, queries_of, terms_of
-from boxset.sources import tables
-from boxset.sources.classes import Vocabulary
+from boxset.images.archive import pictures_in
+from boxset.images.look import looks
+from boxset.params import Params, Query, queries_of, terms_of
+from boxset.resolve import crawl_order, extract_order
+from boxset.sources import local
+from boxset.sources.extract import choose
+from boxset.sources.imagenet import ARCHIVE
+from boxset.sources.raw import RawFiles
+from boxset.web.addresses import dedup_key, site_of, vetted
+from boxset.web.crawl import Candidate, Kept, _Judge
 from boxset.web.fetcher import Fetched, Fetcher, FetchPolicy
-from boxset.web.pictures import Journal, Shelf, Wanted, fetch_all
-from boxset.web.suppliers import suppliers_of
+from boxset.web.pictures import Journal, Outcome, Shelf, Stored, Wanted, fetch_all, stored_elsewhere
+from boxset.web.suppliers import Hit, Supplier, suppliers_of
 
-THUMB = 180
-STYLE = (
-    "body{font:15px/1.4 system-ui,sans-serif;margin:2rem;color:#222;background:#fafafa}h2{margin:2rem 0 .5rem;font-size:1.05rem}"
-    ".row{display:flex;flex-wrap:wrap;gap:6px}.row img{height:120px;border-radius:4px;background:#ddd}small{color:#666;font-weight:400}"
-    "@media(prefers-color-scheme:dark){body{background:#181818;color:#ddd}small{color:#999}}"
-)
+AT_ONCE = 64
+PATIENCE = 2  # time-outs of a host after which it is not asked any more
+TIMEOUT_S = 10.0
+LATE = "did not answer in time"
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One picture that is shown: its file, what is known of it, and what would become of it."""
+
+    file: Path
+    url: str
+    title: str
+    site: str
+    licence: str
+    width: int
+    height: int
+    landing_url: str = ""
+    flags: tuple[str, ...] = ()
+    dropped: str = ""  # the reason why the crawl or the source's licence would leave it out
+    detail: str = ""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the page: where pictures come from, and their files; `said` tells why there are none."""
+    """Where pictures come from, what has come, and how many became what; `said` tells why something is missing."""
 
     title: str
-    pictures: tuple[Path, ...]
+    shots: tuple[Shot, ...] = ()
+    counts: dict[str, int] = field(default_factory=dict)
     said: str = ""
 
 
-def preview(category: str, params: Params, out: Path, *, endpoints: Endpoints, most: int) -> Path:
-    """Fetch a few pictures of each source and query and write the page. What fails says so in its row."""
-    shelf = Shelf(Path(".boxset/preview") / category)
-    policy = FetchPolicy(connections=16, per_host=4, pace_s=0.0, tries=2)
-    with (
-        Journal(Path(".boxset/journal") / f"preview-{category}.jsonl") as journal,
-        Fetcher(endpoints, contact=params.project.contact, policy=policy) as fetcher,
-    ):
+@dataclass
+class _Part:
+    """A row in the making."""
+
+    title: str
+    judged: bool  # by the crawl's rules
+    hits: list[Hit] = field(default_factory=list)
+    said: str = ""
+    query: str = ""
+    supplier: str = ""
+    refused: dict[str, str] = field(default_factory=dict)  # address → reason, known without the picture
+    get: Callable[[str], bytes | Refusal] | None = None  # where its pictures do not come from the web
+
+
+@dataclass(frozen=True)
+class Clock:
+    """How long there still is."""
+
+    until: float
+    now: Callable[[], float] = time.monotonic
+
+    @property
+    def left_s(self) -> float:
+        """Return the seconds left, never less than 0."""
+        return max(0.0, self.until - self.now())
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """The crawl's judge, and what it has kept so far."""
+
+    judge: _Judge
+    kept: Kept
+
+
+def preview(category: str, params: Params, *, endpoints: Endpoints, most: int, seconds: float) -> list[Row]:
+    """Return the rows of a category, sources first. Ends after about `seconds`; what fails or is late says so in its row."""
+    clock = Clock(time.monotonic() + seconds)
+    parts = [*_from_sources(category, params, endpoints, most), *_from_queries(category, params, endpoints, most, clock)]
+    outcomes = _fetched(category, parts, params, endpoints, clock)
+    kept = Kept(params.crawl.near_duplicates)
+    judge = _Trial(_Judge(crawl_order(params, category), params.crawl, kept), kept)
+    seen: set[str] = set()
+    return [_row(part, outcomes, judge, seen, Path(".boxset/preview") / category) for part in parts]
+
+
+def _from_sources(category: str, params: Params, endpoints: Endpoints, most: int) -> Iterator[_Part]:
+    for name, source in params.sources.items():
+        terms = terms_of(params.categories[category], name)
+        is_local = (source.format or name) == "local"
+        if not source.on or not (terms or (is_local and source.category == category)):
+            continue
+        part = _Part(f"{name}: {', '.join(term.name for term in terms)}" if terms else name, judged=False)
+        try:
+            _fill(part, category, params, name, endpoints, most)
+        except BoxsetError as err:
+            part.said = str(err)
+        yield part
+
+
+def _fill(part: _Part, category: str, params: Params, name: str, endpoints: Endpoints, most: int) -> None:
+    """Choose images as the stage would, and say where their bytes are."""
+    source, index = params.sources[name], Path("data/index") / name
+    order = extract_order(params, name, source)
+    if order.format == "local":
+        part.get = _reader(Path(source.path))
+    if not (index / "about.json").exists():
+        if order.format == "local" and not order.classes.get(category):
+            folder = Path(source.path)
+            found = sorted((p.relative_to(folder).as_posix() for p in local.pictures(folder)), key=_mixed)[:most]
+            part.hits = [Hit(url=path, title=path, license=source.license) for path in found]
+        else:
+            part.said = f"its index is not here yet; `dvc repro index@{name}` builds it"
+        return
+    only = {category: order.classes[category]} if category in order.classes else {}
+    choice = choose(msgspec.structs.replace(order, classes=only, max_images_per_category=most, negatives=0), index)
+    rows = [row for row in choice.images.values() if row["url"]][:most]
+    part.hits = [
+        Hit(url=row["url"], landing_url=row["landing_url"] or "", license=row["license"] or "", author=row["author"] or "", title=row["image_id"])
+        for row in rows
+    ]
+    part.refused = {row["url"]: choice.refused[row["image_id"]] for row in rows if row["image_id"] in choice.refused}
+    if order.format == "imagenet":
+        part.get = _archive(order.path, [hit.url for hit in part.hits], params, endpoints)
+
+
+def _mixed(text: str) -> str:
+    return sha256(text.encode()).hexdigest()
+
+
+def _reader(folder: Path) -> Callable[[str], bytes | Refusal]:
+    def get(name: str) -> bytes | Refusal:
+        path = folder / name
+        is_inside = path.is_file() and path.resolve().is_relative_to(folder.resolve())
+        return path.read_bytes() if is_inside else Refusal(Reason.GONE, "no such file")
+
+    return get
+
+
+def _archive(place: str, names: list[str], params: Params, endpoints: Endpoints) -> Callable[[str], bytes | Refusal]:
+    """Read from a folder at once, from an archive that is here in one pass; a live archive elsewhere is not fetched for a look."""
+    path = Path(place)
+    if "://" in place and endpoints.gateway is None:
+        return lambda _: Refusal(Reason.GONE, "in an archive that is not on this machine")
+    if "://" in place or not path.exists():
+        path = RawFiles(endpoints, contact=params.project.contact, path=place, files={}, sha256={}).get(*ARCHIVE)
+    if path.is_dir():
+        return _reader(path)
+    found: dict[str, bytes] = {}
+    passes, lock = pictures_in(path, names), Lock()
+
+    def get(name: str) -> bytes | Refusal:
+        with lock:
+            while name not in found:
+                following = next(passes, None)
+                if following is None:
+                    return Refusal(Reason.GONE, "not in the archive")
+                found[following[0]] = following[1]
+            return found[name]
+
+    return get
+
+
+def _from_queries(category: str, params: Params, endpoints: Endpoints, most: int, clock: Clock) -> list[_Part]:
+    """Ask all suppliers at once, each its queries one after the other, for half of the time at the most."""
+    parts: list[_Part] = []
+    jobs: list[Callable[[], None]] = []
+    for supplier in suppliers_of(params.crawl, endpoints, contact=params.project.contact, category=category):
+        queries = queries_of(params.categories[category]) if supplier.name != "url_lists" else (Query(q="-"),)
+        own = [_Part(_asked(supplier.name, query), judged=True, said=LATE, query=query.q, supplier=supplier.name) for query in queries]
+        jobs.append(_asking(supplier, queries, own, thumbnails=params.crawl.thumbnails == "flag", most=most))
+        parts += own
+    run_within(jobs, workers=max(1, len(jobs)), seconds=clock.left_s / 2)
+    return [replace(part) for part in parts]  # a late answer changes what is shown no more
+
+
+def _asked(supplier: str, query: Query) -> str:
+    language = f" ({query.lang})" if query.lang not in ("all", "") else ""
+    return f"{supplier}: {query.q}{language}" if query.q != "-" else supplier
+
+
+def _asking(supplier: Supplier, queries: Sequence[Query], parts: list[_Part], *, thumbnails: bool, most: int) -> Callable[[], None]:
+    def ask() -> None:
+        for place, (query, part) in enumerate(zip(queries, parts, strict=True)):
+            try:
+                answer = supplier.ask(query, 1)
+            except BoxsetError as err:
+                for unasked in parts[place:]:
+                    unasked.said = str(err)
+                return
+            silent = ", ".join(f"{engine} ({why})" for engine, why in answer.unresponsive)
+            part.hits = [hit for hit in (_plain(hit, thumbnails=thumbnails) for hit in answer.hits) if hit is not None][:most]
+            part.said = f"did not answer: {silent}" if silent else "" if part.hits else "has nothing for it"
+
+    return ask
+
+
+def _plain(hit: Hit, *, thumbnails: bool) -> Hit | None:
+    """Return the hit with its address in the plain form that is asked for; None where there is nothing to ask for."""
+    url = vetted(hit.url or (hit.thumbnail if thumbnails else ""))
+    return msgspec.structs.replace(hit, url=url) if isinstance(url, str) else None
+
+
+def _fetched(category: str, parts: list[_Part], params: Params, endpoints: Endpoints, clock: Clock) -> dict[str, Outcome]:
+    """Fetch what can be had in time, all rows at once, the first of each before the second of any."""
+    shelf = Shelf(Path(".boxset/preview") / category, look=looks)
+    elsewhere = stored_elsewhere(Path("data"), Path("data"))
+    settings = params.crawl
+    policy = FetchPolicy(
+        connections=AT_ONCE, per_host=settings.per_host, pace_s=settings.pace_s, tries=1, timeout_s=min(TIMEOUT_S, settings.timeout_s), robots=settings.robots,
+        max_bytes=settings.max_bytes,
+    )  # fmt: skip
+    outcomes: dict[str, Outcome] = {}
+    with Journal(Path(".boxset/journal") / f"preview-{category}.jsonl") as journal, web(params, endpoints, policy, clock) as from_web:
+        journal.forget_failures()
+        own = {hit.url: part.get for part in parts if part.get is not None for hit in part.hits}
 
         def get(item: Wanted) -> bytes | Refusal:
-            answer = fetcher.get(item.url)
-            return answer.body if isinstance(answer, Fetched) else answer
+            return own.get(item.url, from_web)(item.url)
 
-        rows = []
-        for title, urls, said in [*_from_sources(category, params, most), *_from_queries(category, params, endpoints, most)]:
-            wanted = [Wanted(key=url, url=url) for url in urls]
-            outcomes = fetch_all(wanted, get, shelf=shelf, journal=journal, elsewhere={}, connections=16)
-            files = tuple(shelf.images / outcome.stored.file_name for outcome in outcomes if outcome.stored is not None)
-            rows.append(Row(title, files[:most], said or ("" if files else "no picture could be had")))
-    page = out / f"{category}.html"
-    page.parent.mkdir(parents=True, exist_ok=True)
-    page.write_text(_page(category, rows), encoding="utf-8")
-    return page
+        turns = zip_longest(*(part.hits for part in parts))
+        wanted = {hit.url: Wanted(key=hit.url, url=hit.url) for turn in turns for hit in turn if hit is not None}
+        for outcome in fetch_all(wanted.values(), get, shelf=shelf, journal=journal, elsewhere=elsewhere, connections=AT_ONCE):
+            outcomes[outcome.url] = outcome
+    return outcomes
 
 
-def _from_sources(category: str, params: Params, most: int) -> Iterable[tuple[str, list[str], str]]:
-    for source in params.sources:
-        index = Path("data/index") / source
-        terms = terms_of(params.categories[category], source)
-        if not terms or not (index / "about.json").exists():
-            continue
-        try:
-            vocabulary = Vocabulary.of(index)
-            ids = sorted({c for term in terms for c in vocabulary.find(term, where=f"categories.{category}.classes.{source}")})
-            images = sorted(set(tables.read_boxes(index, ids).column("image_id").to_pylist()), key=lambda i: sha256(i.encode()).hexdigest())[:most]
-            urls = [row["url"] or "" for row in tables.read_images(index, images).values()]
-        except BoxsetError as err:
-            yield f"{source}", [], str(err)
-            continue
-        web = [url for url in urls if url.startswith("http")]
-        yield f"{source}: {', '.join(term.name for term in terms)}", web, "" if web else "its pictures lie in an archive; `dvc repro` takes them out"
+@contextmanager
+def web(
+    params: Params, endpoints: Endpoints, policy: FetchPolicy, clock: Clock, *, fetching: type[Fetcher] = Fetcher
+) -> Iterator[Callable[[str], bytes | Refusal]]:
+    """Yield a function that fetches an address while there is time; a host that is slow is soon left alone."""
+    places: dict[str, Semaphore] = {}
+    slow: dict[str, int] = {}
+    lock = Lock()
 
+    with fetching(endpoints, contact=params.project.contact, policy=policy) as fetcher:
 
-def _from_queries(category: str, params: Params, endpoints: Endpoints, most: int) -> Iterable[tuple[str, list[str], str]]:
-    for supplier in suppliers_of(params.crawl, endpoints, contact=params.project.contact, category=category):
-        for query in queries_of(params.categories[category]):
-            title = f"{supplier.name}: {query.q}" + (f" ({query.lang})" if query.lang != "all" else "")
+        def get(url: str) -> bytes | Refusal:
+            host = site_of(url)
+            with lock:
+                place = places.setdefault(host, Semaphore(policy.per_host))
+            if not place.acquire(timeout=clock.left_s):
+                return Refusal(Reason.TIMEOUT, LATE)
             try:
-                hits = supplier.ask(query, 1).hits
-            except BoxsetError as err:
-                yield title, [], str(err)
-                break
-            yield title, [hit.url for hit in hits if hit.url][:most], ""
+                if slow.get(host, 0) >= PATIENCE or not clock.left_s:
+                    return Refusal(Reason.TIMEOUT, LATE)
+                answer = fetcher.get(url)
+                if isinstance(answer, Fetched):
+                    return answer.body
+                slow[host] = slow.get(host, 0) + (answer.reason == Reason.TIMEOUT)
+                return answer
+            finally:
+                place.release()
+
+        yield get
 
 
-def _page(category: str, rows: Sequence[Row]) -> str:
-    parts = "".join(
-        f"<h2>{escape(row.title)} <small>{escape(row.said) or f'{len(row.pictures)} pictures'}</small></h2><div class=row>{''.join(map(_image, row.pictures))}</div>"
-        for row in rows
+def run_within(jobs: Sequence[Callable[[], None]], *, workers: int, seconds: float) -> None:
+    """Run jobs in threads and return when all are done or the time is over; those that still run are left to themselves."""
+    waiting, done = deque(jobs), Semaphore(0)
+    failed: list[Exception] = []
+
+    def work() -> None:
+        while waiting:
+            try:
+                waiting.popleft()()
+            except IndexError:
+                return
+            except Exception as err:  # noqa: BLE001 - raised again where the jobs were asked for
+                failed.append(err)
+            finally:
+                done.release()
+
+    clock = Clock(time.monotonic() + seconds)
+    for _ in range(min(workers, len(jobs))):
+        Thread(target=work, daemon=True).start()
+    for _ in jobs:
+        if failed or not done.acquire(timeout=clock.left_s):
+            break
+    waiting.clear()
+    if failed:
+        raise failed[0]
+
+
+def _row(part: _Part, outcomes: dict[str, Outcome], judge: _Trial, seen: set[str], folder: Path) -> Row:
+    """Judge what has come, in the order of the answer; count everything, show what there is to see."""
+    shots: list[Shot] = []
+    counts: dict[str, int] = {}
+    for rank, hit in enumerate(part.hits, 1):
+        outcome = outcomes[hit.url]
+        fate = part.refused.get(hit.url, outcome.outcome), ""
+        flags = outcome.stored.looks if outcome.stored else ()
+        if part.judged:
+            key = dedup_key(hit.url)
+            fate, flags = _judged(part, hit, outcome, rank, judge) if key not in seen else ((Reason.DUPLICATE_ADDRESS, ""), flags)
+            seen.add(key)
+        counts[str(fate[0])] = counts.get(str(fate[0]), 0) + 1
+        if outcome.stored is not None:
+            shots.append(_shot(hit, outcome.stored, folder, flags, fate))
+    return Row(part.title, tuple(shots), counts, part.said)
+
+
+def _judged(part: _Part, hit: Hit, outcome: Outcome, rank: int, judge: _Trial) -> tuple[tuple[str, str], tuple[str, ...]]:
+    """Return what the crawl would say, and why, and the flags that the picture would carry."""
+    row = judge.judge.row(Candidate(url=hit.url, hit=hit, query=part.query, supplier=part.supplier, rank=rank), outcome)
+    if row.picture is None:
+        return (row.outcome, row.detail), outcome.stored.looks if outcome.stored else ()
+    judge.kept.add(row.picture)
+    return (KEPT, ""), row.picture.flags
+
+
+def _shot(hit: Hit, stored: Stored, folder: Path, flags: tuple[str, ...], fate: tuple[str, str]) -> Shot:
+    return Shot(
+        file=folder / stored.file_name,
+        url=hit.url,
+        title=hit.title,
+        site=site_of(hit.url),
+        licence=hit.license,
+        width=stored.width,
+        height=stored.height,
+        landing_url=hit.landing_url,
+        flags=flags,
+        dropped="" if fate[0] == KEPT else str(fate[0]),
+        detail=fate[1],
     )
-    return f"<!doctype html><html lang=en><meta charset=utf-8><title>{escape(category)}: preview</title><style>{STYLE}</style><h1>{escape(category)}</h1>{parts}</html>"
-
-
-def _image(path: Path) -> str:
-    with Image.open(path) as opened:
-        small = opened.convert("RGB")
-    small.thumbnail((THUMB * 2, THUMB))
-    out = io.BytesIO()
-    small.save(out, "JPEG", quality=72)
-    return f'<img alt="" src="data:image/jpeg;base64,{base64.b64encode(out.getvalue()).decode()}">'

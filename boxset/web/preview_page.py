@@ -1,0 +1,111 @@
+"""The page that `boxset preview` writes: one file, no script, nothing loaded from anywhere; every text escaped."""
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+
+from PIL import Image
+
+from boxset.dataset.records import KEPT
+from boxset.report.html import Html, coded, counted, tag
+from boxset.web.preview import Row, Shot
+
+SIDE = 320  # of the pictures on the page; shown at half of it
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+STYLE = """
+:root{color-scheme:light dark;--paper:#fbfaf8;--card:#fff;--ink:#1d1e20;--soft:#62676d;--line:#e4e2dd;--accent:#1f6f54;--bad:#b3392f;--warn:#8a5600;--badly:#fbeae8;
+--warmly:#fbf1df}
+@media(prefers-color-scheme:dark){:root{--paper:#16181a;--card:#1e2124;--ink:#e9e8e5;--soft:#a0a5ab;--line:#33373b;--accent:#6fcaa5;--bad:#f0958c;--warn:#e7ae56;--badly:#3b2321;--warmly:#372c19}}
+*{box-sizing:border-box}
+body{margin:0 auto;max-width:1400px;padding:1.6rem 1.4rem 4rem;background:var(--paper);color:var(--ink);
+font:14px/1.45 system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",sans-serif}
+h1{font-size:1.7rem;margin:0 0 .2rem}h2{font-size:1.3rem;margin:2.4rem 0 0}h3{font-size:1.02rem;margin:2rem 0 .1rem;overflow-wrap:anywhere}h3.bare{margin-top:.9rem}
+p{margin:.15rem 0 .6rem;color:var(--soft);max-width:95ch;overflow-wrap:anywhere}
+p b{color:var(--ink);font-weight:600}.late{color:var(--warn)}
+ul{list-style:none;margin:.5rem 0 0;padding:0;display:grid;grid-template-columns:repeat(auto-fill,minmax(164px,1fr));gap:.7rem}
+li{background:var(--card);border:1px solid var(--line);border-radius:9px;overflow:hidden;display:flex;flex-direction:column}
+li>div{height:130px;display:flex;align-items:center;justify-content:center;background:#80808014}
+img{max-width:100%;max-height:130px;display:block}
+li.out img{opacity:.38}li.out{border-style:dashed}
+section{padding:.4rem .55rem .55rem;font-size:.8rem;line-height:1.35;min-width:0}
+section span{display:block;white-space:nowrap;overflow:hidden;text-overflow:ellipsis}
+.soft{color:var(--soft)}
+em{display:inline-block;font-style:normal;font-size:.74rem;border-radius:4px;padding:.02rem .34rem;margin:.18rem .22rem 0 0;background:var(--warmly);color:var(--warn)}
+em.bad{background:var(--badly);color:var(--bad)}
+a{color:inherit;text-decoration-color:var(--line)}a:hover{text-decoration-color:currentcolor}
+nav a{margin-right:1rem;color:var(--accent)}
+"""
+WHY = {
+    "duplicate": "copy of another", "duplicate_address": "address seen above", "reject_word": "reject word", "site_limit": "site is full", "too_small": "too small",
+    "odd_shape": "odd shape", "licence": "licence", "thumbnail": "thumbnail", "placeholder": "placeholder", "drawing": "drawing", "screenshot": "screenshot",
+    "catalogue": "catalogue shot", "animated": "animated",
+}  # fmt: skip
+"""What stands on a picture that would be left out."""
+
+
+def page(rows: Mapping[str, Sequence[Row]]) -> str:
+    """Return the page of one or several categories."""
+    title = ", ".join(rows)
+    links = tag("nav", *(tag("a", name, href=f"#{name}") for name in rows)) if len(rows) > 1 else None
+    said = (
+        "What sources and searches bring for it, as it came. Dashed and faint: the crawl would leave it out, and why; yellow: kept, with that flag."
+    )
+    parts = [tag("h1", f"Preview: {title}"), tag("p", said), *([links] if links else [])]
+    for category, found in rows.items():
+        parts += [tag("h2", category, id=category)] if links else []
+        parts += [_row(row) for row in found] or [tag("p", "It names no class of any source that is on, and no query.")]
+    head = (
+        f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+        f'<meta name="viewport" content="width=device-width"><meta name="referrer" content="no-referrer">{tag("title", f"{title}: preview")}<style>{STYLE}</style>'
+    )
+    return f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(map(str, parts))}</body></html>'
+
+
+def _row(row: Row) -> Html:
+    shots = tag("ul", *map(_shot, row.shots)) if row.shots else None
+    said = tag("p", coded(row.said), class_="late") if row.said else None
+    return Html("".join(str(part) for part in (tag("h3", row.title, class_="" if shots else "bare"), _counts(row), said, shots) if part is not None))
+
+
+def _counts(row: Row) -> Html | None:
+    """Return one line of what became of the row's pictures."""
+    if not row.counts:
+        return None
+    kept = row.counts.get(KEPT, 0)
+    others = [
+        f"{WHY.get(name, name.replace('_', ' '))} {n}" for name, n in sorted(row.counts.items(), key=lambda item: (-item[1], item[0])) if name != KEPT
+    ]
+    left = f"; left out: {', '.join(others)}" if others else ""
+    return tag("p", tag("b", f"{kept} of {counted(sum(row.counts.values()), 'picture')} would be kept"), left)
+
+
+def _shot(shot: Shot) -> Html:
+    bare = shot.title.strip() or shot.url.rsplit("/", 1)[-1]
+    has_page = shot.landing_url.startswith(("http://", "https://"))
+    title = tag("a", bare, href=shot.landing_url, rel="noopener noreferrer", target="_blank") if has_page else bare
+    reason = WHY.get(shot.dropped, shot.dropped.replace("_", " "))
+    detail = f": {shot.detail}" if shot.dropped in ("reject_word", "site_limit", "licence") and shot.detail else ""
+    marks = [tag("em", f"{reason}{detail}", class_="bad")] if shot.dropped else []
+    marks += [tag("em", flag) for flag in shot.flags if flag != shot.dropped]
+    return tag(
+        "li",
+        tag("div", Html(f'<img alt="" loading="lazy" src="data:image/jpeg;base64,{_small(shot)}">')),
+        tag(
+            "section",
+            tag("span", title, title=bare),
+            tag("span", f"{shot.width}×{shot.height}" + (f" · {shot.site}" if shot.site else ""), class_="soft", title=shot.url),
+            tag("span", shot.licence or "licence unknown", class_="soft"),
+            *marks,
+        ),
+        class_="out" if shot.dropped else "",
+    )
+
+
+def _small(shot: Shot) -> str:
+    with Image.open(shot.file) as opened:
+        opened.draft("RGB", (SIDE, SIDE))
+        small = opened.convert("RGB")
+    small.thumbnail((SIDE, SIDE))
+    out = io.BytesIO()
+    small.save(out, "JPEG", quality=74)
+    return base64.b64encode(out.getvalue()).decode()

@@ -1,0 +1,260 @@
+"""The preview: what sources and searches bring, judged as the crawl would, in time, on a page that needs and trusts nothing."""
+
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from boxset.cli import cli
+from boxset.dataset.reasons import Reason, Refusal
+from boxset.dataset.records import ImageRow
+from boxset.endpoints import Endpoints, open_world
+from boxset.files import read_jsonl
+from boxset.params import Commons, Openverse, Params, Searxng, Source, read_params
+from boxset.resolve import crawl_order, index_order
+from boxset.sources.index import build_index
+from boxset.web.crawl import crawl
+from boxset.web.fetcher import Fetched, Fetcher, FetchPolicy
+from boxset.web.preview import LATE, PATIENCE, Clock, Row, Shot, preview, run_within, web
+from boxset.web.preview_page import page
+from tests.project import REPOSITORY
+from tests.test_good_pictures import encoded
+from tests.test_looks import on_white, textured
+
+Changed = dict[str, Any]
+
+
+@pytest.fixture
+def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
+    """The project's parameters, in a folder of the test's own that holds nothing else."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text((REPOSITORY / "params.yaml").read_text())
+    return read_params()
+
+
+@pytest.fixture
+def world(params: Params) -> Iterator[Endpoints]:
+    """The embedded world."""
+    with open_world(params) as endpoints:
+        yield endpoints
+
+
+def one_search(params: Params, **crawl: Any) -> Params:
+    """Only SearXNG, only the first query of hammer, no source."""
+    hammer = msgspec.structs.replace(params.categories["hammer"], queries=params.categories["hammer"].queries[:1], reject_words=("screwdriver",))
+    settings = {"searxng": Searxng(pages=1), "openverse": Openverse(on=False), "commons": Commons(on=False), "pace_s": 0.0, **crawl}
+    return msgspec.structs.replace(params, categories={"hammer": hammer}, sources={}, crawl=msgspec.structs.replace(params.crawl, **settings))
+
+
+def by_title(rows: list[Row]) -> dict[str, Row]:
+    return {row.title: row for row in rows}
+
+
+def test_a_new_project_shows_its_searches_and_says_that_its_indexes_are_missing(params: Params, world: Endpoints) -> None:
+    rows = by_title(preview("hammer", params, endpoints=world, most=6, seconds=60))
+
+    assert rows["open_images: /m/03l9g"].said == "its index is not here yet; `dvc repro index@open_images` builds it"
+    searched = [row for title, row in rows.items() if title.startswith(("searxng", "openverse", "commons"))]
+    assert len(searched) == 9
+    assert all(row.shots for row in searched)
+    assert all(len(row.shots) <= sum(row.counts.values()) <= 6 for row in searched)
+    assert rows["searxng: claw hammer"].said == "did not answer: google images (CAPTCHA)"
+
+
+def test_pictures_of_indexed_sources_are_shown_whether_they_lie_on_the_web_or_in_an_archive(params: Params, world: Endpoints) -> None:
+    for name in ("open_images", "imagenet"):
+        order = index_order(name, params.sources[name])
+        build_index(order, Path("data/index") / name, endpoints=world, contact="a@b", version=1)
+
+    rows = by_title(preview("hammer", params, endpoints=world, most=5, seconds=60))
+
+    assert len(rows["open_images: /m/03l9g"].shots) == 5
+    assert len(rows["imagenet: n03481172"].shots) == 5
+    assert {shot.licence for shot in rows["imagenet: n03481172"].shots} == {"LicenseRef-research-only"}
+
+
+def test_pictures_that_the_licence_keeps_out_are_shown_so(params: Params, world: Endpoints) -> None:
+    commercial = msgspec.structs.replace(params, project=msgspec.structs.replace(params.project, use="commercial"))
+    build_index(index_order("imagenet", params.sources["imagenet"]), Path("data/index/imagenet"), endpoints=world, contact="a@b", version=1)
+
+    rows = by_title(preview("hammer", commercial, endpoints=world, most=3, seconds=60))
+
+    assert {shot.dropped for shot in rows["imagenet: n03481172"].shots} == {"licence"}
+
+
+def test_own_pictures_without_labels_need_no_index(params: Params, world: Endpoints) -> None:
+    folder = Path("own/shelf 1")
+    folder.mkdir(parents=True)
+    (folder / "one.jpg").write_bytes(encoded(textured(1)))
+    (folder / "two.jpg").write_bytes(encoded(on_white(2)))
+    own = Source(format="local", path="own", annotations="none", category="hammer", license="LicenseRef-own")
+
+    rows = preview("hammer", msgspec.structs.replace(one_search(params), sources={"own": own}), endpoints=world, most=5, seconds=60)
+
+    shown = by_title(rows)["own"].shots
+    assert sorted((shot.title, shot.licence, shot.flags) for shot in shown) == [
+        ("shelf 1/one.jpg", "LicenseRef-own", ()),
+        ("shelf 1/two.jpg", "LicenseRef-own", ("catalogue",)),
+    ]
+
+
+def test_it_says_of_each_address_what_the_crawl_then_does(params: Params, world: Endpoints) -> None:
+    only = one_search(params)
+
+    [row] = preview("hammer", only, endpoints=world, most=100, seconds=60)
+    order = msgspec.structs.replace(crawl_order(only, "hammer"), crawl_images=1000, confusers=())
+    crawl(order, only.crawl, Path("data/crawl/hammer"), endpoints=world, contact="a@b", version=1)
+
+    done = {r.url: r for r in read_jsonl(Path("data/crawl/hammer/images.jsonl"), ImageRow)}
+    assert {shot.url: shot.dropped or "kept" for shot in row.shots} == {shot.url: done[shot.url].outcome for shot in row.shots}
+    assert {shot.dropped for shot in row.shots} >= {"", "reject_word", "duplicate"}
+    assert sum(row.counts.values()) >= len(done)
+
+
+def test_a_second_look_asks_for_no_picture_again(params: Params, world: Endpoints) -> None:
+    only = one_search(params)
+    log = Path(".boxset/world/requests.jsonl")
+    first = preview("hammer", only, endpoints=world, most=8, seconds=60)
+    before = log.read_text().count('"status":200')
+
+    again = preview("hammer", only, endpoints=world, most=8, seconds=60)
+
+    assert again == first
+    assert log.read_text().count('"status":200') - before <= 4  # the search itself, and robots.txt of what failed
+
+
+def test_a_service_that_is_down_is_said_in_its_rows_and_stops_nothing_else(params: Params, world: Endpoints) -> None:
+    crawling = msgspec.structs.replace(params.crawl, searxng=Searxng(url="http://nowhere.example"))
+
+    rows = by_title(preview("hammer", msgspec.structs.replace(params, crawl=crawling), endpoints=world, most=3, seconds=60))
+
+    assert "does not answer" in rows["searxng: claw hammer"].said or "HTTP" in rows["searxng: claw hammer"].said
+    assert rows["commons: claw hammer"].shots
+
+
+def test_without_time_it_shows_what_there_is_and_says_that_the_rest_is_late(params: Params, world: Endpoints) -> None:
+    rows = preview("hammer", one_search(params), endpoints=world, most=5, seconds=0)
+
+    assert [(row.shots, row.said) for row in rows] == [((), LATE)]
+
+
+def test_a_host_that_is_slow_is_soon_left_alone_and_others_are_not(params: Params, world: Endpoints) -> None:
+    asked: list[str] = []
+
+    class Slow(Fetcher):
+        def get(self, url: str, *, max_bytes: int | None = None) -> Fetched | Refusal:
+            asked.append(url)
+            return Refusal(Reason.TIMEOUT) if "slow" in url else Fetched(url, url, {}, b"picture")
+
+    with web(params, world, FetchPolicy(), Clock(5.0, now=lambda: 0.0), fetching=Slow) as get:
+        said = [get(f"https://{host}.example/{n}.jpg") for n in range(4) for host in ("slow", "quick")]
+
+    assert said[1::2] == [b"picture"] * 4
+    assert {refusal.reason for refusal in said[::2] if isinstance(refusal, Refusal)} == {Reason.TIMEOUT}
+    assert sum("slow" in url for url in asked) == PATIENCE
+
+
+def test_jobs_that_hang_are_left_to_themselves_and_faults_are_raised() -> None:
+    hanging, done = Event(), list[int]()
+
+    run_within([hanging.wait, lambda: done.append(1), lambda: done.append(2)], workers=2, seconds=0.3)  # type: ignore[list-item]
+    hanging.set()
+
+    assert done == [1, 2]
+    with pytest.raises(ZeroDivisionError):
+        run_within([lambda: done.append(1 // 0)], workers=1, seconds=30)
+    assert Clock(5.0, now=lambda: 7.0).left_s == 0.0
+
+
+class Read(HTMLParser):
+    """What a page is made of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.loaded: list[str] = []
+        self.linked: list[str] = []
+        self.said = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.loaded += [value or "" for name, value in attrs if name in ("src", "srcset", "data", "action") or name.startswith("on")]
+        self.linked += [value or "" for name, value in attrs if name == "href"]
+
+    def handle_data(self, data: str) -> None:
+        self.said += data
+
+
+def read(text: str) -> Read:
+    found = Read()
+    found.feed(text)
+    return found
+
+
+def test_a_hostile_title_is_text_and_the_page_loads_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "a.jpg"
+    file.write_bytes(encoded(textured(1)))
+    evil = '"><script>alert(1)</script><img src=http://x.test onerror=alert(1)>'
+    shot = Shot(
+        file,
+        f"https://a.test/{evil}",
+        evil,
+        evil,
+        evil,
+        640,
+        480,
+        landing_url="javascript:alert(1)",
+        flags=(evil,),
+        dropped="reject_word",
+        detail=evil,
+    )
+    row = Row(
+        evil,
+        (shot, Shot(file, "https://b.test/1.jpg", "", "b.test", "", 1, 1, landing_url="https://b.test/p?a=1&b=2")),
+        {"kept": 1, evil: 1},
+        f"`{evil}`",
+    )
+
+    found = read(page({evil: [row], "hammer": [row]}))
+
+    assert found.tags.isdisjoint({"script", "link", "iframe", "form", "object"})
+    assert found.loaded
+    assert all(value.startswith("data:image/jpeg;base64,") for value in found.loaded)
+    assert {link for link in found.linked if not link.startswith("#")} == {"https://b.test/p?a=1&b=2"}
+    assert found.said.count("alert(1)") > 5
+    assert "default-src 'none'; img-src data:" in page({"hammer": [row]})
+
+
+def test_every_picture_says_what_it_is_and_what_becomes_of_it(tmp_path: Path) -> None:
+    file = tmp_path / "a.jpg"
+    file.write_bytes(encoded(textured(1)))
+    kept = Shot(file, "https://a.test/1.jpg", "Claw hammer", "a.test", "CC-BY-4.0", 640, 480, flags=("catalogue",))
+    left = Shot(file, "https://b.test/2.jpg", "", "b.test", "", 100, 90, dropped="reject_word", detail="clipart")
+    counts = {"kept": 1, "reject_word": 1, "gone": 2}
+
+    said = read(page({"hammer": [Row("searxng: claw hammer", (kept, left), counts, "did not answer: bing (timeout)")]})).said
+
+    for part in ("Claw hammer", "640×480 · a.test", "CC-BY-4.0", "catalogue", "2.jpg", "licence unknown", "reject word: clipart"):
+        assert part in said
+    assert "1 of 4 pictures would be kept; left out: gone 2, reject word 1" in said
+    assert "did not answer: bing (timeout)" in said
+
+
+def test_the_command_writes_one_page_for_a_category_or_for_all(params: Params) -> None:
+    one = CliRunner().invoke(cli, ["preview", "hammer", "--n", "2"])
+    every = CliRunner().invoke(cli, ["preview", "--all", "--n", "1"])
+
+    assert (one.exit_code, every.exit_code) == (0, 0), one.output + every.output
+    assert "wrote preview/hammer.html" in one.output
+    assert "searxng: claw hammer: " in one.output
+    assert {f"#{name}" for name in params.categories} <= set(read(Path("preview/all.html").read_text()).linked)
+
+
+def test_the_command_wants_a_category_that_there_is(params: Params) -> None:
+    assert "name a category, or --all" in CliRunner().invoke(cli, ["preview"]).output
+    assert "did you mean hammer" in str(CliRunner().invoke(cli, ["preview", "hamer"]).exception)
