@@ -17,10 +17,11 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
 from boxset.dataset.reasons import Refusal
 from boxset.dataset.records import Picture
-from boxset.dataset.similar import colour_distance, distance, mirrored, same_picture
+from boxset.dataset.similar import colour_distance, distance, mirrored, same_mirrored, same_picture
 from boxset.images.look import white_border
 from boxset.images.prepare import prepare
 
+SIDE = 320  # fingerprints see no more than this
 Change = Callable[[Image.Image], Image.Image]
 
 
@@ -66,8 +67,8 @@ def captioned(p: Image.Image) -> Image.Image:
 
 CHANGES: dict[str, Change] = {
     "as PNG": lambda p: p, "half size": scaled(0.5), "quarter size": scaled(0.25), "twice as large": scaled(2), "JPEG quality 75": compressed(75),
-    "JPEG quality 30": compressed(30), "half size, quality 50": lambda p: compressed(50)(scaled(0.5)(p)), "brighter by 15 %": lambda p: ImageEnhance.Brightness(p).enhance(1.15),
-    "more contrast by 20 %": lambda p: ImageEnhance.Contrast(p).enhance(1.2), "grey": lambda p: p.convert("L").convert("RGB"),
+    "JPEG quality 30": compressed(30), "half size, quality 50": lambda p: compressed(50)(scaled(0.5)(p)), "darker by 15 %": lambda p: ImageEnhance.Brightness(p).enhance(0.85), "brighter by 15 %": lambda p: ImageEnhance.Brightness(p).enhance(1.15),
+    "more contrast by 20 %": lambda p: ImageEnhance.Contrast(p).enhance(1.2), "more vivid by 40 %": lambda p: ImageEnhance.Color(p).enhance(1.4), "grey": lambda p: p.convert("L").convert("RGB"),
     "cropped 2 %": cropped(0.02, "all sides"), "cropped 5 %": cropped(0.05, "all sides"), "cropped 10 %": cropped(0.10, "all sides"),
     "bottom cut 5 %": cropped(0.05, "bottom"), "right cut 5 %": cropped(0.05, "right"), "watermark": watermarked, "caption over the bottom": captioned,
     "border 3 %": lambda p: ImageOps.expand(p, round(max(p.size) * 0.03), "white"), "black border 3 %": lambda p: ImageOps.expand(p, round(max(p.size) * 0.03), "black"),
@@ -97,8 +98,10 @@ def read(folders: list[Path], change: Change) -> dict[str, Image.Image]:
     files = [f for folder in folders for f in sorted(folder.rglob("*")) if f.suffix.lower() in (".jpg", ".jpeg", ".png")]
     found = {}
     for f in files:
-        picture = Image.open(f).convert("RGB")
-        picture.thumbnail((480, 480))
+        opened = Image.open(f)
+        opened.draft("RGB", (SIDE * 2, SIDE * 2))
+        picture = opened.convert("RGB")
+        picture.thumbnail((SIDE, SIDE))
         found[str(f)] = change(picture)
     return found
 
@@ -107,7 +110,7 @@ def recall(pictures: dict[str, Image.Image], originals: dict[str, Picture], bits
     print(f"\n{'copies found':26}{'found':>8}{'bits 50 %':>11}{'90 %':>6}{'colours 50 %':>14}{'90 %':>6}")
     for name, change in CHANGES.items():
         pairs = [(originals[key], as_picture(key, change(p))) for key, p in pictures.items()]
-        found = np.mean([same_picture(a, b, bits) or same_picture(mirrored(a), b, bits) for a, b in pairs])
+        found = np.mean([same_picture(a, b, bits) or same_mirrored(a, b, bits) for a, b in pairs])
         far, colours = [distance(a.phash, b.phash) for a, b in pairs], [colour_distance(a.grid, b.grid) for a, b in pairs]
         print(
             f"{name:26}{found:8.1%}{np.median(far):11.0f}{np.quantile(far, 0.9):6.0f}{np.median(colours):14.1f}{np.quantile(colours, 0.9):6.1f}",
@@ -136,7 +139,7 @@ def false_pairs(pictures: dict[str, Picture], bits: int) -> None:
     print(f"\n{len(i):,} pairs of different photographs; within 4, 6, 8, 10, 11 bits: {[int((far <= b).sum()) for b in (4, 6, 8, 10, 11)]}")
     for a, b in zip(i[far <= 11], j[far <= 11], strict=True):
         x, y = listed[a], listed[b]
-        taken = same_picture(x, y, bits) or same_picture(mirrored(x), y, bits)
+        taken = same_picture(x, y, bits) or same_mirrored(x, y, bits)
         print(
             f"  {'TAKEN ' if taken else 'told  '}{distance(x.phash, y.phash):3} bits {colour_distance(x.grid, y.grid):6.1f}  {Path(x.url).name[:34]:36}{Path(y.url).name[:34]}"
         )

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 from boxset.dataset.reasons import Reason
 from boxset.dataset.records import KEPT, ImageRow
@@ -198,6 +198,14 @@ def test_a_copy_in_other_size_and_quality_is_a_duplicate_and_names_its_twin(tmp_
     assert first.picture is not None
     assert (copy.outcome, copy.detail) == (Reason.DUPLICATE, HIT.url)
     assert trial.outcome(textured(2), url="https://other.test/2.jpg") == KEPT
+
+
+def test_a_mirrored_copy_is_a_duplicate_too(tmp_path: Path) -> None:
+    trial = Trial(tmp_path)
+
+    assert trial.outcome(textured(1)) == KEPT
+    assert trial.outcome(ImageOps.mirror(textured(1)), url="https://other.test/m.jpg") == Reason.DUPLICATE
+    assert trial.outcome(ImageOps.flip(textured(1)), url="https://other.test/f.jpg") == KEPT
 
 
 def test_two_things_of_other_colours_in_one_pose_on_white_are_two_pictures(tmp_path: Path) -> None:

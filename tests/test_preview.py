@@ -1,5 +1,6 @@
 """The preview: what sources and searches bring, judged as the crawl would, in time, on a page that needs and trusts nothing."""
 
+import zipfile
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -20,7 +21,7 @@ from boxset.resolve import crawl_order, index_order
 from boxset.sources.index import build_index
 from boxset.web.crawl import crawl
 from boxset.web.fetcher import Fetched, Fetcher, FetchPolicy
-from boxset.web.preview import LATE, PATIENCE, Clock, Row, Shot, preview, run_within, web
+from boxset.web.preview import LATE, PATIENCE, Clock, Row, Shot, _Pass, preview, run_within, web
 from boxset.web.preview_page import page
 from tests.project import REPOSITORY
 from tests.test_good_pictures import encoded
@@ -85,6 +86,21 @@ def test_pictures_that_the_licence_keeps_out_are_shown_so(params: Params, world:
     rows = by_title(preview("hammer", commercial, endpoints=world, most=3, seconds=60))
 
     assert {shot.dropped for shot in rows["imagenet: n03481172"].shots} == {"licence"}
+
+
+def test_an_archive_is_read_in_one_pass_that_nobody_waits_for_longer_than_there_is_time(tmp_path: Path) -> None:
+    place = tmp_path / "pictures.zip"
+    with zipfile.ZipFile(place, "w") as archive:
+        archive.writestr("ILSVRC/val/a.JPEG", b"a")
+        archive.writestr("ILSVRC/val/b.JPEG", b"b")
+    time, none = Clock(30.0, now=lambda: 0.0), Clock(0.0, now=lambda: 0.0)
+
+    found = _Pass(place, ["val/b.JPEG", "val/c.JPEG"], time)
+    broken = _Pass(tmp_path / "nothing.zip", ["val/b.JPEG"], time)
+
+    assert [found.get("val/b.JPEG"), found.get("val/c.JPEG")] == [b"b", Refusal(Reason.GONE, "not in the archive")]
+    assert isinstance(broken.get("val/b.JPEG"), Refusal)
+    assert _Pass(place, [], none).get("val/z.JPEG") in (Refusal(Reason.GONE, "not in the archive"), Refusal(Reason.TIMEOUT, LATE))
 
 
 def test_own_pictures_without_labels_need_no_index(params: Params, world: Endpoints) -> None:

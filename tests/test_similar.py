@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
 from boxset.dataset.records import Picture
-from boxset.dataset.similar import colour_distance, distance, groups, mirrored, near_pairs, same_picture
+from boxset.dataset.similar import colour_distance, distance, groups, mirrored, near_pairs, same_mirrored, same_picture
 from boxset.images.phash import grid, phash
 from tests.build import picture
 from tests.project import REALDATA
@@ -114,7 +114,9 @@ def test_a_mirrored_copy_is_known_by_its_mirrored_fingerprint() -> None:
     one, copy = fingerprinted(tool), fingerprinted(ImageOps.mirror(tool))
 
     assert not same_picture(one, copy, 6)
-    assert same_picture(mirrored(one), copy, 6)
+    assert same_mirrored(one, copy, 6)
+    assert same_mirrored(copy, one, 6)
+    assert not same_mirrored(one, fingerprinted(ImageEnhance.Brightness(ImageOps.mirror(tool)).enhance(0.9)), 6)
     assert mirrored(mirrored(one)) == one
     assert mirrored(picture("no colours", phash="0" * 16)).grid == ""
 
@@ -129,11 +131,11 @@ def test_no_real_tool_is_taken_for_another_and_their_copies_are_found() -> None:
         photograph.thumbnail((256, 256))
     known = [fingerprinted(p) for p in photographs]
 
-    false = [(a, b) for a, b in combinations(known, 2) if same_picture(a, b, 6) or same_picture(mirrored(a), b, 6)]
+    false = [(a, b) for a, b in combinations(known, 2) if same_picture(a, b, 6) or same_mirrored(a, b, 6)]
     missed = [
         p for p, one in zip(photographs, known, strict=True) if not same_picture(one, fingerprinted(ImageEnhance.Brightness(p).enhance(0.85)), 6)
     ]
-    turned = [p for p, one in zip(photographs, known, strict=True) if not same_picture(mirrored(one), fingerprinted(ImageOps.mirror(p)), 6)]
+    turned = [p for p, one in zip(photographs, known, strict=True) if not same_mirrored(one, fingerprinted(ImageOps.mirror(p)), 6)]
 
     assert (len(known), false, missed) == (43, [], [])
     assert len(turned) <= 4

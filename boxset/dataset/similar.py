@@ -23,6 +23,7 @@ BANDS = 4
 MAX_BITS = 11
 MAX_ASPECT_RATIO = 1.06  # how far the shapes of two copies may differ
 MAX_COLOUR_DISTANCE = 18.0  # mean absolute difference over the grid, of 255
+MAX_MIRRORED_DISTANCE = 4.0
 MIN_GAIN, MAX_LIT_DISTANCE = 0.75, 12.0  # or this mean difference, after the brighter one was dimmed to so much of it at the least
 MIN_SATURATION, MAX_HUE_DISTANCE = 0.5, 12.0  # largest difference of a cell's hue, after the more vivid one was paled to so much at the least
 GREY = 4.0  # a picture none of whose cells is further from grey has no hues to compare
@@ -47,6 +48,12 @@ def mirrored(picture: Picture) -> Picture:
     """Return the picture as its mirrored copy would be fingerprinted: nearly, for the hash; its file and size stay."""
     swapped = "".join(picture.grid[row + 6 * cell : row + 6 * cell + 6] for row in range(0, len(picture.grid), 24) for cell in (3, 2, 1, 0))
     return msgspec.structs.replace(picture, phash=f"{int(picture.phash, 16) ^ ODD_COLUMNS:016x}", grid=swapped)
+
+
+def same_mirrored(first: Picture, second: Picture, bits: int) -> bool:
+    """Return whether one is a mirrored copy of the other. Stricter in colours: a thing's other side looks like its mirrored picture."""
+    turned = mirrored(first)
+    return same_picture(turned, second, bits) and colour_distance(turned.grid, second.grid) <= MAX_MIRRORED_DISTANCE
 
 
 def colour_distance(first: str, second: str) -> float:

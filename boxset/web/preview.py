@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from itertools import zip_longest
 from pathlib import Path
-from threading import Lock, Semaphore, Thread
+from threading import Condition, Lock, Semaphore, Thread
 
 import msgspec
 
@@ -94,6 +94,17 @@ class Clock:
 
 
 @dataclass(frozen=True)
+class _Look:
+    """What is looked at: a category of a project, so many pictures a row, for so long."""
+
+    category: str
+    params: Params
+    endpoints: Endpoints
+    most: int
+    clock: Clock
+
+
+@dataclass(frozen=True)
 class _Trial:
     """The crawl's judge, and what it has kept so far."""
 
@@ -104,32 +115,34 @@ class _Trial:
 def preview(category: str, params: Params, *, endpoints: Endpoints, most: int, seconds: float) -> list[Row]:
     """Return the rows of a category, sources first. Ends after about `seconds`; what fails or is late says so in its row."""
     clock = Clock(time.monotonic() + seconds)
-    parts = [*_from_sources(category, params, endpoints, most), *_from_queries(category, params, endpoints, most, clock)]
-    outcomes = _fetched(category, parts, params, endpoints, clock)
+    look = _Look(category, params, endpoints, most, clock)
+    parts = [*_from_sources(look), *_from_queries(look)]
+    outcomes = _fetched(look, parts)
     kept = Kept(params.crawl.near_duplicates)
     judge = _Trial(_Judge(crawl_order(params, category), params.crawl, kept), kept)
     seen: set[str] = set()
     return [_row(part, outcomes, judge, seen, Path(".boxset/preview") / category) for part in parts]
 
 
-def _from_sources(category: str, params: Params, endpoints: Endpoints, most: int) -> Iterator[_Part]:
-    for name, source in params.sources.items():
-        terms = terms_of(params.categories[category], name)
+def _from_sources(look: _Look) -> Iterator[_Part]:
+    for name, source in look.params.sources.items():
+        terms = terms_of(look.params.categories[look.category], name)
         is_local = (source.format or name) == "local"
-        if not source.on or not (terms or (is_local and source.category == category)):
+        if not source.on or not (terms or (is_local and source.category == look.category)):
             continue
         part = _Part(f"{name}: {', '.join(term.name for term in terms)}" if terms else name, judged=False)
         try:
-            _fill(part, category, params, name, endpoints, most)
+            _fill(part, look, name)
         except BoxsetError as err:
             part.said = str(err)
         yield part
 
 
-def _fill(part: _Part, category: str, params: Params, name: str, endpoints: Endpoints, most: int) -> None:
+def _fill(part: _Part, look: _Look, name: str) -> None:
     """Choose images as the stage would, and say where their bytes are."""
-    source, index = params.sources[name], Path("data/index") / name
-    order = extract_order(params, name, source)
+    category, most = look.category, look.most
+    source, index = look.params.sources[name], Path("data/index") / name
+    order = extract_order(look.params, name, source)
     if order.format == "local":
         part.get = _reader(Path(source.path))
     if not (index / "about.json").exists():
@@ -149,7 +162,7 @@ def _fill(part: _Part, category: str, params: Params, name: str, endpoints: Endp
     ]
     part.refused = {row["url"]: choice.refused[row["image_id"]] for row in rows if row["image_id"] in choice.refused}
     if order.format == "imagenet":
-        part.get = _archive(order.path, [hit.url for hit in part.hits], params, endpoints)
+        part.get = _archive(order.path, [hit.url for hit in part.hits], look)
 
 
 def _mixed(text: str) -> str:
@@ -165,40 +178,58 @@ def _reader(folder: Path) -> Callable[[str], bytes | Refusal]:
     return get
 
 
-def _archive(place: str, names: list[str], params: Params, endpoints: Endpoints) -> Callable[[str], bytes | Refusal]:
+def _archive(place: str, names: list[str], look: _Look) -> Callable[[str], bytes | Refusal]:
     """Read from a folder at once, from an archive that is here in one pass; a live archive elsewhere is not fetched for a look."""
     path = Path(place)
-    if "://" in place and endpoints.gateway is None:
+    if "://" in place and look.endpoints.gateway is None:
         return lambda _: Refusal(Reason.GONE, "in an archive that is not on this machine")
-    if "://" in place or not path.exists():
-        path = RawFiles(endpoints, contact=params.project.contact, path=place, files={}, sha256={}).get(*ARCHIVE)
-    if path.is_dir():
+    if names and (path / names[0]).is_file():
         return _reader(path)
-    found: dict[str, bytes] = {}
-    passes, lock = pictures_in(path, names), Lock()
-
-    def get(name: str) -> bytes | Refusal:
-        with lock:
-            while name not in found:
-                following = next(passes, None)
-                if following is None:
-                    return Refusal(Reason.GONE, "not in the archive")
-                found[following[0]] = following[1]
-            return found[name]
-
-    return get
+    if not path.is_file():
+        path = RawFiles(look.endpoints, contact=look.params.project.contact, path=place, files={}, sha256={}).get(*ARCHIVE)
+    return _Pass(path, names, look.clock).get
 
 
-def _from_queries(category: str, params: Params, endpoints: Endpoints, most: int, clock: Clock) -> list[_Part]:
+class _Pass:
+    """One pass over an archive, in a thread that nobody waits for longer than there is time: it may be very large."""
+
+    def __init__(self, place: Path, names: list[str], clock: Clock) -> None:
+        self._clock, self._found, self._over, self._changed = clock, dict[str, bytes](), "", Condition()
+        Thread(target=self._run, args=(place, names), daemon=True).start()
+
+    def _run(self, place: Path, names: list[str]) -> None:
+        over = "not in the archive"
+        try:
+            for name, raw in pictures_in(place, names):
+                with self._changed:
+                    self._found[name] = raw
+                    self._changed.notify_all()
+        except BoxsetError as err:
+            over = str(err)
+        with self._changed:
+            self._over = over
+            self._changed.notify_all()
+
+    def get(self, name: str) -> bytes | Refusal:
+        """Return a member as soon as it was met."""
+        with self._changed:
+            self._changed.wait_for(lambda: name in self._found or self._over, timeout=self._clock.left_s)
+            if name in self._found:
+                return self._found[name]
+            return Refusal(Reason.GONE, self._over) if self._over else Refusal(Reason.TIMEOUT, LATE)
+
+
+def _from_queries(look: _Look) -> list[_Part]:
     """Ask all suppliers at once, each its queries one after the other, for half of the time at the most."""
     parts: list[_Part] = []
+    settings, category = look.params.crawl, look.category
     jobs: list[Callable[[], None]] = []
-    for supplier in suppliers_of(params.crawl, endpoints, contact=params.project.contact, category=category):
-        queries = queries_of(params.categories[category]) if supplier.name != "url_lists" else (Query(q="-"),)
+    for supplier in suppliers_of(settings, look.endpoints, contact=look.params.project.contact, category=category):
+        queries = queries_of(look.params.categories[category]) if supplier.name != "url_lists" else (Query(q="-"),)
         own = [_Part(_asked(supplier.name, query), judged=True, said=LATE, query=query.q, supplier=supplier.name) for query in queries]
-        jobs.append(_asking(supplier, queries, own, thumbnails=params.crawl.thumbnails == "flag", most=most))
+        jobs.append(_asking(supplier, queries, own, thumbnails=settings.thumbnails == "flag", most=look.most))
         parts += own
-    run_within(jobs, workers=max(1, len(jobs)), seconds=clock.left_s / 2)
+    run_within(jobs, workers=max(1, len(jobs)), seconds=look.clock.left_s / 2)
     return [replace(part) for part in parts]  # a late answer changes what is shown no more
 
 
@@ -229,17 +260,20 @@ def _plain(hit: Hit, *, thumbnails: bool) -> Hit | None:
     return msgspec.structs.replace(hit, url=url) if isinstance(url, str) else None
 
 
-def _fetched(category: str, parts: list[_Part], params: Params, endpoints: Endpoints, clock: Clock) -> dict[str, Outcome]:
+def _fetched(look: _Look, parts: list[_Part]) -> dict[str, Outcome]:
     """Fetch what can be had in time, all rows at once, the first of each before the second of any."""
-    shelf = Shelf(Path(".boxset/preview") / category, look=looks)
+    shelf = Shelf(Path(".boxset/preview") / look.category, look=looks)
     elsewhere = stored_elsewhere(Path("data"), Path("data"))
-    settings = params.crawl
+    settings = look.params.crawl
     policy = FetchPolicy(
         connections=AT_ONCE, per_host=settings.per_host, pace_s=settings.pace_s, tries=1, timeout_s=min(TIMEOUT_S, settings.timeout_s), robots=settings.robots,
         max_bytes=settings.max_bytes,
     )  # fmt: skip
     outcomes: dict[str, Outcome] = {}
-    with Journal(Path(".boxset/journal") / f"preview-{category}.jsonl") as journal, web(params, endpoints, policy, clock) as from_web:
+    with (
+        Journal(Path(".boxset/journal") / f"preview-{look.category}.jsonl") as journal,
+        web(look.params, look.endpoints, policy, look.clock) as from_web,
+    ):
         journal.forget_failures()
         own = {hit.url: part.get for part in parts if part.get is not None for hit in part.hits}
 
