@@ -11,7 +11,7 @@ from boxset.params import read_params
 from boxset.resolve import Ids, Targets
 from boxset.stage import run
 
-VERSION = 1
+VERSION = 2
 OUT = Path("data/label")
 
 
