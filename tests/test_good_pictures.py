@@ -36,7 +36,12 @@ class Trial:
         stored = self.shelf.put(picture if isinstance(picture, bytes) else encoded(picture))
         kept = isinstance(stored, Stored)
         outcome = Outcome(url=hit.url, outcome=KEPT, stored=stored) if kept else Outcome(url=hit.url, outcome=stored.reason)  # type: ignore[union-attr, arg-type]
-        row = self.judge.row(Candidate(url=hit.url or hit.thumbnail, hit=hit, query="hammer", supplier="searxng", rank=1), outcome)
+        url, refusal = self.judge.address(hit)
+        candidate = Candidate(url, hit, "hammer", "searxng", rank=1, place=(0, 1))
+        refusal = refusal or self.judge.before(candidate)
+        if refusal is not None:
+            return ImageRow(source_id=url, url=url, outcome=refusal.reason, detail=refusal.detail)
+        row = self.judge.row(candidate, outcome)
         if row.picture is not None:
             self.kept.add(row.picture)
         return row

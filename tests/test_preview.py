@@ -124,7 +124,7 @@ def test_it_says_of_each_address_what_the_crawl_then_does(params: Params, world:
 
     [row] = preview("hammer", only, endpoints=world, most=100, seconds=60)
     order = msgspec.structs.replace(crawl_order(only, "hammer"), crawl_images=1000, confusers=())
-    crawl(order, only.crawl, Path("data/crawl/hammer"), endpoints=world, contact="a@b", version=1)
+    crawl(order, only.crawl, Path("data/crawl/hammer"), endpoints=world, contact="a@b")
 
     done = {r.url: r for r in read_jsonl(Path("data/crawl/hammer/images.jsonl"), ImageRow)}
     assert {shot.url: shot.dropped or "kept" for shot in row.shots} == {shot.url: done[shot.url].outcome for shot in row.shots}

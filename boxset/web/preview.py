@@ -36,6 +36,7 @@ from boxset.web.suppliers import Hit, Supplier, suppliers_of
 AT_ONCE = 64
 PATIENCE = 2  # time-outs of a host after which it is not asked any more
 TIMEOUT_S = 10.0
+LIST = "-"  # in place of a query, for a supplier that has one list
 LATE = "did not answer in time"
 
 
@@ -76,6 +77,7 @@ class _Part:
     said: str = ""
     query: str = ""
     supplier: str = ""
+    named: dict[str, Hit] = field(default_factory=dict)  # address → the hit as it came
     refused: dict[str, str] = field(default_factory=dict)  # address → reason, known without the picture
     get: Callable[[str], bytes | Refusal] | None = None  # where its pictures do not come from the web
 
@@ -225,9 +227,9 @@ def _from_queries(look: _Look) -> list[_Part]:
     settings, category = look.params.crawl, look.category
     jobs: list[Callable[[], None]] = []
     for supplier in suppliers_of(settings, look.endpoints, contact=look.params.project.contact, category=category):
-        queries = queries_of(look.params.categories[category]) if supplier.name != "url_lists" else (Query(q="-"),)
+        queries = queries_of(look.params.categories[category]) if supplier.takes_queries else (Query(q=LIST),)
         own = [_Part(_asked(supplier.name, query), judged=True, said=LATE, query=query.q, supplier=supplier.name) for query in queries]
-        jobs.append(_asking(supplier, queries, own, thumbnails=settings.thumbnails == "flag", most=look.most))
+        jobs.append(_asking(supplier, queries, own, look.most))
         parts += own
     run_within(jobs, workers=max(1, len(jobs)), seconds=look.clock.left_s / 2)
     return [replace(part) for part in parts]  # a late answer changes what is shown no more
@@ -235,10 +237,10 @@ def _from_queries(look: _Look) -> list[_Part]:
 
 def _asked(supplier: str, query: Query) -> str:
     language = f" ({query.lang})" if query.lang not in ("all", "") else ""
-    return f"{supplier}: {query.q}{language}" if query.q != "-" else supplier
+    return f"{supplier}: {query.q}{language}" if query.q != LIST else supplier
 
 
-def _asking(supplier: Supplier, queries: Sequence[Query], parts: list[_Part], *, thumbnails: bool, most: int) -> Callable[[], None]:
+def _asking(supplier: Supplier, queries: Sequence[Query], parts: list[_Part], most: int) -> Callable[[], None]:
     def ask() -> None:
         for place, (query, part) in enumerate(zip(queries, parts, strict=True)):
             try:
@@ -248,16 +250,17 @@ def _asking(supplier: Supplier, queries: Sequence[Query], parts: list[_Part], *,
                     unasked.said = str(err)
                 return
             silent = ", ".join(f"{engine} ({why})" for engine, why in answer.unresponsive)
-            part.hits = [hit for hit in (_plain(hit, thumbnails=thumbnails) for hit in answer.hits) if hit is not None][:most]
+            part.named = dict([found for found in map(_plain, answer.hits) if found is not None][:most])
+            part.hits = [msgspec.structs.replace(hit, url=url) for url, hit in part.named.items()]
             part.said = f"did not answer: {silent}" if silent else "" if part.hits else "has nothing for it"
 
     return ask
 
 
-def _plain(hit: Hit, *, thumbnails: bool) -> Hit | None:
-    """Return the hit with its address in the plain form that is asked for; None where there is nothing to ask for."""
-    url = vetted(hit.url or (hit.thumbnail if thumbnails else ""))
-    return msgspec.structs.replace(hit, url=url) if isinstance(url, str) else None
+def _plain(hit: Hit) -> tuple[str, Hit] | None:
+    """Return the address to look at, the thumbnail's where there is no other, and the hit; None where there is nothing to look at."""
+    url = vetted(hit.url or hit.thumbnail)
+    return (url, hit) if isinstance(url, str) else None
 
 
 def _fetched(look: _Look, parts: list[_Part]) -> dict[str, Outcome]:
@@ -281,7 +284,7 @@ def _fetched(look: _Look, parts: list[_Part]) -> dict[str, Outcome]:
             return own.get(item.url, from_web)(item.url)
 
         turns = zip_longest(*(part.hits for part in parts))
-        wanted = {hit.url: Wanted(key=hit.url, url=hit.url) for turn in turns for hit in turn if hit is not None}
+        wanted = {hit.url: Wanted(key=hit.url, url=hit.url) for turn in turns for hit in turn if hit is not None and not hit.mime}
         for outcome in fetch_all(wanted.values(), get, shelf=shelf, journal=journal, elsewhere=elsewhere, connections=AT_ONCE):
             outcomes[outcome.url] = outcome
     return outcomes
@@ -350,7 +353,7 @@ def _row(part: _Part, outcomes: dict[str, Outcome], judge: _Trial, seen: set[str
     shots: list[Shot] = []
     counts: dict[str, int] = {}
     for rank, hit in enumerate(part.hits, 1):
-        outcome = outcomes[hit.url]
+        outcome = outcomes.get(hit.url) or Outcome(url=hit.url, outcome=Reason.NOT_AN_IMAGE, detail=hit.mime)
         fate = part.refused.get(hit.url, outcome.outcome), ""
         flags = outcome.stored.looks if outcome.stored else ()
         if part.judged:
@@ -365,7 +368,12 @@ def _row(part: _Part, outcomes: dict[str, Outcome], judge: _Trial, seen: set[str
 
 def _judged(part: _Part, hit: Hit, outcome: Outcome, rank: int, judge: _Trial) -> tuple[tuple[str, str], tuple[str, ...]]:
     """Return what the crawl would say, and why, and the flags that the picture would carry."""
-    row = judge.judge.row(Candidate(url=hit.url, hit=hit, query=part.query, supplier=part.supplier, rank=rank), outcome)
+    named = part.named[hit.url]
+    candidate = Candidate(hit.url, named, part.query, part.supplier, rank=rank, place=(0, 1))
+    refusal = judge.judge.address(named)[1] or judge.judge.before(candidate)
+    if refusal is not None:
+        return (refusal.reason, refusal.detail), outcome.stored.looks if outcome.stored else ()
+    row = judge.judge.row(candidate, outcome)
     if row.picture is None:
         return (row.outcome, row.detail), outcome.stored.looks if outcome.stored else ()
     judge.kept.add(row.picture)
