@@ -21,6 +21,7 @@ from boxset.resolve import crawl_order, index_order
 from boxset.sources.index import build_index
 from boxset.web.crawl import crawl
 from boxset.web.fetcher import Fetched, Fetcher, FetchPolicy
+from boxset.web.pictures import Wanted
 from boxset.web.preview import LATE, PATIENCE, Clock, Row, Shot, _Pass, preview, run_within, web
 from boxset.web.preview_page import page
 from tests.project import REPOSITORY
@@ -50,6 +51,10 @@ def one_search(params: Params, **crawl: Any) -> Params:
     hammer = msgspec.structs.replace(params.categories["hammer"], queries=params.categories["hammer"].queries[:1], reject_words=("screwdriver",))
     settings = {"searxng": Searxng(pages=1), "openverse": Openverse(on=False), "commons": Commons(on=False), "pace_s": 0.0, **crawl}
     return msgspec.structs.replace(params, categories={"hammer": hammer}, sources={}, crawl=msgspec.structs.replace(params.crawl, **settings))
+
+
+def wanted(url: str) -> Wanted:
+    return Wanted(key=url, url=url)
 
 
 def by_title(rows: list[Row]) -> dict[str, Row]:
@@ -85,7 +90,7 @@ def test_pictures_that_the_licence_keeps_out_are_shown_so(params: Params, world:
 
     rows = by_title(preview("hammer", commercial, endpoints=world, most=3, seconds=60))
 
-    assert {shot.dropped for shot in rows["imagenet: n03481172"].shots} == {"licence"}
+    assert [(shot.dropped, shot.detail) for shot in rows["imagenet: n03481172"].shots] == [("licence", "LicenseRef-research-only")] * 3
 
 
 def test_an_archive_is_read_in_one_pass_that_nobody_waits_for_longer_than_there_is_time(tmp_path: Path) -> None:
@@ -98,9 +103,9 @@ def test_an_archive_is_read_in_one_pass_that_nobody_waits_for_longer_than_there_
     found = _Pass(place, ["val/b.JPEG", "val/c.JPEG"], time)
     broken = _Pass(tmp_path / "nothing.zip", ["val/b.JPEG"], time)
 
-    assert [found.get("val/b.JPEG"), found.get("val/c.JPEG")] == [b"b", Refusal(Reason.GONE, "not in the archive")]
-    assert isinstance(broken.get("val/b.JPEG"), Refusal)
-    assert _Pass(place, [], none).get("val/z.JPEG") in (Refusal(Reason.GONE, "not in the archive"), Refusal(Reason.TIMEOUT, LATE))
+    assert [found.get(wanted("val/b.JPEG")), found.get(wanted("val/c.JPEG"))] == [b"b", Refusal(Reason.GONE, "not in the archive")]
+    assert isinstance(broken.get(wanted("val/b.JPEG")), Refusal)
+    assert _Pass(place, [], none).get(wanted("val/z.JPEG")) in (Refusal(Reason.GONE, "not in the archive"), Refusal(Reason.TIMEOUT, LATE))
 
 
 def test_own_pictures_without_labels_need_no_index(params: Params, world: Endpoints) -> None:
@@ -168,7 +173,7 @@ def test_a_host_that_is_slow_is_soon_left_alone_and_others_are_not(params: Param
             return Refusal(Reason.TIMEOUT) if "slow" in url else Fetched(url, url, {}, b"picture")
 
     with web(params, world, FetchPolicy(), Clock(5.0, now=lambda: 0.0), fetching=Slow) as get:
-        said = [get(f"https://{host}.example/{n}.jpg") for n in range(4) for host in ("slow", "quick")]
+        said = [get(wanted(f"https://{host}.example/{n}.jpg")) for n in range(4) for host in ("slow", "quick")]
 
     assert said[1::2] == [b"picture"] * 4
     assert {refusal.reason for refusal in said[::2] if isinstance(refusal, Refusal)} == {Reason.TIMEOUT}

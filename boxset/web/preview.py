@@ -12,6 +12,7 @@ from hashlib import sha256
 from itertools import zip_longest
 from pathlib import Path
 from threading import Condition, Lock, Semaphore, Thread
+from typing import Any
 
 import msgspec
 
@@ -22,15 +23,14 @@ from boxset.errors import BoxsetError
 from boxset.images.archive import pictures_in
 from boxset.images.look import looks
 from boxset.params import Params, Query, queries_of, terms_of
-from boxset.resolve import crawl_order, extract_order
-from boxset.sources import local
-from boxset.sources.extract import choose
-from boxset.sources.imagenet import ARCHIVE
-from boxset.sources.raw import RawFiles
+from boxset.resolve import ExtractOrder, crawl_order, extract_order
+from boxset.sources.choice import choose
+from boxset.sources.extract import _archive, _from_place
+from boxset.sources.place import is_picture, place_of
 from boxset.web.addresses import dedup_key, site_of, vetted
 from boxset.web.crawl import Candidate, Kept, _Judge
 from boxset.web.fetcher import Fetched, Fetcher, FetchPolicy
-from boxset.web.pictures import Journal, Outcome, Shelf, Stored, Wanted, fetch_all, stored_elsewhere
+from boxset.web.pictures import Get, Journal, Outcome, Shelf, Stored, Wanted, fetch_all, stored_elsewhere
 from boxset.web.suppliers import Hit, Supplier, suppliers_of
 
 AT_ONCE = 64
@@ -78,8 +78,8 @@ class _Part:
     query: str = ""
     supplier: str = ""
     named: dict[str, Hit] = field(default_factory=dict)  # address → the hit as it came
-    refused: dict[str, str] = field(default_factory=dict)  # address → reason, known without the picture
-    get: Callable[[str], bytes | Refusal] | None = None  # where its pictures do not come from the web
+    refused: dict[str, str] = field(default_factory=dict)  # address → the licence that keeps it out
+    get: Get | None = None  # where its pictures do not come from the web
 
 
 @dataclass(frozen=True)
@@ -146,50 +146,44 @@ def _fill(part: _Part, look: _Look, name: str) -> None:
     source, index = look.params.sources[name], Path("data/index") / name
     order = extract_order(look.params, name, source)
     if order.format == "local":
-        part.get = _reader(Path(source.path))
+        part.get = _from_place(order, look.endpoints)
     if not (index / "about.json").exists():
         if order.format == "local" and not order.classes.get(category):
-            folder = Path(source.path)
-            found = sorted((p.relative_to(folder).as_posix() for p in local.pictures(folder)), key=_mixed)[:most]
-            part.hits = [Hit(url=path, title=path, license=source.license) for path in found]
+            names = sorted((entry.name for entry in place_of(source.path, look.endpoints).entries() if is_picture(entry.name)), key=_mixed)[:most]
+            part.hits = [Hit(url=name, title=name, license=source.license) for name in names]
         else:
             part.said = f"its index is not here yet; `dvc repro index@{name}` builds it"
         return
     only = {category: order.classes[category]} if category in order.classes else {}
     choice = choose(msgspec.structs.replace(order, classes=only, max_images_per_category=most, negatives=0), index)
-    rows = [row for row in choice.images.values() if row["url"]][:most]
-    part.hits = [
-        Hit(url=row["url"], landing_url=row["landing_url"] or "", license=row["license"] or "", author=row["author"] or "", title=row["image_id"])
-        for row in rows
-    ]
+    rows = [row for row in choice.images.values() if row.get("url")][:most]
+    part.hits = [_source_hit(row) for row in rows]
     part.refused = {row["url"]: choice.refused[row["image_id"]] for row in rows if row["image_id"] in choice.refused}
-    if order.format == "imagenet":
-        part.get = _archive(order.path, [hit.url for hit in part.hits], look)
+    part.said = "" if rows else "nothing of it may enter: its classes have no boxes, or the licence policy keeps them out"
+    if order.format == "imagenet" and rows:
+        part.get = _out_of_archive(order, [hit.url for hit in part.hits], look)
+
+
+def _source_hit(row: dict[str, Any]) -> Hit:
+    return Hit(
+        url=row["url"],
+        title=row.get("title") or row["image_id"],
+        landing_url=row.get("landing_url") or "",
+        license=row.get("license") or "",
+        author=row.get("author") or "",
+    )
 
 
 def _mixed(text: str) -> str:
     return sha256(text.encode()).hexdigest()
 
 
-def _reader(folder: Path) -> Callable[[str], bytes | Refusal]:
-    def get(name: str) -> bytes | Refusal:
-        path = folder / name
-        is_inside = path.is_file() and path.resolve().is_relative_to(folder.resolve())
-        return path.read_bytes() if is_inside else Refusal(Reason.GONE, "no such file")
-
-    return get
-
-
-def _archive(place: str, names: list[str], look: _Look) -> Callable[[str], bytes | Refusal]:
-    """Read from a folder at once, from an archive that is here in one pass; a live archive elsewhere is not fetched for a look."""
-    path = Path(place)
-    if "://" in place and look.endpoints.gateway is None:
+def _out_of_archive(order: ExtractOrder, names: list[str], look: _Look) -> Get:
+    """Read what is on this machine in one pass; a live archive elsewhere is not fetched for a look."""
+    if "://" in (order.pictures or order.path) and look.endpoints.gateway is None:
         return lambda _: Refusal(Reason.GONE, "in an archive that is not on this machine")
-    if names and (path / names[0]).is_file():
-        return _reader(path)
-    if not path.is_file():
-        path = RawFiles(look.endpoints, contact=look.params.project.contact, path=place, files={}, sha256={}).get(*ARCHIVE)
-    return _Pass(path, names, look.clock).get
+    place = _archive(order, names, look.endpoints, look.params.project.contact)
+    return _Pass(place, names, look.clock).get
 
 
 class _Pass:
@@ -212,8 +206,9 @@ class _Pass:
             self._over = over
             self._changed.notify_all()
 
-    def get(self, name: str) -> bytes | Refusal:
+    def get(self, item: Wanted) -> bytes | Refusal:
         """Return a member as soon as it was met."""
+        name = item.url
         with self._changed:
             self._changed.wait_for(lambda: name in self._found or self._over, timeout=self._clock.left_s)
             if name in self._found:
@@ -281,7 +276,7 @@ def _fetched(look: _Look, parts: list[_Part]) -> dict[str, Outcome]:
         own = {hit.url: part.get for part in parts if part.get is not None for hit in part.hits}
 
         def get(item: Wanted) -> bytes | Refusal:
-            return own.get(item.url, from_web)(item.url)
+            return own.get(item.url, from_web)(item)
 
         turns = zip_longest(*(part.hits for part in parts))
         wanted = {hit.url: Wanted(key=hit.url, url=hit.url) for turn in turns for hit in turn if hit is not None and not hit.mime}
@@ -291,9 +286,7 @@ def _fetched(look: _Look, parts: list[_Part]) -> dict[str, Outcome]:
 
 
 @contextmanager
-def web(
-    params: Params, endpoints: Endpoints, policy: FetchPolicy, clock: Clock, *, fetching: type[Fetcher] = Fetcher
-) -> Iterator[Callable[[str], bytes | Refusal]]:
+def web(params: Params, endpoints: Endpoints, policy: FetchPolicy, clock: Clock, *, fetching: type[Fetcher] = Fetcher) -> Iterator[Get]:
     """Yield a function that fetches an address while there is time; a host that is slow is soon left alone."""
     places: dict[str, Semaphore] = {}
     slow: dict[str, int] = {}
@@ -301,8 +294,8 @@ def web(
 
     with fetching(endpoints, contact=params.project.contact, policy=policy) as fetcher:
 
-        def get(url: str) -> bytes | Refusal:
-            host = site_of(url)
+        def get(item: Wanted) -> bytes | Refusal:
+            host = site_of(item.url)
             with lock:
                 place = places.setdefault(host, Semaphore(policy.per_host))
             if not place.acquire(timeout=clock.left_s):
@@ -310,7 +303,7 @@ def web(
             try:
                 if slow.get(host, 0) >= PATIENCE or not clock.left_s:
                     return Refusal(Reason.TIMEOUT, LATE)
-                answer = fetcher.get(url)
+                answer = fetcher.get(item.url)
                 if isinstance(answer, Fetched):
                     return answer.body
                 slow[host] = slow.get(host, 0) + (answer.reason == Reason.TIMEOUT)
@@ -354,7 +347,7 @@ def _row(part: _Part, outcomes: dict[str, Outcome], judge: _Trial, seen: set[str
     counts: dict[str, int] = {}
     for rank, hit in enumerate(part.hits, 1):
         outcome = outcomes.get(hit.url) or Outcome(url=hit.url, outcome=Reason.NOT_AN_IMAGE, detail=hit.mime)
-        fate = part.refused.get(hit.url, outcome.outcome), ""
+        fate = (str(Reason.LICENCE), part.refused[hit.url]) if hit.url in part.refused else (outcome.outcome, "")
         flags = outcome.stored.looks if outcome.stored else ()
         if part.judged:
             key = dedup_key(hit.url)
