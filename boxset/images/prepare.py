@@ -140,8 +140,9 @@ def _as_rgb(picture: Image.Image) -> Image.Image:
     if picture.mode in ("I;16", "I;16B", "I;16L", "I"):
         import numpy as np
 
-        values = np.asarray(picture, dtype=np.int64)
-        return Image.fromarray((values >> 8).clip(0, 255).astype(np.uint8))
+        values = np.array(picture, dtype=np.int32)
+        values >>= 8
+        return Image.fromarray(values.clip(0, 255, out=values).astype(np.uint8))
     if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
         layered = picture.convert("RGBA")
         ground = Image.new("RGB", layered.size, "white")

@@ -23,6 +23,7 @@ from boxset.sources.place import MAX_BYTES, READERS, Place, place_of
 from boxset.sources.raw import RawFiles
 from boxset.web.fetcher import Fetched, Fetcher, FetchPolicy
 from boxset.web.pictures import Get, Journal, Outcome, Shelf, Stored, Wanted, fetch_all, keep_only, pictures_elsewhere, stored_elsewhere
+from boxset.work import Flow
 
 CONNECTIONS = 32
 PER_HOST = 16
@@ -74,11 +75,11 @@ def _pictures(order: ExtractOrder, choice: Choice, out: Path, *, journal: Journa
     wanted = [item for item in {item.url: item for item in wanted}.values() if item.url]
     shelf = Shelf(out / "images", twins=pictures_elsewhere(out.parent.parent, out))
     if order.format == "local":
-        return _done(fetch_all(wanted, _from_place(order, endpoints), shelf=shelf, journal=journal, elsewhere={}, connections=READERS))
+        return _done(fetch_all(wanted, _from_place(order, endpoints), shelf=shelf, journal=journal, elsewhere={}, flow=Flow(READERS)))
     if order.format == "imagenet" and wanted:
         _out_of_archive(order, wanted, shelf, journal=journal, endpoints=endpoints, contact=contact)
         return _done(
-            fetch_all(wanted, lambda _: Refusal(Reason.GONE, "not in the archive"), shelf=shelf, journal=journal, elsewhere={}, connections=4)
+            fetch_all(wanted, lambda _: Refusal(Reason.GONE, "not in the archive"), shelf=shelf, journal=journal, elsewhere={}, flow=Flow(4))
         )
     if not wanted:
         return {}
@@ -93,7 +94,7 @@ def _pictures(order: ExtractOrder, choice: Choice, out: Path, *, journal: Journa
             return answer.body if isinstance(answer, Fetched) else answer
 
         elsewhere = stored_elsewhere(out.parent.parent, out)
-        return _done(fetch_all(wanted, get, shelf=shelf, journal=journal, elsewhere=elsewhere, connections=CONNECTIONS))
+        return _done(fetch_all(wanted, get, shelf=shelf, journal=journal, elsewhere=elsewhere, flow=Flow(CONNECTIONS, PER_HOST)))
 
 
 def _done(outcomes: Iterable[Outcome]) -> dict[str, Outcome]:

@@ -33,7 +33,7 @@ from boxset.web.progress import Progress
 from boxset.web.rounds import Memory, Round, Rounds
 from boxset.web.suppliers import Answer, Hit, suppliers_of
 from boxset.web.thumbnails import is_thumbnail
-from boxset.work import in_threads
+from boxset.work import Flow, in_threads
 
 CONFUSER_EVERY = 10  # one address of a confuser's search after so many others
 ADDRESS_LENGTH = 500  # of an address that cannot be asked, as it is written down
@@ -119,7 +119,8 @@ def crawl(
     with _journal(order, settings) as journal, Fetcher(endpoints, contact=contact, policy=_policy(settings)) as fetcher, progress:
         _remember(journal, earlier, settings)
         tried = _Tried(order, settings, rounds, held=held)
-        fetching = _fetching(fetcher, journal, shelf, settings=settings, elsewhere=stored_elsewhere(out.parent.parent, out))
+        flow = Flow(settings.connections, settings.per_host, tried.ahead)
+        fetching = _fetching(fetcher, journal, shelf, flow=flow, elsewhere=stored_elsewhere(out.parent.parent, out))
         tried.run(fetching, journal, progress)
         rows = _looked_again(tried.rows, earlier, settings, get=lambda url: fetcher.get(url, max_bytes=1), say=progress.say)
     if rounds.failed and not rounds.known and not tried.answers:
@@ -162,12 +163,12 @@ def _journal(order: CrawlOrder, settings: Crawl) -> Journal:
 Fetching = Callable[[Iterable[Wanted]], Iterator[Outcome]]
 
 
-def _fetching(fetcher: Fetcher, journal: Journal, shelf: Shelf, *, settings: Crawl, elsewhere: dict[str, Path]) -> Fetching:
+def _fetching(fetcher: Fetcher, journal: Journal, shelf: Shelf, *, flow: Flow, elsewhere: dict[str, Path]) -> Fetching:
     def get(item: Wanted) -> bytes | Refusal:
         answer = fetcher.get(item.url)
         return answer.body if isinstance(answer, Fetched) else answer
 
-    return lambda wanted: fetch_all(wanted, get, shelf=shelf, journal=journal, elsewhere=elsewhere, connections=settings.connections)
+    return lambda wanted: fetch_all(wanted, get, shelf=shelf, journal=journal, elsewhere=elsewhere, flow=flow)
 
 
 class _Tried:
@@ -188,6 +189,10 @@ class _Tried:
         """All answers that were known before, and those of the turns that were needed; how far was fetched ahead leaves no trace."""
         new = [one for one in self._asked[len(self._rounds.known) :] if self._is_dry or one.place <= self._place]
         return [answer for one in (*self._rounds.known, *new) for answer in one.answers]
+
+    def ahead(self) -> int:
+        """Return how many addresses may be in hand: no more than are still wanted, or than keep every connection busy."""
+        return max(self._settings.connections, self._order.crawl_images - len(self._kept.pictures))
 
     def run(self, fetching: Fetching, journal: Journal, progress: Progress) -> None:
         """Try until enough are kept or nothing is left; then add what people were asked about and no query names any more."""

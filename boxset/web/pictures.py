@@ -2,35 +2,26 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from pathlib import Path
-from threading import Lock
+from threading import Condition, Lock
 from typing import Self
+from urllib.parse import urlsplit
 
 import msgspec
 
 from boxset.dataset.reasons import Refusal
 from boxset.dataset.records import KEPT, ImageRow
-from boxset.files import disk_error, link_or_copy, read_jsonl, write_bytes
-from boxset.images.prepare import Limits, Prepared, prepare
-from boxset.work import in_threads
+from boxset.files import disk_error, link_or_copy, read_jsonl
+from boxset.images.decoders import Decoders, Look, shared
+from boxset.images.prepare import Limits
+from boxset.images.worker import Stored as Stored
+from boxset.work import Flow, in_lanes
 
-
-class Stored(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A picture that lies in a folder, and how it came."""
-
-    sha256: str
-    file_name: str
-    width: int
-    height: int
-    phash: str
-    grid: str
-    raw_width: int
-    raw_height: int
-    orientation: int = 1
-    animated: bool = False
-    looks: tuple[str, ...] = ()  # what kind of picture it seems to be: drawing, screenshot, catalogue, placeholder
+MAX_UNDECODED = 64 << 20  # bytes of pictures that wait for a decoder
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -52,10 +43,6 @@ class Wanted:
 
 Get = Callable[[Wanted], "bytes | Refusal"]
 """Returns a picture's bytes, or why it cannot be had. Called from many threads."""
-
-Look = Callable[[Prepared], tuple[str, ...]]
-"""Says what kind of picture it seems to be."""
-
 
 class Journal:
     """Outcomes by address, on disk as they come; survives a kill with all but what was in flight."""
@@ -115,6 +102,7 @@ class Shelf:
     look: Look | None = None
     also: Path | None = None
     twins: Mapping[str, Path] = field(default_factory=dict)  # file name → the same picture in another stage's folder
+    decoders: Decoders = field(default_factory=shared)
 
     def has(self, stored: Stored) -> bool:
         """Return whether a picture lies here already."""
@@ -122,65 +110,102 @@ class Shelf:
 
     def put(self, raw: bytes) -> Stored | Refusal:
         """Prepare and store a picture; the file appears whole."""
-        prepared = prepare(raw, self.limits)
-        if isinstance(prepared, Refusal):
-            return prepared
-        target = self.images / prepared.file_name
-        twin = self.twins.get(prepared.file_name)
-        if twin is not None and twin.exists() and not target.exists():
-            link_or_copy(twin, target)
-        elif not target.exists():
-            write_bytes(target, prepared.content)
-        return Stored(
-            sha256=prepared.sha256,
-            file_name=prepared.file_name,
-            width=prepared.width,
-            height=prepared.height,
-            phash=prepared.phash,
-            grid=prepared.grid,
-            raw_width=prepared.raw_width,
-            raw_height=prepared.raw_height,
-            orientation=prepared.orientation,
-            animated=prepared.animated,
-            looks=self.look(prepared) if self.look else (),
-        )
+        found = self.decoders.prepare(raw, self.images, self.limits, self.look)
+        if isinstance(found, Refusal):
+            return found
+        stored, part = found
+        if part is not None:
+            self._name(part, stored.file_name)
+        return stored
+
+    def _name(self, part: Path, name: str) -> None:
+        target, twin = self.images / name, self.twins.get(name)
+        try:
+            if twin is None or not twin.exists():
+                part.replace(target)
+                return
+            part.unlink()
+            if not target.exists():
+                link_or_copy(twin, target)
+        except OSError as err:
+            raise disk_error(err, target) from err
 
 
-def fetch_all(
-    wanted: Iterable[Wanted], get: Get, *, shelf: Shelf, journal: Journal, elsewhere: Mapping[str, Path], connections: int
-) -> Iterator[Outcome]:
+def fetch_all(wanted: Iterable[Wanted], get: Get, *, shelf: Shelf, journal: Journal, elsewhere: Mapping[str, Path], flow: Flow) -> Iterator[Outcome]:
     """Yield what became of each wanted picture, in their order.
 
     What the journal knows is not asked for again. `elsewhere` maps addresses to pictures that another stage has stored: they
-    are prepared from there. At most a few times `connections` pictures are in hand at once, however many are wanted.
+    are prepared from there. A host that is slow holds up its own addresses only. Memory holds `flow.ahead()` outcomes, and the
+    bytes of as many pictures as `flow` has workers and `MAX_UNDECODED` allows.
     """
 
     def known(item: Wanted) -> Outcome | None:
         found = journal.known.get(item.url)
         return found if found is not None and (found.stored is None or shelf.has(found.stored)) else None
 
-    def one(item: Wanted) -> Outcome:
-        outcome = known(item)
-        if outcome is None:
-            outcome = _tried(item, get, shelf, elsewhere.get(item.url))
-            journal.add(outcome)
-        return outcome
-
     items = iter(wanted)
     for item in items:  # while all is known nothing is fetched ahead, so that running again asks nobody
         outcome = known(item)
         if outcome is None:
-            yield from in_threads(one, chain([item], items), workers=connections, ahead=1)
+            with _Storing(shelf, journal) as storing:
+                one = partial(_tried, get=get, elsewhere=elsewhere, known=known, storing=storing)
+                yield from in_lanes(one, chain([item], items), lane=_host, flow=flow)
             return
         yield outcome
 
 
-def _tried(item: Wanted, get: Get, shelf: Shelf, there: Path | None) -> Outcome:
+def _host(item: Wanted) -> str:
+    return urlsplit(item.url).netloc
+
+
+def _tried(
+    item: Wanted, *, get: Get, elsewhere: Mapping[str, Path], known: Callable[[Wanted], Outcome | None], storing: "_Storing"
+) -> "Outcome | Future[Outcome]":
+    outcome = known(item)
+    if outcome is not None:
+        return outcome
+    there = elsewhere.get(item.url)
     raw = there.read_bytes() if there is not None and there.exists() else get(item)
-    stored = shelf.put(raw) if isinstance(raw, bytes) else raw
-    if isinstance(stored, Refusal):
-        return Outcome(url=item.url, outcome=stored.reason, detail=stored.detail)
-    return Outcome(url=item.url, outcome=KEPT, stored=stored)
+    return storing.begin(item, raw) if isinstance(raw, bytes) else storing.end(item, raw)
+
+
+class _Storing:
+    """The second half of the way: pictures wait for a decoder here, so that nobody waits with a connection in hand."""
+
+    def __init__(self, shelf: Shelf, journal: Journal) -> None:
+        self._shelf, self._journal = shelf, journal
+        self._pool = ThreadPoolExecutor(shelf.decoders.most, thread_name_prefix="boxset-store")
+        self._held, self._freed = 0, Condition()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown()
+
+    def begin(self, item: Wanted, raw: bytes) -> "Future[Outcome]":
+        """Store a picture soon; waits while too much waits already."""
+        with self._freed:
+            while self._held and self._held + len(raw) > MAX_UNDECODED:
+                self._freed.wait()
+            self._held += len(raw)
+        return self._pool.submit(self._store, item, raw)
+
+    def _store(self, item: Wanted, raw: bytes) -> Outcome:
+        try:
+            return self.end(item, self._shelf.put(raw))
+        finally:
+            with self._freed:
+                self._held -= len(raw)
+                self._freed.notify_all()
+
+    def end(self, item: Wanted, found: Stored | Refusal) -> Outcome:
+        """Write down what became of a picture."""
+        outcome = Outcome(url=item.url, outcome=KEPT, stored=None if isinstance(found, Refusal) else found)
+        if isinstance(found, Refusal):
+            outcome = Outcome(url=item.url, outcome=found.reason, detail=found.detail)
+        self._journal.add(outcome)
+        return outcome
 
 
 def stored_elsewhere(data: Path, own: Path) -> dict[str, Path]:

@@ -32,6 +32,7 @@ from boxset.web.crawl import Candidate, Kept, _Judge
 from boxset.web.fetcher import Fetched, Fetcher, FetchPolicy
 from boxset.web.pictures import Get, Journal, Outcome, Shelf, Stored, Wanted, fetch_all, stored_elsewhere
 from boxset.web.suppliers import Hit, Supplier, suppliers_of
+from boxset.work import Flow
 
 AT_ONCE = 64
 PATIENCE = 2  # time-outs of a host after which it is not asked any more
@@ -280,7 +281,7 @@ def _fetched(look: _Look, parts: list[_Part]) -> dict[str, Outcome]:
 
         turns = zip_longest(*(part.hits for part in parts))
         wanted = {hit.url: Wanted(key=hit.url, url=hit.url) for turn in turns for hit in turn if hit is not None and not hit.mime}
-        for outcome in fetch_all(wanted.values(), get, shelf=shelf, journal=journal, elsewhere=elsewhere, connections=AT_ONCE):
+        for outcome in fetch_all(wanted.values(), get, shelf=shelf, journal=journal, elsewhere=elsewhere, flow=Flow(AT_ONCE)):
             outcomes[outcome.url] = outcome
     return outcomes
 
