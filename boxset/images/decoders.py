@@ -28,6 +28,12 @@ from boxset.images.worker import BUFFER, Answer, Job, Stored, receive, send
 
 PER_DECODER = 48  # so many pictures are decoded before one process more starts: few pictures do not pay for it
 START = "import sys, json; sys.path[:0] = json.loads(sys.argv.pop(1)); from boxset.images.worker import main; main(*map(int, sys.argv[1:]))"
+ENVIRONMENT = {  # nothing of ours; one thread each; freed memory is kept for the next picture, which saves a quarter of the time
+    "OPENBLAS_NUM_THREADS": "1",
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
+    "MALLOC_TOP_PAD_": str(16 << 20),
+}
 LIBRARY = str(Path(__file__).parents[2])
 TOO_LONG = Refusal(Reason.BROKEN, "it takes too long to decode")
 
@@ -121,8 +127,7 @@ class _Decoder:
         with theirs:
             command = [sys.executable, "-I", "-S", "-c", START, json.dumps(_search_path()), str(guards.memory_bytes), str(guards.cpu_s)]
             null = subprocess.DEVNULL
-            env = {"OPENBLAS_NUM_THREADS": "1"}
-            self._process = subprocess.Popen(command, stdin=theirs.fileno(), stdout=null, stderr=null, env=env, start_new_session=True)  # noqa: S603 - ourselves
+            self._process = subprocess.Popen(command, stdin=theirs.fileno(), stdout=null, stderr=null, env=ENVIRONMENT, start_new_session=True)  # noqa: S603 - ourselves
         self._answers: BinaryIO = self._link.makefile("rb")
         self._link.settimeout(guards.wall_s)
         if self._received() is None:

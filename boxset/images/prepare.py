@@ -59,6 +59,8 @@ def prepare(raw: bytes, limits: Limits = Limits()) -> Prepared | Refusal:
             opened = Image.open(io.BytesIO(raw), formats=FORMATS)
         except UnidentifiedImageError:
             return Refusal(Reason.NOT_AN_IMAGE, _seems(raw))
+        except Image.DecompressionBombError as err:
+            return Refusal(Reason.TOO_MANY_PIXELS, _short(err).partition(" exceeds")[0])
         except _Broken as err:
             return Refusal(Reason.BROKEN, _short(err))
         with opened:

@@ -21,6 +21,7 @@ from boxset.images.prepare import Limits, Prepared, prepare
 
 FRAME = struct.Struct("!IQ")  # the lengths of what follows: a message and a picture's bytes
 BUFFER = 1 << 20
+LEAST_MEMORY = 64 << 20  # without so much to be had there is no sense in starting
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -112,6 +113,7 @@ def main(memory_bytes: int, cpu_s: int) -> None:
     link = socket.socket(fileno=0)
     with link:
         jobs = cast("BinaryIO", link.makefile("rb", BUFFER))
+        bytearray(LEAST_MEMORY)
         send(link, b"ready")
         while (received := receive(jobs)) is not None:
             used = resource.getrusage(resource.RUSAGE_SELF)
