@@ -29,7 +29,7 @@ def vetted(url: str, *, ports: frozenset[int] = frozenset(PORTS.values())) -> st
         return Refusal(Reason.BAD_ADDRESS, f"scheme {parts.scheme[:20] or 'none'}")
     if parts.username is not None or parts.password is not None:
         return Refusal(Reason.BAD_ADDRESS, "credentials in the address")
-    if (port or PORTS[parts.scheme]) not in ports:
+    if (PORTS[parts.scheme] if port is None else port) not in ports:
         return Refusal(Reason.BAD_ADDRESS, f"port {port}")
     netloc = f"[{host}]" if ":" in host else host
     netloc = netloc if port in (None, PORTS[parts.scheme]) else f"{netloc}:{port}"

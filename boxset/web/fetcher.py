@@ -8,10 +8,11 @@ import random
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from http.client import HTTPException, IncompleteRead
 from threading import Event, Lock, Semaphore, Thread
 from types import TracebackType
 from typing import Any, Self
@@ -19,7 +20,7 @@ from urllib.parse import urlsplit
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError, NewConnectionError
+from urllib3.exceptions import DecodeError, HTTPError, InvalidHeader, NewConnectionError
 
 from boxset import __version__
 from boxset.dataset.reasons import Reason, Refusal
@@ -43,6 +44,7 @@ class FetchPolicy:
     max_bytes: int = 40_000_000
     timeout_s: float = 30.0  # a whole answer, from the first byte sent to the last received
     idle_s: float = 10.0  # without any byte
+    min_rate: int = 1000  # bytes a second, from `idle_s` on
     max_redirects: int = 5
     tries: int = 3
     backoff_s: float = 0.5
@@ -107,6 +109,7 @@ class Fetcher:
         self._rng = rng or random.Random()  # noqa: S311 - only spreads retries; nothing that is kept depends on it
         self._agent = f"{AGENT}/{__version__} (training-set builder; contact: {contact or 'none'})"
         self._resolving, self._hosts, self._lock = resolving, dict[str, _Host](), Lock()
+        self._ports = policy.ports | {port for _, port in policy.allowed}
         self._watch = _Watch(policy.timeout_s)
         self._guarded = self._pools(guarded=True)
         self._trusted = self._pools(guarded=False)
@@ -117,12 +120,14 @@ class Fetcher:
 
     def __exit__(self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None) -> None:
         self._watch.close()
-        self._guarded.clear()
-        self._trusted.clear()
+        for pools in (self._guarded, self._trusted):
+            for key in pools.pools.keys():  # noqa: SIM118 - urllib3's container cannot be iterated
+                pools.pools[key].close()
+            pools.clear()
 
     def get(self, url: str, *, max_bytes: int | None = None) -> Fetched | Refusal:
         """Return the whole answer, or why there is none; tries again where that can help."""
-        start = vetted(url, ports=self.policy.ports | {port for _, port in self.policy.allowed})
+        start = vetted(url, ports=self._ports)
         if isinstance(start, Refusal):
             return start
         outcome: Fetched | Refusal | _Again = Refusal(Reason.UNREACHABLE)
@@ -145,7 +150,7 @@ class Fetcher:
             answer = self._once(at, max_bytes)
             if not isinstance(answer, _Moved):
                 return answer if not isinstance(answer, Fetched) else Fetched(url, at, answer.headers, answer.body)
-            target = redirected(at, answer.location, ports=self.policy.ports | {port for _, port in self.policy.allowed})
+            target = redirected(at, answer.location, ports=self._ports)
             if isinstance(target, Refusal):
                 return target
             at = target
@@ -157,7 +162,7 @@ class Fetcher:
                 return self._read(url, response, max_bytes)
         except PrivateAddressError as err:
             return Refusal(Reason.PRIVATE_ADDRESS, str(err))
-        except (HTTPError, OSError, ssl.SSLError) as err:
+        except (HTTPError, OSError) as err:
             return self._failed(err)
 
     def _failed(self, err: Exception) -> "Refusal | _Again":
@@ -166,34 +171,43 @@ class Fetcher:
             return Refusal(Reason.PRIVATE_ADDRESS, str(cause))
         if isinstance(cause, NewConnectionError):
             return _Again(Refusal(Reason.UNREACHABLE, str(cause).rpartition(": ")[2][:80]))
-        if isinstance(cause, urllib3.exceptions.TimeoutError | TimeoutError) or self._watch.ended_this():
-            return _Again(Refusal(Reason.TIMEOUT, "too slow"))
-        if isinstance(cause, urllib3.exceptions.IncompleteRead | urllib3.exceptions.InvalidChunkLength):
+        if self._watch.ended_this():
+            return Refusal(Reason.TIMEOUT, f"more than {self.policy.timeout_s:g} s")
+        if isinstance(cause, urllib3.exceptions.TimeoutError | TimeoutError):
+            return _Again(Refusal(Reason.TIMEOUT, "nothing comes"))
+        if isinstance(cause, IncompleteRead):
             return _Again(Refusal(Reason.BROKEN, "the answer broke off"))
+        if isinstance(err, DecodeError | InvalidHeader) or (isinstance(cause, HTTPException) and not isinstance(cause, OSError)):
+            return Refusal(Reason.BROKEN, f"not an HTTP answer ({type(cause).__name__})")
+        if isinstance(cause, ssl.SSLError):
+            return Refusal(Reason.UNREACHABLE, f"TLS: {cause.reason or type(cause).__name__}"[:80])
         return _Again(Refusal(Reason.UNREACHABLE, type(cause).__name__))
 
     def _read(self, url: str, response: Any, max_bytes: int) -> "Fetched | Refusal | _Moved | _Again":
-        headers = {name.lower(): value for name, value in response.headers.items()}
+        headers = _by_name(response.headers.items())
         if response.status in REDIRECTS and headers.get("location"):
-            return _Moved(headers["location"])
+            return _Moved(headers["location"].partition("\n")[0])
         if response.status != 200:
             return _refused(response.status, headers)
         directive = header_refusal(headers, AGENT) if self.policy.robots else ""
         if directive:
             return Refusal(Reason.ROBOTS, directive)
-        if int(headers["content-length"]) > max_bytes if headers.get("content-length", "").isdigit() else False:
-            return Refusal(Reason.TOO_LARGE, f"{headers['content-length']} bytes announced")
+        announced = _whole_number(headers.get("content-length", ""))
+        if announced is not None and announced > max_bytes:
+            return Refusal(Reason.TOO_LARGE, f"{announced:.0f} bytes announced")
         return self._body(url, response, headers, max_bytes)
 
     def _body(self, url: str, response: Any, headers: dict[str, str], max_bytes: int) -> "Fetched | Refusal | _Again":
-        parts, size, deadline = [], 0, time.monotonic() + self.policy.timeout_s
-        for part in response.stream(CHUNK):
-            size += len(part)
+        parts, size, start = [], 0, time.monotonic()
+        while part := response.read1(CHUNK):
+            size, passed_s = size + len(part), time.monotonic() - start
             if size > max_bytes:
                 return Refusal(Reason.TOO_LARGE, f"more than {max_bytes} bytes")
-            if time.monotonic() > deadline:
-                return _Again(Refusal(Reason.TIMEOUT, f"more than {self.policy.timeout_s:g} s"))
+            if passed_s > self.policy.timeout_s or (passed_s > self.policy.idle_s and size < passed_s * self.policy.min_rate):
+                return Refusal(Reason.TIMEOUT, "too slow")
             parts.append(part)
+        if self._watch.ended_this():  # a body without a length ends like this
+            return Refusal(Reason.TIMEOUT, "too slow")
         return Fetched(url, url, headers, b"".join(parts))
 
     @contextmanager
@@ -204,14 +218,15 @@ class Fetcher:
         if mirrored == url and self._endpoints.gateway is not None:
             _refuse_private_literal(url)
         pools = self._guarded if mirrored == url and self._endpoints.gateway is None else self._trusted
+        self._watch.rest()
         sent = {"User-Agent": self._agent, "Accept-Encoding": "identity", "Accept": "image/*,*/*;q=0.5", **headers}
         response = pools.request("GET", address, headers=sent, preload_content=False, redirect=False, retries=False)
         try:
             yield response
         finally:
             unread = getattr(response, "_fp", None)
-            if unread is not None and not unread.isclosed():
-                response.close()
+            if response.status < 200 or (unread is not None and not unread.isclosed()):
+                response.close()  # what is left, or comes after an interim answer, must not be taken for the next one
             response.release_conn()
             self._watch.done()
 
@@ -222,10 +237,11 @@ class Fetcher:
         with self._lock:
             host = self._hosts.setdefault(name, _Host(Semaphore(self.policy.per_host), Lock()))
         with host.places:
-            if self.policy.pace_s > 0:
+            pace_s = max(self.policy.pace_s, self._robots.delay_s(url))
+            if pace_s > 0:
                 with host.lock:
                     wait_s = host.next_at - time.monotonic()
-                    host.next_at = max(host.next_at, time.monotonic()) + self.policy.pace_s
+                    host.next_at = max(host.next_at, time.monotonic()) + pace_s
                 if wait_s > 0:
                     self._sleep(wait_s)
             yield
@@ -248,7 +264,7 @@ class Fetcher:
                 with self._turn(at), self._answer(at) as response:
                     if response.status not in REDIRECTS or not response.headers.get("location"):
                         return response.status, response.read(MAX_BYTES)
-                    at = redirected(at, response.headers["location"], ports=self.policy.ports)
+                    at = redirected(at, response.headers["location"], ports=self._ports)
             except PrivateAddressError as err:
                 return Refusal(Reason.PRIVATE_ADDRESS, str(err))
             except (HTTPError, OSError) as err:
@@ -312,12 +328,28 @@ def _refused(status: int, headers: dict[str, str]) -> Refusal | _Again:
 
 def retry_after_s(value: str, *, now: Callable[[], float] = time.time) -> float | None:
     """Return the seconds that a Retry-After header asks for (a number or an HTTP date), or None where it is neither."""
-    if value.strip().isdigit():
-        return float(value)
+    seconds = _whole_number(value)
+    if seconds is not None:
+        return seconds
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - now())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
+
+
+def _whole_number(value: str) -> float | None:
+    """Return a header's number; however many digits it has it is no more than infinite."""
+    plain = value.strip()
+    return float(plain) if plain.isascii() and plain.isdigit() else None
+
+
+def _by_name(lines: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return the headers by name in small letters; those that come more than once on a line each."""
+    found: dict[str, str] = {}
+    for name, value in lines:
+        key = name.lower()
+        found[key] = f"{found[key]}\n{value}" if key in found else value
+    return found
 
 
 def _refuse_private_literal(url: str) -> None:
@@ -356,6 +388,10 @@ class _Watch:
             self._mine.key = id(sock)
             self._ended.discard(id(sock))
             self._open[id(sock)] = (time.monotonic() + self._timeout_s, sock)
+
+    def rest(self) -> None:
+        """Forget the present thread's last answer."""
+        self._mine.key = 0
 
     def done(self) -> None:
         with self._lock:

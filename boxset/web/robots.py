@@ -2,17 +2,88 @@
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from threading import Lock
-from urllib.parse import urlsplit
-from urllib.robotparser import RobotFileParser
+from urllib.parse import quote, urlsplit
 
 from boxset.dataset.reasons import Reason, Refusal
 
 MAX_BYTES = 500 * 1024  # RFC 9309 2.5: at least this much is read
+MAX_DELAY_S = 10.0  # a longer Crawl-delay is taken for this one
 REFUSING = {"noai", "noimageai", "noindex", "noimageindex", "none"}
+_UNRESERVED = re.compile(r"%(2D|2E|5F|7E|3[0-9]|4[1-9A-F]|5[0-9A]|6[1-9A-F]|7[0-9A])")
+_ESCAPE = re.compile(r"%[0-9a-fA-F]{2}")
+_TOKEN = re.compile(r"[a-z_-]+|\*")
 
 Get = Callable[[str], tuple[int, bytes] | Refusal]
 """Fetches an address: its status and the first `MAX_BYTES` of its body, or why it cannot be reached."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The rules of a robots.txt that hold for us: whether a pattern is allowed, and the seconds between two requests."""
+
+    patterns: tuple[tuple[bool, str], ...] = ()
+    delay_s: float = 0.0
+
+    def allow(self, path: str) -> bool:
+        """Return whether a path with its query may be asked for: the longest pattern that matches says so, of two equals the milder."""
+        plain = _plain(path)
+        matching = [(len(pattern), allowed) for allowed, pattern in self.patterns if _matches(pattern, plain)]
+        return max(matching)[1] if matching else True
+
+
+NOTHING = Rules(((False, "/"),))
+
+
+def parse(text: str, agent: str) -> Rules:
+    """Return the rules for an agent: those of all groups that name it, or else of those for everybody."""
+    found: dict[str, tuple[list[tuple[bool, str]], list[float]]] = {}
+    names, in_head = [""], False
+    for line in text.splitlines():
+        key, _, value = (part.strip() for part in line.partition("#")[0].partition(":"))
+        key = key.lower()
+        if key == "user-agent":
+            token = _TOKEN.match(value.lower())
+            names = [*(names if in_head else []), token.group() if token else ""]
+            found.setdefault(names[-1], ([], []))
+            in_head = True
+        elif key in ("allow", "disallow", "crawl-delay"):
+            in_head = False
+            for name in names:
+                patterns, delays = found.setdefault(name, ([], []))
+                if key == "crawl-delay":
+                    delays.append(_seconds(value))
+                elif value:
+                    patterns.append((key == "allow", _plain(value)))
+    patterns, delays = found.get(agent.lower(), found.get("*", ([], [])))
+    return Rules(tuple(patterns), min(MAX_DELAY_S, max(delays, default=0.0)))
+
+
+def _seconds(value: str) -> float:
+    return float(value) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", value) else 0.0
+
+
+def _plain(path: str) -> str:
+    """Return the one spelling of a path or pattern: escapes in capitals, and only where they are needed."""
+    quoted = quote(path, safe="/%:@!$&'()*+,;=~?-._[]")
+    return _UNRESERVED.sub(lambda m: chr(int(m.group(1), 16)), _ESCAPE.sub(lambda m: m.group().upper(), quoted))
+
+
+def _matches(pattern: str, path: str) -> bool:
+    """Return whether a pattern with `*` and a closing `$` matches the beginning of a path; in a time that grows with their lengths only."""
+    parts = pattern.removesuffix("$").split("*")
+    if not path.startswith(parts[0]):
+        return False
+    at = len(parts[0])
+    for part in parts[1:]:
+        found = path.find(part, at)
+        if found < 0:
+            return False
+        at = found + len(part)
+    if not pattern.endswith("$"):
+        return True
+    return path.endswith(parts[-1]) if len(parts) > 1 else at == len(path)
 
 
 class Robots:
@@ -20,7 +91,7 @@ class Robots:
 
     def __init__(self, agent: str, get: Get) -> None:
         self._agent, self._get = agent, get
-        self._rules: dict[str, RobotFileParser | Refusal] = {}
+        self._rules: dict[str, Rules | Refusal] = {}
         self._locks: dict[str, Lock] = {}
         self._lock = Lock()
 
@@ -36,35 +107,37 @@ class Robots:
         rules = self._rules[site]
         if isinstance(rules, Refusal):
             return rules
-        return None if rules.can_fetch(self._agent, url) else Refusal(Reason.ROBOTS, "robots.txt")
+        path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+        return None if rules.allow(path) else Refusal(Reason.ROBOTS, "robots.txt")
 
-    def _read(self, url: str) -> RobotFileParser | Refusal:
+    def delay_s(self, url: str) -> float:
+        """Return the seconds that a site wants between two requests, as far as it is known by now."""
+        parts = urlsplit(url)
+        rules = self._rules.get(f"{parts.scheme}://{parts.netloc}")
+        return rules.delay_s if isinstance(rules, Rules) else 0.0
+
+    def _read(self, url: str) -> Rules | Refusal:
         answer = self._get(url)
         if isinstance(answer, Refusal):
             return answer
         status, body = answer
-        rules = RobotFileParser()
         if 200 <= status < 300:
-            rules.parse(body[:MAX_BYTES].decode("utf-8", "replace").splitlines())
-        elif 400 <= status < 500:
-            rules.parse([])
-        else:
-            rules.parse(["User-agent: *", "Disallow: /"])
-        rules.modified()
-        return rules
+            return parse(body[:MAX_BYTES].decode("utf-8-sig", "replace"), self._agent)
+        return Rules() if 400 <= status < 500 else NOTHING
 
 
 def header_refusal(headers: Mapping[str, str], agent: str) -> str:
-    """Return the directive of an answer's headers (names in small letters) that asks us not to use it, or an empty string."""
+    """Return the directive of an answer's headers (names in small letters, values of one name on a line each) that asks us not to use it."""
     if headers.get("tdm-reservation", "").strip() == "1":
         return "tdm-reservation: 1"
-    scope = ""
-    for part in re.split(r"[,;]", headers.get("x-robots-tag", "").lower()):
-        name, colon, rest = part.strip().partition(":")
-        if colon and name not in ("unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"):
-            scope, directive = name.strip(), rest.strip()
-        else:
-            directive = part.strip()
-        if directive in REFUSING and scope in ("", agent.lower()):
-            return directive
+    for line in headers.get("x-robots-tag", "").lower().split("\n"):
+        scope = ""
+        for part in re.split(r"[,;]", line):
+            name, colon, rest = (piece.strip() for piece in part.partition(":"))
+            if colon and name not in ("unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"):
+                scope, directive = name, rest
+            else:
+                directive = part.strip()
+            if directive in REFUSING and scope in ("", agent.lower()):
+                return directive
     return ""
