@@ -108,7 +108,9 @@ def in_lanes(do: Callable[[A], "B | Future[B]"], items: Iterable[A], *, lane: Ca
     more = True
     try:
         while more or in_hand:
-            while more and len(in_hand) < max(1, flow.ahead()) and line.has_room():
+            for _ in range(2):  # one more than what is given away, so that work grows and results are not kept waiting
+                if not more or len(in_hand) >= max(1, flow.ahead()) or not line.has_room():
+                    break
                 item = next(source, line)
                 if isinstance(item, _Line):
                     more = False
