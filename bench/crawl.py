@@ -191,10 +191,10 @@ def _name(url: str) -> str:
     return url.rpartition("/")[2]
 
 
-def peer(urls: Path, out: Path, connections: int) -> list[str]:
-    """img2dataset as fast as it can: no resize, nothing encoded anew, both cores, as many connections."""
+def peer(name: str, urls: Path, out: Path, connections: int) -> list[str]:
+    """img2dataset without resizing, on both cores, with as many connections; `bytes` neither decodes nor encodes, as nothing else it can do."""
     options = {
-        "url_list": urls, "output_folder": out / "images", "output_format": "files", "resize_mode": "no", "disable_all_reencoding": True,
+        "url_list": urls, "output_folder": out / "images", "output_format": "files", "resize_mode": "no", "disable_all_reencoding": name.endswith("bytes"),
         "processes_count": 2, "thread_count": connections // 2, "number_sample_per_shard": 250, "enable_wandb": False, "retries": 0,
     }  # fmt: skip
     return [str(PEER), *(f"--{name}={value}" for name, value in options.items())]
@@ -209,7 +209,7 @@ def measure(name: str, urls: list[str], connections: int) -> dict[str, float]:
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     listed.write_text("\n".join(urls))
-    command = peer(listed, out, connections) if name == "img2dataset" else [sys.executable, "-m", "bench.crawl", name, str(listed), str(out), str(connections)]
+    command = peer(name, listed, out, connections) if name.startswith("img2dataset") else [sys.executable, "-m", "bench.crawl", name, str(listed), str(out), str(connections)]
     start = time.monotonic()
     with (DATA / "client.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
@@ -257,14 +257,14 @@ def _pss(process) -> int:
 
 def table(title: str, rows: list[tuple[str, int, list[str]]]) -> None:
     """Measure and print; ratios are ours to theirs."""
-    print(f"\n{title}\n{'':28}{'files':>7}{'pictures/s':>12}{'CPU ms each':>13}{'peak MiB':>10}{'ours ÷':>8}")
+    print(f"\n{title}\n{'':36}{'files':>7}{'pictures/s':>12}{'CPU ms each':>13}{'peak MiB':>10}{'ours ÷':>8}")
     first = 0.0
     for name, connections, urls in rows:
         found = measure(name, urls, connections)
         first = first or found["rate"]
         each = 1000 * found["cpu"] / max(1, found["files"])
         label = f"{name}, {connections} connections" if name != "requests loop" else name
-        print(f"{label:28}{found['files']:7.0f}{found['rate']:12.0f}{each:13.2f}{found['peak']:10.0f}{first / found['rate']:8.1f}", flush=True)
+        print(f"{label:36}{found['files']:7.0f}{found['rate']:12.0f}{each:13.2f}{found['peak']:10.0f}{first / found['rate']:8.1f}", flush=True)
 
 
 def memory(root: Path, port: int) -> None:
@@ -289,10 +289,10 @@ def main() -> None:
     """Generate, serve, measure, print."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--pictures", type=int, default=5000)
-    parser.add_argument("--only", default="boxset,img2dataset,requests pool,requests loop")
+    parser.add_argument("--only", default="boxset,img2dataset,img2dataset bytes,requests pool,requests loop")
     parser.add_argument("--part", default="loop,late,memory")
     options = parser.parse_args()
-    names = [name for name in options.only.split(",") if name != "img2dataset" or PEER.exists()]
+    names = [name for name in options.only.split(",") if not name.startswith("img2dataset") or PEER.exists()]
     root = generate(options.pictures)
     files = sorted(path.name for path in root.glob("0*.jpg"))
     with serving(root) as (fast, slow):

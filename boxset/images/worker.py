@@ -12,7 +12,7 @@ import sys
 import traceback
 from importlib import import_module
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Protocol
 
 import msgspec
 
@@ -112,7 +112,7 @@ def main(memory_bytes: int, cpu_s: int) -> None:
     _limit(resource.RLIMIT_CORE, 0, for_good=True)
     link = socket.socket(fileno=0)
     with link:
-        jobs = cast("BinaryIO", link.makefile("rb", BUFFER))
+        jobs = _Whole(link)
         bytearray(LEAST_MEMORY)
         send(link, b"ready")
         while (received := receive(jobs)) is not None:
@@ -138,7 +138,25 @@ def send(link: socket.socket, message: bytes, raw: bytes = b"") -> None:
         link.sendall(raw)
 
 
-def receive(stream: BinaryIO) -> tuple[bytes, bytes] | None:
+class _Whole:
+    """Reads from a socket without a time-out; wakes up once for all that is asked for."""
+
+    def __init__(self, link: socket.socket) -> None:
+        self._link = link
+
+    def read(self, size: int, /) -> bytes:
+        """Return so many bytes, or fewer where the other side has gone."""
+        return self._link.recv(size, socket.MSG_WAITALL) if size else b""
+
+
+class Readable(Protocol):
+    """What a message can be read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return so many bytes, or fewer at the end."""
+
+
+def receive(stream: Readable) -> tuple[bytes, bytes] | None:
     """Return the next message and its bytes, or None where the other side has gone."""
     head = stream.read(FRAME.size)
     if len(head) < FRAME.size:
