@@ -91,7 +91,7 @@ def run(folder: Path, gateway: str) -> dict[str, Any]:
         category="hammer", crawl_images=MANY, use="research", licences=Licences(), queries=(Query(q="hammer"),), confusers=(), reject_words=()
     )
     settings = Crawl(searxng=Searxng(on=False), url_lists=("list.csv",), pace_s=0.0, per_site=0, timeout_s=2, connections=CONNECTIONS, per_host=2)
-    return crawl(order, settings, Path(OUT), endpoints=Endpoints(gateway=gateway), contact="a@shop.example", version=1)
+    return crawl(order, settings, Path(OUT), endpoints=Endpoints(gateway=gateway), contact="a@shop.example")
 
 
 def content(folder: Path) -> dict[str, bytes]:

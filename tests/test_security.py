@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from boxset.dataset.reasons import Reason, Refusal
-from boxset.sources.extract import _from_folder
-from boxset.web.pictures import Wanted
+from boxset.endpoints import Endpoints
+from boxset.sources.place import place_of
 from tests import test_fetching, test_hostile_sites
 from tests.project import REPOSITORY
 
@@ -38,4 +38,6 @@ def test_a_local_file_name_does_not_lead_out_of_its_folder(tmp_path: Path) -> No
     (tmp_path / "own/link.jpg").symlink_to(tmp_path / "secret.jpg")
 
     for name in ("../secret.jpg", str(tmp_path / "secret.jpg"), "link.jpg"):
-        assert _from_folder(tmp_path / "own", Wanted(key=name, url=name)) == Refusal(Reason.GONE, "no such file")
+        found = place_of(str(tmp_path / "own"), Endpoints()).picture(name, max_bytes=1000)
+        assert isinstance(found, Refusal)
+        assert found.reason is Reason.GONE
