@@ -21,7 +21,7 @@ from boxset.images.prepare import Limits
 from boxset.images.worker import Stored as Stored
 from boxset.work import Flow, in_lanes
 
-MAX_UNDECODED = 64 << 20  # bytes of pictures that wait for a decoder
+MAX_UNDECODED = 16 << 20  # bytes of pictures that wait for a decoder
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -189,6 +189,7 @@ class _Storing:
             while self._held and self._held + len(raw) > MAX_UNDECODED:
                 self._freed.wait()
             self._held += len(raw)
+            self._freed.notify()  # one wakes the next, so that they do not all wake for each place
         return self._pool.submit(self._store, item, raw)
 
     def _store(self, item: Wanted, raw: bytes) -> Outcome:
@@ -197,7 +198,7 @@ class _Storing:
         finally:
             with self._freed:
                 self._held -= len(raw)
-                self._freed.notify_all()
+                self._freed.notify()
 
     def end(self, item: Wanted, found: Stored | Refusal) -> Outcome:
         """Write down what became of a picture."""
