@@ -22,6 +22,7 @@ tour: .venv/ready-dev  ## a user's first day, in a copy with an empty ledger
 
 bench: .venv/ready-dev  ## the comparisons of docs/speed.md
 	python -m bench.sources
+	python -m bench.crawl
 
 setup: .venv/ready
 
