@@ -17,7 +17,7 @@ from boxset.images.phash import grid, phash
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 LOSSY = {"JPEG", "MPO", "WEBP"}
-HASH_SIDE = 128  # the decoder may shrink a JPEG to a quarter or eighth as long as this many pixels remain
+LEAST_SIDE, MOST_SIDE = 192, 256  # of the small version: the decoder shrinks a JPEG by 2, 4 or 8 as long as the longer side keeps the one; then to the other
 ORIENTATION = 0x0112
 QUALITY = 95
 
@@ -43,7 +43,6 @@ class Prepared:
     height: int
     phash: str
     grid: str
-    raw_sha256: str
     raw_width: int
     raw_height: int
     orientation: int
@@ -88,7 +87,6 @@ def _prepared(raw: bytes, opened: Image.Image) -> Prepared:
         height=stored[1],
         phash=phash(preview),
         grid=grid(preview),
-        raw_sha256=hashlib.sha256(raw).hexdigest(),
         raw_width=raw_width,
         raw_height=raw_height,
         orientation=orientation if 1 <= orientation <= 8 else 1,
@@ -163,10 +161,12 @@ def _decoded_small(content: bytes) -> tuple[tuple[int, int], Image.Image]:
     """Return the size and a small RGB picture; a JPEG is shrunk while decoding, which still reads every bit of it."""
     with Image.open(io.BytesIO(content), formats=("JPEG", "PNG")) as stored:
         size = stored.size
-        stored.draft("RGB", (HASH_SIDE * 2, HASH_SIDE * 2))
+        longer = max(size)
+        stored.draft("RGB", (max(1, size[0] * LEAST_SIDE // longer), max(1, size[1] * LEAST_SIDE // longer)))
         stored.load()
-        small = stored.convert("RGB")
-    small.thumbnail((HASH_SIDE * 2, HASH_SIDE * 2), Image.Resampling.BOX)
+        small = _without_info(stored if stored.mode == "RGB" else stored.convert("RGB"))
+    if max(small.size) > MOST_SIDE:
+        small.thumbnail((MOST_SIDE, MOST_SIDE), Image.Resampling.BOX)
     return size, small
 
 
