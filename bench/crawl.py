@@ -24,6 +24,7 @@ from threading import Thread
 DATA = Path("bench/data/crawl").absolute()
 PEER = Path("bench/data/img2dataset-venv/bin/img2dataset").absolute()
 HOSTS, LATENCY_S, LIMIT_S = 64, 0.1, 600
+FIELD = (1200, 900)
 NGINX = """
 daemon off; worker_processes 1; pid {run}/nginx.pid; error_log {run}/error.log crit; {modules}
 events {{ worker_connections 1024; }}
@@ -35,24 +36,36 @@ server {{ {slow} root {root}; location / {{ echo_sleep {latency}; echo_exec /now
 
 
 def generate(pictures: int) -> Path:
-    """Draw pictures of 60 to 120 kB, once."""
+    """Draw pictures of about 1024 x 768 pixels and 60 to 120 kB, once."""
     import numpy as np
     from PIL import Image
 
-    folder = DATA / f"pictures-{pictures}"
+    folder = DATA / f"drawn-{pictures}"
     if folder.exists():
         return folder
     part = folder.with_name(f"{folder.name}.part")
     part.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(7)
-    grain = [rng.normal(0, 9, (800, 1000, 1)).astype(np.int16) for _ in range(8)]
+    octaves = [[_field(rng, cells, height) for _ in range(8)] for cells, height in ((8, 50), (32, 25), (128, 12), (420, 5))]
     for n in range(pictures):
-        size = (int(rng.integers(700, 900)), int(rng.integers(520, 680)))
-        colours = Image.fromarray(rng.integers(0, 255, (9, 12, 3), dtype=np.uint8)).resize(size, Image.Resampling.BICUBIC)
-        pixels = np.asarray(colours, dtype=np.int16) + grain[n % 8][: size[1], : size[0]]
-        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(part / f"{n:05d}.jpg", quality=80)
+        width, height = int(rng.integers(900, 1150)), int(rng.integers(680, 860))
+        pixels = np.full((height, width, 3), 128, np.int16)
+        for fields in octaves:
+            left, top = int(rng.integers(0, FIELD[0] - width)), int(rng.integers(0, FIELD[1] - height))
+            pixels += fields[int(rng.integers(len(fields)))][top : top + height, left : left + width]
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(part / f"{n:05d}.jpg", quality=int(rng.integers(70, 86)))
     part.rename(folder)
     return folder
+
+
+def _field(rng, cells: int, height: float):
+    """Return a smooth random field in three channels, of so many cells across: photographs have the less of it the finer it is."""
+    import numpy as np
+    from PIL import Image
+
+    values = rng.normal(0, height, (cells * 3 // 4, cells, 3)).clip(-127, 127)
+    spread = Image.fromarray((values + 128).astype(np.uint8)).resize(FIELD, Image.Resampling.BICUBIC)
+    return np.asarray(spread, dtype=np.int16) - 128
 
 
 def free_port() -> int:
