@@ -35,6 +35,7 @@ from boxset.web.suppliers import Answer, Hit, suppliers_of
 from boxset.web.thumbnails import is_thumbnail
 from boxset.work import Flow, in_threads
 
+FAR_AHEAD = 16  # addresses in hand for each connection at the most: what is beyond a slow one, and may turn out not to be needed
 CONFUSER_EVERY = 10  # one address of a confuser's search after so many others
 ADDRESS_LENGTH = 500  # of an address that cannot be asked, as it is written down
 SEEN = (Reason.ANIMATED, Reason.PLACEHOLDER, Reason.DUPLICATE)  # what a picture was left out for, whatever the parameters say
@@ -191,8 +192,9 @@ class _Tried:
         return [answer for one in (*self._rounds.known, *new) for answer in one.answers]
 
     def ahead(self) -> int:
-        """Return how many addresses may be in hand: no more than are still wanted, or than keep every connection busy."""
-        return max(self._settings.connections, self._order.crawl_images - len(self._kept.pictures))
+        """Return how many addresses may be in hand: no more than are still wanted, or than keep every connection busy past slow ones."""
+        busy = self._settings.connections
+        return 1 if busy == 1 else max(busy, min(FAR_AHEAD * busy, self._order.crawl_images - len(self._kept.pictures)))
 
     def run(self, fetching: Fetching, journal: Journal, progress: Progress) -> None:
         """Try until enough are kept or nothing is left; then add what people were asked about and no query names any more."""
