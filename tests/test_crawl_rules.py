@@ -107,7 +107,7 @@ class Killer:
 
     def __call__(self, asked: Asked) -> Any:
         self.left -= 1
-        if self.left == 0 and self.child is not None:
+        if self.left <= 0 and self.child is not None:  # a request of the one killed before may have been counted
             self.child.kill()
         return self.search(asked)
 
