@@ -10,7 +10,7 @@ from boxset.resolve import ExtractOrder
 from boxset.sources.extract import extract
 from boxset.stage import run
 
-VERSION = 3
+VERSION = 4
 
 
 def main(name: str) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from boxset.params import Licences, Use
-from boxset.sources.licences import allowed, spdx_of_name, spdx_of_short, spdx_of_url, url_of
+from boxset.sources.licences import allowed, spdx_of_name, spdx_of_short, spdx_of_url, stated, url_of
 
 CC = "creativecommons.org"
 
@@ -45,6 +45,34 @@ def test_names_and_short_spellings() -> None:
 
 
 @pytest.mark.parametrize(
+    ("texts", "spdx"),
+    [
+        (("CC BY-NC 4.0", ""), "CC-BY-NC-4.0"),
+        (("cc_by_nc_4.0",), "CC-BY-NC-4.0"),
+        (("CC BY-NC 2.0",), "CC-BY-NC-2.0"),
+        (("Attribution-NonCommercial License", None), "LicenseRef-CC-BY-NC"),
+        (("Attribution License",), "LicenseRef-CC-BY"),
+        (("Creative Commons Attribution Non-Commercial No Derivs",), "LicenseRef-CC-BY-NC-ND"),
+        (("All rights reserved", "https://example.com/proprietary"), "LicenseRef-all-rights-reserved"),
+        (("mit", ""), "MIT"),
+        (("MIT License",), "MIT"),
+        (("CC-PDDC",), "CC-PDDC"),
+        (("CC-BY-3.0-IGO",), "CC-BY-3.0-IGO"),
+        (("LicenseRef-own",), "LicenseRef-own"),
+        (("house rules",), "LicenseRef-house-rules"),
+        (("house rules", f"https://{CC}/licenses/by/2.0/"), "CC-BY-2.0"),
+        (("", "https://www.example.com/terms?x=1"), "LicenseRef-example.com-terms-x-1"),
+        (("unknown", ""), ""),
+        (("N/A", None, " - "), ""),
+        ((), ""),
+    ],
+)
+def test_what_is_stated_is_never_unknown(texts: tuple[str | None, ...], spdx: str) -> None:
+    assert stated(*texts) == spdx
+    assert stated(spdx) == spdx
+
+
+@pytest.mark.parametrize(
     ("spdx", "use", "policy", "enters"),
     [
         ("CC-BY-2.0", "commercial", Licences(), True),
@@ -55,6 +83,15 @@ def test_names_and_short_spellings() -> None:
         ("LicenseRef-research-only", "commercial", Licences(allow=("LicenseRef-*",)), False),
         ("LicenseRef-research-only", "research", Licences(), True),
         ("LicenseRef-all-rights-reserved", "commercial", Licences(), False),
+        ("LicenseRef-CC-BY-NC", "commercial", Licences(), False),
+        ("LicenseRef-for-non-commercial-use", "commercial", Licences(allow=("LicenseRef-*",)), False),
+        ("LicenseRef-Non-Commercial-Government-Licence", "commercial", Licences(), False),
+        ("LicenseRef-Academic-use", "commercial", Licences(), False),
+        ("LicenseRef-for-research-and-teaching-only", "commercial", Licences(), False),
+        ("LicenseRef-for-research-and-teaching-only", "research", Licences(), True),
+        ("LicenseRef-house-rules", "commercial", Licences(unknown="deny"), True),
+        ("LicenseRef-house-rules", "commercial", Licences(deny=("LicenseRef-*",)), False),
+        ("MIT", "commercial", Licences(), True),
         ("CC-BY-2.0", "research", Licences(deny=("CC-BY-2.0",)), False),
         ("CC-BY-SA-2.0", "research", Licences(allow=("CC-BY-*",), deny=("*-SA-*",)), False),
         ("", "research", Licences(), True),

@@ -18,6 +18,7 @@ from boxset.errors import InputError, ServiceError
 from boxset.files import write_json
 from boxset.params import ClassTerm, FlagPolicies, Licences, Source, checked
 from boxset.resolve import ExtractOrder, IndexOrder, index_order, known_listings
+from boxset.sources.coverage import coverage
 from boxset.sources.extract import extract
 from boxset.sources.index import build_index
 from boxset.sources.place import listings, place_of
@@ -54,9 +55,9 @@ def coco(images: list[dict[str, Any]], boxes: list[dict[str, Any]], **more: Any)
     return json.dumps({"images": images, "annotations": full, "categories": CATEGORIES, **more})
 
 
-def index(path: str = "own", *, name: str = "own", annotations: str = "", **more: Any) -> dict[str, Any]:
+def index(path: str = "own", *, name: str = "own", annotations: str = "", license_: str = "LicenseRef-own", **more: Any) -> dict[str, Any]:
     """Index a place."""
-    source = Source(format="local", path=path, annotations=annotations, license="LicenseRef-own", max_lost_share=0.9, **more)
+    source = Source(format="local", path=path, annotations=annotations, license=license_, max_lost_share=0.9, **more)
     return build_index(index_order(name, source), Path("data/index") / name, endpoints=Endpoints(), contact="", version=1)
 
 
@@ -121,6 +122,33 @@ def test_a_file_that_says_what_is_known_is_believed() -> None:
 
     assert states(pool) == {"a.jpg": "partial", "b.jpg": "absent", "c.jpg": "present"}
     assert [(p.author, p.license) for p in pool.pictures if p.source_id == "a.jpg"] == [("Ann", "LicenseRef-own")]
+
+
+def test_a_licence_that_is_stated_in_any_words_is_known_and_coverage_agrees_with_what_is_taken() -> None:
+    named = ["CC BY-NC 4.0", "Attribution-NonCommercial License", "All rights reserved", "MIT", "our terms", None]
+    put(**{f"{n}_dot_jpg": photo(n) for n in range(1, 9)})
+    flickr = {7: {"license": 0, "flickr_url": "http://farm3.staticflickr.com/2/77_a_z.jpg"}, 8: {"license": 9}}
+    images = [{"id": n, "file_name": f"{n}.jpg", "license": n, **flickr.get(n, {})} for n in range(1, 9)]
+    licences = [{"id": n, "name": name, "url": None} for n, name in enumerate(named, 1)]
+    put(c_dot_json=coco(images, [{"image_id": n} for n in range(1, 9)], licenses=licences))
+
+    index(license_="")
+    metrics, pool = take()
+    (found,) = coverage(Path("data/index"), ["hammer"], use="commercial", licences=Licences())
+
+    assert {p.source_id: p.license for p in pool.pictures} == {"4.jpg": "MIT", "5.jpg": "LicenseRef-our-terms", "6.jpg": "", "8.jpg": ""}
+    assert metrics["dropped"] == {"licence": 4}
+    assert found.kept_out == {"CC-BY-NC-4.0": 1, "LicenseRef-CC-BY-NC": 1, "LicenseRef-all-rights-reserved": 2}
+    assert found.total.usable_boxes == 4
+
+
+def test_the_licence_in_the_parameters_may_be_spelt_as_people_do() -> None:
+    put(a_dot_jpg=photo(1))
+
+    index(license_="CC BY-NC 4.0")
+    metrics, _ = take(classes={}, category="hammer")
+
+    assert metrics["dropped"] == {"licence": 1}
 
 
 def test_several_coco_files_are_one_source_where_their_ids_agree() -> None:

@@ -55,6 +55,18 @@ def open_images_of(boxes: str | bytes, *, classes: str = "LabelName,DisplayName\
     return build("open_images", files=files, splits=("train",))
 
 
+def test_open_images_licences_may_be_names_as_well_as_addresses() -> None:
+    open_images_of("\n".join([HEADER, *ROWS]))
+    said = ["CC BY-NC 2.0", "https://creativecommons.org/licenses/by/2.0/", "house rules", ""]
+    Path("images.csv").write_text("ImageID,License\n" + "".join(f"{n},{text}\n" for n, text in enumerate(said)))
+    files = {"boxes_train": "boxes.csv", "classes": "classes.csv", "hierarchy": "hierarchy.json", "images_train": "images.csv", "labels_train": "none"}
+
+    build("open_images", files=files, splits=("train",))
+
+    rows = tables.read_images(INDEX, [str(n) for n in range(4)])
+    assert [rows[str(n)]["license"] for n in range(4)] == ["CC-BY-NC-2.0", "CC-BY-2.0", "LicenseRef-house-rules", None]
+
+
 def test_quoted_fields_are_read_too() -> None:
     quoted = "\n".join(",".join(f'"{field}"' for field in line.split(",")) for line in [HEADER, *ROWS])
     open_images_of("\n".join([HEADER, *ROWS]))
@@ -138,6 +150,25 @@ def test_coco_without_info_or_licences_with_crowds_and_images_without_boxes() ->
     assert (metrics["images"], metrics["boxes"]) == (2, 2)
     assert [(b["x"], b["y"], b["w"], b["h"], b["iscrowd"]) for b in all_boxes()] == [(1, 2.5, 3, 4, False), (0, 0, 9, 8, True)]
     assert tables.about(INDEX).exhaustive
+
+
+@pytest.mark.parametrize(
+    ("licences", "spdx"),
+    [
+        (None, "CC-BY-NC-2.0"),
+        ([{"id": 2}], "CC-BY-NC-2.0"),
+        ([{"id": 2, "name": "Attribution-NonCommercial License"}], "CC-BY-NC-2.0"),
+        ([{"id": 2, "name": "CC BY-ND 4.0", "url": None}], "CC-BY-ND-4.0"),
+        ([{"id": 2, "name": "x", "url": "https://shop.example/terms"}], "LicenseRef-shop.example-terms"),
+    ],
+)
+def test_cocos_licence_numbers_mean_flickrs_licences_unless_the_file_says_otherwise(licences: Any, spdx: str) -> None:
+    more = {} if licences is None else {"licenses": licences}
+    Path("c.json").write_text(json.dumps({**COCO, "images": [{**COCO["images"][0], "license": 2}], **more}))
+
+    build("coco", files={"instances_train": "c.json"}, splits=("train",))
+
+    assert tables.read_images(INDEX, ["7"])["7"]["license"] == spdx
 
 
 def test_lvis_says_what_is_absent_and_what_is_not_complete() -> None:

@@ -342,7 +342,7 @@ def test_a_list_that_cannot_be_read_says_what_it_needs(tmp_path: Path, content: 
         ("Creative Commons Attribution-Share Alike 2.5", "CC-BY-SA-2.5"),
         ("Attribution-NonCommercial-NoDerivs 2.0 Generic", "CC-BY-NC-ND-2.0"),
         ("by-nc/4.0", "CC-BY-NC-4.0"),
-        ("cc-by-sa-3.0-de", "LicenseRef-CC-BY-SA-3.0-DE"),
+        ("cc-by-sa-3.0-de", "CC-BY-SA-3.0-DE"),
         ("CC0 1.0 Universal", "CC0-1.0"),
         ("Public Domain Mark 1.0", "LicenseRef-PDM-1.0"),
         ("All rights reserved", "LicenseRef-all-rights-reserved"),

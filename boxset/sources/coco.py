@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from boxset.dataset.reasons import Reason
 from boxset.errors import InputError
-from boxset.sources.licences import FLICKR, spdx_of_url
+from boxset.sources.licences import FLICKR, spdx_of, stated
 from boxset.sources.raw import RawFiles, mapped
 from boxset.sources.tables import IndexWriter
 from boxset.work import batched, without_collection
@@ -30,7 +30,8 @@ Counts = dict[str, int]
 
 class _License(msgspec.Struct):
     id: int
-    url: str = ""
+    name: str | None = None
+    url: str | None = None
 
 
 class _Image(msgspec.Struct, gc=False):
@@ -157,7 +158,7 @@ def _new_classes(categories: list[_Category], writer: IndexWriter) -> Iterator[d
 
 
 def _add_images(decoded: _File, split: str, writer: IndexWriter) -> None:
-    spdx = {licence.id: spdx_of_url(licence.url) or FLICKR.get(str(licence.id), "") for licence in decoded.licenses}
+    spdx = {int(number): name for number, name in FLICKR.items()} | {licence.id: _terms(licence) for licence in decoded.licenses}
     for part in batched(decoded.images, ROWS):
         writer.add_images(
             {
@@ -172,6 +173,17 @@ def _add_images(decoded: _File, split: str, writer: IndexWriter) -> None:
                 "coco_id": [str(image.id) for image in part],
             }
         )
+
+
+def _terms(licence: _License) -> str:
+    """Return what an entry says; one that says nothing has the meaning of its number at Flickr, which the publishers' files use."""
+    return spdx_of(licence.url) or spdx_of(licence.name) or flickr_terms(licence.id, licence.url, licence.name)
+
+
+def flickr_terms(number: int, *said: str | None) -> str:
+    """Return Flickr's licence of a number where what is said beside it does not contradict; else what is said."""
+    theirs, words = FLICKR.get(str(number), ""), stated(*said)
+    return theirs if not words or theirs.rpartition("-")[0] == words.removeprefix("LicenseRef-") else words
 
 
 def picture_url(image: _Image, split: str) -> str:

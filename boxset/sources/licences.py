@@ -19,6 +19,16 @@ FLICKR = {
     "10": "LicenseRef-PDM-1.0",
 }
 RESEARCH_ONLY = "LicenseRef-research-only"
+_NOT_COMMERCIAL = re.compile(
+    r"noncommercial|nocommercial|notforcommercial|notcommercial|allrightsreserved|(research|academic|personal|private|educational|editorial)(use)?(and\w+)?only"
+    r"|(research|academic|personal|educational|editorial)use"
+)
+_NOTHING_SAID = {"unknown", "none", "n/a", "na", "nan", "null", "not stated", "unspecified", "undefined", "not specified", "license", "licence"}
+_IDENTIFIERS = (
+    "MIT", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "Unlicense", "CC-PDDC", "ODbL-1.0", "ODC-By-1.0", "PDDL-1.0", "CDLA-Permissive-1.0",
+    "CDLA-Permissive-2.0", "CDLA-Sharing-1.0", "GFDL-1.2-or-later", "GFDL-1.3-or-later", "GPL-2.0-only", "GPL-3.0-only", "AGPL-3.0-only", "LAL-1.3", "OGL-UK-3.0",
+)  # fmt: skip
+_BY_FOLDED = {identifier.casefold(): identifier for identifier in _IDENTIFIERS}
 _CREATIVE_COMMONS = re.compile(r"creativecommons\.org/licenses/([a-z-]+)/(\d\.\d)(?:/([a-z]{2,3}))?(?:[/?#]|$)", re.IGNORECASE)
 _PUBLIC_DOMAIN = re.compile(r"creativecommons\.org/(?:publicdomain/(zero|mark|certification)\b|licenses/(publicdomain))", re.IGNORECASE)
 _DOMAINS = {"zero": "CC0-1.0", "mark": "LicenseRef-PDM-1.0", "certification": "CC-PDDC", "publicdomain": "CC-PDDC"}
@@ -50,7 +60,8 @@ def spdx_of_url(url: str | None) -> str:
 
 def spdx_of_name(name: str) -> str:
     """Return a name that is an SPDX identifier already, as Boxset's own files have them, or an empty string."""
-    return name if re.fullmatch(r"CC0-1\.0|CC-[A-Z0-9.-]+|CC-PDDC|LicenseRef-[A-Za-z0-9.-]+", name) else ""
+    creative = r"CC0-1\.0|CC-BY(-[A-Z]+)*-\d\.\d(-[A-Z]+)?|LicenseRef-[\w.-]+"
+    return name if re.fullmatch(creative, name) else _BY_FOLDED.get(name.casefold().replace(" ", "-").removesuffix("-license"), "")
 
 
 def spdx_of_short(name: str | None, version: str | None = None) -> str:
@@ -68,9 +79,30 @@ def spdx_of_short(name: str | None, version: str | None = None) -> str:
 def spdx_of(text: str | None) -> str:
     """Return the SPDX identifier of a licence in any usual spelling: an address, a short or long name, an identifier; else an empty string."""
     said = " ".join((text or "").split())
-    if said.startswith("LicenseRef-"):
-        return said
-    return spdx_of_url(said) or spdx_of_short(said) or _spdx_of_words(said.casefold())
+    return spdx_of_name(said) or spdx_of_url(said) or spdx_of_short(said) or _spdx_of_words(said.casefold().replace("_", " "))
+
+
+def stated(*texts: str | None) -> str:
+    """Return the SPDX identifier of the first text that has one, else `LicenseRef-…` of what the first one says; empty where none says anything.
+
+    What a source states and nobody knows is not the same as what it does not state: only the latter is `unknown`.
+    """
+    said = [text for text in (" ".join((text or "").split()) for text in texts) if text and text.casefold() not in _NOTHING_SAID]
+    known = next((spdx for text in said if (spdx := spdx_of(text))), "")
+    return known or next((f"LicenseRef-{slug}" for text in said if (slug := _unversioned(text.casefold().replace("_", " ")) or _slug(text))), "")
+
+
+def _slug(text: str) -> str:
+    """Return the letters and digits of a name or an address as SPDX has them in identifiers."""
+    plain = re.sub(r"^(https?://(www\.)?|LicenseRef-)", "", text)
+    return "-".join("".join(c if c.isalnum() or c in ".-" else " " for c in plain).split()).strip(".-")
+
+
+def _unversioned(said: str) -> str:
+    """Return `CC-BY-NC` for a Creative Commons licence whose version is not said, or an empty string."""
+    named = re.search(r"\bcc\b|\bcreative commons\b|^attribution([ -]\w+)* licen[sc]e$", said)
+    words = _words(said) if named else set()
+    return "-".join(["CC-BY", *_parts(words)]) if "by" in words else ""
 
 
 def _spdx_of_words(said: str) -> str:
@@ -81,14 +113,23 @@ def _spdx_of_words(said: str) -> str:
         return "LicenseRef-PDM-1.0"
     if "all rights reserved" in said:
         return FLICKR["0"]
-    version = re.search(r"\d\.\d", said)
-    words = set(re.findall(r"[a-z]+", re.sub(r"non[ -]?commercial", "nc", said.replace("sharealike", "sa"))))
-    words |= {short for short, long in (("by", "attribution"), ("sa", "alike"), ("nd", "derivatives"), ("nd", "noderivatives"), ("nd", "noderivs")) if long in words}
+    version, words = re.search(r"\d\.\d", said), _words(said)
     if "by" not in words or version is None or not (words & {"cc", "creative", "attribution"} or said.startswith("by")):
         return ""
-    plain = "-".join(["CC-BY", *(part.upper() for part in ("nc", "nd", "sa") if part in words), version[0]])
-    port = re.search(r"\d\.\d[ -]([a-z]{2})$", said)
-    return f"LicenseRef-{plain}-{port[1].upper()}" if port else plain
+    plain = "-".join(["CC-BY", *_parts(words), version[0]])
+    port = re.search(r"\d\.\d[ -]([a-z]{2}|igo)$", said)
+    ported = f"{plain}-{port[1].upper()}" if port else plain
+    return ported if not port or ported in _PORTED else f"LicenseRef-{ported}"
+
+
+def _words(said: str) -> set[str]:
+    words = set(re.findall(r"[a-z]+", re.sub(r"non[ -]?commercial", "nc", said.replace("sharealike", "sa"))))
+    longer = (("by", "attribution"), ("sa", "alike"), ("nd", "derivatives"), ("nd", "noderivatives"), ("nd", "noderivs"), ("nd", "derivs"))
+    return words | {short for short, long in longer if long in words}
+
+
+def _parts(words: set[str]) -> list[str]:
+    return [part.upper() for part in ("nc", "nd", "sa") if part in words]
 
 
 def url_of(spdx: str) -> str:
@@ -98,11 +139,15 @@ def url_of(spdx: str) -> str:
 
 
 def allowed(spdx: str, use: str, policy: Licences) -> bool:
-    """Return whether a picture under a licence (empty: unknown) may enter. Commercial use excludes NC and research-only terms."""
+    """Return whether a picture under a licence (empty: unknown) may enter. Commercial use excludes NC, research-only and reserved terms."""
     if not spdx:
         return policy.unknown == "allow"
     if any(fnmatchcase(spdx, pattern) for pattern in policy.deny):
         return False
-    if use == "commercial" and (re.search(r"-NC(-|$)", spdx) or spdx in (RESEARCH_ONLY, FLICKR["0"])):
+    if use == "commercial" and _forbids_commerce(spdx):
         return False
     return not policy.allow or any(fnmatchcase(spdx, pattern) for pattern in policy.allow)
+
+
+def _forbids_commerce(spdx: str) -> bool:
+    return bool(re.search(r"-NC(-|$)", spdx, re.IGNORECASE) or _NOT_COMMERCIAL.search(re.sub(r"[^a-z]", "", spdx.casefold())))

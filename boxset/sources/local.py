@@ -14,8 +14,8 @@ import yaml
 
 from boxset.dataset.reasons import Reason
 from boxset.errors import InputError
-from boxset.sources.coco import is_crowd
-from boxset.sources.licences import spdx_of_name, spdx_of_url
+from boxset.sources.coco import flickr_photo, flickr_terms, is_crowd
+from boxset.sources.licences import spdx_of, stated
 from boxset.sources.place import READERS, Place, is_picture
 from boxset.sources.s3 import Entry
 from boxset.sources.tables import IndexWriter
@@ -28,8 +28,8 @@ Box = tuple[float, float, float, float]
 
 class _License(msgspec.Struct):
     id: int
-    name: str = ""
-    url: str = ""
+    name: str | None = None
+    url: str | None = None
 
 
 class _Image(msgspec.Struct):
@@ -113,10 +113,10 @@ def _add_images(writer: IndexWriter, pictures: Iterable[Entry], license_: str, s
     names = {entry.name: versioned(entry) for entry in pictures}
     every = [*names, *(name for name in said if name not in names)]
     columns: dict[str, list[Any]] = {"image_id": every, "url": [names.get(name, name) for name in every], "split": [split_of(name) for name in every]}
-    for field in ("width", "height", "license", "author", "title", "landing_url"):
+    for field in ("width", "height", "license", "author", "title", "landing_url", "flickr_id"):
         columns[field] = [said.get(name, {}).get(field) or None for name in every]
-    if license_:
-        columns["license"] = [license_] * len(every)
+    if stated(license_):
+        columns["license"] = [stated(license_)] * len(every)
     if every:
         writer.add_images(columns)
 
@@ -285,11 +285,20 @@ def _add_coco(decoded: _File, paths: dict[int, str], said: dict[str, dict[str, A
     federated = any(image.neg_category_ids is not None for image in decoded.images)
     known = _stated(decoded.images, paths, boxed) if federated else _fully_boxed(boxed, map(str, classes))
     _add_known(writer, known)
-    terms = {licence.id: spdx_of_url(licence.url) or spdx_of_name(licence.name) for licence in decoded.licenses}
+    terms = {licence.id: spdx_of(licence.url) or stated(licence.name, licence.url) for licence in decoded.licenses}
     for image in decoded.images:
         landing = image.flickr_url or image.coco_url
         told = {"width": image.width, "height": image.height, "author": image.author, "title": image.title, "landing_url": landing}
-        said.setdefault(paths[image.id], {**told, "license": terms.get(image.license, "") if image.license is not None else ""})
+        said.setdefault(paths[image.id], {**told, "license": _licence(image, terms), "flickr_id": flickr_photo(landing or "")})
+
+
+def _licence(image: _Image, terms: dict[int, str]) -> str:
+    """Return an image's licence. A number that the file does not explain says something only of Flickr's pictures, in COCO's numbering."""
+    if image.license is None:
+        return ""
+    if image.license in terms:
+        return terms[image.license]
+    return flickr_terms(image.license) if "flickr" in (image.flickr_url or "") or "cocodataset" in (image.coco_url or "") else ""
 
 
 def _stated(images: list[_Image], paths: dict[int, str], boxed: dict[str, set[str]]) -> Iterator[tuple[str, str, bool, bool]]:

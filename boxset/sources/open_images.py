@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from boxset.dataset.reasons import Reason
 from boxset.errors import InputError
 from boxset.sources.delimited import FirstRow, read_rows
-from boxset.sources.licences import spdx_of_url
+from boxset.sources.licences import stated
 from boxset.sources.raw import RawFiles, opened
 from boxset.sources.tables import IndexWriter
 
@@ -163,7 +163,7 @@ def _images(path: Path, split: str, writer: IndexWriter) -> None:
         found["url"] = pc.binary_join_element_wise(f"{PICTURES}/{split}/", ids, ".jpg", "")
         found |= {ours: batch.column(theirs) for ours, theirs in kept.items() if theirs in has}
         if "License" in has:
-            found["license"] = _each(batch.column("License"), lambda url: spdx_of_url(url or "") or None, pa.string())
+            found["license"] = _each(batch.column("License"), lambda said: stated(said) or None, pa.string())
         if "OriginalLandingURL" in has:
             found["flickr_id"] = pc.struct_field(pc.extract_regex(batch.column("OriginalLandingURL"), FLICKR_PHOTO), "photo")
         if "Rotation" in has:

@@ -11,7 +11,7 @@ import msgspec
 
 from boxset.errors import InputError
 from boxset.params import Query
-from boxset.sources.licences import spdx_of
+from boxset.sources.licences import stated
 from boxset.web.suppliers.answers import Answer, Hit, plain, web_address
 
 PAGE_SIZE = 100
@@ -128,12 +128,6 @@ def _hit(row: Listed, name: str) -> Hit:
         landing_url=web_address(row.landing_url),
         title=plain(row.title),
         engine=name,
-        license=spdx_of(row.licence) or _own(row.licence),
+        license=stated(row.licence),
         author=plain(row.author),
     )
-
-
-def _own(licence: str) -> str:
-    """Return a licence of which SPDX knows nothing in the form that SPDX has for those."""
-    text = "-".join("".join(c if c.isalnum() or c in ".-" else " " for c in licence).split())
-    return text if text.startswith("LicenseRef-") or not text else f"LicenseRef-{text}"
