@@ -4,7 +4,7 @@ from pathlib import Path
 
 from boxset.assemble.merge import merge
 from boxset.dataset.coco import write_coco
-from boxset.dataset.records import ImageRow, kept_pictures, read_pool
+from boxset.dataset.records import ImageRow, kept_pictures, read_pool, read_refused
 from boxset.files import read_json, read_jsonl, write_json, write_jsonl
 from boxset.params import read_params
 from boxset.resolve import Ids, check_folders
@@ -21,7 +21,12 @@ def main() -> None:
     pools = {path.parent.name: read_pool(path) for path in sorted(Path("data/extract").glob("*/annotations.json"))}
     crawled = {path.parent.name: kept_pictures(read_jsonl(path, ImageRow)) for path in sorted(Path("data/crawl").glob("*/images.jsonl"))}
     merged = merge(
-        pools, crawled, answers=read_pool(Path("data/label/annotations.json")), ids=read_json(Path("data/resolve/ids.json"), Ids), settings=params.merge
+        pools,
+        crawled,
+        answers=read_pool(Path("data/label/annotations.json")),
+        ids=read_json(Path("data/resolve/ids.json"), Ids),
+        settings=params.merge,
+        refused=read_refused(sorted(Path("data/extract").glob("*/refused.json"))),
     )
     write_coco(OUT / "annotations.json", merged.coco)
     write_jsonl(OUT / "conflicts.jsonl", merged.conflicts)

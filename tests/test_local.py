@@ -12,7 +12,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from PIL import Image
 
-from boxset.dataset.records import Pool, read_pool
+from boxset.dataset.records import Pool, Refused, read_pool, read_refused
 from boxset.endpoints import Endpoints
 from boxset.errors import InputError, ServiceError
 from boxset.files import write_json
@@ -140,6 +140,17 @@ def test_a_licence_that_is_stated_in_any_words_is_known_and_coverage_agrees_with
     assert metrics["dropped"] == {"licence": 4}
     assert found.kept_out == {"CC-BY-NC-4.0": 1, "LicenseRef-CC-BY-NC": 1, "LicenseRef-all-rights-reserved": 2}
     assert found.total.usable_boxes == 4
+
+
+def test_pictures_that_a_licence_keeps_out_are_named_for_other_sources_chosen_or_not() -> None:
+    put(a_dot_jpg=photo(1), b_dot_jpg=photo(2))
+    images = [{"id": n, "file_name": f"{name}.jpg", "license": n, "flickr_url": f"http://farm3.staticflickr.com/2/{n}7_a_z.jpg"} for n, name in ((1, "a"), (2, "b"))]
+    put(c_dot_json=coco(images, [{"category_id": 0}], licenses=[{"id": 1, "name": "CC BY-NC 4.0"}, {"id": 2, "name": "CC BY 4.0"}]))
+
+    index(license_="")
+    take()
+
+    assert read_refused([Path("data/extract/own/refused.json"), Path("not/here")]) == Refused(flickr_ids=("17",))
 
 
 def test_the_licence_in_the_parameters_may_be_spelt_as_people_do() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from boxset.dataset.records import Pool, State
+from boxset.dataset.records import Pool, Refused, State
 from tests.build import box, known, merged, picture, pool, sha
 
 GRID = "80" * 48
@@ -34,6 +34,35 @@ def test_same_photo_under_another_name_becomes_one_image_and_its_boxes_are_scale
 
     assert [i.sha256 for i in result.coco.images] == [sha("large")]
     assert boxes_of(result) == [(1, "vg", (20, 40, 200, 160))]
+
+
+@pytest.mark.parametrize("key", ["coco_id", "flickr_id"])
+def test_what_one_source_refuses_for_its_licence_does_not_come_in_through_another(key: str) -> None:
+    vg = picture("vg", source="vg", license="", **{key: "111"})
+    same_bytes = picture("vg", source="own", source_id="o", license="")
+    other = picture("other", source="vg", license="", **{key: "112"})
+
+    result = merged(pool(vg, other, box("vg"), box("vg", (11, 20, 100, 80), source="own"), box("other")), pool(same_bytes), refused=Refused(**{f"{key}s": ("111",)}))
+
+    assert [i.sha256 for i in result.coco.images] == [sha("other")]
+    assert sorted((d.source, d.reason) for d in result.dropped) == [("own", "licence"), ("vg", "licence")]
+    assert (result.metrics["seen"], result.metrics["dropped"], result.metrics["fused_boxes"]) == (3, {"licence": 2}, 0)
+
+
+def test_a_picture_under_a_stated_licence_is_not_refused_for_what_another_source_says() -> None:
+    result = merged(pool(picture("a", coco_id="111"), box("a")), refused=Refused(coco_ids=("111",)))
+
+    assert [i.sha256 for i in result.coco.images] == [sha("a")]
+
+
+def test_the_licence_of_a_united_picture_is_the_one_that_a_copy_states() -> None:
+    large = picture("large", width=800, height=600, source="vg", license="", coco_id="9", author="somebody")
+    small = picture("small", coco_id="9", author="Ann", landing_url="https://flickr.example/9")
+
+    result = merged(pool(large, small, box("small")))
+
+    (one,) = result.coco.images
+    assert (one.sha256, result.coco.licenses[0].name, one.author, one.landing_url) == (sha("large"), "CC-BY-4.0", "Ann", "https://flickr.example/9")
 
 
 def test_a_near_copy_of_the_same_frame_is_united() -> None:

@@ -1,7 +1,9 @@
 """Unite pools, crawl and answers into one COCO set: the same picture once, one object's boxes once, and what is known of every category.
 
 Two records are one image where they have the same bytes, the same COCO id, the same Flickr id, or are confirmed copies of each other
-(`similar.same_picture`). Of its copies the largest is kept, among equals one whose licence is known, then the most trusted source's.
+(`similar.same_picture`). Of its copies the largest is kept, among equals one whose licence is known, then the most trusted source's; its
+licence and author are those that a copy states. Where no copy states a licence and a source refuses the image for the one that it
+states, the image is left out.
 Copies that are merely near (crops, bursts) stay images of their own but share a `group`, so that a split never parts them.
 """
 
@@ -14,7 +16,7 @@ import msgspec
 from boxset.dataset.coco import Coco, CocoAnnotation, CocoCategory, CocoImage, CocoLicense
 from boxset.dataset.geometry import clipped, iou, scaled
 from boxset.dataset.reasons import Reason, count_reasons
-from boxset.dataset.records import Annotation, BBox, Picture, Pool, Presence, State
+from boxset.dataset.records import Annotation, BBox, Picture, Pool, Presence, Refused, State
 from boxset.dataset.similar import Groups, colour_distance, distance, near_pairs, same_picture
 from boxset.errors import ProjectError
 from boxset.params import Merge
@@ -58,17 +60,23 @@ class Merged:
 
 @dataclass(frozen=True)
 class _Image:
-    """One image: its best copy, all its copies, and its group."""
+    """One image: its best copy, all its copies, its group, and the copy that states its licence."""
 
     best: Picture
     copies: tuple[Picture, ...]
     group: str  # the lowest SHA-256 of the group
+    licensed: Picture
 
 
-def merge(pools: dict[str, Pool], crawled: dict[str, tuple[Picture, ...]], *, answers: Pool, ids: Ids, settings: Merge) -> Merged:
-    """Merge. The order of sources changes nothing; merging with itself changes nothing."""
+def merge(
+    pools: dict[str, Pool], crawled: dict[str, tuple[Picture, ...]], *, answers: Pool, ids: Ids, settings: Merge, refused: Refused | None = None
+) -> Merged:
+    """Merge. The order of sources changes nothing; merging with itself changes nothing. `refused`: what sources keep out for its licence."""
     pictures = _all_pictures(pools, crawled)
     images = _images(pictures, settings)
+    best_of = {copy.sha256: image.best.sha256 for image in images for copy in image.copies}
+    barred = _barred(images, refused or Refused())
+    images = [image for image in images if image.best.sha256 not in barred]
     image_of = {copy.sha256: image for image in images for copy in image.copies}
     everything = [*pools.values(), answers]
     known, said = _known(everything, image_of, ids, settings)
@@ -79,9 +87,9 @@ def merge(pools: dict[str, Pool], crawled: dict[str, tuple[Picture, ...]], *, an
     coco = _coco(kept, boxes, known, ids)
     names = {image.best.sha256 for image in kept}
     dropped = tuple(
-        Dropped(sha256=p.sha256, source=p.source, source_id=p.source_id, reason=unknown.get(best, Reason.UNLABELLED))
+        Dropped(sha256=p.sha256, source=p.source, source_id=p.source_id, reason=(barred | unknown).get(best, Reason.UNLABELLED))
         for p in pictures
-        if (best := image_of[p.sha256].best.sha256) not in names
+        if (best := best_of[p.sha256]) not in names
     )
     metrics = _metrics(coco, pictures, dropped=dropped, fused=fused, conflicts=len(said) + len(crossed))
     return Merged(coco, tuple(sorted([*said, *crossed], key=lambda c: (c.sha256, c.what, c.kept, c.other))), dropped, metrics)
@@ -113,8 +121,16 @@ def _images(pictures: Sequence[Picture], settings: Merge) -> list[_Image]:
     for members in same.members():
         copies = tuple(pictures[m] for m in members)
         best = min(copies, key=lambda p: (-p.width * p.height, not p.license, trust.get(p.source, len(trust)), _picture_order(p)))
-        images.append(_Image(best, copies, groups[members[0]]))
+        licensed = best if best.license else min(copies, key=lambda p: (not p.license, trust.get(p.source, len(trust)), _picture_order(p)))
+        images.append(_Image(best, copies, groups[members[0]], licensed if licensed.license else best))
     return sorted(images, key=lambda image: image.best.sha256)
+
+
+def _barred(images: Iterable[_Image], refused: Refused) -> dict[str, Reason]:
+    """Return the images of which no copy states a licence, and that a source refuses for the one that it states."""
+    coco, flickr = set(refused.coco_ids), set(refused.flickr_ids)
+    unstated = [image for image in images if not image.licensed.license]
+    return {image.best.sha256: Reason.LICENCE for image in unstated if any(p.coco_id in coco or p.flickr_id in flickr for p in image.copies)}
 
 
 def _positions(pictures: Sequence[Picture], key: str) -> Iterable[list[int]]:
@@ -239,14 +255,14 @@ def _policy(images: list[_Image], known: Known, ids: Ids, settings: Merge) -> tu
 
 
 def _coco(images: list[_Image], boxes: Boxes, known: Known, ids: Ids) -> Coco:
-    licences = sorted({image.best.license for image in images})
+    licences = sorted({image.licensed.license for image in images})
     licence_ids = {name: number for number, name in enumerate(licences, 1)}
     groups = {name: number for number, name in enumerate(sorted({image.group for image in images}), 1)}
     categories = tuple(
         CocoCategory(id=i.id, name=n, supercategory=i.supercategory) for n, i in sorted(ids.categories.items(), key=lambda item: item[1].id)
     )
     coco_images = tuple(
-        _coco_image(number, image, license_=licence_ids[image.best.license], group=groups[image.group], known=known, ids=ids)
+        _coco_image(number, image, license_=licence_ids[image.licensed.license], group=groups[image.group], known=known, ids=ids)
         for number, image in enumerate(images, 1)
     )
     numbered = [(image.id, box) for image in coco_images for box in boxes.get(image.sha256, ())]
@@ -272,7 +288,7 @@ def _coco_image(number: int, image: _Image, *, license_: int, group: int, known:
     best = image.best
     by_state = {state: tuple(sorted(i.id for n, i in ids.categories.items() if known.get((best.sha256, n)) is state)) for state in State}
     others = sorted({f"{copy.source}:{copy.source_id}" for copy in image.copies} - {f"{best.source}:{best.source_id}"})
-    landings = [copy.landing_url for copy in (best, *image.copies) if copy.landing_url]
+    landings = [copy.landing_url for copy in (image.licensed, best, *image.copies) if copy.landing_url]
     flickr = next((page for page in landings if "flickr" in page), "")
     return CocoImage(
         id=number,
@@ -286,8 +302,8 @@ def _coco_image(number: int, image: _Image, *, license_: int, group: int, known:
         source=best.source,
         source_id=best.source_id,
         source_split=best.split,
-        author=best.author,
-        title=best.title,
+        author=image.licensed.author or best.author,
+        title=image.licensed.title or best.title,
         sha256=best.sha256,
         phash=best.phash,
         grid=best.grid,

@@ -4,6 +4,7 @@ Every picture is named by the SHA-256 of its bytes as stored, from the stage tha
 stages never need to agree on anything else. Boxes are `(left, top, width, height)` in pixels of the stored picture.
 """
 
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,13 @@ class ImageRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     picture: Picture | None = None
 
 
+class Refused(msgspec.Struct, frozen=True, kw_only=True):
+    """`refused.json` of `extract`: the pictures of a source, fetched or not, that the licence which it states keeps out; by what other sources know."""
+
+    coco_ids: tuple[str, ...] = ()
+    flickr_ids: tuple[str, ...] = ()
+
+
 class Annotation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One box of one category in one picture."""
 
@@ -103,6 +111,18 @@ def sorted_pool(pool: Pool) -> Pool:
         annotations=tuple(sorted(pool.annotations, key=lambda a: (a.sha256, a.category, a.bbox, a.source, a.iscrowd))),
         presence=tuple(sorted(pool.presence, key=lambda p: (p.sha256, p.category, p.source, p.state))),
     )
+
+
+def write_refused(path: Path, refused: Refused) -> None:
+    """Write what is refused, one identity a line."""
+    write_records(path, msgspec.structs.asdict(refused))
+
+
+def read_refused(paths: Iterable[Path]) -> Refused:
+    """Read what any source refuses; a source without the file refuses nothing."""
+    every = [read_json(path, Refused) for path in paths if path.exists()]
+    ids = ({one for refused in every for one in getattr(refused, name)} for name in ("coco_ids", "flickr_ids"))
+    return Refused(coco_ids=tuple(sorted(next(ids))), flickr_ids=tuple(sorted(next(ids))))
 
 
 def write_pool(path: Path, pool: Pool) -> None:

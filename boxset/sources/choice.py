@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from boxset.dataset.records import State
+from boxset.dataset.records import Refused, State
 from boxset.params import FlagPolicies
 from boxset.resolve import ExtractOrder
 from boxset.sources import tables
@@ -56,6 +56,18 @@ def choose(order: ExtractOrder, index: Path) -> Choice:
             by_image[row["image_id"]].append({**row, "category": category})
     known = _known(said, by_image, found, exhaustive=about.exhaustive)
     return Choice(ordered, by_image, known, refused, unlooked, sum(boxes.dropped for boxes in found.values()))
+
+
+def refused_everywhere(order: ExtractOrder, index: Path) -> Refused:
+    """Return the images, chosen or not, that the licence which the source states for them keeps out, by the ids that other sources share."""
+    table = tables.image_columns(index, ["license", "coco_id", "flickr_id"]) if order.on else None
+    if table is None:
+        return Refused()
+    licence = table.column("license").cast(pa.string())
+    names = [name for name in pc.unique(licence).to_pylist() if name and not allowed(name, order.use, order.licences)]
+    kept_out = table.filter(pc.is_in(licence, value_set=pa.array(names, pa.string())))
+    coco, flickr = (tuple(sorted(pc.unique(kept_out.column(name)).drop_null().to_pylist())) for name in ("coco_id", "flickr_id"))
+    return Refused(coco_ids=coco, flickr_ids=flickr)
 
 
 def _unlooked(index: Path, classes: dict[str, set[str]]) -> frozenset[str]:

@@ -8,14 +8,14 @@ from typing import Any
 
 from boxset.dataset.geometry import clipped, scaled, turned
 from boxset.dataset.reasons import Reason, Refusal, count_reasons
-from boxset.dataset.records import KEPT, Annotation, BBox, ImageRow, Picture, Pool, Presence, outcome_counts, write_pool
+from boxset.dataset.records import KEPT, Annotation, BBox, ImageRow, Picture, Pool, Presence, outcome_counts, write_pool, write_refused
 from boxset.endpoints import Endpoints
 from boxset.errors import InputError
 from boxset.files import read_jsonl, write_jsonl
 from boxset.images.archive import holds_pictures, pictures_in
 from boxset.resolve import ExtractOrder
 from boxset.sources import tables
-from boxset.sources.choice import Choice, choose
+from boxset.sources.choice import Choice, choose, refused_everywhere
 from boxset.sources.imagenet import ARCHIVE
 from boxset.sources.imagenet import FOLDER as IMAGENET_FOLDER
 from boxset.sources.local import unversioned
@@ -33,7 +33,7 @@ Row = dict[str, Any]
 
 
 def extract(order: ExtractOrder, index: Path, out: Path, *, endpoints: Endpoints, contact: str, version: int) -> dict[str, Any]:  # noqa: ARG001 - part of every stage's call
-    """Write `images.jsonl`, `annotations.json` and `images/`; return the metrics.
+    """Write `images.jsonl`, `annotations.json`, `refused.json` and `images/`; return the metrics.
 
     Goes on where a killed run stopped; a picture that is there is not fetched again. Raises InputError where more than
     `max_missing_share` of the pictures cannot be had; what was fetched stays.
@@ -48,6 +48,7 @@ def extract(order: ExtractOrder, index: Path, out: Path, *, endpoints: Endpoints
     pool, fate = _pool(order, choice, rows, tables.about(index).coordinates)
     write_jsonl(out / "images.jsonl", rows)
     write_pool(out / "annotations.json", pool)
+    write_refused(out / "refused.json", refused_everywhere(order, index))
     keep_only(out / "images", {row.picture.file_name for row in rows if row.picture is not None})
     return _metrics(order, pool, rows, fate)
 
