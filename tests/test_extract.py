@@ -84,6 +84,21 @@ def test_boxes_are_clipped_scaled_and_empty_ones_counted() -> None:
     assert metrics["boxes_dropped"] == {"empty_box": 1}
 
 
+def test_a_picture_with_an_empty_box_is_not_fully_boxed_for_its_category_alone() -> None:
+    for number, name in enumerate("abc", 1):
+        photo(f"{name}.jpg", size=(400 + number, 300))
+    images = [image(n, f"{name}.jpg", 400 + n) for n, name in enumerate("abc", 1)]
+    classes = {name: (ClassTerm(name=name),) for name in ("hammer", "saw")}
+
+    run([box(1, [5, 5, 0, 9]), box(2, [5, 5, 9, 9]), box(2, [900, 5, 9, 9]), box(3, [5, 5, 9, 9]), box(3, [9, 9, 9, 0], 2)], images, classes=classes)
+
+    pool = read_pool(OUT / "annotations.json")
+    names = {picture.sha256: picture.source_id for picture in pool.pictures}
+    said = {(names[p.sha256], p.category): str(p.state) for p in pool.presence}
+    assert {key[0]: state for key, state in said.items() if key[1] == "hammer"} == {"a.jpg": "partial", "b.jpg": "partial", "c.jpg": "present"}
+    assert {key[0]: state for key, state in said.items() if key[1] == "saw"} == {"a.jpg": "absent", "b.jpg": "absent", "c.jpg": "partial"}
+
+
 def test_a_picture_that_is_turned_upright_turns_its_boxes() -> None:
     photo("a.jpg", orientation=6)
 

@@ -1,14 +1,14 @@
 """Out of one source's index: which images our categories need, their pictures, their boxes in pixels, and what is known of them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 from boxset.dataset.geometry import clipped, scaled, turned
 from boxset.dataset.reasons import Reason, Refusal, count_reasons
-from boxset.dataset.records import KEPT, Annotation, BBox, ImageRow, Picture, Pool, Presence, outcome_counts, write_pool, write_refused
+from boxset.dataset.records import KEPT, Annotation, BBox, ImageRow, Picture, Pool, Presence, State, outcome_counts, write_pool, write_refused
 from boxset.endpoints import Endpoints
 from boxset.errors import InputError
 from boxset.files import read_jsonl, write_jsonl
@@ -185,17 +185,19 @@ def _pool(order: ExtractOrder, choice: Choice, rows: list[ImageRow], coordinates
     fate = _Fate(lost=[Reason.FLAG] * choice.flagged)
     for image, boxes in choice.boxes.items():
         for box in boxes:
-            made = _annotation(order, box, pictures.get(image), choice.images[image], coordinates)
+            made = _annotation(order, box, pictures.get(image) or Reason.NO_PICTURE, choice.images[image], coordinates)
             if isinstance(made, Annotation):
                 key = (made.sha256, made.category, made.bbox, made.iscrowd)
                 made = Reason.DUPLICATE if key in annotations else annotations.setdefault(key, made)
             if isinstance(made, Reason):
                 fate.lost.append(made)
+                fate.emptied |= {(image, box["category"])} if made is Reason.EMPTY_BOX else set()
             elif _was_clipped(made, box, pictures[image], choice.images[image], coordinates):
                 fate.clipped += 1
+    known = choice.known | dict.fromkeys(fate.emptied, State.PARTIAL)
     presence = [
         Presence(sha256=pictures[image].sha256, category=category, state=state, source=order.name)
-        for (image, category), state in choice.known.items()
+        for (image, category), state in known.items()
         if image in pictures
     ]
     pool = Pool(pictures=tuple(pictures.values()), annotations=tuple(annotations.values()), presence=tuple(presence))
@@ -209,6 +211,7 @@ class _Fate:
 
     lost: list[Reason]
     clipped: int = 0
+    emptied: set[tuple[str, str]] = field(default_factory=set)  # image and category of an object whose box is empty
 
 
 def _was_clipped(made: Annotation, box: Row, picture: Picture, image: Row, coordinates: str) -> bool:
@@ -216,9 +219,9 @@ def _was_clipped(made: Annotation, box: Row, picture: Picture, image: Row, coord
     return any(abs(one - other) > ROUNDING_PX for one, other in zip(whole, made.bbox, strict=True))
 
 
-def _annotation(order: ExtractOrder, box: Row, picture: Picture | None, image: Row, coordinates: str) -> Annotation | Reason:
-    if picture is None:
-        return Reason.NO_PICTURE
+def _annotation(order: ExtractOrder, box: Row, picture: Picture | Reason, image: Row, coordinates: str) -> Annotation | Reason:
+    if isinstance(picture, Reason):
+        return picture
     is_crowd = any(box.get(flag) and getattr(order.flags, flag) == "crowd" for flag in FLAGS)
     bbox = clipped(in_pixels((box["x"], box["y"], box["w"], box["h"]), picture, image, coordinates), picture.width, picture.height)
     if bbox is None:
