@@ -137,7 +137,7 @@ def test_a_licence_that_is_stated_in_any_words_is_known_and_coverage_agrees_with
     (found,) = coverage(Path("data/index"), ["hammer"], use="commercial", licences=Licences())
 
     assert {p.source_id: p.license for p in pool.pictures} == {"4.jpg": "MIT", "5.jpg": "LicenseRef-our-terms", "6.jpg": "", "8.jpg": ""}
-    assert metrics["dropped"] == {"licence": 4}
+    assert (metrics["dropped"], metrics["boxes_dropped"]) == ({"licence": 4}, {"licence": 4})
     assert found.kept_out == {"CC-BY-NC-4.0": 1, "LicenseRef-CC-BY-NC": 1, "LicenseRef-all-rights-reserved": 2}
     assert found.total.usable_boxes == 4
 

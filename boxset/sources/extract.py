@@ -185,7 +185,7 @@ def _pool(order: ExtractOrder, choice: Choice, rows: list[ImageRow], coordinates
     fate = _Fate(lost=[Reason.FLAG] * choice.flagged)
     for image, boxes in choice.boxes.items():
         for box in boxes:
-            made = _annotation(order, box, pictures.get(image) or Reason.NO_PICTURE, choice.images[image], coordinates)
+            made = _annotation(order, box, pictures.get(image) or _why_none(choice, image), choice.images[image], coordinates)
             if isinstance(made, Annotation):
                 key = (made.sha256, made.category, made.bbox, made.iscrowd)
                 made = Reason.DUPLICATE if key in annotations else annotations.setdefault(key, made)
@@ -212,6 +212,10 @@ class _Fate:
     lost: list[Reason]
     clipped: int = 0
     emptied: set[tuple[str, str]] = field(default_factory=set)  # image and category of an object whose box is empty
+
+
+def _why_none(choice: Choice, image: str) -> Reason:
+    return Reason.LICENCE if image in choice.refused else Reason.NO_PICTURE
 
 
 def _was_clipped(made: Annotation, box: Row, picture: Picture, image: Row, coordinates: str) -> bool:
