@@ -189,8 +189,32 @@ def test_yolo_reads_boxes_polygons_and_confidences_and_a_picture_without_a_label
 
     assert (indexed["seen"], indexed["boxes"], indexed["dropped"]) == (8, 5, {"bad_row": 3})
     assert sorted(a.bbox for a in pool.annotations) == [pytest.approx(b) for b in ((0, 0, 80, 60), (0, 0, 200, 300), (100, 75, 200, 150))]
-    assert states(pool) == {"train/images/a.jpg": "present", "train/images/b.jpg": "absent", "train/images/c.jpg": "absent"}
+    assert states(pool) == {"train/images/a.jpg": "partial", "train/images/b.jpg": "absent", "train/images/c.jpg": "absent"}
     assert [p.source_id for p in pool.pictures if p.category == "hammer"] == ["train/images/d.jpg"]
+
+
+def test_a_yolo_picture_of_which_a_row_is_lost_is_not_called_absent_or_fully_boxed() -> None:
+    put(classes_dot_txt="hammer\nsaw\n", **{f"images__{name}_dot_jpg": photo(n) for n, name in enumerate("abc")})
+    put(labels__a_dot_txt="0 x y z w\n", labels__b_dot_txt="0 .5 .5 .1 .1\n9 .5 .5 .1 .1\n", labels__c_dot_txt="1 .5 .5 .1 .1\n")
+
+    indexed = index()
+    _, pool = take(negatives=9, category="hammer")
+
+    assert (indexed["seen"], indexed["dropped"]) == (4, {"bad_row": 2})
+    assert states(pool) == {"images/b.jpg": "partial", "images/c.jpg": "absent"}
+    assert [p.source_id for p in pool.pictures if p.category] == ["images/a.jpg"]  # what its file says nobody can read: people are asked
+
+
+def test_yolo_boxes_that_reach_outside_are_clipped() -> None:
+    put(classes_dot_txt="hammer\n", images__a_dot_jpg=photo(1))
+    put(labels__a_dot_txt="0 .5 .5 1.02 .4\n0 -.1 .5 .4 .2\n0 -.2 .1 .3 .1 .3 .2\n0 1.8 .5 .2 .2\n0 -3 .5 .2 .2\n0 nan .5 .2 .2\n")
+
+    indexed = index()
+    metrics, pool = take()
+
+    assert (indexed["boxes"], indexed["dropped"]) == (4, {"bad_row": 2})
+    assert sorted(a.bbox for a in pool.annotations) == [pytest.approx(b) for b in ((0, 30, 120, 30), (0, 90, 400, 120), (0, 120, 40, 60))]
+    assert (metrics["boxes_clipped"], metrics["boxes_dropped"], states(pool)) == (3, {"empty_box": 1}, {"images/a.jpg": "partial"})
 
 
 def test_yolo_in_pixels_is_refused_by_file() -> None:

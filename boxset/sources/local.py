@@ -4,7 +4,7 @@ A picture that an annotation file speaks of is fully boxed for all of that file'
 of its images (LVIS's fields, as Boxset writes them). Of every other picture nothing is known: it goes to labelling.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from fnmatch import fnmatch
 from pathlib import PurePosixPath
 from typing import Any
@@ -138,10 +138,13 @@ def _add_known(writer: IndexWriter, rows: Iterator[tuple[str, str, bool, bool]])
         writer.add_verified(dict(zip(("image_id", "class_id", "present", "exhaustive"), zip(*part, strict=True), strict=True)))
 
 
-def _fully_boxed(boxed: dict[str, set[str]], classes: Iterable[str]) -> Iterator[tuple[str, str, bool, bool]]:
+def _fully_boxed(boxed: dict[str, set[str]], classes: Iterable[str], *, torn: Set[str] = frozenset()) -> Iterator[tuple[str, str, bool, bool]]:
+    """Yield what is known of images that are fully boxed; of `torn` ones, which lost a row, only that what has a box is there."""
     every = sorted(classes)
     for image, there in boxed.items():
-        for class_id in every:
+        for class_id in sorted(there) if image in torn else ():
+            yield image, class_id, True, False
+        for class_id in every if image not in torn else ():
             yield image, class_id, class_id in there, class_id in there
 
 
@@ -156,19 +159,28 @@ def _yolo(place: Place, files: set[str], pictures: dict[str, Entry], license_: s
     """Read YOLO's `class xc yc w h` lines in shares of the picture. A picture without a label file is one that nobody has looked at."""
     names = _yolo_names(place, files)
     writer.add_classes({"class_id": str(number), "name": name} for number, name in enumerate(names))
-    counts: Counts = {"seen": 0}
+    counts: Counts = {"seen": 0, Reason.BAD_ROW: 0}
     boxed: dict[str, set[str]] = {}
+    torn: set[str] = set()
     rows: list[tuple[str, str, Box, bool]] = []
     labelled = [(picture, labels) for picture in pictures if (labels := _label_file(picture)) in files]
     texts = in_threads(lambda pair: place.read(pair[1]), labelled, workers=READERS)
     for (picture, labels), text in zip(labelled, texts, strict=True):
-        found = list(_yolo_rows(text, f"{place.address}/{labels}", len(names), counts))
+        read = [_yolo_box(line.split(), len(names), f"{place.address}/{labels}") for line in _lines(text)]
+        found = [row for row in read if row is not None]
         rows += [(picture, class_id, box, False) for class_id, box in found]
         boxed[picture] = {class_id for class_id, _ in found}
+        torn |= {picture} if len(found) < len(read) else set()
+        counts["seen"] += len(read)
+        counts[Reason.BAD_ROW] += len(read) - len(found)
     _add_images(writer, pictures.values(), license_, {})
     _add_boxes(writer, rows)
-    _add_known(writer, _fully_boxed(boxed, (str(number) for number in range(len(names)))))
-    return counts
+    _add_known(writer, _fully_boxed(boxed, (str(number) for number in range(len(names))), torn=torn))
+    return _told(counts)
+
+
+def _told(counts: Counts) -> Counts:
+    return {key: number for key, number in counts.items() if number or key == "seen"}
 
 
 def _yolo_names(place: Place, files: set[str]) -> list[str]:
@@ -198,26 +210,19 @@ def _label_file(picture: str) -> str:
     return str(PurePosixPath(*parts).with_suffix(".txt"))
 
 
-def _yolo_rows(text: bytes, where: str, classes: int, counts: Counts) -> Iterator[tuple[str, Box]]:
-    for line in text.decode("utf-8-sig", "replace").splitlines():
-        if line.strip():
-            counts["seen"] += 1
-            row = _yolo_box(line.split(), classes, where)
-            if row is None:
-                counts[Reason.BAD_ROW] = counts.get(Reason.BAD_ROW, 0) + 1
-            else:
-                yield row
+def _lines(text: bytes) -> list[str]:
+    return [line for line in text.decode("utf-8-sig", "replace").splitlines() if line.strip()]
 
 
 def _yolo_box(tokens: list[str], classes: int, where: str) -> tuple[str, Box] | None:
-    """Return class and left, top, width, height in shares. A polygon (six numbers or more) gives the box round it."""
+    """Return class and left, top, width, height in shares, perhaps partly outside. A polygon (six numbers or more) gives the box round it."""
     try:
         number, values = int(tokens[0]), [float(token) for token in tokens[1:]]
     except (ValueError, IndexError):
         return None
     if any(value > 2 for value in values):
         raise InputError(f"{max(values):g} where shares from 0 to 1 stand: these are pixels", where=where, do="Write shares of the picture's sides")
-    if not 0 <= number < classes or not all(-0.01 <= value <= 1.01 for value in values):
+    if not 0 <= number < classes or not all(-1 <= value <= 2 for value in values):
         return None
     if len(values) in (4, 5):  # a fifth is a detector's confidence
         x, y, w, h = values[:4]
@@ -242,7 +247,7 @@ def _coco(place: Place, files: list[str], pictures: dict[str, Entry], license_: 
         _add_coco(decoded, _paths(decoded.images, file, pictures), said, writer, counts)
     writer.add_classes({"class_id": number, "name": name} for number, name in names.items())
     _add_images(writer, pictures.values(), license_, said)
-    return {key: number for key, number in counts.items() if number or key == "seen"}
+    return _told(counts)
 
 
 def _decoded(place: Place, file: str) -> _File:
