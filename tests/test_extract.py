@@ -158,7 +158,7 @@ def test_pictures_that_no_category_needs_any_more_are_removed() -> None:
 def test_unlabelled_pictures_of_ones_own_are_asked_about_their_category() -> None:
     photo("a.jpg")
 
-    run([], [image(1, "a.jpg")], classes={}, category="hammer")
+    run([box(1, [1, 1, 9, 9], 2)], [image(1, "a.jpg")], classes={}, category="hammer")
 
     assert [p.category for p in read_pool(OUT / "annotations.json").pictures] == ["hammer"]
 

@@ -107,6 +107,18 @@ def test_what_a_coco_file_says_is_counted_and_what_it_does_not_say_goes_to_label
     assert {p.source_id: p.category for p in pool.pictures} == {"a.jpg": "", "b.jpg": "", "new.jpg": "hammer"}
 
 
+def test_a_coco_file_without_its_boxes_is_refused_unless_it_says_what_is_absent() -> None:
+    put(a_dot_jpg=photo(1), c_dot_json=coco([{"id": 1, "file_name": "a.jpg"}], []))
+    with pytest.raises(InputError, match=r"c\.json: annotations: none at all.*neg_category_ids.*empty label files"):
+        index()
+
+    put(c_dot_json=coco([{"id": 1, "file_name": "a.jpg", "neg_category_ids": [3]}], []))
+    index()
+    _, pool = take(negatives=5)
+
+    assert states(pool) == {"a.jpg": "absent"}
+
+
 def test_a_file_that_says_what_is_known_is_believed() -> None:
     put(**{f"{name}_dot_jpg": photo(n) for n, name in enumerate("abcd")})
     images = [

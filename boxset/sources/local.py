@@ -244,6 +244,7 @@ def _coco(place: Place, files: list[str], pictures: dict[str, Entry], license_: 
             if names.setdefault(str(category.id), category.name) != category.name:
                 what = f"category {category.id} is {category.name!r} here and {names[str(category.id)]!r} in another file"
                 raise InputError(what, where=f"{place.address}/{file}", do="Make a source of its own of it")
+        _refuse_stripped(decoded, f"{place.address}/{file}")
         _add_coco(decoded, _paths(decoded.images, file, pictures), said, writer, counts)
     writer.add_classes({"class_id": number, "name": name} for number, name in names.items())
     _add_images(writer, pictures.values(), license_, said)
@@ -255,6 +256,17 @@ def _decoded(place: Place, file: str) -> _File:
         return msgspec.json.decode(place.read(file), type=_File)
     except msgspec.MsgspecError as err:
         raise InputError(f"not a COCO file: {err}", where=f"{place.address}/{file}", do="Export it as COCO instances, or name another file") from err
+
+
+def _refuse_stripped(decoded: _File, where: str) -> None:
+    """Raise InputError where nothing but the silence of a file without boxes would say that its classes are in none of its images."""
+    if decoded.images and not decoded.annotations and not _is_federated(decoded):
+        do = "Export it again; pictures that show none of its classes say so by neg_category_ids on each image, or as YOLO with empty label files"
+        raise InputError("annotations: none at all: the boxes are stripped", where=where, do=do)
+
+
+def _is_federated(decoded: _File) -> bool:
+    return any(image.neg_category_ids is not None for image in decoded.images)
 
 
 def _paths(images: list[_Image], file: str, pictures: dict[str, Entry]) -> dict[int, str]:
@@ -287,8 +299,7 @@ def _add_coco(decoded: _File, paths: dict[int, str], said: dict[str, dict[str, A
         boxed[paths[one.image_id]].add(str(one.category_id))
     counts[Reason.DUPLICATE] = counts.get(Reason.DUPLICATE, 0) + len(decoded.images) - len(paths)
     _add_boxes(writer, rows)
-    federated = any(image.neg_category_ids is not None for image in decoded.images)
-    known = _stated(decoded.images, paths, boxed) if federated else _fully_boxed(boxed, map(str, classes))
+    known = _stated(decoded.images, paths, boxed) if _is_federated(decoded) else _fully_boxed(boxed, map(str, classes))
     _add_known(writer, known)
     terms = {licence.id: spdx_of(licence.url) or stated(licence.name, licence.url) for licence in decoded.licenses}
     for image in decoded.images:
