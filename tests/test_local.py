@@ -219,14 +219,14 @@ def test_a_yolo_picture_of_which_a_row_is_lost_is_not_called_absent_or_fully_box
 
 def test_yolo_boxes_that_reach_outside_are_clipped() -> None:
     put(classes_dot_txt="hammer\n", images__a_dot_jpg=photo(1))
-    put(labels__a_dot_txt="0 .5 .5 1.02 .4\n0 -.1 .5 .4 .2\n0 -.2 .1 .3 .1 .3 .2\n0 1.8 .5 .2 .2\n0 -3 .5 .2 .2\n0 nan .5 .2 .2\n")
+    put(labels__a_dot_txt="0 .5 .5 1.02 .4\n0 -.1 .5 .4 .2\n0 1.8 .5 .2 .2\n0 -3 .5 .2 .2\n0 nan .5 .2 .2\n")
 
     indexed = index()
     metrics, pool = take()
 
-    assert (indexed["boxes"], indexed["dropped"]) == (4, {"bad_row": 2})
-    assert sorted(a.bbox for a in pool.annotations) == [pytest.approx(b) for b in ((0, 30, 120, 30), (0, 90, 400, 120), (0, 120, 40, 60))]
-    assert (metrics["boxes_clipped"], metrics["boxes_dropped"], states(pool)) == (3, {"empty_box": 1}, {"images/a.jpg": "partial"})
+    assert (indexed["boxes"], indexed["dropped"]) == (3, {"bad_row": 2})
+    assert sorted(a.bbox for a in pool.annotations) == [pytest.approx(b) for b in ((0, 90, 400, 120), (0, 120, 40, 60))]
+    assert (metrics["boxes_clipped"], metrics["boxes_dropped"], states(pool)) == (2, {"empty_box": 1}, {"images/a.jpg": "partial"})
 
 
 def test_yolo_in_pixels_is_refused_by_file() -> None:
@@ -245,6 +245,41 @@ def test_hidden_files_and_links_out_of_the_folder_are_no_pictures(tmp_path: Path
     Path("own/link.jpg").symlink_to(tmp_path / "secret.jpg")
 
     assert [entry.name for entry in place_of("own", Endpoints()).entries()] == ["a.jpg"]
+
+
+def test_files_that_are_passed_over_are_counted_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put(a_dot_jpg=photo(1), notes_dot_md="x", deep__b_dot_mov="x", _dot_hidden="x")
+    (tmp_path / "album").mkdir()
+    (tmp_path / "album/secret.jpg").write_bytes(photo(3))
+    for name, target in {"link.jpg": "album/secret.jpg", "album": "album", "gone.jpg": "nowhere.jpg", "inside.jpg": "own/a.jpg"}.items():
+        (Path("own") / name).symlink_to(tmp_path / target)
+
+    metrics = index()
+
+    assert (metrics["images"], metrics["files_dropped"]) == (2, {"bad_address": 3, "not_an_image": 2})
+    assert capsys.readouterr().out.splitlines() == [
+        "own: 3 passed over as bad_address, links to folders, out of the folder, or to nothing: album, gone.jpg, link.jpg",
+        "own: 2 passed over as not_an_image, neither pictures nor annotations by their names: deep/b.mov, notes.md",
+    ]
+
+
+def test_pictures_of_kinds_that_are_not_read_are_tried_and_counted() -> None:
+    out = io.BytesIO()
+    Image.new("RGB", (400, 300), "red").save(out, "TIFF")
+    put(a_dot_jfif=photo(1), b_dot_tif=out.getvalue(), c_dot_HEIC=b"\0\0\0\x18ftypheic")
+
+    index()
+    metrics, pool = take(classes={}, category="hammer")
+
+    assert [p.source_id for p in pool.pictures] == ["a.jfif"]
+    assert metrics["dropped"] == {"not_an_image": 2}
+
+
+def test_passed_over_in_a_bucket_too(bucket: Any) -> None:
+    for key in ("a.jpg", "b.mov", ".c.txt"):
+        bucket.put_object(Bucket="shop", Key=key, Body=b"x")
+
+    assert [(one.name, str(one.reason)) for one in place_of("s3://shop", Endpoints()).passed_over()] == [("b.mov", "not_an_image")]
 
 
 def params(**paths: str) -> Any:

@@ -4,13 +4,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from boxset.dataset.reasons import Reason
+from boxset.dataset.reasons import Reason, count_reasons
 from boxset.endpoints import Endpoints
 from boxset.errors import InputError
 from boxset.resolve import IndexOrder
 from boxset.sources import coco, imagenet, local, open_images, visual_genome
 from boxset.sources.lean import lean_arrow
-from boxset.sources.place import place_of
+from boxset.sources.place import Place, place_of, told_of
 from boxset.sources.raw import RawFiles
 from boxset.sources.tables import IndexWriter
 
@@ -36,7 +36,15 @@ def build_index(order: IndexOrder, out: Path, *, endpoints: Endpoints, contact: 
     if why_not:
         sys.stdout.write(f"{order.name}: skipped, {why_not}\n")
     dropped = {str(reason): number for reason, number in sorted(counts.items()) if reason != "seen"}
-    return {"images": writer.images, "boxes": writer.boxes, "verified": writer.verified, "seen": counts["seen"], "dropped": dropped}
+    metrics = {"images": writer.images, "boxes": writer.boxes, "verified": writer.verified, "seen": counts["seen"], "dropped": dropped}
+    return metrics | (_passed_over(order.name, place) if place else {})
+
+
+def _passed_over(name: str, place: Place) -> dict[str, Any]:
+    """Say which files of one's own were neither read nor fetched, and count them."""
+    passed = place.passed_over()
+    sys.stdout.writelines(f"{line}\n" for line in told_of(name, passed))
+    return {"files_dropped": count_reasons(one.reason for one in passed)}
 
 
 def _skipped(order: IndexOrder) -> str:

@@ -3,11 +3,11 @@
 import hashlib
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 import yaml
@@ -20,12 +20,21 @@ from boxset.params import Params
 from boxset.sources.s3 import Bucket, Entry
 from boxset.work import in_threads
 
-PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"}
+PICTURES = {".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".webp", ".bmp", ".gif"}
+OTHER_PICTURES = {".tif", ".tiff", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".dng", ".cr2", ".nef", ".arw"}  # tried, and counted as `not_an_image`
 ANNOTATIONS = {".json", ".txt", ".yaml", ".yml", ".names"}
 WATCHING = "always_changed: true"  # in `dvc.yaml`, under `resolve`
 MAX_BYTES = 100_000_000
 HASHED = Path(".boxset/local")  # what was hashed before, by size and time
 READERS = 8
+
+
+class Passed(NamedTuple):
+    """A file or link that is neither a picture nor an annotation file, or leads out of the folder."""
+
+    name: str
+    reason: Reason
+    why: str
 
 
 class Place(Protocol):
@@ -37,6 +46,9 @@ class Place(Protocol):
 
     def entries(self) -> list[Entry]:
         """List pictures and annotation files, sorted by name."""
+
+    def passed_over(self) -> list[Passed]:
+        """List all other files, except what the system hides, sorted by name."""
 
     def read(self, name: str) -> bytes:
         """Return a file's content."""
@@ -58,14 +70,30 @@ def place_of(path: str, endpoints: Endpoints) -> Place:
 
 def is_relevant(name: str) -> bool:
     """Return whether a file may be a picture or speak of some; what the system hides does not count."""
-    parts = Path(name).parts
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
-    return not hidden and Path(name).suffix.lower() in PICTURES | ANNOTATIONS
+    suffix = Path(name.lower()).suffix
+    return not _is_hidden(name) and (is_picture(name) or suffix in ANNOTATIONS or name.lower().endswith(".json.gz"))
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in Path(name).parts)
+
+
+def _passed_over(names: Iterable[str]) -> list[Passed]:
+    others = sorted(name for name in names if not is_relevant(name) and not _is_hidden(name))
+    return [Passed(name, Reason.NOT_AN_IMAGE, "neither pictures nor annotations by their names") for name in others]
 
 
 def is_picture(name: str) -> bool:
-    """Return whether a name is a picture's."""
-    return Path(name).suffix.lower() in PICTURES
+    """Return whether a name is a picture's, also one of a kind that is not read: it is tried and counted."""
+    return Path(name).suffix.lower() in PICTURES | OTHER_PICTURES
+
+
+def told_of(name: str, passed: Sequence[Passed]) -> list[str]:
+    """Return a line for every reason for which files were passed over."""
+    by_reason: dict[str, list[str]] = {}
+    for one in passed:
+        by_reason.setdefault(f"{one.reason}, {one.why}", []).append(one.name)
+    return [f"{name}: {len(names)} passed over as {said}: {', '.join(names[:4])}{', …' * (len(names) > 4)}" for said, names in by_reason.items()]
 
 
 def listing(entries: Sequence[Entry]) -> str:
@@ -117,6 +145,9 @@ class _Relevant:
     def entries(self) -> list[Entry]:
         return [entry for entry in self.bucket.entries() if is_relevant(entry.name)]
 
+    def passed_over(self) -> list[Passed]:
+        return _passed_over(entry.name for entry in self.bucket.entries())
+
     def read(self, name: str) -> bytes:
         return self.bucket.read(name)
 
@@ -144,6 +175,20 @@ class Folder:
         entries = [Entry(name, size, marks.get(name) or known[name][2]) for name, size, _ in found]
         self._remember({name: (size, time_ns, entry.mark) for (name, size, time_ns), entry in zip(found, entries, strict=True)})
         return entries
+
+    def passed_over(self) -> list[Passed]:
+        """List all other files and the links that are not followed: those to folders, and those that lead out of this one or nowhere."""
+        inside, links = [], []
+        for path in self.path.rglob("*"):
+            name = path.relative_to(self.path).as_posix()
+            if path.is_symlink() and (path.is_dir() or not self._is_inside(path)):
+                links.append(Passed(name, Reason.BAD_ADDRESS, "links to folders, out of the folder, or to nothing"))
+            elif path.is_file():
+                inside.append(name)
+        return sorted([*_passed_over(inside), *(link for link in links if not _is_hidden(link.name))])
+
+    def _is_inside(self, path: Path) -> bool:
+        return path.is_file() and path.resolve().is_relative_to(self.path.resolve())
 
     def read(self, name: str) -> bytes:
         """Return a file's content."""
