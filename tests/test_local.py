@@ -1,5 +1,6 @@
 """One's own pictures: from a folder or a bucket, with COCO, YOLO or no annotations; what changes there is noticed, and nothing else."""
 
+import gzip
 import io
 import json
 import os
@@ -14,7 +15,7 @@ from PIL import Image
 
 from boxset.dataset.records import Pool, Refused, read_pool, read_refused
 from boxset.endpoints import Endpoints
-from boxset.errors import InputError, ServiceError
+from boxset.errors import InputError, ParamsError, ServiceError
 from boxset.files import write_json
 from boxset.params import ClassTerm, FlagPolicies, Licences, Source, checked
 from boxset.resolve import ExtractOrder, IndexOrder, index_order, known_listings
@@ -227,6 +228,111 @@ def test_yolo_boxes_that_reach_outside_are_clipped() -> None:
     assert (indexed["boxes"], indexed["dropped"]) == (3, {"bad_row": 2})
     assert sorted(a.bbox for a in pool.annotations) == [pytest.approx(b) for b in ((0, 90, 400, 120), (0, 120, 40, 60))]
     assert (metrics["boxes_clipped"], metrics["boxes_dropped"], states(pool)) == (2, {"empty_box": 1}, {"images/a.jpg": "partial"})
+
+
+@pytest.mark.parametrize(
+    ("picture", "label", "names"),
+    [
+        ("a.jpg", "a.txt", "classes.txt"),
+        ("deep/a.jpg", "deep/a.txt", "deep/classes.txt"),
+        ("images/a.jpg", "labels/a.txt", "labels/classes.txt"),
+        ("a.jpg", "labels/a.txt", "classes.txt"),
+        ("Images/train/a.JPG", "Labels/train/a.TXT", "Classes.txt"),
+        ("set/images/a.jpg", "set/labels/a.txt", "set/obj.names"),
+    ],
+)
+def test_yolo_labels_are_found_in_every_usual_layout(picture: str, label: str, names: str) -> None:
+    for path, content in ((picture, photo(1)), (label, b"1 .5 .5 .5 .5\n"), (names, b"saw\nhammer\n"), ("other.jpg", photo(2))):
+        (Path("own") / path).parent.mkdir(parents=True, exist_ok=True)
+        (Path("own") / path).write_bytes(content)
+
+    index()
+    _, pool = take(category="hammer")
+
+    assert [(a.category, a.bbox) for a in pool.annotations] == [("hammer", (100, 75, 200, 150))]
+    assert states(pool) == {picture: "present"}
+    assert [p.source_id for p in pool.pictures if p.category] == ["other.jpg"]
+
+
+def test_label_files_without_a_picture_are_counted_and_lists_and_remarks_are_not() -> None:
+    put(classes_dot_txt="hammer\n", a_dot_jpg=photo(1), a_dot_txt="0 .5 .5 .5 .5\n", gone_dot_txt="0 .5 .5 .5 .5\n0 .1 .1 .1 .1\n")
+    put(train_dot_txt="images/a.jpg\n", readme_dot_txt="These are our hammers of last year\n")
+
+    indexed = index()
+
+    assert (indexed["seen"], indexed["boxes"], indexed["dropped"]) == (3, 1, {"no_picture": 2})
+
+
+def test_labels_of_which_none_fits_a_picture_are_an_error() -> None:
+    put(classes_dot_txt="hammer\n", a_dot_jpg=photo(1), labels__b_dot_txt="0 .5 .5 .5 .5\n")
+
+    with pytest.raises(InputError, match=r"own: no label file fits any picture.*beside it"):
+        index()
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        ("classes.txt", b"hammer\n\nsaw\n", r"classes\.txt:2: an empty line"),
+        ("classes.txt", b"caf\xe9\n", r"classes\.txt: not UTF-8"),
+        ("data.yaml", b"names: [hammer]\nkpt_shape: [17, 3]\n", r"data\.yaml: kpt_shape"),
+        ("data.yaml", b"nc: 1\n", r"own: no data\.yaml with `names`.*annotations: none"),
+    ],
+)
+def test_class_names_that_are_not_sure_are_refused(file: str, content: bytes, said: str) -> None:
+    put(a_dot_jpg=photo(1), a_dot_txt="0 .5 .5 .5 .5\n")
+    (Path("own") / file).write_bytes(content)
+
+    with pytest.raises(InputError, match=said):
+        index()
+
+
+@pytest.mark.parametrize("name", ["c.json.gz", "c.JSON", "deep/c.Json.GZ"])
+def test_a_coco_file_is_found_packed_and_in_capitals(name: str) -> None:
+    put(a_dot_jpg=photo(1))
+    text = coco([{"id": 1, "file_name": "a.jpg"}], [{}]).encode()
+    (Path("own") / name).parent.mkdir(exist_ok=True)
+    (Path("own") / name).write_bytes(gzip.compress(text) if name.lower().endswith("gz") else text)
+
+    index()
+    _, pool = take()
+
+    assert states(pool) == {"a.jpg": "present"}
+
+
+def test_a_packed_file_that_is_cut_short_is_refused() -> None:
+    put(a_dot_jpg=photo(1), c_dot_json_dot_gz=gzip.compress(coco([{"id": 1, "file_name": "a.jpg"}], [{}]).encode())[:-20])
+
+    with pytest.raises(InputError, match=r"own/c\.json\.gz: not a COCO file"):
+        index()
+
+
+@pytest.mark.parametrize("name", ["ann.zip", "voc/a.xml", "boxes.csv"])
+def test_annotations_of_a_kind_that_is_not_read_are_no_silence(name: str) -> None:
+    put(a_dot_jpg=photo(1))
+    (Path("own") / name).parent.mkdir(exist_ok=True)
+    (Path("own") / name).write_bytes(b"x")
+
+    with pytest.raises(InputError, match=f"own: no annotations of a kind that is read, but {name}.*annotations: none"):
+        index()
+    assert index(annotations="none")["files_dropped"] == {"not_an_image": 1}
+
+
+def test_a_json_file_and_labels_side_by_side_are_not_guessed_between() -> None:
+    put(classes_dot_txt="hammer\n", a_dot_jpg=photo(1), a_dot_txt="0 .5 .5 .5 .5\n", notes_dot_json="{}")
+
+    with pytest.raises(InputError, match=r"a JSON file, notes\.json, and YOLO labels, a\.txt"):
+        index()
+    assert index(annotations="yolo")["boxes"] == 1
+
+
+def test_a_category_that_names_a_class_where_no_annotations_are_found_is_an_error() -> None:
+    put(a_dot_jpg=photo(1))
+    index()
+
+    with pytest.raises(ParamsError, match=r"categories\.hammer\.classes\.own: no annotations were found in own; looked for a \.json.*NAME\.txt beside.*\[\]"):
+        take()
+    assert take(classes={}, category="hammer")[0]["kept"] == 1
 
 
 def test_yolo_in_pixels_is_refused_by_file() -> None:

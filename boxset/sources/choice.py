@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from boxset.dataset.records import Refused, State
+from boxset.errors import ParamsError
 from boxset.params import FlagPolicies
 from boxset.resolve import ExtractOrder
 from boxset.sources import tables
@@ -79,11 +80,21 @@ def _unlooked(index: Path, classes: dict[str, set[str]]) -> frozenset[str]:
 def _class_ids(order: ExtractOrder, vocabulary: Vocabulary) -> dict[str, set[str]]:
     """Return category → class ids. A class of two categories belongs to both."""
     if not vocabulary.rows:
+        _check_annotated(order)
         return {}
     return {
         category: set(chain.from_iterable(vocabulary.find(term, where=f"categories.{category}.classes.{order.name}") for term in terms))
         for category, terms in order.classes.items()
     }
+
+
+def _check_annotated(order: ExtractOrder) -> None:
+    """Raise ParamsError where categories name classes of one's own pictures, of which no annotation file was found."""
+    if order.format == "local" and order.on and order.path and order.classes:
+        where = f"categories.{next(iter(order.classes))}.classes.{order.name}"
+        what = f"{where}: no annotations were found in {order.path}; looked for a .json or .json.gz (COCO), labels/*.txt and NAME.txt beside NAME.jpg (YOLO)"
+        do = f"Name the file in sources.{order.name}.annotations; or write [] for the category, and its pictures go to labelling"
+        raise ParamsError(what, where="params.yaml", do=do)
 
 
 class _Boxes:

@@ -4,16 +4,19 @@ A picture that an annotation file speaks of is fully boxed for all of that file'
 of its images (LVIS's fields, as Boxset writes them). Of every other picture nothing is known: it goes to labelling.
 """
 
+import gzip
+import zlib
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Set
 from fnmatch import fnmatch
 from pathlib import PurePosixPath
 from typing import Any
 
 import msgspec
-import yaml
 
 from boxset.dataset.reasons import Reason
 from boxset.errors import InputError
+from boxset.sources import yolo
 from boxset.sources.coco import flickr_photo, flickr_terms, is_crowd
 from boxset.sources.licences import spdx_of, stated
 from boxset.sources.place import READERS, Place, is_picture
@@ -23,7 +26,9 @@ from boxset.work import in_threads
 
 ROWS = 1 << 17
 Counts = dict[str, int]
-Box = tuple[float, float, float, float]
+Box = yolo.Box
+GZIP = b"\x1f\x8b"
+UNREAD = (".zip", ".xml", ".csv", ".tsv", ".jsonl", ".ndjson", ".tar", ".tgz", ".gz", ".7z", ".rar", ".parquet", ".tfrecord")  # may hold annotations
 
 
 class _License(msgspec.Struct):
@@ -71,14 +76,14 @@ class _File(msgspec.Struct):
 def build(place: Place, annotations: str, license_: str, writer: IndexWriter) -> Counts:
     """Read a place. `annotations` is `none`, `yolo`, a COCO file's name (`*` for several), or empty: found by looking."""
     entries = place.entries()
-    kind = annotations or _found(entries, place.address)
+    kind = annotations.removeprefix("./") or _found(place, entries)
     pictures = {entry.name: entry for entry in entries if is_picture(entry.name)}
     if kind == "none":
         _add_images(writer, pictures.values(), license_, {})
         return {"seen": len(pictures)}
     if kind == "yolo":
         return _yolo(place, {entry.name for entry in entries}, pictures, license_, writer)
-    files = [entry.name for entry in entries if fnmatch(entry.name, kind) and entry.name.endswith(".json")]
+    files = [entry.name for entry in entries if _is_json(entry.name) and (entry.name == kind or fnmatch(entry.name, kind))]
     if not files:
         raise InputError("there is no such file", where=f"{place.address}/{kind}", do="Name the COCO file in sources.….annotations, from the folder")
     return _coco(place, files, pictures, license_, writer)
@@ -86,16 +91,27 @@ def build(place: Place, annotations: str, license_: str, writer: IndexWriter) ->
 
 def is_yolo(annotations: str, place: Place) -> bool:
     """Return whether boxes are shares of the picture."""
-    return annotations == "yolo" or (not annotations and _found(place.entries(), place.address) == "yolo")
+    return annotations == "yolo" or (not annotations and _found(place, place.entries()) == "yolo")
 
 
-def _found(entries: list[Entry], address: str) -> str:
-    files = [entry.name for entry in entries if entry.name.endswith(".json")]
-    if len(files) > 1:
-        do = "Name the COCO file in sources.….annotations; `*` stands for any letters, where several belong together"
-        raise InputError(f"several JSON files: {', '.join(files[:4])}", where=address, do=do)
-    labels = any(entry.name.endswith(".txt") and "labels" in PurePosixPath(entry.name).parts for entry in entries)
-    return files[0] if files else "yolo" if labels else "none"
+def _is_json(name: str) -> bool:
+    return name.lower().endswith((".json", ".json.gz"))
+
+
+def _found(place: Place, entries: list[Entry]) -> str:
+    """Return what kind of annotations lies there. Raises InputError where that is not clear, or none is of a kind that is read."""
+    files = [entry.name for entry in entries if _is_json(entry.name)]
+    texts = yolo.Texts(entry.name for entry in entries)
+    label = next(iter(sorted(texts.in_labels())), None) or next((text for entry in entries if is_picture(entry.name) and (text := texts.of(entry.name))), None)
+    if len(files) > 1 or (files and label):
+        what = f"several JSON files: {', '.join(files[:4])}" if len(files) > 1 else f"a JSON file, {files[0]}, and YOLO labels, {label}"
+        do = "Name the COCO file in sources.….annotations; `*` stands for any letters, where several belong together; or say yolo, or none"
+        raise InputError(what, where=place.address, do=do)
+    unread = [] if files or label else [one.name for one in place.passed_over() if one.name.lower().endswith(UNREAD)]
+    if unread:
+        do = "Unpack it, or export COCO (.json, .json.gz) or YOLO (.txt); where it holds no annotations, say sources.….annotations: none"
+        raise InputError(f"no annotations of a kind that is read, but {', '.join(unread[:4])}", where=place.address, do=do)
+    return files[0] if files else "yolo" if label else "none"
 
 
 def versioned(entry: Entry) -> str:
@@ -157,80 +173,44 @@ def _add_boxes(writer: IndexWriter, rows: list[tuple[str, str, Box, bool]]) -> N
 
 def _yolo(place: Place, files: set[str], pictures: dict[str, Entry], license_: str, writer: IndexWriter) -> Counts:
     """Read YOLO's `class xc yc w h` lines in shares of the picture. A picture without a label file is one that nobody has looked at."""
-    names = _yolo_names(place, files)
+    names, texts = yolo.class_names(place, files), yolo.Texts(files)
     writer.add_classes({"class_id": str(number), "name": name} for number, name in enumerate(names))
     counts: Counts = {"seen": 0, Reason.BAD_ROW: 0}
     boxed: dict[str, set[str]] = {}
     torn: set[str] = set()
     rows: list[tuple[str, str, Box, bool]] = []
-    labelled = [(picture, labels) for picture in pictures if (labels := _label_file(picture)) in files]
-    texts = in_threads(lambda pair: place.read(pair[1]), labelled, workers=READERS)
-    for (picture, labels), text in zip(labelled, texts, strict=True):
-        read = [_yolo_box(line.split(), len(names), f"{place.address}/{labels}") for line in _lines(text)]
+    labelled = [(picture, labels) for picture in pictures if (labels := texts.of(picture)) is not None]
+    if pictures and not labelled:
+        do = "A picture's labels stand in `labels` where it stands in `images`, in `labels` under it, or beside it"
+        raise InputError("no label file fits any picture", where=place.address, do=do)
+    contents = in_threads(lambda pair: place.read(pair[1]), labelled, workers=READERS)
+    for (picture, labels), text in zip(labelled, contents, strict=True):
+        read = [yolo.box_of(line.split(), len(names), f"{place.address}/{labels}") for line in yolo.lines_of(text)]
         found = [row for row in read if row is not None]
         rows += [(picture, class_id, box, False) for class_id, box in found]
         boxed[picture] = {class_id for class_id, _ in found}
         torn |= {picture} if len(found) < len(read) else set()
         counts["seen"] += len(read)
         counts[Reason.BAD_ROW] += len(read) - len(found)
+    _count_orphans(place, texts, {labels for _, labels in labelled}, counts)
     _add_images(writer, pictures.values(), license_, {})
     _add_boxes(writer, rows)
     _add_known(writer, _fully_boxed(boxed, (str(number) for number in range(len(names))), torn=torn))
     return _told(counts)
 
 
+def _count_orphans(place: Place, texts: yolo.Texts, used: set[str], counts: Counts) -> None:
+    """Count the rows of label files whose pictures are not there; an empty one as a row."""
+    orphans = sorted((texts.in_labels() | texts.beside(used)) - used)
+    for text in in_threads(place.read, orphans, workers=READERS):
+        lines = yolo.lines_of(text)
+        rows = max(1, len(lines)) if yolo.seems_labels(lines) else 0
+        counts["seen"] += rows
+        counts[Reason.NO_PICTURE] = counts.get(Reason.NO_PICTURE, 0) + rows
+
+
 def _told(counts: Counts) -> Counts:
     return {key: number for key, number in counts.items() if number or key == "seen"}
-
-
-def _yolo_names(place: Place, files: set[str]) -> list[str]:
-    for file in sorted(name for name in files if name.endswith((".yaml", ".yml")) and "/" not in name):
-        try:
-            said = yaml.safe_load(place.read(file)) or {}
-        except yaml.YAMLError as err:
-            raise InputError(f"not YAML: {str(err).splitlines()[0]}", where=f"{place.address}/{file}") from err
-        names = said.get("names") if isinstance(said, dict) else None
-        if isinstance(names, dict):
-            if sorted(names) != list(range(len(names))):
-                raise InputError("names: the numbers of the classes are not 0, 1, 2, …", where=f"{place.address}/{file}", do="Number them so")
-            return [str(names[number]) for number in sorted(names)]
-        if isinstance(names, list):
-            return [str(name) for name in names]
-    listed = next(iter(sorted(name for name in files if name == "classes.txt" or (name.endswith(".names") and "/" not in name))), None)
-    if listed is None:
-        do = "Add one: a name a line, in the order of the class numbers"
-        raise InputError("no data.yaml with `names`, and no classes.txt", where=place.address, do=do)
-    return [line.strip() for line in place.read(listed).decode("utf-8-sig").splitlines() if line.strip()]
-
-
-def _label_file(picture: str) -> str:
-    parts = list(PurePosixPath(picture).parts)
-    if "images" in parts[:-1]:
-        parts[len(parts) - 2 - parts[-2::-1].index("images")] = "labels"
-    return str(PurePosixPath(*parts).with_suffix(".txt"))
-
-
-def _lines(text: bytes) -> list[str]:
-    return [line for line in text.decode("utf-8-sig", "replace").splitlines() if line.strip()]
-
-
-def _yolo_box(tokens: list[str], classes: int, where: str) -> tuple[str, Box] | None:
-    """Return class and left, top, width, height in shares, perhaps partly outside. A polygon (six numbers or more) gives the box round it."""
-    try:
-        number, values = int(tokens[0]), [float(token) for token in tokens[1:]]
-    except (ValueError, IndexError):
-        return None
-    if any(value > 2 for value in values):
-        raise InputError(f"{max(values):g} where shares from 0 to 1 stand: these are pixels", where=where, do="Write shares of the picture's sides")
-    if not 0 <= number < classes or not all(-1 <= value <= 2 for value in values):
-        return None
-    if len(values) in (4, 5):  # a fifth is a detector's confidence
-        x, y, w, h = values[:4]
-        return str(number), (x - w / 2, y - h / 2, w, h)
-    if len(values) < 6 or len(values) % 2:
-        return None
-    xs, ys = values[0::2], values[1::2]
-    return str(number), (min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys))
 
 
 def _coco(place: Place, files: list[str], pictures: dict[str, Entry], license_: str, writer: IndexWriter) -> Counts:
@@ -253,8 +233,9 @@ def _coco(place: Place, files: list[str], pictures: dict[str, Entry], license_: 
 
 def _decoded(place: Place, file: str) -> _File:
     try:
-        return msgspec.json.decode(place.read(file), type=_File)
-    except msgspec.MsgspecError as err:
+        content = place.read(file)
+        return msgspec.json.decode(gzip.decompress(content) if content.startswith(GZIP) else content.removeprefix(BOM_UTF8), type=_File)
+    except (msgspec.MsgspecError, OSError, EOFError, zlib.error) as err:
         raise InputError(f"not a COCO file: {err}", where=f"{place.address}/{file}", do="Export it as COCO instances, or name another file") from err
 
 
