@@ -1,6 +1,7 @@
 """One's own pictures: from a folder or a bucket, with COCO, YOLO or no annotations; what changes there is noticed, and nothing else."""
 
 import gzip
+import hashlib
 import io
 import json
 import os
@@ -163,7 +164,7 @@ def test_pictures_that_a_licence_keeps_out_are_named_for_other_sources_chosen_or
     index(license_="")
     take()
 
-    assert read_refused([Path("data/extract/own/refused.json"), Path("not/here")]) == Refused(flickr_ids=("17",))
+    assert read_refused([Path("data/extract/own/refused.json"), Path("not/here")]) == Refused(flickr_ids=("17",), marks=(hashlib.sha256(photo(1)).hexdigest()[:16],))
 
 
 def test_the_licence_in_the_parameters_may_be_spelt_as_people_do() -> None:

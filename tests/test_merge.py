@@ -36,13 +36,20 @@ def test_same_photo_under_another_name_becomes_one_image_and_its_boxes_are_scale
     assert boxes_of(result) == [(1, "vg", (20, 40, 200, 160))]
 
 
-@pytest.mark.parametrize("key", ["coco_id", "flickr_id"])
-def test_what_one_source_refuses_for_its_licence_does_not_come_in_through_another(key: str) -> None:
-    vg = picture("vg", source="vg", license="", **{key: "111"})
+@pytest.mark.parametrize(
+    ("ids", "refused"),
+    [
+        ({"coco_id": "111"}, Refused(coco_ids=("111",))),
+        ({"flickr_id": "111"}, Refused(flickr_ids=("111",))),
+        ({"url": "my/a.jpg#0a1b"}, Refused(marks=("0a1b",))),
+    ],
+)
+def test_what_one_source_refuses_for_its_licence_does_not_come_in_through_another(ids: dict[str, str], refused: Refused) -> None:
+    vg = picture("vg", source="vg", license="", **ids)
     same_bytes = picture("vg", source="own", source_id="o", license="")
-    other = picture("other", source="vg", license="", **{key: "112"})
+    other = picture("other", source="vg", license="", **dict.fromkeys(ids, "my/b.jpg#112"))
 
-    result = merged(pool(vg, other, box("vg"), box("vg", (11, 20, 100, 80), source="own"), box("other")), pool(same_bytes), refused=Refused(**{f"{key}s": ("111",)}))
+    result = merged(pool(vg, other, box("vg"), box("vg", (11, 20, 100, 80), source="own"), box("other")), pool(same_bytes), refused=refused)
 
     assert [i.sha256 for i in result.coco.images] == [sha("other")]
     assert sorted((d.source, d.reason) for d in result.dropped) == [("own", "licence"), ("vg", "licence")]

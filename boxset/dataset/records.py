@@ -66,6 +66,12 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True):
 
     coco_ids: tuple[str, ...] = ()
     flickr_ids: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()  # of one's own files: the marks of their contents
+
+
+def content_mark(url: str) -> str:
+    """Return the mark of its content in the address of one's own picture (`photos/a.jpg#0123…`), or an empty string."""
+    return "" if "://" in url else url.rpartition("#")[2] if "#" in url else ""
 
 
 class Annotation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -121,8 +127,8 @@ def write_refused(path: Path, refused: Refused) -> None:
 def read_refused(paths: Iterable[Path]) -> Refused:
     """Read what any source refuses; a source without the file refuses nothing."""
     every = [read_json(path, Refused) for path in paths if path.exists()]
-    ids = ({one for refused in every for one in getattr(refused, name)} for name in ("coco_ids", "flickr_ids"))
-    return Refused(coco_ids=tuple(sorted(next(ids))), flickr_ids=tuple(sorted(next(ids))))
+    names = ("coco_ids", "flickr_ids", "marks")
+    return Refused(**{name: tuple(sorted({one for refused in every for one in getattr(refused, name)})) for name in names})
 
 
 def write_pool(path: Path, pool: Pool) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from boxset.dataset.records import Refused, State
+from boxset.dataset.records import Refused, State, content_mark
 from boxset.errors import ParamsError
 from boxset.params import FlagPolicies
 from boxset.resolve import ExtractOrder
@@ -60,15 +60,16 @@ def choose(order: ExtractOrder, index: Path) -> Choice:
 
 
 def refused_everywhere(order: ExtractOrder, index: Path) -> Refused:
-    """Return the images, chosen or not, that the licence which the source states for them keeps out, by the ids that other sources share."""
-    table = tables.image_columns(index, ["license", "coco_id", "flickr_id"]) if order.on else None
-    if table is None:
+    """Return the images, chosen or not, that the licence which the source states for them keeps out, by what other sources know of them."""
+    terms = pc.unique(tables.image_columns(index, ["license"]).column("license")).to_pylist() if order.on else []
+    names = [name for name in terms if name and not allowed(name, order.use, order.licences)]
+    if not names:
         return Refused()
-    licence = table.column("license").cast(pa.string())
-    names = [name for name in pc.unique(licence).to_pylist() if name and not allowed(name, order.use, order.licences)]
-    kept_out = table.filter(pc.is_in(licence, value_set=pa.array(names, pa.string())))
-    coco, flickr = (tuple(sorted(pc.unique(kept_out.column(name)).drop_null().to_pylist())) for name in ("coco_id", "flickr_id"))
-    return Refused(coco_ids=coco, flickr_ids=flickr)
+    table = tables.image_columns(index, ["license", "coco_id", "flickr_id", "url"])
+    kept_out = table.filter(pc.is_in(table.column("license").cast(pa.string()), value_set=pa.array(names, pa.string())))
+    coco, flickr = (tuple(sorted(filter(None, pc.unique(kept_out.column(name)).to_pylist()))) for name in ("coco_id", "flickr_id"))
+    own = kept_out.column("url").to_pylist() if order.format == "local" else []
+    return Refused(coco_ids=coco, flickr_ids=flickr, marks=tuple(sorted({mark for url in own if (mark := content_mark(url or ""))})))
 
 
 def _unlooked(index: Path, classes: dict[str, set[str]]) -> frozenset[str]:
