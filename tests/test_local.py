@@ -271,6 +271,13 @@ def test_labels_of_which_none_fits_a_picture_are_an_error() -> None:
         index()
 
 
+def test_too_many_labels_without_pictures_fail_the_source() -> None:
+    put(classes_dot_txt="hammer\n", a_dot_jpg=photo(1), a_dot_txt="0 .5 .5 .5 .5\n", gone_dot_txt="0 .5 .5 .5 .5\n" * 19)
+
+    with pytest.raises(InputError, match=r"own: 19 of 20 rows are unreadable or have no picture \(no_picture 19\)\. .*max_lost_share"):
+        index()
+
+
 @pytest.mark.parametrize(
     ("file", "content", "said"),
     [

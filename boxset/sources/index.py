@@ -76,4 +76,6 @@ def _check_lost(order: IndexOrder, counts: dict[str, int]) -> None:
     lost = sum(number for reason, number in counts.items() if reason not in ("seen", Reason.DUPLICATE))
     if lost > order.max_lost_share * counts["seen"]:
         do = f"Look at the file, or raise sources.{order.name}.max_lost_share"
-        raise InputError(f"{lost:,} of {counts['seen']:,} rows are unreadable", where=f"source {order.name}", do=do)
+        orphans = counts.get(Reason.NO_PICTURE, 0)
+        why = f"unreadable or have no picture ({Reason.NO_PICTURE} {orphans:,})" if orphans else "unreadable"
+        raise InputError(f"{lost:,} of {counts['seen']:,} rows are {why}", where=f"source {order.name}", do=do)
