@@ -9,8 +9,9 @@ from boxset.endpoints import Endpoints
 from boxset.errors import InputError
 from boxset.resolve import IndexOrder
 from boxset.sources import coco, imagenet, local, open_images, visual_genome
+from boxset.sources.counts import Counts
 from boxset.sources.lean import lean_arrow
-from boxset.sources.place import place_of
+from boxset.sources.place import Place, place_of
 from boxset.sources.raw import RawFiles
 from boxset.sources.tables import IndexWriter
 
@@ -30,13 +31,19 @@ def build_index(order: IndexOrder, out: Path, *, endpoints: Endpoints, contact: 
     is_fraction = order.format in FRACTIONS or (place is not None and local.is_yolo(order.annotations, place))
     coordinates = "fraction" if is_fraction else "pixels"
     with IndexWriter(out, source=order.name, format=order.format, version=version, coordinates=coordinates) as writer:  # type: ignore[arg-type]
-        counts = {"seen": 0} if why_not else local.build(place, order.annotations, order.license, writer) if place else _read(order, files, writer)
+        counts = Counts() if why_not else _local(place, order, writer) if place else _read(order, files, writer)
         if not why_not:
             _check_lost(order, counts)
     if why_not:
         sys.stdout.write(f"{order.name}: skipped, {why_not}\n")
-    dropped = {str(reason): number for reason, number in sorted(counts.items()) if reason != "seen"}
-    return {"images": writer.images, "boxes": writer.boxes, "verified": writer.verified, "seen": counts["seen"], "dropped": dropped}
+    counts.lose(Reason.DUPLICATE, writer.second_images)
+    dropped = {str(reason): number for reason, number in sorted(counts.lost.items())}
+    return {"images": writer.images, "boxes": writer.boxes, "verified": writer.verified, "seen": counts.seen, "dropped": dropped}
+
+
+def _local(place: Place, order: IndexOrder, writer: IndexWriter) -> Counts:
+    found = local.build(place, order.annotations, order.license, writer)
+    return Counts(found["seen"], {reason: number for reason, number in found.items() if reason != "seen"})
 
 
 def _skipped(order: IndexOrder) -> str:
@@ -47,7 +54,7 @@ def _skipped(order: IndexOrder) -> str:
     return ""
 
 
-def _read(order: IndexOrder, files: RawFiles, writer: IndexWriter) -> dict[str, int]:
+def _read(order: IndexOrder, files: RawFiles, writer: IndexWriter) -> Counts:
     match order.format:
         case "open_images":
             return open_images.build(files, writer, order.splits)
@@ -61,11 +68,16 @@ def _read(order: IndexOrder, files: RawFiles, writer: IndexWriter) -> dict[str, 
             return coco.build_lvis(files, writer, order.splits)
 
 
-def _check_lost(order: IndexOrder, counts: dict[str, int]) -> None:
-    if order.format != "local" and not counts["seen"]:
+def _check_lost(order: IndexOrder, counts: Counts) -> None:
+    if order.format != "local" and not counts.seen:
         do = "Fetch it again, or name the publisher's file"
         raise InputError("its files hold no box at all: the boxes are stripped", where=f"source {order.name}", do=do)
-    lost = sum(number for reason, number in counts.items() if reason not in ("seen", Reason.DUPLICATE))
-    if lost > order.max_lost_share * counts["seen"]:
-        do = f"Look at the file, or raise sources.{order.name}.max_lost_share"
-        raise InputError(f"{lost:,} of {counts['seen']:,} rows are unreadable", where=f"source {order.name}", do=do)
+    do = f"Look at the file, or raise sources.{order.name}.max_lost_share"
+    for file in counts.files:
+        if file.bad > order.max_lost_share * file.rows:
+            first = f"; the first: {file.first}" if file.first else ""
+            raise InputError(f"{file.bad:,} of {file.rows:,} rows are unreadable{first}", where=str(file.path), do=do)
+    lost = sum(number for reason, number in counts.lost.items() if reason != Reason.DUPLICATE)
+    if lost > order.max_lost_share * max(counts.seen, sum(file.rows for file in counts.files)):
+        first = next((f"; the first: {file.path}: {file.first}" for file in counts.files if file.first), "")
+        raise InputError(f"{lost:,} of {counts.seen:,} rows are unreadable{first}", where=f"source {order.name}", do=do)

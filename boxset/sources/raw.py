@@ -180,6 +180,17 @@ def _unpacked(path: Path, member: str) -> Iterator[IO[bytes]]:
             yield stream
 
 
+def read_text(path: Path, member: str = "") -> str:
+    """Return a text file's content. Raises InputError naming the line that is not UTF-8."""
+    with opened(path, member) as stream:
+        content = stream.read()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as err:
+        line = content.count(b"\n", 0, err.start) + 1
+        raise InputError(f"not UTF-8: byte {content[err.start]:#x}", where=f"{path}:{line}", do="Save it as UTF-8, or use the publisher's file") from err
+
+
 def _gunzipped(path: Path) -> Any:
     with path.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
