@@ -70,17 +70,22 @@ class RawFiles:
     def has(self, name: str, address: str) -> bool:
         """Return whether a local file is there, and say so where it is not; always true for addresses."""
         where = self._where(name, address)
-        there = _is_remote(where) or Path(where.removeprefix("file://")).is_file() or _in_zip(Path(where)) is not None
+        there = _is_remote(where) or Path(where.removeprefix("file://")).is_file() or member_of_zip(Path(where)) is not None
         if not there:
             sys.stdout.write(f"no {name} ({where}): what it tells stays unknown\n")
         return there
+
+    def local(self, name: str, address: str) -> Path | None:
+        """Return where a file is to be on this machine, whether or not it is; None where an address leads elsewhere."""
+        where = self._where(name, address)
+        return None if _is_remote(where) else Path(where.removeprefix("file://"))
 
     def _where(self, name: str, address: str) -> str:
         return self._endpoints.mirrored(self._files.get(name) or (_joined(self._path, address) if self._path else address))
 
     def _out_of_zip(self, place: Path) -> Path | None:
         """Return the unpacked member for a path that leads into a zip file, or None."""
-        member = _in_zip(place)
+        member = member_of_zip(place)
         if member is None:
             return None
         archive = place.parent
@@ -117,7 +122,7 @@ def _is_remote(where: str) -> bool:
     return "://" in where and not where.startswith("file:")
 
 
-def _in_zip(place: Path) -> str | None:
+def member_of_zip(place: Path) -> str | None:
     """Return the member of a zip file that a path through that file names, or None where it does not lead through one."""
     if not place.parent.is_file() or not zipfile.is_zipfile(place.parent):
         return None
