@@ -31,9 +31,12 @@ def build_index(order: IndexOrder, out: Path, *, endpoints: Endpoints, contact: 
     is_fraction = order.format in FRACTIONS or (place is not None and local.is_yolo(order.annotations, place))
     coordinates = "fraction" if is_fraction else "pixels"
     with IndexWriter(out, source=order.name, format=order.format, version=version, coordinates=coordinates) as writer:  # type: ignore[arg-type]
-        counts = Counts() if why_not else _local(place, order, writer) if place else _read(order, files, writer)
-        if not why_not:
-            _check_lost(order, counts)
+        try:
+            counts = Counts() if why_not else _local(place, order, writer) if place else _read(order, files, writer)
+            if not why_not:
+                _check_lost(order, counts)
+        except InputError as err:
+            raise files.advised(err) from err
     if why_not:
         sys.stdout.write(f"{order.name}: skipped, {why_not}\n")
     counts.lose(Reason.DUPLICATE, writer.second_images)

@@ -53,6 +53,7 @@ class RawFiles:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._endpoints, self._contact, self._path, self._files, self._sha256, self._sleep = endpoints, contact, path, files, sha256, sleep
+        self._out_of_cache: dict[str, str] = {}
 
     def get(self, name: str, address: str) -> Path:
         """Return a file's local path. `address` is its public address, or its name where the source has none.
@@ -115,7 +116,16 @@ class RawFiles:
         with _locked(target.with_name(f".{target.name}.lock")):
             if not target.exists():
                 download(address, target, endpoints=self._endpoints, headers=sent, sleep=self._sleep)
+        self._out_of_cache[str(target)] = address
         return target
+
+    def advised(self, err: InputError) -> InputError:
+        """Return an error about a file of the cache with what helps: without deleting it, it would never be fetched again."""
+        cached = next((path for path in self._out_of_cache if err.where.startswith(path)), None)
+        if cached is None:
+            return err
+        do = f"If it was cut off on its way from {self._out_of_cache[cached]}: `rm '{cached}'`, and run again. Else: {err.do[:1].lower()}{err.do[1:]}"
+        return InputError(err.what, where=err.where, do=do.removesuffix(" Else: "))
 
 
 def _is_remote(where: str) -> bool:
