@@ -176,6 +176,9 @@ def test_an_image_of_coco_keeps_what_can_be_read(image: dict[str, Any], width: i
 
 def test_a_mark_of_byte_order_is_passed_over() -> None:
     assert read("coco", "\ufeff" + json.dumps(COCO)) == read("coco", COCO)
+    for broken in ('{"images": [', json.dumps({**COCO, "annotations": [{"id": 1}]})):
+        with pytest.raises(InputError, match=r"c\.json: not a COCO file"):
+            read("coco", f"\ufeff{broken}")
 
 
 def genome_image(number: int, *, count: int = 1, odd: dict[str, Any] | None = None) -> dict[str, Any]:

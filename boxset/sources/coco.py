@@ -101,8 +101,8 @@ def build_lvis(files: RawFiles, writer: IndexWriter, splits: tuple[str, ...]) ->
 
 
 def _add(path: Path, member: str, split: str, writer: IndexWriter, counts: Counts, *, lvis: bool = False) -> None:
-    with without_collection(), mapped(path, member) as content:
-        decoded = _sound(decode(content, path, counts), counts)
+    with without_collection(), mapped(path, member) as content, content[3 if content[:3] == BOM else 0 :] as text:
+        decoded = _sound(decode(text, path, counts), counts)
     _refuse_other_kind(decoded, path, lvis=lvis)
     writer.add_classes(_new_classes(decoded.categories, writer))
     _add_images(decoded, split, writer)
@@ -150,7 +150,6 @@ def _refuse_other_kind(decoded: _File, path: Path, *, lvis: bool) -> None:
 
 def decode(content: memoryview, path: Path, counts: Counts) -> _File:
     """Decode strictly; where that fails, record by record, and count those that cannot be read. Raises InputError naming the field of a file of another kind."""
-    content = content[3:] if content[:3] == BOM else content
     try:
         return msgspec.json.decode(content, type=_File)
     except msgspec.MsgspecError as err:

@@ -130,7 +130,7 @@ def _one_after_another(stream: "_Unified", form: _Format) -> Iterator[_Part]:
             done += batch.num_rows
             yield _Part(batch)
     except pa.ArrowInvalid as err:
-        failure = err
+        failure = err.with_traceback(None)  # which would keep the block
     else:
         return
     with opened(form.path, ".csv") as again:
@@ -194,7 +194,7 @@ def _parsed(block: _Block, form: _Format) -> _Part:
     try:
         return _Part(_parsed_lines(block.content, form))
     except pa.ArrowInvalid as err:
-        failure = err
+        failure = err.with_traceback(None)  # which would keep the block
     skipped = _Skipped()
     try:
         every = _parsed_lines(block.content, form, skipped)
