@@ -72,7 +72,7 @@ def generate(scale: float) -> dict[str, Path]:
                 write(out, scale)
             files[name].with_suffix(".part").rename(files[name])
     files["classes.csv"].write_text("LabelName,DisplayName\n" + "".join(f"/m/{n:06d},Thing {n}\n" for n in range(601)))
-    files["hierarchy.json"].write_text('{"LabelName": "/m/0"}')
+    files["hierarchy.json"].write_text('{"LabelName": "/m/0", "Subcategory": [{"LabelName": "/m/000001"}]}')
     return files
 
 

@@ -99,7 +99,8 @@ def _sources(params: Params, root: Path) -> Iterator[Fault]:
     for name, source in params.sources.items():
         kind = source.format or name
         yield from _unknown_words(source.splits, SPLITS.get(kind), f"sources.{name}.splits")
-        yield from _unknown_words((*source.files, *source.sha256), FILES.get(kind), f"sources.{name}.files")
+        yield from _unknown_words(tuple(source.files), FILES.get(kind), f"sources.{name}.files")
+        yield from _unknown_words(tuple(source.sha256), FILES.get(kind), f"sources.{name}.sha256")
         yield from _unreadable(source, f"sources.{name}", root)
         for file, digest in source.sha256.items():
             if not SHA256.fullmatch(digest):

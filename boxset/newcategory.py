@@ -2,6 +2,7 @@
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import median_high
@@ -13,7 +14,7 @@ import yaml
 from boxset.errors import ParamsError
 from boxset.files import write_text
 from boxset.history import past_claims
-from boxset.params import NAME, Category, Params, Source, checked, parsed_yaml, read_params
+from boxset.params import NAME, Category, Params, Source, checked, parsed_yaml, queries_of, read_params
 
 if TYPE_CHECKING:
     from boxset.sources import coverage
@@ -91,24 +92,48 @@ def _by_term(found: "Iterable[coverage.FoundClass]") -> list[FoundClass]:
     return list(by_term.values())
 
 
-def pasteable(words: Sequence[str], found: "Sequence[coverage.Found]", params: Params, root: Path) -> dict[str, str]:
-    """Return for each word lines for `params.yaml`: a category of its own, or the classes of the category that there is.
+class Pasteable(msgspec.Struct, frozen=True):
+    """Lines for `params.yaml`: whole new categories, and as comments what was found for categories that are there."""
 
-    All of them together are accepted: no two new categories have one id.
+    new: tuple[str, ...]
+    there: tuple[str, ...]
+
+
+def pasteable(words: Sequence[str], found: "Sequence[coverage.Found]", params: Params, root: Path) -> Pasteable:
+    """Return for each word a category of its own, or the classes of the category that there is, to be merged by hand.
+
+    All of them together, pasted under `categories`, are accepted: no two new categories have one id, and the others are comments.
     """
-    blocks = {}
+    new, there = [], []
     for word in words:
         records = {record.source: record for record in found if record.word == word}
         classes = {source: _exact_in(source, params, records, root) for source in params.sources if _is_public(source, params) or source in records}
         notes = {source: _holding(record) for source, record in records.items()}
-        name = _category_name(word, params)
+        said = _said(word, records)
+        name = _category_name(said, params, root)
         if name in params.categories:
-            blocks[word] = "\n".join([f"    # of the category {name}:", *_class_lines(classes, name, notes)]) + "\n"
+            there.append(_commented([f"  {name}:", *_class_lines(classes, name, notes)]))
             continue
-        category = new_category(params, next_id(name, params, root), (word,))
-        blocks[word] = block_of(name, category, classes, notes)
+        category = new_category(params, next_id(name, params, root), (said,))
+        new.append(block_of(name, category, classes, notes))
         params = msgspec.structs.replace(params, categories={**params.categories, name: category})
-    return blocks
+    return Pasteable(tuple(new), tuple(there))
+
+
+def _commented(lines: Iterable[str]) -> str:
+    return "".join(f"  # {line[2:]}\n" for line in lines)
+
+
+def _said(word: str, records: "Mapping[str, coverage.Found]") -> str:
+    """Return what people call a thing whose term is given: of `name:drill` and `drill.n.01` the drill, of an id its class's name."""
+    from boxset.sources.classes import KINDS, SYNSET
+
+    kind, colon, rest = word.partition(":")
+    term = rest.strip() if colon and kind in KINDS else word
+    if re.fullmatch(SYNSET, term):
+        return term.rsplit(".", 2)[0].replace("_", " ")
+    name = next((one.name for record in records.values() for one in record.exact if one.id == term), term)
+    return re.sub(r"\s*\(.*\)\s*$", "", name).lower() if name != term else term
 
 
 def _is_public(source: str, params: Params) -> bool:
@@ -130,13 +155,24 @@ def _holding(record: "coverage.Found") -> str:
     return f"{'also' if record.exact else 'perhaps'} {shown}{more}" if part else ""
 
 
-def _category_name(word: str, params: Params) -> str:
-    """Return the category that a word is, or a name for a new one."""
+def _category_name(word: str, params: Params, root: Path) -> str:
+    """Return the category that a word is, or a name for a new one. Words in other letters than Latin ones are known by the searches."""
     from boxset.sources.classes import forms
 
-    name = re.sub(r"[^a-z0-9]+", "_", word.lower()).strip("_")[:48]
+    plain = "".join(c for c in unicodedata.normalize("NFKD", word.casefold()) if not unicodedata.combining(c))
+    name = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")[:48]
+    if not name or any(c.isalpha() and not c.isascii() for c in plain):
+        return next((c for c, category in params.categories.items() if word in [q.q for q in queries_of(category)]), None) or _numbered(params, root)
     same = next((c for c in params.categories if c.replace("_", "") in forms(name.replace("_", ""))), None)
     return same or (name if NAME.fullmatch(name) else f"category_{name}"[:48].rstrip("_"))
+
+
+def _numbered(params: Params, root: Path) -> str:
+    """Return a name for what has none in Latin letters, made of its id."""
+    number = next_id("", params, root)
+    while f"unnamed_{number}" in params.categories:
+        number += 1
+    return f"unnamed_{number}"
 
 
 def block_of(name: str, category: Category, classes: Mapping[str, list[FoundClass] | None], notes: Mapping[str, str] | None = None) -> str:

@@ -698,6 +698,8 @@ def _sources(params: Params) -> Iterator[Fault]:
         if (source.format or name) not in FORMATS:
             hint = did_you_mean(source.format or name, FORMATS)
             yield Fault(f"sources.{name}.format", f"no reader called {source.format or name}{hint}", f"One of {', '.join(FORMATS)}")
+        if "pictures" in source.sha256:
+            yield Fault(f"sources.{name}.sha256.pictures", "an archive of pictures is not hashed: each picture is checked", "Delete the line")
         if source.category and source.category not in params.categories:
             hint = did_you_mean(source.category, params.categories)
             yield Fault(f"sources.{name}.category", f"there is no category {source.category}{hint}", "Name a key of `categories`")

@@ -28,7 +28,7 @@ class IndexOrder(Order, frozen=True):
     annotations: str
     license: str
     max_lost_share: float
-    listing: str = ""  # local: what lies there now, so that a new picture is noticed
+    listing: str = ""  # what lies on this machine now, so that a new picture or a changed file is noticed
 
 
 class ExtractOrder(Order, frozen=True):
@@ -96,7 +96,7 @@ class WorldMark(Order, frozen=True):
 
 
 def write_resolved(params: Params, out: Path, *, version: int, listings: dict[str, str] | None = None) -> None:
-    """Write one file per consumer; files of what is gone are removed by `prune`. `listings`: what lies in each local source's place."""
+    """Write one file per consumer; files of what is gone are removed by `prune`. `listings`: a mark of what each source has on this machine."""
     for name, source in params.sources.items():
         write_json(out / "sources" / f"{name}.json", index_order(name, source, (listings or {}).get(name, "")))
         write_json(out / "classes" / f"{name}.json", extract_order(params, name, source))
@@ -109,7 +109,7 @@ def write_resolved(params: Params, out: Path, *, version: int, listings: dict[st
 
 
 def known_listings(out: Path) -> dict[str, str]:
-    """Return what lay in each local source's place when it was last looked into."""
+    """Return the marks of what each source had on this machine when it was last looked into."""
     found = {}
     for path in sorted((out / "sources").glob("*.json")):
         try:
@@ -143,7 +143,7 @@ def extract_order(params: Params, name: str, source: Source) -> ExtractOrder:
         name=name,
         on=source.on,
         format=source.format or name,
-        path=source.path,
+        path=source.path.removeprefix("file://"),
         use=params.project.use,
         licences=params.licences,
         flags=source.flags,
@@ -154,7 +154,7 @@ def extract_order(params: Params, name: str, source: Source) -> ExtractOrder:
         category=source.category,
         annotations=source.annotations,
         classes={category: terms for category, terms in wanted.items() if terms},
-        pictures=source.files.get("pictures", ""),
+        pictures=source.files.get("pictures", "").removeprefix("file://"),
     )
 
 

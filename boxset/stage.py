@@ -32,7 +32,7 @@ def refuse_silent_rebuild(out: Path, *, lock: Path = Path("dvc.lock")) -> None:
     if out.exists() or os.environ.get("BOXSET_REBUILD") == "1":
         return
     if out.as_posix() in locked_outputs(lock):
-        do = f"`dvc pull {out}` fetches it; `BOXSET_REBUILD=1 dvc repro` builds it again from the internet"
+        do = f"`dvc checkout {out}` takes it from DVC's cache here, `dvc pull {out}` fetches it; `BOXSET_REBUILD=1 dvc repro` builds it again from the internet"
         raise ProjectError("dvc.lock has this output, and it is not here", where=str(out), do=do)
 
 

@@ -8,10 +8,11 @@ from boxset.endpoints import Endpoints, open_world
 from boxset.history import check_ids_against_history
 from boxset.params import read_params
 from boxset.resolve import check_world, known_listings, prune, write_resolved
+from boxset.sources.marks import raw_marks
 from boxset.sources.place import listings, needs_world, unwatched
 from boxset.stage import run
 
-VERSION = 2
+VERSION = 3
 OUT = Path("data/resolve")
 
 
@@ -22,9 +23,10 @@ def main() -> None:
     check_ids_against_history(params)
     with open_world(params) if needs_world(params) else nullcontext(Endpoints(mirrors=params.mirrors)) as endpoints:
         found, lines = listings(params, endpoints, known_listings(OUT))
-    for line in [*lines, *unwatched(params, Path("dvc.yaml"))]:
+        raw, more = raw_marks(params, endpoints, known_listings(OUT))
+    for line in [*lines, *more, *unwatched(params, Path("dvc.yaml"))]:
         sys.stdout.write(f"{line}\n")
-    write_resolved(params, OUT, version=VERSION, listings=found)
+    write_resolved(params, OUT, version=VERSION, listings={**found, **raw})
     prune(params, Path())
 
 

@@ -132,8 +132,7 @@ def test_the_block_is_accepted_and_brings_exactly_the_boxes_shown() -> None:
     out = run("drill", "paint brush", "hammer").stdout
 
     block = out.partition("under `categories`:\n")[2]
-    new, _, of_hammer = block.partition("    # of the category hammer:\n")
-    Path("params.yaml").write_text(PARAMS.replace("sources:", f"{new}sources:"))
+    Path("params.yaml").write_text(PARAMS.replace("sources:", f"{block}sources:"))
     params, faults = problems()
     assert faults == []
     assert params is not None
@@ -144,7 +143,61 @@ def test_the_block_is_accepted_and_brings_exactly_the_boxes_shown() -> None:
     ]
     assert params.categories["drill"].classes["imagenet"] == ()
     assert "imagenet: []  # perhaps n03995372 (power drill): 1" in block
-    assert yaml.safe_load(of_hammer) == {"classes": {"open_images": [], "imagenet": [], "visual_genome": []}}
+    _, _, there = block.partition("  # There already; merge by hand what you want of this:\n")
+    assert yaml.safe_load("\n".join(line.removeprefix("  # ") for line in there.splitlines())) == {"hammer": {"classes": {"open_images": [], "imagenet": [], "visual_genome": []}}}
+
+
+@pytest.mark.parametrize("words", [("wrench", "hammer", "日本", "ドリル"), ("hammer", "saw", "hammers", "saws"), ("7", "id:7", "größe", "name:saw", "日本")])
+def test_whatever_is_asked_at_once_the_whole_can_be_pasted(words: tuple[str, ...]) -> None:
+    every_source()
+
+    block = run(*words).stdout.partition("under `categories`:\n")[2]
+
+    Path("params.yaml").write_text(PARAMS.replace("sources:", f"{block}sources:"))
+    params, faults = problems()
+    assert params is not None
+    assert faults == []
+    assert "For params.yaml" not in run(*words).stdout  # each is a category now, and is known again
+
+
+def test_words_without_latin_letters_become_categories_of_their_own() -> None:
+    every_source()
+
+    lines = run("日本", "ドリル").stdout.splitlines()
+
+    assert [line for line in lines if line.endswith(":") and line.startswith("  u")] == ["  unnamed_2:", "  unnamed_3:"]
+    assert [line.strip() for line in lines if "queries" in line] == ['queries: ["日本"]', 'queries: ["ドリル"]']
+
+
+@pytest.mark.parametrize(
+    ("term", "category", "source", "boxes"),
+    [
+        ("name:drill", "drill", "visual_genome", 2),
+        ("name:drill (tool)", "drill_tool", "open_images", 3),
+        ("exercise.n.03", "exercise", "visual_genome", 1),
+        ("id:/m/1", "drill", "open_images", 3),
+        ("/m/1", "drill", "open_images", 3),
+        ("synset:exercise.n.03", "exercise", "visual_genome", 1),
+    ],
+)
+def test_an_exact_term_is_taken_as_it_is(term: str, category: str, source: str, boxes: int) -> None:
+    every_source()
+
+    block = run(term).stdout.partition("under `categories`:\n")[2]
+
+    read = yaml.safe_load(block)[category]
+    assert read["classes"][source] == [term]
+    assert read["queries"] == [category.replace("_", " ") if "(" not in term else "drill (tool)"]
+    assert f": {boxes} boxes" in block
+
+
+def test_a_spelling_that_is_an_id_hides_no_other_spelling() -> None:
+    said = [{"class_id": name, "name": name, "synonyms": []} for name in ("hammer", "hammers", "claw hammer")]
+    index("visual_genome", said, [("1", row["class_id"]) for row in said], [{"image_id": "1"}])
+
+    out = run("hammer").stdout
+
+    assert '["name:hammer", "name:hammers"]  # hammer: 1 boxes, hammers: 1 boxes; also "name:claw hammer": 1' in out
 
 
 def test_what_brings_nothing_is_named_with_its_reason() -> None:

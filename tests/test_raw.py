@@ -328,3 +328,32 @@ def test_path_may_be_a_zip_that_holds_the_files() -> None:
 def test_a_file_that_is_left_out_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert not RawFiles(Endpoints(), contact="", path="folder", files={}, sha256={}).has("labels_train", "https://h.example/labels.csv")
     assert capsys.readouterr().out == "no labels_train (folder/labels.csv): what it tells stays unknown\n"
+
+
+def test_a_cached_file_that_a_reader_refuses_is_named_with_where_it_came_from_and_how_to_be_rid_of_it(
+    server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tests.test_sources import build
+
+    server.answer = lambda *_: (200, {"Content-Length": ""}, b'{"images": [], "annotations": [], "categories": []}', 30)
+    address = f"{server.address}/coco.json"
+    place = Path("cache/raw") / cached_name(address)
+
+    for _ in range(2):
+        with pytest.raises(InputError, match=rf"coco\.json: not a COCO file: .*truncated.* cut off on its way from {address}: `rm '.*/{place}'`, and run again"):
+            build("coco", files={"instances_train": address}, splits=("train",))
+
+    assert capsys.readouterr().out == f"{address}: the server states no length: nobody can tell whether all of it has come\n"
+    place.unlink()
+    with pytest.raises(InputError, match="truncated"):
+        build("coco", files={"instances_train": address}, splits=("train",))
+    assert len(server.asked) == 2
+
+
+def test_a_file_of_ones_own_that_is_refused_is_not_to_be_deleted() -> None:
+    from tests.test_sources import build
+
+    Path("c.json").write_text('{"images": [')
+
+    with pytest.raises(InputError, match=r"truncated\. Use the publisher's file$"):
+        build("coco", files={"instances_train": "c.json"}, splits=("train",))

@@ -62,7 +62,7 @@ def test_open_images_v6_with_its_further_columns_lists_and_labels() -> None:
         "images_train": head / "train-images-boxable-with-rotation.csv",
         "labels_train": head / "train-annotations-human-imagelabels-boxable.csv",
     }
-    open_images(head / "oidv6-train-annotations-bbox.csv", classes=head / "oidv6-class-descriptions-boxable.csv", **files)
+    open_images(head / "oidv6-train-annotations-bbox.csv", **files)
 
     with (head / "oidv6-train-annotations-bbox.csv").open(newline="") as file:
         expected = sorted(oi_row(row) for row in csv.DictReader(file))

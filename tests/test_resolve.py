@@ -1,6 +1,7 @@
 """`resolve`: one file for each consumer, nothing left of what is gone, and errors of one line."""
 
 import errno
+import json
 import os
 import shutil
 import subprocess
@@ -236,3 +237,21 @@ def test_a_device_that_is_really_full_is_said_to_be(tmp_path: Path, monkeypatch:
 
     with pytest.raises(ProjectError, match=r"x.json: the disk is full. Free some space"):
         write_json(tmp_path / "x.json", {"a": 1})
+
+
+def test_an_output_that_a_source_left_behind_is_taken_back_from_dvcs_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from boxset.stage import refuse_silent_rebuild
+
+    monkeypatch.chdir(tmp_path)
+    Path("dvc.lock").write_text("stages: {index@lvis: {outs: [{path: data/index/lvis}]}}\n")
+
+    with pytest.raises(ProjectError, match=r"`dvc checkout data/index/lvis` takes it .*`dvc pull data/index/lvis` fetches it; `BOXSET_REBUILD=1 dvc repro`"):
+        refuse_silent_rebuild(Path("data/index/lvis"))
+
+
+def test_pictures_of_a_folder_may_be_named_as_an_address(tmp_path: Path) -> None:
+    changed = {"sources": {"imagenet": {"path": "file:///data/im", "files": {"pictures": "file:///data/p"}}, "lvis": {}}}
+
+    order = json.loads(resolved(tmp_path, **changed)["classes/imagenet.json"])
+
+    assert (order["path"], order["pictures"]) == ("/data/im", "/data/p")

@@ -44,7 +44,7 @@ HEADER = "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,IsT
 ROWS = ["b,xclick,/m/1,1,0.25,0.5,0.1,0.2,0,1,0,0,0", "a,xclick,/m/2,1,1e-3,0.5,0.25,0.75,-1,-1,-1,-1,-1", "b,activemil,/m/1,1,0.5,1,0,1,0,0,1,0,0"]
 
 
-def open_images_of(boxes: str | bytes, *, classes: str = "LabelName,DisplayName\r\n/m/1,Hammer\r\n/m/2,Saw\r\n") -> dict[str, Any]:
+def open_images_of(boxes: str | bytes, *, classes: str = "LabelName,DisplayName\r\n/m/1,Hammer\r\n/m/2,Saw\r\n", **more: Any) -> dict[str, Any]:
     """Build an Open Images index of one split."""
     Path("boxes.csv").write_bytes(boxes if isinstance(boxes, bytes) else boxes.encode())
     Path("classes.csv").write_text(classes, newline="")
@@ -52,7 +52,7 @@ def open_images_of(boxes: str | bytes, *, classes: str = "LabelName,DisplayName\
         '{"LabelName": "/m/0", "Subcategory": [{"LabelName": "/m/1", "Subcategory": [{"LabelName": "/m/2"}]}, {"LabelName": "/m/2"}]}'
     )
     files = {"boxes_train": "boxes.csv", "classes": "classes.csv", "hierarchy": "hierarchy.json", "images_train": "none", "labels_train": "none"}
-    return build("open_images", files=files, splits=("train",))
+    return build("open_images", files=files, splits=("train",), **more)
 
 
 def test_open_images_licences_may_be_names_as_well_as_addresses() -> None:

@@ -42,9 +42,13 @@ def command(words: tuple[str, ...], use: str | None, as_json: bool) -> None:
 
     for word in words:
         _show(word, [record for record in found if record.word == word], params, use or params.project.use)
-    click.echo(click.style("For params.yaml, under `categories`:", bold=True))
-    for block in pasteable(words, found, params, Path()).values():
-        click.echo(block, nl=False)
+    blocks = pasteable(words, found, params, Path())
+    if blocks.new:
+        click.echo(click.style("For params.yaml, under `categories`:", bold=True))
+        click.echo("".join(blocks.new), nl=False)
+    if blocks.there:
+        click.echo("  # There already; merge by hand what you want of this:")
+        click.echo("".join(blocks.there), nl=False)
 
 
 def _show(word: str, found: "list[Found]", params: "Params", use: str) -> None:

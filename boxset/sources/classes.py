@@ -84,7 +84,7 @@ class Vocabulary:
 
     def matches(self, word: str) -> Matches:
         """Return what a word finds: written as one word or several, in the singular or the plural, `Drill (Tool)` for `drill`."""
-        if self._named(word) and (word in self.rows or re.fullmatch(SYNSET, word) or word.partition(":")[0] in KINDS):
+        if self.is_term(word):
             return Matches(self._by_boxes(set(self._named(word))), [])
         tokens = re.split(f"{GAP}+", word.strip())
         run = _written_anyhow("".join(tokens))
@@ -93,6 +93,14 @@ class Vocabulary:
         if len(tokens) > 1:
             part |= set.intersection(*(self._where(_bounded(_written_anyhow(token))) for token in tokens))
         return Matches(self._by_boxes(exact), self._by_boxes(part - exact))
+
+    def is_term(self, word: str) -> bool:
+        """Return whether a word is an exact term that names classes here: an id, a synset, or one with `id:`, `name:` or `synset:`.
+
+        Where people name things freely, an id that is its class's name is a word like any other.
+        """
+        is_id = word in self.rows and folded(self.rows[word]["name"] or "") != folded(word)
+        return bool((is_id or re.fullmatch(SYNSET, word) or word.partition(":")[0] in KINDS) and self._named(word))
 
     def below(self, class_ids: Iterable[str]) -> set[str]:
         """Return all classes under some others in the hierarchy, however many parents they have."""

@@ -5,10 +5,11 @@ segmentations are skipped at scanning speed.
 """
 
 from collections.abc import Iterator, Set
+from contextlib import suppress
 from itertools import chain
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -16,6 +17,7 @@ import pyarrow as pa
 
 from boxset.dataset.reasons import Reason
 from boxset.errors import InputError
+from boxset.sources.counts import Counts, FileCount
 from boxset.sources.licences import FLICKR, spdx_of, stated
 from boxset.sources.raw import RawFiles, mapped
 from boxset.sources.tables import IndexWriter
@@ -25,23 +27,25 @@ ZIP = "http://images.cocodataset.org/annotations/annotations_trainval2017.zip"
 LVIS_ZIPS = {split: f"https://dl.fbaipublicfiles.com/LVIS/lvis_v1_{split}.json.zip" for split in ("train", "val")}
 SPLITS = ("train", "val")
 ROWS = 1 << 17
-Counts = dict[str, int]
+BOM = b"\xef\xbb\xbf"
+LONGEST_SIDE = (1 << 31) - 1
+R = TypeVar("R")
 
 
 class _License(msgspec.Struct):
-    id: int
+    id: int | str
     name: str | None = None
     url: str | None = None
 
 
 class _Image(msgspec.Struct, gc=False):
     id: int
-    width: int
-    height: int
-    file_name: str = ""
-    coco_url: str = ""
-    flickr_url: str = ""
-    license: int | None = None
+    width: int | float
+    height: int | float
+    file_name: str | None = ""
+    coco_url: str | None = ""
+    flickr_url: str | None = ""
+    license: int | str | None = None
     neg_category_ids: tuple[int, ...] | None = None
     not_exhaustive_category_ids: tuple[int, ...] | None = None
 
@@ -50,8 +54,8 @@ class _Annotation(msgspec.Struct, gc=False):
     image_id: int
     category_id: int
     bbox: tuple[float, float, float, float]
-    iscrowd: int | bool = 0
-    is_crowd: int | bool | list[int] = 0
+    iscrowd: int | bool | None = 0
+    is_crowd: int | bool | list[int] | None = 0
 
 
 class _Category(msgspec.Struct):
@@ -66,13 +70,22 @@ class _File(msgspec.Struct):
     images: list[_Image]
     annotations: list[_Annotation]
     categories: list[_Category]
-    licenses: list[_License] = []
+    licenses: list[_License] | None = []
+
+
+class _Records(msgspec.Struct):
+    """The same file, its images and annotations not looked into yet."""
+
+    images: list[msgspec.Raw]
+    annotations: list[msgspec.Raw]
+    categories: list[_Category]
+    licenses: list[_License] | None = []
 
 
 def build(files: RawFiles, writer: IndexWriter, splits: tuple[str, ...]) -> Counts:
     """Read COCO's splits: every one of its categories is fully boxed in every image."""
     writer.exhaustive = True
-    counts: Counts = {"seen": 0}
+    counts = Counts()
     for split in splits or SPLITS:
         path = files.get(f"instances_{split}", ZIP)
         _add(path, f"instances_{split}2017.json", split, writer, counts)
@@ -81,7 +94,7 @@ def build(files: RawFiles, writer: IndexWriter, splits: tuple[str, ...]) -> Coun
 
 def build_lvis(files: RawFiles, writer: IndexWriter, splits: tuple[str, ...]) -> Counts:
     """Read LVIS's splits: per image some categories are known to be absent, some may be there without a box."""
-    counts: Counts = {"seen": 0}
+    counts = Counts()
     for split in splits or SPLITS:
         path = files.get(f"lvis_{split}", LVIS_ZIPS[split])
         _add(path, f"lvis_v1_{split}.json", split, writer, counts, lvis=True)
@@ -89,8 +102,8 @@ def build_lvis(files: RawFiles, writer: IndexWriter, splits: tuple[str, ...]) ->
 
 
 def _add(path: Path, member: str, split: str, writer: IndexWriter, counts: Counts, *, lvis: bool = False) -> None:
-    with without_collection(), mapped(path, member) as content:
-        decoded = _sound(decode(content, path), counts)
+    with without_collection(), mapped(path, member) as content, content[3 if content[:3] == BOM else 0 :] as text:
+        decoded = _sound(decode(text, path, counts), counts)
     _refuse_other_kind(decoded, path, lvis=lvis)
     writer.add_classes(_new_classes(decoded.categories, writer))
     _add_images(decoded, split, writer)
@@ -101,7 +114,7 @@ def _add(path: Path, member: str, split: str, writer: IndexWriter, counts: Count
 
 def _sound(decoded: _File, counts: Counts) -> _File:
     """Return the file without boxes of images or categories that it does not name, and without an image's second record; all counted."""
-    counts["seen"] += len(decoded.annotations)
+    counts.seen += len(decoded.annotations)
     images = {image.id: image for image in reversed(decoded.images)}
     categories = {category.id for category in decoded.categories}
     boxes = decoded.annotations
@@ -112,10 +125,9 @@ def _sound(decoded: _File, counts: Counts) -> _File:
         return decoded
     placed = [box for box in boxes if box.image_id in images]
     named = [box for box in placed if box.category_id in categories]
-    lost = {Reason.NO_PICTURE: len(boxes) - len(placed), Reason.BAD_ROW: len(placed) - len(named), Reason.DUPLICATE: len(decoded.images) - len(images)}
-    for reason, number in lost.items():
-        if number:
-            counts[reason] = counts.get(reason, 0) + number
+    counts.lose(Reason.NO_PICTURE, len(boxes) - len(placed))
+    counts.lose(Reason.BAD_ROW, len(placed) - len(named))
+    counts.lose(Reason.DUPLICATE, len(decoded.images) - len(images))
     return _File(list(reversed(images.values())), named, decoded.categories, decoded.licenses)
 
 
@@ -137,12 +149,38 @@ def _refuse_other_kind(decoded: _File, path: Path, *, lvis: bool) -> None:
         raise InputError("annotations: none at all: the boxes are stripped", where=str(path), do="Fetch it again")
 
 
-def decode(content: memoryview, path: Path) -> _File:
-    """Decode strictly. Raises InputError naming the field."""
+def decode(content: memoryview, path: Path, counts: Counts) -> _File:
+    """Decode strictly; where that fails, record by record, and count those that cannot be read. Raises InputError naming the field of a file of another kind."""
     try:
         return msgspec.json.decode(content, type=_File)
     except msgspec.MsgspecError as err:
-        raise InputError(f"not a COCO file: {err}", where=str(path), do="Use the publisher's file") from err
+        decoded = _patiently(content, counts, counts.begin(path), err)
+        if decoded is None:
+            raise InputError(f"not a COCO file: {err}", where=str(path), do="Use the publisher's file") from err
+        return decoded
+
+
+def _patiently(content: memoryview, counts: Counts, file: FileCount, failure: Exception) -> _File | None:
+    """Return the records that can be read; None where no image or no annotation can, or something else is odd."""
+    try:
+        records = msgspec.json.decode(content, type=_Records)
+    except msgspec.MsgspecError:
+        return None
+    images, boxes = _readable(records.images, _Image), _readable(records.annotations, _Annotation)
+    if not images or not boxes:
+        return None
+    file.rows = len(records.images) + len(records.annotations)
+    counts.unreadable(file, file.rows - len(images) - len(boxes), lambda: InputError(str(failure), where=str(file.path)))
+    counts.seen += len(records.annotations) - len(boxes)
+    return _File(images, boxes, records.categories, records.licenses)
+
+
+def _readable(records: list[msgspec.Raw], kind: type[R]) -> list[R]:
+    decoder, found = msgspec.json.Decoder(kind), []
+    for record in records:
+        with suppress(msgspec.MsgspecError):
+            found.append(decoder.decode(record))
+    return found
 
 
 def _new_classes(categories: list[_Category], writer: IndexWriter) -> Iterator[dict[str, Any]]:
@@ -158,18 +196,18 @@ def _new_classes(categories: list[_Category], writer: IndexWriter) -> Iterator[d
 
 
 def _add_images(decoded: _File, split: str, writer: IndexWriter) -> None:
-    spdx = {int(number): name for number, name in FLICKR.items()} | {licence.id: _terms(licence) for licence in decoded.licenses}
+    spdx = dict(FLICKR) | {str(licence.id): _terms(licence) for licence in decoded.licenses or ()}
     for part in batched(decoded.images, ROWS):
         writer.add_images(
             {
                 "image_id": [str(image.id) for image in part],
                 "split": [split] * len(part),
                 "url": [picture_url(image, split) for image in part],
-                "width": [image.width for image in part],
-                "height": [image.height for image in part],
-                "license": [spdx.get(image.license) or None if image.license is not None else None for image in part],
+                "width": [_pixels(image.width) for image in part],
+                "height": [_pixels(image.height) for image in part],
+                "license": [spdx.get(str(image.license)) or None if image.license is not None else None for image in part],
                 "landing_url": [image.flickr_url or None for image in part],
-                "flickr_id": [flickr_photo(image.flickr_url) for image in part],
+                "flickr_id": [flickr_photo(image.flickr_url or "") for image in part],
                 "coco_id": [str(image.id) for image in part],
             }
         )
@@ -180,10 +218,15 @@ def _terms(licence: _License) -> str:
     return spdx_of(licence.url) or spdx_of(licence.name) or flickr_terms(licence.id, licence.url, licence.name)
 
 
-def flickr_terms(number: int, *said: str | None) -> str:
+def flickr_terms(number: int | str, *said: str | None) -> str:
     """Return Flickr's licence of a number where what is said beside it does not contradict; else what is said."""
     theirs, words = FLICKR.get(str(number), ""), stated(*said)
     return theirs if not words or theirs.rpartition("-")[0] == words.removeprefix("LicenseRef-") else words
+
+
+def _pixels(size: float) -> int | None:
+    """Return a side's length as a whole number; None, unknown, for what none can be."""
+    return int(size) if 0 <= size <= LONGEST_SIDE and size == int(size) else None
 
 
 def picture_url(image: _Image, split: str) -> str:
@@ -215,7 +258,7 @@ def _numbers(rows: list[Any], field: str) -> pa.Array:
     return pa.array(np.fromiter(map(attrgetter(field), rows), np.int64, len(rows))).cast(pa.string())
 
 
-def is_crowd(iscrowd: int | bool, other: int | bool | list[int], attributes: dict[str, Any] | None = None) -> bool:
+def is_crowd(iscrowd: int | bool | None, other: int | bool | list[int] | None, attributes: dict[str, Any] | None = None) -> bool:
     """Return whether a box is a crowd, in COCO's spelling or in those of others: `is_crowd: [0]`, `attributes: {is_crowd: true}`."""
     listed = any(other) if isinstance(other, list) else bool(other)
     return bool(iscrowd) or listed or bool((attributes or {}).get("is_crowd") or (attributes or {}).get("iscrowd"))

@@ -89,9 +89,13 @@ def nearest(index: Path, word: str) -> list[str]:
 def classes_of(vocabulary: Vocabulary, word: str, format_: str) -> tuple[FoundClass, ...]:
     """Return the classes that a word finds, those that bear it first, then by their boxes."""
     rows = [vocabulary.rows[class_id] for class_id in vocabulary.search(word)]
-    borne = [(row, _borne(row, word, format_)) for row in rows]
+    is_term = vocabulary.is_term(word)
+    borne = [(row, word if is_term else _borne(row, word, format_)) for row in rows]
     made = [
-        FoundClass(id=row["class_id"], name=row["name"], term=_term(format_, row, name), boxes=row["boxes"] or 0, exact=bool(name)) for row, name in borne
+        FoundClass(
+            id=row["class_id"], name=row["name"], term=word if is_term else _term(format_, row, name), boxes=row["boxes"] or 0, exact=bool(name)
+        )
+        for row, name in borne
     ]
     return tuple(sorted(made, key=lambda one: (not one.exact, -one.boxes, one.id)))
 

@@ -1,21 +1,27 @@
-"""CSV files of millions of rows, whatever their delimiter, line ends and further columns: blocks of lines, parsed side by side."""
+"""CSV files of millions of rows, whatever their delimiter, line ends and further columns: blocks of lines, parsed side by side.
+
+A block in which a row cannot be read is parsed again with patience: as texts, from which those rows are left out.
+"""
 
 import io
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any, NamedTuple, TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import csv as pacsv
 
 from boxset.errors import InputError
+from boxset.sources.counts import Counts, FileCount
 from boxset.sources.raw import opened
 from boxset.work import in_threads
 
 BLOCK = 8 << 20
 QUOTED_BLOCK = 1 << 20  # the reader of quoted fields keeps some fifty of these in hand
+NUMBER = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$|^(?i:[+-]?(?:nan|inf|infinity))$"
 T = TypeVar("T")
 FirstRow = Callable[[], int]
 """Counts, when asked, which line of the file a batch begins with."""
@@ -31,12 +37,12 @@ class _Format:
     delimiter: str
     quoted: bool
 
-    def options(self) -> dict[str, Any]:
-        """Return the reader's options."""
-        convert = pacsv.ConvertOptions(
-            column_types=self.types, include_columns=list(self.types), strings_can_be_null=True, quoted_strings_can_be_null=True
-        )
-        parse = pacsv.ParseOptions(delimiter=self.delimiter, quote_char='"' if self.quoted else False, newlines_in_values=self.quoted)
+    def options(self, skipped: "_Skipped | None" = None) -> dict[str, Any]:
+        """Return the reader's options; where rows may be `skipped`, everything is read as bytes."""
+        types = self.types if skipped is None else dict.fromkeys(self.types, pa.binary())
+        convert = pacsv.ConvertOptions(column_types=types, include_columns=list(types), strings_can_be_null=True, quoted_strings_can_be_null=True)
+        quote = '"' if self.quoted else False
+        parse = pacsv.ParseOptions(delimiter=self.delimiter, quote_char=quote, newlines_in_values=self.quoted, invalid_row_handler=skipped)
         return {"parse_options": parse, "convert_options": convert}
 
     def refused(self, err: Exception, row: int | None = None) -> InputError:
@@ -49,41 +55,105 @@ class _Format:
         return f"{self.names[int(found[1])]}: not a "
 
 
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """Which columns are read as what, which a file must have, which show that it is another one, and whether fields may be quoted."""
+
+    types: dict[str, pa.DataType]
+    needed: tuple[str, ...]
+    foreign: tuple[str, ...] = ()
+    quoted: bool = False
+
+
+class _Skipped:
+    """Counts the rows that do not have as many fields as the first line."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+
+    def __call__(self, row: Any) -> str:  # noqa: ARG002 - pyarrow gives it
+        """Leave a row out."""
+        self.rows += 1
+        return "skip"
+
+
+class _Part(NamedTuple):
+    """Some rows that can be read, how many cannot, and what is wrong with the first of these."""
+
+    batch: pa.RecordBatch
+    bad: int = 0
+    why: Callable[[], InputError] | None = None
+
+
 def read_rows(
-    path: Path, types: dict[str, pa.DataType], *, needed: tuple[str, ...], make: Callable[[pa.RecordBatch, FirstRow], T], quoted: bool = False, block: int = 0
-) -> Iterator[T]:
-    """Yield `make(batch, its first row)` over a CSV file's wanted columns, whatever its delimiter, line ends and further columns.
+    path: Path, columns: Columns, counts: Counts, *, make: Callable[[pa.RecordBatch, FirstRow], T], block: int = 0
+) -> Iterator[tuple[int, T, FileCount]]:
+    """Yield the number of rows in a block, `make(the readable ones, their first row)` and the file's count, over a CSV file's wanted columns.
 
-    Blocks of lines, of `block` bytes, are read in threads, in order; a file with quoted fields (`quoted`, or seen in its head) is read in one piece
-    after the other, and its rows are not numbered. Raises InputError naming the file and the column or row that is not the format.
+    Rows that cannot be read are counted here. Blocks of lines, of `block` bytes, are read in threads, in order; a file with quoted fields (stated, or
+    seen in its head) is read in one piece after the other, and its rows are not numbered. Raises InputError where the file is another one.
     """
+    file = counts.begin(path)
     with opened(path, ".csv") as stream:
-        head = stream.peek(1 << 16)  # type: ignore[attr-defined]
-        first = head.splitlines()[0].decode("utf-8-sig", "replace")
-        delimiter = ";" if first.count(";") > first.count(",") else ","
-        names = [name.strip().strip('"') for name in first.split(delimiter)]
-        missing = [name for name in needed if name not in names]
-        if missing:
-            raise InputError(
-                f"no column {missing[0]}; its first line is {first[:80]!r}",
-                where=f"{path}:1",
-                do="This is another file, or one whose boxes are stripped",
-            )
-        is_quoted = quoted or b'"' in head
-        form = _Format(path, names, {name: kind for name, kind in types.items() if name in names}, delimiter, is_quoted)
-        if is_quoted:
-            yield from (make(batch, lambda: 0) for batch in _one_after_another(_Unified(stream), form))
+        form = _format(stream.peek(1 << 16), path, columns)  # type: ignore[attr-defined]
+        parts: Iterator[tuple[_Part, T]]
+        if form.quoted:
+            parts = ((part, make(part.batch, lambda: 0)) for part in _one_after_another(_Unified(stream), form))
         else:
-            yield from in_threads(lambda block: make(_parsed(block, form), block.first_row), _blocks(_Unified(stream), path, block or BLOCK), workers=2, ahead=2)
+            blocks = _blocks(_Unified(stream), path, block or BLOCK)
+            parts = in_threads(lambda one: (part := _parsed(one, form), make(part.batch, one.first_row)), blocks, workers=2, ahead=2)
+        for part, made in parts:
+            rows = part.batch.num_rows + part.bad
+            file.rows += rows
+            counts.unreadable(file, part.bad, part.why)
+            yield rows, made, file
 
 
-def _one_after_another(stream: "_Unified", form: _Format) -> Iterator[pa.RecordBatch]:
+def _format(head: bytes, path: Path, columns: Columns) -> _Format:
+    first = (head.splitlines() or [b""])[0].decode("utf-8-sig", "replace")
+    delimiter = ";" if first.count(";") > first.count(",") else ","
+    names = [name.strip().strip('"').strip() for name in first.split(delimiter)]
+    missing = [name for name in columns.needed if name not in names]
+    foreign = [name for name in columns.foreign if name in names]
+    if missing or foreign:
+        what = f"no column {missing[0]}" if missing else f"a column {foreign[0]}"
+        do = "This is another file, or one whose boxes are stripped"
+        raise InputError(f"{what}; its first line is {first[:80]!r}", where=f"{path}:1", do=do)
+    types = {name: kind for name, kind in columns.types.items() if name in names}
+    return _Format(path, names, types, delimiter, columns.quoted or b'"' in head)
+
+
+def _one_after_another(stream: "_Unified", form: _Format) -> Iterator[_Part]:
+    done = 0
     try:
-        read = pacsv.ReadOptions(block_size=QUOTED_BLOCK, use_threads=False)
-        reader = pacsv.open_csv(stream, read_options=read, **form.options())
-        yield from (batch for batch in reader if batch.num_rows)
+        for batch in _reader(stream, form):
+            done += batch.num_rows
+            yield _Part(batch)
+    except pa.ArrowInvalid as err:
+        failure = err.with_traceback(None)  # which would keep the block
+    else:
+        return
+    with opened(form.path, ".csv") as again:
+        yield from _patient_from(done, _Unified(again), form, failure)
+
+
+def _patient_from(done: int, stream: "_Unified", form: _Format, failure: Exception) -> Iterator[_Part]:
+    """Read a file anew with patience; what was read before the failure is passed over."""
+    skipped, counted = _Skipped(), 0
+    try:
+        for batch in _reader(stream, form, skipped):
+            fresh = batch.slice(min(done, batch.num_rows))
+            done -= batch.num_rows - fresh.num_rows
+            good = _readable(fresh, form)
+            bad, counted = fresh.num_rows - good.num_rows + skipped.rows - counted, skipped.rows
+            yield _Part(good, bad, lambda: form.refused(failure))
     except pa.ArrowInvalid as err:
         raise form.refused(err) from err
+
+
+def _reader(stream: "_Unified", form: _Format, skipped: _Skipped | None = None) -> Iterator[pa.RecordBatch]:
+    read = pacsv.ReadOptions(block_size=QUOTED_BLOCK, use_threads=False, column_names=form.names, skip_rows=1)
+    return (batch for batch in pacsv.open_csv(stream, read_options=read, **form.options(skipped)) if batch.num_rows)
 
 
 @dataclass(frozen=True)
@@ -120,17 +190,60 @@ def _blocks(stream: "_Unified", path: Path, size: int) -> Iterator[_Block]:
         begin, left = begin + cut, view[cut:end]
 
 
-def _parsed(block: _Block, form: _Format) -> pa.RecordBatch:
+def _parsed(block: _Block, form: _Format) -> _Part:
     try:
-        return _parsed_lines(block.content, form)
+        return _Part(_parsed_lines(block.content, form))
+    except pa.ArrowInvalid as err:
+        failure = err.with_traceback(None)  # which would keep the block
+    skipped = _Skipped()
+    try:
+        every = _parsed_lines(block.content, form, skipped)
     except pa.ArrowInvalid as err:
         raise form.refused(*_first_bad(block, form, err)) from err
+    good = _readable(every, form)
+    return _Part(good, every.num_rows - good.num_rows + skipped.rows, lambda: form.refused(*_first_bad(block, form, failure)))
 
 
-def _parsed_lines(content: bytes | memoryview, form: _Format) -> pa.RecordBatch:
+def _parsed_lines(content: bytes | memoryview, form: _Format, skipped: _Skipped | None = None) -> pa.RecordBatch:
     read = pacsv.ReadOptions(use_threads=False, block_size=len(content) + 1, column_names=form.names)
-    table = pacsv.read_csv(pa.BufferReader(content), read_options=read, **form.options())
-    return table.combine_chunks().to_batches()[0]
+    table = pacsv.read_csv(pa.BufferReader(content), read_options=read, **form.options(skipped))
+    return next(iter(table.combine_chunks().to_batches()), pa.RecordBatch.from_pylist([], schema=table.schema))
+
+
+def _readable(batch: pa.RecordBatch, form: _Format) -> pa.RecordBatch:
+    """Return the rows of bytes whose every wanted field is what it should be, as that."""
+    columns = {name: _as_kind(batch.column(name), kind) for name, kind in form.types.items()}
+    good = pa.array([True] * batch.num_rows, pa.bool_())
+    for name, column in columns.items():
+        good = pc.and_(good, pc.or_(pc.is_valid(column), pc.is_null(batch.column(name))))
+    return pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns)).filter(good)
+
+
+def _as_kind(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Return bytes as another type; what is none becomes null. A whole number may be written with a point (`1.0`)."""
+    texts = _as_text(column)
+    if kind == pa.string():
+        return texts
+    trimmed = pc.utf8_trim_whitespace(texts)
+    numbers = pc.if_else(pc.match_substring_regex(trimmed, NUMBER), trimmed, None).cast(pa.float64())
+    if pa.types.is_floating(kind):
+        return numbers.cast(kind, safe=False)
+    whole = pc.and_(pc.equal(numbers, pc.floor(numbers)), pc.less(pc.abs(numbers), 128))
+    return pc.if_else(whole, numbers, None).cast(kind)
+
+
+def _as_text(column: pa.Array) -> pa.Array:
+    try:
+        return column.cast(pa.string())
+    except pa.ArrowInvalid:
+        return pa.array([_text_or_none(value) for value in column.to_pylist()], pa.string())
+
+
+def _text_or_none(value: bytes | None) -> str | None:
+    try:
+        return None if value is None else value.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _first_bad(block: _Block, form: _Format, err: Exception) -> tuple[Exception, int]:

@@ -172,6 +172,8 @@ def _taken(part: _Part, answer: Any, *, have: int, version: str) -> bool:
     if answer.status == 200:
         part.begin(_validator(answer))
         total = _number(answer.headers.get("content-length", ""))
+        if total is None and "chunked" not in answer.headers.get("transfer-encoding", "").lower():
+            sys.stdout.write(f"{part.address}: the server states no length: nobody can tell whether all of it has come\n")
     with part.path.open("ab") as out:
         for chunk in answer.stream(CHUNK, decode_content=False):
             out.write(chunk)

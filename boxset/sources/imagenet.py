@@ -3,8 +3,9 @@
 Format: Kaggle's imagenet-object-localization-challenge. Terms: non-commercial research. Only the image's own synset is boxed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from boxset.dataset.reasons import Reason
 from boxset.errors import InputError
-from boxset.sources.delimited import FirstRow, read_rows
+from boxset.sources.counts import Counts
+from boxset.sources.delimited import Columns, FirstRow, read_rows
 from boxset.sources.licences import RESEARCH_ONLY
-from boxset.sources.raw import RawFiles, opened
+from boxset.sources.raw import RawFiles, read_text
 from boxset.sources.tables import IndexWriter
 
 SPLITS = ("train", "val")
@@ -26,7 +27,6 @@ BOX_FILES = {"train": "LOC_train_solution.csv", "val": "LOC_val_solution.csv"}
 ARCHIVE = ("pictures", "imagenet_object_localization_patched2019.tar.gz")
 FOLDER = "ILSVRC/Data/CLS-LOC"
 COLUMNS = ("ImageId", "PredictionString")
-Counts = dict[str, int]
 
 
 def build(files: RawFiles, writer: IndexWriter, splits: tuple[str, ...]) -> Counts:
@@ -34,11 +34,11 @@ def build(files: RawFiles, writer: IndexWriter, splits: tuple[str, ...]) -> Coun
     writer.license = RESEARCH_ONLY
     if files.has(*SYNSETS):
         writer.add_classes(_synsets(files.get(*SYNSETS)))
-    counts: Counts = {"seen": 0}
+    counts = Counts()
     for split in splits or SPLITS:
         if files.has(f"boxes_{split}", BOX_FILES[split]):
             _boxes(files.get(f"boxes_{split}", BOX_FILES[split]), split, writer, counts)
-    if not counts["seen"]:
+    if not counts.seen:
         raise InputError(
             "neither LOC_train_solution.csv nor LOC_val_solution.csv holds a row", do="Set sources.imagenet.path to the folder of Kaggle's files"
         )
@@ -46,26 +46,34 @@ def build(files: RawFiles, writer: IndexWriter, splits: tuple[str, ...]) -> Coun
 
 
 def _synsets(path: Path) -> Iterator[dict[str, Any]]:
-    with opened(path, "LOC_synset_mapping.txt") as stream:
-        for number, line in enumerate(stream.read().decode().splitlines(), 1):
-            wnid, _, names = line.strip().partition(" ")
-            if not (len(wnid) == 9 and wnid[0] == "n" and wnid[1:].isdigit() and names):
-                raise InputError(f"expected `n01440764 tench, Tinca tinca`, found {line[:60]!r}", where=f"{path}:{number}", do="Fetch it again")
-            first, *others = (name.strip() for name in names.split(","))
-            yield {"class_id": wnid, "name": first, "synonyms": others}
+    for number, line in enumerate(read_text(path, "LOC_synset_mapping.txt").splitlines(), 1):
+        wnid, _, names = line.strip().partition(" ")
+        if not line.strip():
+            continue
+        if not (len(wnid) == 9 and wnid[0] == "n" and wnid[1:].isdigit() and names):
+            raise InputError(f"expected `n01440764 tench, Tinca tinca`, found {line[:60]!r}", where=f"{path}:{number}", do="Fetch it again")
+        first, *others = (name.strip() for name in names.split(","))
+        yield {"class_id": wnid, "name": first, "synonyms": others}
 
 
 def _boxes(path: Path, split: str, writer: IndexWriter, counts: Counts) -> None:
-    def parsed(batch: pa.RecordBatch, row: FirstRow) -> tuple[int, _Boxes]:  # noqa: ARG001 - bad rows are counted, not refused
-        return batch.num_rows, _sound(batch.column("ImageId"), batch.column("PredictionString"))
+    def parsed(batch: pa.RecordBatch, row: FirstRow) -> tuple[int, _Boxes, Callable[[], InputError]]:
+        return batch.num_rows, _sound(batch.column("ImageId"), batch.column("PredictionString")), partial(_first_unsound, batch, row, path)
 
-    for rows, good in read_rows(path, dict.fromkeys(COLUMNS, pa.string()), needed=COLUMNS, make=parsed, block=1 << 20):
-        counts["seen"] += rows
-        bad = rows - len(good.images)
-        if bad:
-            counts[Reason.BAD_ROW] = counts.get(Reason.BAD_ROW, 0) + bad
+    form = Columns(types=dict.fromkeys(COLUMNS, pa.string()), needed=COLUMNS)
+    for rows, (readable, good, why), file in read_rows(path, form, counts, make=parsed, block=1 << 20):
+        counts.seen += rows
+        counts.unreadable(file, readable - len(good.images), why)
         if len(good.images):
             _add(good, split, writer)
+
+
+def _first_unsound(batch: pa.RecordBatch, row: FirstRow, path: Path) -> InputError:
+    """Say what is wrong with the first row that is left out."""
+    rows = zip(*(batch.column(name).to_pylist() for name in COLUMNS), strict=True)
+    place, text = next((n, text) for n, (image, text) in enumerate(rows) if not image or not _fives((text or "").strip('" ').split()))
+    where = f"{path}:{row() + place}" if row() else str(path)
+    return InputError(f"expected an image and fives of a synset and four numbers, found {text or ''!r:.60}", where=where)
 
 
 @dataclass(frozen=True)

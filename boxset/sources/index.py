@@ -9,6 +9,7 @@ from boxset.endpoints import Endpoints
 from boxset.errors import InputError
 from boxset.resolve import IndexOrder
 from boxset.sources import coco, imagenet, local, open_images, visual_genome
+from boxset.sources.counts import Counts
 from boxset.sources.lean import lean_arrow
 from boxset.sources.place import Place, place_of, told_of
 from boxset.sources.raw import RawFiles
@@ -30,13 +31,17 @@ def build_index(order: IndexOrder, out: Path, *, endpoints: Endpoints, contact: 
     is_fraction = order.format in FRACTIONS or (place is not None and local.is_yolo(order.annotations, place))
     coordinates = "fraction" if is_fraction else "pixels"
     with IndexWriter(out, source=order.name, format=order.format, version=version, coordinates=coordinates) as writer:  # type: ignore[arg-type]
-        counts = {"seen": 0} if why_not else local.build(place, order.annotations, order.license, writer) if place else _read(order, files, writer)
-        if not why_not:
-            _check_lost(order, counts)
+        try:
+            counts = Counts() if why_not else _local(place, order, writer) if place else _read(order, files, writer)
+            if not why_not:
+                _check_lost(order, counts)
+        except InputError as err:
+            raise files.advised(err) from err
     if why_not:
         sys.stdout.write(f"{order.name}: skipped, {why_not}\n")
-    dropped = {str(reason): number for reason, number in sorted(counts.items()) if reason != "seen"}
-    metrics = {"images": writer.images, "boxes": writer.boxes, "verified": writer.verified, "seen": counts["seen"], "dropped": dropped}
+    counts.lose(Reason.DUPLICATE, writer.second_images)
+    dropped = {str(reason): number for reason, number in sorted(counts.lost.items())}
+    metrics = {"images": writer.images, "boxes": writer.boxes, "verified": writer.verified, "seen": counts.seen, "dropped": dropped}
     return metrics | (_passed_over(order.name, place) if place else {})
 
 
@@ -47,6 +52,11 @@ def _passed_over(name: str, place: Place) -> dict[str, Any]:
     return {"files_dropped": count_reasons(one.reason for one in passed)}
 
 
+def _local(place: Place, order: IndexOrder, writer: IndexWriter) -> Counts:
+    found = local.build(place, order.annotations, order.license, writer)
+    return Counts(found["seen"], {reason: number for reason, number in found.items() if reason != "seen"})
+
+
 def _skipped(order: IndexOrder) -> str:
     if not order.on:
         return "it is off"
@@ -55,7 +65,7 @@ def _skipped(order: IndexOrder) -> str:
     return ""
 
 
-def _read(order: IndexOrder, files: RawFiles, writer: IndexWriter) -> dict[str, int]:
+def _read(order: IndexOrder, files: RawFiles, writer: IndexWriter) -> Counts:
     match order.format:
         case "open_images":
             return open_images.build(files, writer, order.splits)
@@ -69,13 +79,18 @@ def _read(order: IndexOrder, files: RawFiles, writer: IndexWriter) -> dict[str, 
             return coco.build_lvis(files, writer, order.splits)
 
 
-def _check_lost(order: IndexOrder, counts: dict[str, int]) -> None:
-    if order.format != "local" and not counts["seen"]:
+def _check_lost(order: IndexOrder, counts: Counts) -> None:
+    if order.format != "local" and not counts.seen:
         do = "Fetch it again, or name the publisher's file"
         raise InputError("its files hold no box at all: the boxes are stripped", where=f"source {order.name}", do=do)
-    lost = sum(number for reason, number in counts.items() if reason not in ("seen", Reason.DUPLICATE))
-    if lost > order.max_lost_share * counts["seen"]:
-        do = f"Look at the file, or raise sources.{order.name}.max_lost_share"
-        orphans = counts.get(Reason.NO_PICTURE, 0)
+    do = f"Look at the file, or raise sources.{order.name}.max_lost_share"
+    for file in counts.files:
+        if file.bad > order.max_lost_share * file.rows:
+            first = f"; the first: {file.first}" if file.first else ""
+            raise InputError(f"{file.bad:,} of {file.rows:,} rows are unreadable{first}", where=str(file.path), do=do)
+    lost = sum(number for reason, number in counts.lost.items() if reason != Reason.DUPLICATE)
+    if lost > order.max_lost_share * max(counts.seen, sum(file.rows for file in counts.files)):
+        first = next((f"; the first: {file.path}: {file.first}" for file in counts.files if file.first), "")
+        orphans = counts.lost.get(Reason.NO_PICTURE, 0)
         why = f"unreadable or have no picture ({Reason.NO_PICTURE} {orphans:,})" if orphans else "unreadable"
-        raise InputError(f"{lost:,} of {counts['seen']:,} rows are {why}", where=f"source {order.name}", do=do)
+        raise InputError(f"{lost:,} of {counts.seen:,} rows are {why}{first}", where=f"source {order.name}", do=do)

@@ -6,6 +6,7 @@ Format: https://storage.googleapis.com/openimages/web/download_v7.html; flags ar
 import csv
 import io
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from boxset.dataset.reasons import Reason
 from boxset.errors import InputError
-from boxset.sources.delimited import FirstRow, read_rows
+from boxset.sources.counts import Counts
+from boxset.sources.delimited import Columns, FirstRow, read_rows
 from boxset.sources.licences import stated
-from boxset.sources.raw import RawFiles, opened
+from boxset.sources.raw import RawFiles, opened, read_text
 from boxset.sources.tables import IndexWriter
 
 BASE = "https://storage.googleapis.com/openimages/"
@@ -41,26 +42,24 @@ COORDINATES = ("XMin", "XMax", "YMin", "YMax")
 FLAG_COLUMNS = {"occluded": "IsOccluded", "truncated": "IsTruncated", "group_of": "IsGroupOf", "depiction": "IsDepiction", "inside": "IsInside"}
 TOLERANCE = 1e-3
 FLICKR_PHOTO = r"flickr\.com.*/(?P<photo>[0-9]+)(?:/.*)?$"  # the last part of a landing page's path that is a number
-Counts = dict[str, int]
 
 
 def build(files: RawFiles, writer: IndexWriter, splits: tuple[str, ...]) -> Counts:
     """Read every split into the writer; return rows seen and rows left out by reason."""
+    counts = Counts()
     writer.add_classes(_classes(files))
-    counts: Counts = {"seen": 0}
     for split in splits or SPLITS:
         _boxes(files.get(f"boxes_{split}", BOX_FILES[split]), writer, counts)
         if files.has(f"images_{split}", IMAGE_FILES[split]):
-            _images(files.get(f"images_{split}", IMAGE_FILES[split]), split, writer)
+            _images(files.get(f"images_{split}", IMAGE_FILES[split]), split, writer, counts)
         if files.has(f"labels_{split}", LABEL_FILES[split]):
-            _labels(files.get(f"labels_{split}", LABEL_FILES[split]), writer)
+            _labels(files.get(f"labels_{split}", LABEL_FILES[split]), writer, counts)
     return counts
 
 
 def _classes(files: RawFiles) -> list[dict[str, Any]]:
     path = files.get(*CLASS_FILE)
-    with opened(path) as stream:
-        text = stream.read().decode("utf-8-sig")
+    text = read_text(path)
     delimiter = ";" if text.count(";") > text.count(",") else ","
     rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if row]
     wrong = next((number for number, row in enumerate(rows, 1) if len(row) != 2), 0)
@@ -84,6 +83,8 @@ def _parents(path: Path) -> dict[str, set[str]]:
             root = msgspec.json.decode(stream.read(), type=_Node)
         except msgspec.MsgspecError as err:
             raise InputError(f"not the class hierarchy: {err}", where=str(path), do="Fetch it again") from err
+    if not root.name or not root.subcategories:
+        raise InputError("not the class hierarchy: no LabelName with a Subcategory", where=str(path), do="Use bbox_labels_600_hierarchy.json")
     found: dict[str, set[str]] = {}
     waiting = [root]
     while waiting:
@@ -101,17 +102,16 @@ def _boxes(path: Path, writer: IndexWriter, counts: Counts) -> None:
         **dict.fromkeys(COORDINATES, pa.float64()),
         **dict.fromkeys(FLAG_COLUMNS.values(), pa.int8()),
     }
+    known = writer.known_classes()
 
-    def columns(batch: pa.RecordBatch, row: FirstRow) -> tuple[int, dict[str, Any]]:
-        return batch.num_rows, _box_columns(_sound(batch, path, row))
+    def columns(batch: pa.RecordBatch, row: FirstRow) -> tuple[int, dict[str, Any], Callable[[], InputError]]:
+        return batch.num_rows, _box_columns(_sound(batch, path, row), known), partial(_first_unsound, batch, row, known, path)
 
-    seen = counts["seen"]
-    for rows, good in read_rows(path, types, needed=("ImageID", "LabelName", *COORDINATES), make=columns):
-        counts["seen"] += rows
-        bad = rows - writer.add_boxes(good)
-        if bad:
-            counts[Reason.BAD_ROW] = counts.get(Reason.BAD_ROW, 0) + bad
-    if counts["seen"] == seen:
+    seen = counts.seen
+    for rows, (readable, good, why), file in read_rows(path, Columns(types=types, needed=("ImageID", "LabelName", *COORDINATES)), counts, make=columns):
+        counts.seen += rows
+        counts.unreadable(file, readable - writer.add_boxes(good), why)
+    if counts.seen == seen:
         raise InputError("no boxes at all: the rows are stripped", where=str(path), do="Fetch it again")
 
 
@@ -126,25 +126,56 @@ def _sound(batch: pa.RecordBatch, path: Path, row: FirstRow) -> pa.RecordBatch:
             raise InputError(
                 f"{name}: {highest.as_py():g} in a column of shares from 0 to 1: these are pixels", where=f"{path}:{found}", do="Use the publisher's file"
             )
+        if lowest.as_py() is None:  # no number at all
+            good = not batch.num_rows
+            continue
         total = pc.sum(column).as_py()  # NaN where one of them is
         good = good and not column.null_count and total == total and lowest.as_py() >= -TOLERANCE and highest.as_py() <= 1 + TOLERANCE
     return batch if good else _only_sound(batch)
 
 
 def _only_sound(batch: pa.RecordBatch) -> pa.RecordBatch:
+    return batch.filter(_is_sound(batch))
+
+
+def _is_sound(batch: pa.RecordBatch) -> pa.Array:
     valid = pc.and_(pc.is_valid(batch.column("ImageID")), pc.is_valid(batch.column("LabelName")))
     for name in COORDINATES:
         column = batch.column(name)
         inside = pc.and_(pc.greater_equal(column, -TOLERANCE), pc.less_equal(column, 1 + TOLERANCE))
         valid = pc.and_(valid, pc.fill_null(inside, False))
-    return batch.filter(valid)
+    return valid
 
 
-def _box_columns(batch: pa.RecordBatch) -> dict[str, Any]:
+def _first_unsound(batch: pa.RecordBatch, row: FirstRow, known: set[str], path: Path) -> InputError:
+    """Say what is wrong with the first row that is left out."""
+    named = pc.is_in(batch.column("LabelName"), value_set=pa.array(sorted(known), pa.string()))
+    place = pc.index(pc.and_(_is_sound(batch), named), False).as_py()
+    field = {name: value for name, value in batch.slice(place, 1).to_pylist()[0].items() if name in ("ImageID", "LabelName", *COORDINATES)}
+    empty = next((name for name, value in field.items() if value is None), "")
+    outside = next((name for name in COORDINATES if not empty and not -TOLERANCE <= field[name] <= 1 + TOLERANCE), "")
+    foreign = f"LabelName: the class file has no {field['LabelName']!r:.40}"
+    what = f"{outside}: {field[outside]:g} is no share" if outside else foreign
+    return InputError(f"{empty}: empty" if empty else what, where=_at(path, row(), place))
+
+
+def _at(path: Path, first_row: int, place: int) -> str:
+    return f"{path}:{first_row + place}" if first_row else str(path)
+
+
+def _box_columns(batch: pa.RecordBatch, known: set[str]) -> dict[str, Any]:
+    classes = batch.column("LabelName").dictionary_encode()
+    if not known.issuperset(classes.dictionary.to_pylist()):  # a class that the class file does not name
+        named = _among(classes, known)
+        batch, classes = batch.filter(named), classes.filter(named)
     left, right, top, bottom = (batch.column(name) for name in COORDINATES)
     flags = {flag: _flag(batch.column(name)) for flag, name in FLAG_COLUMNS.items() if name in batch.schema.names}
     corners = {"x": left, "y": top, "w": pc.subtract(right, left), "h": pc.subtract(bottom, top)}
-    return {"image_id": batch.column("ImageID"), "class_id": batch.column("LabelName").dictionary_encode(), **corners, **flags}
+    return {"image_id": batch.column("ImageID"), "class_id": classes, **corners, **flags}
+
+
+def _among(classes: pa.DictionaryArray, known: set[str]) -> pa.Array:
+    return pa.array([name in known for name in classes.dictionary.to_pylist()], pa.bool_()).take(classes.indices)
 
 
 def _flag(column: pa.Array) -> pa.Array:
@@ -152,11 +183,12 @@ def _flag(column: pa.Array) -> pa.Array:
     return pc.if_else(pc.less(column, 0), None, known) if (pc.min(column).as_py() or 0) < 0 else known
 
 
-def _images(path: Path, split: str, writer: IndexWriter) -> None:
+def _images(path: Path, split: str, writer: IndexWriter, counts: Counts) -> None:
     names = ("ImageID", "OriginalLandingURL", "License", "Author", "Title", "Rotation")
     kept = {"author": "Author", "title": "Title", "landing_url": "OriginalLandingURL"}
 
-    def columns(batch: pa.RecordBatch, row: FirstRow) -> dict[str, Any]:  # noqa: ARG001 - nothing here is refused
+    def columns(batch: pa.RecordBatch, row: FirstRow) -> tuple[int, dict[str, Any]]:  # noqa: ARG001 - bad rows are counted, not refused
+        rows, batch = batch.num_rows, _whole(batch, ("ImageID",))
         ids = batch.column("ImageID")
         has = set(batch.schema.names)
         found = {"image_id": ids, "split": pa.array([split]).take(pa.array(np.zeros(len(ids), np.int8)))}
@@ -168,10 +200,26 @@ def _images(path: Path, split: str, writer: IndexWriter) -> None:
             found["flickr_id"] = pc.struct_field(pc.extract_regex(batch.column("OriginalLandingURL"), FLICKR_PHOTO), "photo")
         if "Rotation" in has:
             found["rotation"] = _each(batch.column("Rotation"), _degrees, pa.int16())
-        return found
+        return rows, found
 
-    for found in read_rows(path, dict.fromkeys(names, pa.string()), needed=("ImageID",), quoted=True, make=columns):
+    form = Columns(types=dict.fromkeys(names, pa.string()), needed=("ImageID",), foreign=("LabelName",), quoted=True)
+    rows = 0
+    for number, (readable, found), file in read_rows(path, form, counts, make=columns):
+        rows += number
         writer.add_images(found)
+        counts.unreadable(file, readable - len(found["image_id"]), lambda: InputError("a row without ImageID", where=str(path)))
+    if not rows:
+        raise InputError("no image at all: the rows are stripped", where=str(path), do="Fetch it again")
+
+
+def _whole(batch: pa.RecordBatch, names: tuple[str, ...]) -> pa.RecordBatch:
+    """Return the rows in which none of some fields is empty."""
+    if not any(batch.column(name).null_count for name in names):
+        return batch
+    whole = pc.is_valid(batch.column(names[0]))
+    for name in names[1:]:
+        whole = pc.and_(whole, pc.is_valid(batch.column(name)))
+    return batch.filter(whole)
 
 
 def _each(column: pa.Array, function: Callable[[str | None], Any], kind: pa.DataType) -> pa.Array:
@@ -188,19 +236,24 @@ def _degrees(text: str | None) -> int | None:
     return int(value) if value in (0, 90, 180, 270) else None
 
 
-def _labels(path: Path, writer: IndexWriter) -> None:
+def _labels(path: Path, writer: IndexWriter, counts: Counts) -> None:
+    """Read what people verified. Labels of classes that the class file does not name concern no box, and are passed over."""
     types = {"ImageID": pa.string(), "LabelName": pa.string(), "Confidence": pa.float32()}
+    known = writer.known_classes()
 
-    def columns(batch: pa.RecordBatch, row: FirstRow) -> dict[str, Any]:  # noqa: ARG001 - nothing here is refused
-        whole = pc.and_(pc.is_valid(batch.column("ImageID")), pc.is_valid(batch.column("LabelName")))
-        batch = batch if pc.all(whole).as_py() else batch.filter(whole)
-        present = pc.fill_null(pc.greater(batch.column("Confidence"), 0.5), False)
-        return {
-            "image_id": batch.column("ImageID"),
-            "class_id": batch.column("LabelName").dictionary_encode(),
-            "present": present,
-            "exhaustive": present,
-        }
+    def columns(batch: pa.RecordBatch, row: FirstRow) -> tuple[int, dict[str, Any]]:  # noqa: ARG001 - bad rows are counted, not refused
+        whole = _whole(batch, tuple(types))
+        bad, classes = batch.num_rows - whole.num_rows, whole.column("LabelName").dictionary_encode()
+        if not known.issuperset(classes.dictionary.to_pylist()):
+            named = _among(classes, known)
+            whole, classes = whole.filter(named), classes.filter(named)
+        present = pc.greater(whole.column("Confidence"), 0.5)
+        return bad, {"image_id": whole.column("ImageID"), "class_id": classes, "present": present, "exhaustive": present}
 
-    for found in read_rows(path, types, needed=tuple(types), make=columns):
+    rows = 0
+    for number, (bad, found), file in read_rows(path, Columns(types=types, needed=tuple(types), foreign=COORDINATES), counts, make=columns):
+        rows += number
         writer.add_verified(found)
+        counts.unreadable(file, bad, lambda: InputError("a row without image, class or confidence", where=str(path)))
+    if not rows:
+        raise InputError("no label at all: the rows are stripped", where=str(path), do="Fetch it again")

@@ -53,6 +53,7 @@ class RawFiles:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._endpoints, self._contact, self._path, self._files, self._sha256, self._sleep = endpoints, contact, path, files, sha256, sleep
+        self._out_of_cache: dict[str, str] = {}
 
     def get(self, name: str, address: str) -> Path:
         """Return a file's local path. `address` is its public address, or its name where the source has none.
@@ -70,17 +71,22 @@ class RawFiles:
     def has(self, name: str, address: str) -> bool:
         """Return whether a local file is there, and say so where it is not; always true for addresses."""
         where = self._where(name, address)
-        there = _is_remote(where) or Path(where.removeprefix("file://")).is_file() or _in_zip(Path(where)) is not None
+        there = _is_remote(where) or Path(where.removeprefix("file://")).is_file() or member_of_zip(Path(where)) is not None
         if not there:
             sys.stdout.write(f"no {name} ({where}): what it tells stays unknown\n")
         return there
+
+    def local(self, name: str, address: str) -> Path | None:
+        """Return where a file is to be on this machine, whether or not it is; None where an address leads elsewhere."""
+        where = self._where(name, address)
+        return None if _is_remote(where) else Path(where.removeprefix("file://"))
 
     def _where(self, name: str, address: str) -> str:
         return self._endpoints.mirrored(self._files.get(name) or (_joined(self._path, address) if self._path else address))
 
     def _out_of_zip(self, place: Path) -> Path | None:
         """Return the unpacked member for a path that leads into a zip file, or None."""
-        member = _in_zip(place)
+        member = member_of_zip(place)
         if member is None:
             return None
         archive = place.parent
@@ -110,14 +116,23 @@ class RawFiles:
         with _locked(target.with_name(f".{target.name}.lock")):
             if not target.exists():
                 download(address, target, endpoints=self._endpoints, headers=sent, sleep=self._sleep)
+        self._out_of_cache[str(target)] = address
         return target
+
+    def advised(self, err: InputError) -> InputError:
+        """Return an error about a file of the cache with what helps: without deleting it, it would never be fetched again."""
+        cached = next((path for path in self._out_of_cache if err.where.startswith(path)), None)
+        if cached is None:
+            return err
+        do = f"If it was cut off on its way from {self._out_of_cache[cached]}: `rm '{cached}'`, and run again. Else: {err.do[:1].lower()}{err.do[1:]}"
+        return InputError(err.what, where=err.where, do=do.removesuffix(" Else: "))
 
 
 def _is_remote(where: str) -> bool:
     return "://" in where and not where.startswith("file:")
 
 
-def _in_zip(place: Path) -> str | None:
+def member_of_zip(place: Path) -> str | None:
     """Return the member of a zip file that a path through that file names, or None where it does not lead through one."""
     if not place.parent.is_file() or not zipfile.is_zipfile(place.parent):
         return None
@@ -178,6 +193,17 @@ def _unpacked(path: Path, member: str) -> Iterator[IO[bytes]]:
     else:
         with path.open("rb", buffering=CHUNK) as stream:
             yield stream
+
+
+def read_text(path: Path, member: str = "") -> str:
+    """Return a text file's content. Raises InputError naming the line that is not UTF-8."""
+    with opened(path, member) as stream:
+        content = stream.read()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as err:
+        line = content.count(b"\n", 0, err.start) + 1
+        raise InputError(f"not UTF-8: byte {content[err.start]:#x}", where=f"{path}:{line}", do="Save it as UTF-8, or use the publisher's file") from err
 
 
 def _gunzipped(path: Path) -> Any:

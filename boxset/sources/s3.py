@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 
 from boxset.dataset.reasons import Reason, Refusal
 from boxset.endpoints import Endpoints
+from boxset.errors import ServiceError
 from boxset.labeling.aws import bucket_and_key, client, refused
 
 T = TypeVar("T")
@@ -78,4 +79,6 @@ class Bucket:
         try:
             return call(self._s3)
         except (BotoCoreError, ClientError) as err:
+            if getattr(err, "response", {}).get("Error", {}).get("Code") == "NoSuchBucket":
+                raise ServiceError("NoSuchBucket: there is no such bucket", where=self.address, do="Correct the bucket's name: sources.….path in params.yaml") from err
             raise refused(err, self.address) from err

@@ -93,7 +93,9 @@ class IndexWriter:
         self._verified = _Clustered(self._new / "verified.parquet", VERIFIED, self._numbers)
         self._classes: dict[str, list[Any]] = {"class_id": [], "name": [], "synonyms": [], "parents": []}
         self.exhaustive, self.license = False, ""
-        self.images = self.boxes = self.verified = 0
+        self.images = self.boxes = self.verified = self.second_images = 0
+        self._last_id: pa.Array | None = None  # of the images so far, as long as their ids only rise: then none comes twice
+        self._rising = True
 
     def __enter__(self) -> Self:
         return self
@@ -126,12 +128,33 @@ class IndexWriter:
         return self._numbers.names[number]
 
     def add_images(self, columns: dict[str, Any]) -> None:
-        """Add images by column."""
+        """Add images by column. Of several with one id the first holds; the others are counted in `second_images` at the end."""
         table = _table(columns, IMAGES)
+        self._watch(table.column("image_id"))
         self.images += table.num_rows
         self._images_waiting.append(table)
         if sum(part.num_rows for part in self._images_waiting) >= ROW_GROUP:
             self._write_images()
+
+    def _watch(self, ids: pa.ChunkedArray) -> None:
+        if self._rising and len(ids):
+            before = [self._last_id] if self._last_id is not None else []
+            row = pa.concat_arrays([*before, *ids.chunks])
+            fixed = _as_fixed(row)
+            steps = _steps(fixed if fixed is not None and fixed.type == pa.binary(16) else row)
+            self._rising, self._last_id = steps is not None and bool((steps > 0).all()), row[-1:]
+
+    def _drop_second_images(self) -> None:
+        """Write the images anew where an id comes twice; what is in memory is their ids."""
+        path = self._new / "images.parquet"
+        ids = pq.read_table(path, columns=["image_id"]).column("image_id").combine_chunks().dictionary_encode()
+        codes = ids.indices.to_numpy()
+        firsts = np.zeros(len(codes), bool)
+        firsts[np.unique(codes, return_index=True)[1]] = True
+        self.second_images = int(len(codes) - firsts.sum())
+        if self.second_images:
+            self.images -= self.second_images
+            _filter_rows(path, firsts)
 
     def _write_images(self) -> None:
         if self._images_waiting:
@@ -151,6 +174,8 @@ class IndexWriter:
     def _finish(self) -> None:
         self._write_images()
         self._images.close()
+        if not self._rising:
+            self._drop_second_images()
         rows, images = self._boxes.finish()
         verified, _ = self._verified.finish()
         self.add_classes({"class_id": class_id, "name": class_id} for class_id in sorted(set(rows) - self.known_classes()))
@@ -169,6 +194,16 @@ class IndexWriter:
         for new in sorted(self._new.iterdir()):
             (self._out / new.name).unlink(missing_ok=True)
             shutil.move(new, self._out / new.name)
+
+
+def _filter_rows(path: Path, kept: npt.NDArray[np.bool_]) -> None:
+    whole, done = path.with_suffix(".all"), 0
+    path.replace(whole)
+    with pq.ParquetFile(whole) as file, pq.ParquetWriter(path, file.schema_arrow, compression="zstd", compression_level=1) as out:
+        for batch in file.iter_batches(ROW_GROUP):
+            out.write_batch(batch.filter(pa.array(kept[done : done + batch.num_rows])))
+            done += batch.num_rows
+    whole.unlink()
 
 
 def _scratch_root() -> Path:
@@ -377,7 +412,7 @@ def _signs(values: npt.NDArray[Any]) -> npt.NDArray[np.int8]:
 def _as_fixed(ids: pa.Array) -> pa.Array | None:
     """Return texts of one length as fixed-width bytes, which move faster, without copying them; None where lengths differ."""
     offsets = np.frombuffer(ids.buffers()[1], np.int32, count=len(ids) + 1, offset=4 * ids.offset)
-    width = int(offsets[1] - offsets[0])
+    width = int(offsets[1] - offsets[0]) if len(ids) else 0
     if ids.null_count or not width or (np.diff(offsets) != width).any():
         return None
     return pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(ids), [None, ids.buffers()[2].slice(int(offsets[0]))])

@@ -4,8 +4,11 @@ Format: objects.json (v1.4, v1.2), image_data.json, object_alias.txt. A class he
 synsets together; a term finds all classes that have it. The objects file is read in blocks: its memory does not grow with its size.
 """
 
+import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -15,6 +18,8 @@ import numpy as np
 import pyarrow as pa
 
 from boxset.errors import InputError
+from boxset.sources.coco import LONGEST_SIDE
+from boxset.sources.counts import Counts
 from boxset.sources.raw import RawFiles, opened
 from boxset.sources.tables import IndexWriter
 from boxset.work import batched, without_collection
@@ -25,8 +30,8 @@ IMAGES = ("images", f"{BASE}/image_data.json.zip")
 ALIASES = ("aliases", f"{BASE}/object_alias.txt")
 BLOCK = 1 << 19  # bytes; the objects of a block stay in the processor's cache
 _FIRST_KEY = re.compile(rb"\{\s*\"(\w+)\"")
+_BETWEEN = re.compile(r"[\s,]*")
 _SEPARATOR = "\x1f"
-Counts = dict[str, int]
 T = TypeVar("T")
 
 
@@ -50,7 +55,7 @@ class _Image(msgspec.Struct, gc=False):
     height: int
     image_id: int | None = None
     id: int | None = None
-    url: str = ""
+    url: str | None = ""
     coco_id: int | None = None
     flickr_id: int | None = None
 
@@ -59,27 +64,105 @@ def build(files: RawFiles, writer: IndexWriter, splits: tuple[str, ...]) -> Coun
     """Read objects, images and aliases; return objects seen and left out by reason."""
     aliases = _aliases(files.get(*ALIASES)) if files.has(*ALIASES) else {}
     spellings = _Spellings(writer)
-    counts: Counts = {"seen": 0}
+    counts = Counts()
     image_ids: set[int] = set()
     with without_collection():
-        for images in streamed(files.get(*OBJECTS), "objects.json", _ImageObjects):
+        for images, bad in streamed(files.get(*OBJECTS), "objects.json", _ImageObjects, counts):
             image_ids.update(map(_id, images))
-            counts["seen"] += _add_boxes(images, spellings, writer)
+            counts.seen += _add_boxes(images, spellings, writer) + bad
     writer.add_classes(spellings.classes(aliases))
-    _add_images(files, writer, image_ids)
+    _add_images(files, writer, image_ids, counts)
     return counts
 
 
-def streamed(path: Path, member: str, as_type: type[T]) -> Iterator[list[T]]:
-    """Yield a JSON array's elements some at a time. Raises InputError naming the field where it is another format."""
+def streamed(path: Path, member: str, as_type: type[T], counts: Counts) -> Iterator[tuple[list[T], int]]:
+    """Yield a JSON array's elements some at a time, and how many records among them cannot be read; these are counted.
+
+    Raises InputError naming the field where a whole block is of another format.
+    """
     decoder = msgspec.json.Decoder(list[as_type])  # type: ignore[valid-type]
+    file = counts.begin(path)
     with opened(path, member) as stream:
         for number, block in enumerate(_blocks(stream, path), 1):
             try:
-                yield decoder.decode(block)
+                found, bad = _with_ids(decoder.decode(block))
             except msgspec.MsgspecError as err:
-                do = f"Use {member} of version 1.4 or 1.2"
-                raise InputError(f"not Visual Genome's {member}: {err}", where=f"{path}, block {number}", do=do) from err
+                found, bad = _patiently(block, as_type)
+                why = InputError(f"not Visual Genome's {member}: {err}", where=f"{path}, block {number}", do=f"Use {member} of version 1.4 or 1.2")
+                if not found:
+                    raise why from err
+            else:
+                why = InputError("an image without image_id", where=f"{path}, block {number}", do=f"Use {member} of version 1.4 or 1.2")
+                if bad and not found:
+                    raise why
+            counts.unreadable(file, bad, partial(_itself, why))
+            file.rows += bad + sum(map(_records, found))
+            yield found, bad
+
+
+def _with_ids(found: list[T]) -> tuple[list[T], int]:
+    named = [one for one in found if _number(one) is not None]
+    return (found, 0) if len(named) == len(found) else (named, sum(_records(one) for one in found if _number(one) is None))
+
+
+def _number(one: Any) -> int | None:
+    number: int | None = one.image_id if one.image_id is not None else one.id
+    return number
+
+
+def _records(one: object) -> int:
+    return len(one.objects) if isinstance(one, _ImageObjects) else 1
+
+
+def _itself(err: InputError) -> InputError:
+    return err
+
+
+class _Records(msgspec.Struct):
+    """An image with objects that are not looked into yet."""
+
+    objects: list[msgspec.Raw]
+    image_id: int | None = None
+    id: int | None = None
+
+
+def _patiently(block: bytes, as_type: type[T]) -> tuple[list[T], int]:
+    """Return the records of a block that can be read, and how many cannot: of objects each, of images that are odd themselves one."""
+    try:
+        records = msgspec.json.decode(block, type=list[msgspec.Raw])
+    except msgspec.MsgspecError:
+        return [], 0
+    found, bad = [], 0
+    for record in records:
+        image, lost = _one(record, as_type)
+        bad += lost
+        found += [image] if image is not None else []
+    named, nameless = _with_ids(found)
+    return named, bad + nameless
+
+
+def _one(record: msgspec.Raw, as_type: type[T]) -> tuple[T | None, int]:
+    try:
+        return msgspec.json.decode(record, type=as_type), 0
+    except msgspec.MsgspecError:
+        if as_type is not _ImageObjects:
+            return None, 1
+    return _image_of(record)  # type: ignore[return-value]
+
+
+def _image_of(record: msgspec.Raw) -> tuple[_ImageObjects | None, int]:
+    """Return an image with those of its objects that can be read, and how many cannot."""
+    try:
+        image = msgspec.json.decode(record, type=_Records)
+    except msgspec.MsgspecError:
+        return None, 1
+    things = []
+    for raw in image.objects:
+        with suppress(msgspec.MsgspecError):
+            things.append(msgspec.json.decode(raw, type=_Object))
+    if image.objects and not things:
+        return None, len(image.objects)
+    return _ImageObjects(objects=things, image_id=image.image_id, id=image.id), len(image.objects) - len(things)
 
 
 class _Spellings(dict[str, int]):
@@ -115,15 +198,16 @@ def _add_boxes(images: list[_ImageObjects], spellings: _Spellings, writer: Index
 
 def _blocks(stream: IO[bytes], path: Path) -> Iterator[bytes]:
     """Cut a JSON array of objects between its elements; each piece is an array of its own."""
-    left = stream.read(BLOCK).lstrip()
+    left = stream.read(BLOCK).removeprefix(b"\xef\xbb\xbf").lstrip()
     if not left.startswith(b"["):
         raise InputError("not a JSON array of images", where=f"{path}:1", do="Use objects.json of version 1.4 or 1.2")
     left = left[1:]
     first = _FIRST_KEY.match(left.lstrip())
     start = first[0] if first else b"{"  # every image begins as the first one does; where it does not, the piece grows
+    inner = re.search(rb"\[\s*" + re.escape(start), left)  # its objects begin in the same way: only a parser knows where an image ends
     while chunk := stream.read(BLOCK):
         left += chunk
-        last = left.rfind(start, 1)
+        last = _end_of_elements(left) if inner else left.rfind(start, 1)
         head = left[:last].rstrip() if last > 0 else b""
         if head.endswith(b","):
             yield b"[" + head[:-1] + b"]"
@@ -133,17 +217,31 @@ def _blocks(stream: IO[bytes], path: Path) -> Iterator[bytes]:
     yield b"[" + left.rstrip()
 
 
+def _end_of_elements(content: bytes) -> int:
+    """Return where the last element begins that may not be whole, by reading those before it."""
+    text, read, end = content.decode("latin-1"), json.JSONDecoder(strict=False).raw_decode, 0  # a byte is a letter: places are the same
+    with suppress(ValueError):
+        while True:
+            begin = _BETWEEN.match(text, end).end()  # type: ignore[union-attr]
+            end = read(text, begin)[1]
+            last = _BETWEEN.match(text, end)
+            if last is None or "," not in last[0]:
+                return begin
+    return begin
+
+
 def _id(image: _ImageObjects | _Image) -> int:
-    number = image.image_id if image.image_id is not None else image.id
-    if number is None:
-        raise InputError("an image without image_id", do="Use objects.json of version 1.4 or 1.2")
+    number = _number(image)
+    assert number is not None  # `streamed` leaves the others out
     return number
 
 
-def _add_images(files: RawFiles, writer: IndexWriter, image_ids: set[int]) -> None:
+def _add_images(files: RawFiles, writer: IndexWriter, image_ids: set[int], counts: Counts) -> None:
     if files.has(*IMAGES):
-        for images in streamed(files.get(*IMAGES), "image_data.json", _Image):
+        for images, _ in streamed(files.get(*IMAGES), "image_data.json", _Image, counts):
             writer.add_images(_image_columns(images))
+        if not writer.images:
+            raise InputError("no image at all", where=str(files.get(*IMAGES)), do="Use image_data.json of version 1.4 or 1.2")
     else:
         for ids in batched(sorted(image_ids), 1 << 13):
             writer.add_images({"image_id": [str(number) for number in ids]})
@@ -152,9 +250,9 @@ def _add_images(files: RawFiles, writer: IndexWriter, image_ids: set[int]) -> No
 def _image_columns(images: list[_Image]) -> dict[str, list[Any]]:
     return {
         "image_id": [str(_id(image)) for image in images],
-        "url": [image.url for image in images],
-        "width": [image.width for image in images],
-        "height": [image.height for image in images],
+        "url": [image.url or "" for image in images],
+        "width": [image.width if image.width <= LONGEST_SIDE else None for image in images],
+        "height": [image.height if image.height <= LONGEST_SIDE else None for image in images],
         "flickr_id": [str(image.flickr_id) if image.flickr_id else None for image in images],
         "coco_id": [str(image.coco_id) if image.coco_id else None for image in images],
     }
