@@ -13,6 +13,8 @@ The command line and the stages print one line and exit 1; anything else is a bu
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from boxset.text import visible
+
 
 class BoxsetError(Exception):
     """An error that a user can act on.
@@ -22,7 +24,7 @@ class BoxsetError(Exception):
 
     def __init__(self, what: str, *, where: str = "", do: str = "") -> None:
         self.what, self.where, self.do = what, where, do
-        super().__init__(_sentence(what, where, do))
+        super().__init__(visible(_sentence(what, where, do)))
 
 
 class ParamsError(BoxsetError):

@@ -4,6 +4,7 @@ import click
 
 from boxset.newcategory import add_category
 from boxset.params import read_params
+from boxset.terminal import say
 
 
 @click.command("add")
@@ -16,8 +17,8 @@ def command(name: str, words: tuple[str, ...]) -> None:
     like the others'. Only the new block is written; read it, correct it, then run `dvc repro`.
     """
     block = add_category(name, words)
-    click.echo("params.yaml:")
-    click.echo(block, nl=False)
+    say("params.yaml:")
+    say(block, nl=False)
     extracts = [f"extract@{source}" for source, terms in read_params().categories[name].classes.items() if terms]
     stages = ["resolve", f"crawl@{name}", *extracts, "label", "merge", "balance", "report"]
-    click.echo(f"`dvc repro` will run: {', '.join(stages)}")
+    say(f"`dvc repro` will run: {', '.join(stages)}")

@@ -9,6 +9,7 @@ from boxset.checks import notes, problems
 from boxset.errors import BoxsetError
 from boxset.params import Params, read_params
 from boxset.reference import ANY, Entry, as_markdown, as_text, entry_of, every_entry, parts_of, spelt, value_at, values_at
+from boxset.terminal import say
 
 PARAMS = Path("params.yaml")
 
@@ -22,9 +23,9 @@ def command(explain: str | None, reference: bool) -> None:
     Prints every problem, each on one line with its key and what to do, and exits 1 where there is one.
     """
     if reference:
-        click.echo(as_markdown(every_entry()), nl=False)
+        say(as_markdown(every_entry()), nl=False)
     elif explain is not None:
-        click.echo(explanation(explain))
+        say(explanation(explain))
     else:
         sys.exit(report())
 
@@ -33,13 +34,13 @@ def report() -> int:
     """Print problems and notes; return the exit code."""
     params, found = problems()
     for fault in found:
-        click.echo(str(fault.error(str(PARAMS))))
+        say(str(fault.error(str(PARAMS))))
     for note in notes(params) if params else ():
-        click.echo(f"note: {note}")
+        say(f"note: {note}")
     if params and not found:
-        click.echo(f"{PARAMS}: {len(params.categories)} categories, {len(params.sources)} sources: all good")
+        say(f"{PARAMS}: {len(params.categories)} categories, {len(params.sources)} sources: all good")
     elif len(found) > 1:
-        click.echo(f"{PARAMS}: {len(found)} problems")
+        say(f"{PARAMS}: {len(found)} problems")
     return 1 if found else 0
 
 

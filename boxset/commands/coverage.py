@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from boxset.errors import InputError
+from boxset.terminal import say
 
 if TYPE_CHECKING:
     from boxset.params import Params
@@ -36,7 +37,7 @@ def command(words: tuple[str, ...], use: str | None, as_json: bool) -> None:
     if as_json:
         import msgspec
 
-        click.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+        say(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
         return
     from boxset.newcategory import pasteable
 
@@ -44,27 +45,28 @@ def command(words: tuple[str, ...], use: str | None, as_json: bool) -> None:
         _show(word, [record for record in found if record.word == word], params, use or params.project.use)
     blocks = pasteable(words, found, params, Path())
     if blocks.new:
-        click.echo(click.style("For params.yaml, under `categories`:", bold=True))
-        click.echo("".join(blocks.new), nl=False)
+        say("For params.yaml, under `categories`:", bold=True)
+        say("".join(blocks.new), nl=False)
     if blocks.there:
-        click.echo("  # There already; merge by hand what you want of this:")
-        click.echo("".join(blocks.there), nl=False)
+        say("  # There already; merge by hand what you want of this:")
+        say("".join(blocks.there), nl=False)
 
 
 def _show(word: str, found: "list[Found]", params: "Params", use: str) -> None:
     source_width = max([14, *(len(record.source) + 2 for record in found)])
-    click.echo(click.style(f"{word:{source_width}}", bold=True) + "".join(f"{name:>15}" for name in COLUMNS) + "   classes")
+    say(f"{word:{source_width}}", bold=True, nl=False)
+    say("".join(f"{name:>15}" for name in COLUMNS) + "   classes")
     for record in found:
         classes = _classes(record)
-        click.echo(f"  {record.source:{source_width - 2}}{_numbers(record.total)}   {classes}")
+        say(f"  {record.source:{source_width - 2}}{_numbers(record.total)}   {classes}")
         for split, count in record.by_split.items():
             if split != "all":
-                click.echo(click.style(f"    {split:{source_width - 4}}{_numbers(count)}", dim=True))
+                say(f"    {split:{source_width - 4}}{_numbers(count)}", dim=True)
     if len(found) > 1:
-        click.echo(f"  {'together':{source_width - 2}}{_sums(found)}")
+        say(f"  {'together':{source_width - 2}}{_sums(found)}")
     for line in [*_left_out(found, use), *_without(word, found, params)]:
-        click.echo(f"  {line}")
-    click.echo()
+        say(f"  {line}")
+    say()
 
 
 def _numbers(count: "Count") -> str:

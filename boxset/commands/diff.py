@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from boxset.terminal import console, say
+
 if TYPE_CHECKING:
     from boxset.compare.diff import Diff
     from boxset.dataset.coco import Coco
@@ -34,25 +36,23 @@ def command(old: str, new: str | None, *, as_json: bool, as_markdown: bool, page
     if as_json:
         import msgspec
 
-        click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
+        say(msgspec.json.format(msgspec.json.encode(found)).decode())
     elif as_markdown:
         from boxset.report.markdown import diff_markdown
 
-        click.echo(diff_markdown(found), nl=False)
+        say(diff_markdown(found), nl=False)
     elif page is None:
         _print(found)
     else:
-        click.echo(f"{page}: {len(found.image_changes):,} pictures and {len(found.box_changes):,} boxes changed")
+        say(f"{page}: {len(found.image_changes):,} pictures and {len(found.box_changes):,} boxes changed")
     if exit_code and not found.is_empty:
         raise SystemExit(1)
 
 
 def _print(found: "Diff") -> None:
-    from rich.console import Console
-
     from boxset.report.terminal import diff_text
 
-    Console(highlight=False).print(diff_text(found))
+    console(highlight=False).print(diff_text(found))
 
 
 def _write_page(page: Path, found: "Diff", before: "dict[str, Coco]", after: "dict[str, Coco]") -> None:

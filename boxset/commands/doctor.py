@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from boxset.checks import problems
 from boxset.doctor import FIX, LATER, OK, Finding, examine, patient
 from boxset.endpoints import Endpoints, open_world
+from boxset.terminal import console, say
 
 COLOURS = {OK: "green", FIX: "bold red", LATER: "dim"}
 
@@ -27,9 +27,9 @@ def command() -> None:
     with _endpoints() as endpoints:
         findings = list(examine(patient(Path(), endpoints)))
     wide = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 140
-    Console(width=wide).print(table(findings))
+    console(width=wide).print(table(findings))
     missing = sum(finding.verdict == FIX for finding in findings)
-    click.echo(f"{missing} to fix before `dvc repro`" if missing else "ready: dvc repro")
+    say(f"{missing} to fix before `dvc repro`" if missing else "ready: dvc repro")
     sys.exit(1 if missing else 0)
 
 

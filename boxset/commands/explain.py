@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from boxset.terminal import console, say
+
 if TYPE_CHECKING:
     from boxset.compare.explain import Bought, Hit, Records, Story
     from boxset.labeling.ledger import Job
@@ -30,15 +32,13 @@ def command(picture: str, *, as_json: bool, show_all: bool) -> None:
     if as_json:
         import msgspec
 
-        click.echo(msgspec.json.format(msgspec.json.encode(stories)).decode())
+        say(msgspec.json.format(msgspec.json.encode(stories)).decode())
         return
-    from rich.console import Console
-
-    console = Console(highlight=False)
+    terminal = console(highlight=False)
     for story in stories if show_all else stories[:MANY]:
-        _print(console, story)
+        _print(terminal, story)
     if len(stories) > MANY and not show_all:
-        console.print(f"and {len(stories) - MANY:,} more: --all shows them")
+        terminal.print(f"and {len(stories) - MANY:,} more: --all shows them")
 
 
 def _name_of(picture: str) -> str:
@@ -53,17 +53,17 @@ def _name_of(picture: str) -> str:
     return prepared.sha256 if isinstance(prepared, Prepared) else picture
 
 
-def _print(console: Any, story: "Story") -> None:
+def _print(terminal: Any, story: "Story") -> None:
     from rich.text import Text
 
     is_in = story.verdict.startswith("in the data set")
-    console.print(Text(story.name, style="bold"))
-    console.print(Text(story.verdict, style="green" if is_in else "yellow"), soft_wrap=True)
+    terminal.print(Text(story.name, style="bold"))
+    terminal.print(Text(story.verdict, style="green" if is_in else "yellow"), soft_wrap=True)
     for step in story.steps:
-        console.print(Text.assemble("  ", ("✗ " if step.is_end else "• ", "red" if step.is_end else "green"), (f"{step.where}  ", "bold"), step.what), soft_wrap=True)
+        terminal.print(Text.assemble("  ", ("✗ " if step.is_end else "• ", "red" if step.is_end else "green"), (f"{step.where}  ", "bold"), step.what), soft_wrap=True)
         for detail in step.details:
-            console.print(Text(f"      {detail}", style="dim"), soft_wrap=True)
-    console.print()
+            terminal.print(Text(f"      {detail}", style="dim"), soft_wrap=True)
+    terminal.print()
 
 
 def read_records(root: Path) -> "Records":

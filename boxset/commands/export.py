@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from boxset.terminal import say
+
 
 @click.command()
 @click.argument("format_", metavar="FORMAT")
@@ -14,4 +16,4 @@ def command(format_: str, out: Path, dataset: Path) -> None:
     from boxset.formats.export import export
 
     done = export(dataset, format_, out)
-    click.echo(f"{out}: {done['pictures']} pictures, {done['boxes']} boxes; {done['crowds_left_out']} crowds have no place in {format_}")
+    say(f"{out}: {done['pictures']} pictures, {done['boxes']} boxes; {done['crowds_left_out']} crowds have no place in {format_}")

@@ -7,6 +7,7 @@ import click
 
 from boxset.newproject import Answers, write_project
 from boxset.params import Use
+from boxset.terminal import say
 
 
 @click.command("init")
@@ -24,5 +25,5 @@ def command(folder: Path, name: str, use: str, contact: str, bucket: str) -> Non
     answers = Answers(name=name or folder.resolve().name, use=cast("Use", use), contact=contact, bucket=bucket)
     written = write_project(folder, answers)
     shown = [path for path in written if not path.startswith("stages/") and not path.endswith(".gitkeep")]
-    click.echo(f"{folder}: wrote {', '.join(shown)}, stages/, ledger/, metrics/")
-    click.echo(f"next:  cd {folder} && boxset doctor")
+    say(f"{folder}: wrote {', '.join(shown)}, stages/, ledger/, metrics/")
+    say(f"next:  cd {folder} && boxset doctor")

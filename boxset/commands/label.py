@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from boxset.errors import InputError
+from boxset.terminal import say
 
 if TYPE_CHECKING:
     from boxset.labeling.plan import Plan
@@ -54,7 +55,7 @@ def plan(as_json: bool) -> None:
     from boxset.labeling.show import plan_table
 
     if as_json:
-        click.echo(PLAN.read_text() if _plan() else "", nl=False)
+        say(PLAN.read_text() if _plan() else "", nl=False)
         return
     plan_table(_plan())
 
@@ -72,16 +73,16 @@ def submit(yes: bool, max_usd: float | None, no_trial: bool) -> None:
     found = _plan()
     if not yes:
         plan_table(found)
-        click.echo("Nothing was bought. `boxset label submit --yes` buys it.")
+        say("Nothing was bought. `boxset label submit --yes` buys it.")
         return
     with _shop() as shop:
         bought = buy(shop, found, trial=not no_trial, max_mills=None if max_usd is None else mills(max_usd))
     for job in bought.sent:
-        click.echo(f"sent  {job}")
+        say(f"sent  {job}")
     if bought.pictures:
-        click.echo(f"{bought.pictures} pictures, {usd(bought.worst_mills)} USD at the most, reserved in {LEDGER}/ : commit it")
+        say(f"{bought.pictures} pictures, {usd(bought.worst_mills)} USD at the most, reserved in {LEDGER}/ : commit it")
     if bought.says:
-        click.echo(bought.says)
+        say(bought.says)
 
 
 @command.command()
@@ -92,7 +93,7 @@ def status() -> None:
     from boxset.labeling.show import status_table
 
     if not read_ledger(LEDGER).jobs:
-        click.echo("nothing was ever bought")
+        say("nothing was ever bought")
         return
     with _shop() as shop:
         status_table(read_ledger(LEDGER), ask(shop), budget_usd=shop.params.label.budget_usd)
@@ -118,7 +119,7 @@ def collect(wait: bool, every_s: float) -> None:
                 time.sleep(every_s)
             open_ = take(shop)
         status_table(read_ledger(LEDGER), open_, budget_usd=shop.params.label.budget_usd)
-    click.echo(f"{_answered() - before} new answers in {LEDGER}/ : commit it, then `dvc repro`")
+    say(f"{_answered() - before} new answers in {LEDGER}/ : commit it, then `dvc repro`")
 
 
 def _answered() -> int:
@@ -135,4 +136,4 @@ def cancel() -> None:
 
     with _shop() as shop:
         for name in stop(shop):
-            click.echo(f"stopped  {name}")
+            say(f"stopped  {name}")

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from boxset.errors import ParamsError, did_you_mean
+from boxset.terminal import say
 
 
 @click.command()
@@ -34,7 +35,7 @@ def command(categories: tuple[str, ...], *, every: bool, most: int, seconds: flo
         for name in names:
             rows[name] = preview(name, params, endpoints=endpoints, most=most, seconds=seconds)
             for row in rows[name]:
-                click.echo(f"{name}: {row.title}: {len(row.shots)} pictures" + (f" ({row.said})" if row.said else ""))
+                say(f"{name}: {row.title}: {len(row.shots)} pictures" + (f" ({row.said})" if row.said else ""))
     out = Path("preview") / f"{'all' if every else '-'.join(names)}.html"
     write_bytes(out, page(rows).encode())
-    click.echo(f"wrote {out}")
+    say(f"wrote {out}")

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from boxset.params import read_params
+from boxset.terminal import console, say
 
 
 @click.command()
@@ -21,10 +22,8 @@ def command(as_json: bool) -> None:
     if as_json:
         import msgspec
 
-        click.echo(msgspec.json.format(msgspec.json.encode(state)).decode())
+        say(msgspec.json.format(msgspec.json.encode(state)).decode())
         return
-    from rich.console import Console
-
     from boxset.report.terminal import status_text
 
-    Console(highlight=False).print(status_text(state))
+    console(highlight=False).print(status_text(state))

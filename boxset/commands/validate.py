@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from boxset.terminal import say
+
 MOST = 50  # faults that are printed
 
 
@@ -17,8 +19,8 @@ def command(dataset: Path, no_pictures: bool) -> None:
 
     faults = validate(dataset, pictures=not no_pictures)
     for fault in faults[:MOST]:
-        click.echo(f"{fault.where}: {fault.what}")
+        say(f"{fault.where}: {fault.what}")
     if len(faults) > MOST:
-        click.echo(f"… and {len(faults) - MOST} more")
-    click.echo(f"{dataset}: {len(faults)} faults" if faults else f"{dataset}: no faults")
+        say(f"… and {len(faults) - MOST} more")
+    say(f"{dataset}: {len(faults)} faults" if faults else f"{dataset}: no faults")
     sys.exit(1 if faults else 0)

@@ -1,12 +1,12 @@
 """The plan and the jobs as tables for the terminal."""
 
-from rich.console import Console
 from rich.table import Table
 
 from boxset.labeling.labeler import Progress
 from boxset.labeling.ledger import Ledger
 from boxset.labeling.plan import Plan
 from boxset.labeling.price import usd
+from boxset.terminal import console
 
 
 def plan_table(plan: Plan) -> None:
@@ -19,18 +19,18 @@ def plan_table(plan: Plan) -> None:
         table.add_row(
             row.category, *(f"{n:,}" for n in (row.target, row.have, row.pictures, row.expected)), cost, f"{row.candidates - row.pictures:,}"
         )
-    console = Console()
-    console.print(table)
+    terminal = console()
+    terminal.print(table)
     people = "1 worker" if plan.workers == 1 else f"{plan.workers} workers"
-    console.print(
+    terminal.print(
         f"{len(plan.items):,} pictures, {people} each, {usd(plan.per_picture_mills)} USD a picture: {usd(plan.cost_mills)} USD at the most",
         highlight=False,
     )
-    console.print(
+    terminal.print(
         f"budget {usd(plan.budget_mills)}, spent or reserved {usd(plan.committed_mills)}. It stops because {plan.stops_at}.", highlight=False
     )
     if plan.old_pictures:
-        console.print(f"not included: asking {plan.old_pictures:,} old pictures about newer categories, {usd(plan.old_mills)} USD", highlight=False)
+        terminal.print(f"not included: asking {plan.old_pictures:,} old pictures about newer categories, {usd(plan.old_mills)} USD", highlight=False)
 
 
 def status_table(ledger: Ledger, progress: dict[str, Progress], *, budget_usd: float) -> None:
@@ -46,6 +46,6 @@ def status_table(ledger: Ledger, progress: dict[str, Progress], *, budget_usd: f
         boxes = sum(len(answer.boxes) for answer in labelled)
         failed = len(job.answers) - len(labelled)
         table.add_row(job.name, state, *(f"{n:,}" for n in (len(job.asked), len(labelled), failed, empty, boxes)), usd(job.committed_mills))
-    console = Console()
-    console.print(table)
-    console.print(f"{usd(ledger.committed_mills)} USD spent or reserved of {budget_usd:,.2f}", highlight=False)
+    terminal = console()
+    terminal.print(table)
+    terminal.print(f"{usd(ledger.committed_mills)} USD spent or reserved of {budget_usd:,.2f}", highlight=False)

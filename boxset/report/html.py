@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
+from html import escape as _escape
 from importlib.resources import files
+
+from boxset.text import visible
 
 
 @dataclass(frozen=True)
@@ -15,6 +17,11 @@ class Html:
     def __str__(self) -> str:
         """Return the HTML."""
         return self.text
+
+
+def escape(text: str) -> str:
+    """Return text as HTML, for an attribute too; control characters and those that turn the direction of reading are shown as such."""
+    return _escape(visible(text))
 
 
 Content = Html | str | int | float | None

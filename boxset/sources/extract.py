@@ -21,6 +21,7 @@ from boxset.sources.imagenet import FOLDER as IMAGENET_FOLDER
 from boxset.sources.local import unversioned
 from boxset.sources.place import MAX_BYTES, READERS, Place, place_of
 from boxset.sources.raw import RawFiles
+from boxset.text import cleaned
 from boxset.web.fetcher import Fetched, Fetcher, FetchPolicy
 from boxset.web.pictures import Get, Journal, Outcome, Shelf, Stored, Wanted, fetch_all, keep_only, pictures_elsewhere, stored_elsewhere
 from boxset.work import Flow
@@ -143,6 +144,11 @@ def _is_settled(known: Outcome | None, shelf: Shelf) -> bool:
     return known is not None and (known.stored is None or shelf.has(known.stored))
 
 
+def _told(name: str, text: str) -> str:
+    """Return what a source says of a picture, without control characters; no address that has some."""
+    return "" if name == "landing_url" and cleaned(text) != text else cleaned(text)
+
+
 def _row(order: ExtractOrder, choice: Choice, image: str, outcomes: dict[str, Outcome]) -> ImageRow:
     row = choice.images[image]
     url = row.get("url") or ""
@@ -152,7 +158,7 @@ def _row(order: ExtractOrder, choice: Choice, image: str, outcomes: dict[str, Ou
     if outcome.stored is None:
         return ImageRow(source_id=image, url=url, outcome=outcome.outcome, detail=outcome.detail)
     stored = outcome.stored
-    said: dict[str, Any] = {n: str(row.get(n) or "") for n in ("split", "landing_url", "license", "author", "title", "flickr_id", "coco_id")}
+    said: dict[str, Any] = {n: _told(n, str(row.get(n) or "")) for n in ("split", "landing_url", "license", "author", "title", "flickr_id", "coco_id")}
     picture = Picture(
         sha256=stored.sha256,
         file_name=stored.file_name,

@@ -5,6 +5,7 @@ import re
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urljoin, urlsplit, urlunsplit
 
 from boxset.dataset.reasons import Reason, Refusal
+from boxset.text import INSTEAD, UNTEXT
 
 PORTS = {"http": 80, "https": 443}
 TRACKING = re.compile(r"^(utm_\w+|fbclid|gclid|mc_eid|mc_cid|igshid)$", re.IGNORECASE)
@@ -17,7 +18,7 @@ _PROTOCOL_ASSIGNMENTS = ipaddress.ip_network("192.0.0.0/24")
 
 def vetted(url: str, *, ports: frozenset[int] = frozenset(PORTS.values())) -> str | Refusal:
     """Return the address in its plain form (http or https, ASCII host, no fragment), or why it is not asked."""
-    if len(url) > 4096 or any(ord(c) < 0x20 for c in url):
+    if len(url) > 4096 or INSTEAD in url or UNTEXT.search(url):
         return Refusal(Reason.BAD_ADDRESS, "too long, or control characters")
     try:
         parts = urlsplit(f"https:{url}" if url.startswith("//") else url.strip())

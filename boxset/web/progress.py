@@ -6,6 +6,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Self
 
+from boxset.terminal import console
+from boxset.text import visible
+
 EVERY_S = 30.0
 EVERY_TERMINAL_S = 0.2
 RATE_OVER_S = 20.0  # what was known already comes in a moment, and says nothing of the rest
@@ -23,12 +26,11 @@ class Progress:
 
     def __enter__(self) -> Self:
         if sys.stderr.isatty():
-            from rich.console import Console
             from rich.progress import BarColumn, TextColumn
             from rich.progress import Progress as Bar
 
             columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[says]}"))
-            self._bar = Bar(*columns, console=Console(stderr=True), transient=True)
+            self._bar = Bar(*columns, console=console(stderr=True), transient=True)
             self._bar.start()
             self._task = self._bar.add_task(self._label, total=self._total, says="")
         return self
@@ -43,7 +45,7 @@ class Progress:
         if self._bar is not None:
             self._bar.console.print(f"{self._label}: {text}", markup=False, highlight=False, soft_wrap=True)
         else:
-            sys.stdout.write(f"{self._label}: {text}\n")
+            sys.stdout.write(f"{self._label}: {visible(text)}\n")
             sys.stdout.flush()
 
     def show(self, kept: int, seen: int) -> None:

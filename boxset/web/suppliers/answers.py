@@ -8,6 +8,7 @@ import msgspec
 
 from boxset.errors import ServiceError
 from boxset.params import Query
+from boxset.text import INSTEAD, visible
 
 
 class Hit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -76,10 +77,16 @@ def decoded(body: bytes, as_type: Any, *, where: str, do: str) -> Any:
 
 
 def web_address(url: str | None) -> str:
-    """Return an http(s) address in full, or an empty string."""
-    text = (url or "").strip()
+    """Return an http(s) address in full, or an empty string. Control characters in it are replaced, and `vetted` refuses it."""
+    text = visible((url or "").strip())
     text = f"https:{text}" if text.startswith("//") else text
     return text if text.startswith(("http://", "https://")) else ""
+
+
+def page_address(url: str | None) -> str:
+    """Return the http(s) address of a page, to be linked to, or an empty string: also where it has control characters."""
+    text = web_address(url)
+    return "" if any(c in text for c in f"{INSTEAD}\n\t") else text
 
 
 def plain(text: str | None) -> str:

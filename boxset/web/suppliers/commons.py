@@ -8,7 +8,7 @@ from boxset.errors import ServiceError
 from boxset.params import Commons as Settings
 from boxset.params import Query
 from boxset.sources.licences import spdx_of
-from boxset.web.suppliers.answers import Answer, Hit, decoded, plain, web_address
+from boxset.web.suppliers.answers import Answer, Hit, decoded, page_address, plain, web_address
 from boxset.web.suppliers.service import MAX_WAIT_S, Reply, Web
 
 COMMONS = "https://commons.wikimedia.org/w/api.php"
@@ -120,7 +120,7 @@ def _hit(page: _Page) -> Hit:
     licences = (spdx_of(plain(said.get(name))) for name in ("LicenseUrl", "License", "LicenseShortName", "UsageTerms"))
     return Hit(
         url=web_address(info.thumburl if is_scaled else info.url),
-        landing_url=web_address(info.descriptionurl),
+        landing_url=page_address(info.descriptionurl),
         title=plain(page.title.removeprefix("File:")),
         engine="commons",
         width=WIDTH if is_scaled else info.width,

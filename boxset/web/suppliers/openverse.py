@@ -8,7 +8,7 @@ from boxset.errors import ServiceError
 from boxset.params import Openverse as Settings
 from boxset.params import Query
 from boxset.sources.licences import spdx_of_short, spdx_of_url
-from boxset.web.suppliers.answers import Answer, Hit, decoded, plain, web_address
+from boxset.web.suppliers.answers import Answer, Hit, decoded, page_address, plain, web_address
 from boxset.web.suppliers.service import MAX_WAIT_S, Reply, Web
 
 OPENVERSE = "https://api.openverse.org/v1/images/"
@@ -109,7 +109,7 @@ def _hit(work: _Work) -> Hit:
     return Hit(
         url=web_address(work.url),
         thumbnail=web_address(work.thumbnail),
-        landing_url=web_address(work.foreign_landing_url),
+        landing_url=page_address(work.foreign_landing_url),
         title=plain(work.title),
         engine=work.source or "",
         width=work.width or 0,

@@ -9,7 +9,7 @@ import msgspec
 from boxset.errors import ParamsError, ServiceError, did_you_mean
 from boxset.params import Query
 from boxset.params import Searxng as Settings
-from boxset.web.suppliers.answers import Answer, Hit, decoded, plain, web_address
+from boxset.web.suppliers.answers import Answer, Hit, decoded, page_address, plain, web_address
 from boxset.web.suppliers.service import Reply, Web
 
 ADDRESS = "Set crawl.searxng.url to the base address of your instance, as the browser shows it without /search"
@@ -108,7 +108,7 @@ class Searxng:
         for name in self._settings.engines:
             if name not in known:
                 raise ParamsError(f"crawl.searxng.engines: the instance has no engine {name!r}{did_you_mean(name, known)}", where="params.yaml")
-        return self._settings.engines or tuple(sorted(engine.name for engine in engines if engine.enabled and "images" in engine.categories))
+        return self._settings.engines or tuple(sorted(plain(engine.name) for engine in engines if engine.enabled and "images" in engine.categories))
 
 
 def read_searxng(body: bytes, query: Query, page: int, *, where: str, asked: tuple[str, ...] = ()) -> Answer:
@@ -117,7 +117,7 @@ def read_searxng(body: bytes, query: Query, page: int, *, where: str, asked: tup
     found = [_hit(result) for result in results.results if result.template in (None, "images.html")]
     hits = tuple(hit for hit in found if hit.url or hit.thumbnail)
     silent = [item for item in results.unresponsive_engines if isinstance(item, list) and item]
-    unresponsive = tuple((str(item[0]), str(item[1]) if len(item) > 1 else "") for item in silent)
+    unresponsive = tuple((plain(str(item[0])), plain(str(item[1])) if len(item) > 1 else "") for item in silent)
     return Answer(
         supplier="searxng",
         q=query.q,
@@ -136,10 +136,10 @@ def _hit(result: _Result) -> Hit:
     return Hit(
         url=web_address(result.img_src),
         thumbnail=web_address(result.thumbnail_src or result.thumbnail),
-        landing_url=web_address(result.url),
+        landing_url=page_address(result.url),
         title=plain(result.title),
-        engine=result.engine or "",
-        also=tuple(sorted({name for name in result.engines or () if name != result.engine})),
+        engine=plain(result.engine),
+        also=tuple(sorted({plain(name) for name in result.engines or ()} - {plain(result.engine), ""})),
         width=width,
         height=height,
         author=plain(result.author),

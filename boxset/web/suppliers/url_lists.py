@@ -12,7 +12,8 @@ import msgspec
 from boxset.errors import InputError
 from boxset.params import Query
 from boxset.sources.licences import stated
-from boxset.web.suppliers.answers import Answer, Hit, plain, web_address
+from boxset.text import visible
+from boxset.web.suppliers.answers import Answer, Hit, page_address, plain, web_address
 
 PAGE_SIZE = 100
 NAMES = {"url": ("url", "address"), "category": ("category",), "licence": ("licence", "license"), "author": ("author",), "title": ("title",), "landing_url": ("landing_url",)}
@@ -124,10 +125,10 @@ def _listed(row: list[str], places: dict[str, int], *, path: Path, line: int, wi
 
 def _hit(row: Listed, name: str) -> Hit:
     return Hit(
-        url=web_address(row.url) or row.url,
-        landing_url=web_address(row.landing_url),
+        url=web_address(row.url) or visible(row.url),
+        landing_url=page_address(row.landing_url),
         title=plain(row.title),
         engine=name,
-        license=stated(row.licence),
+        license=stated(plain(row.licence)),
         author=plain(row.author),
     )

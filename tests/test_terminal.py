@@ -1,0 +1,129 @@
+"""What comes from outside cannot act on the terminal, nor on a page: neither where it enters nor where it goes out."""
+
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from boxset.commands.explain import _print as print_story
+from boxset.compare.explain import Step, Story
+from boxset.dataset.reasons import Reason, Refusal
+from boxset.errors import InputError
+from boxset.params import Query
+from boxset.report.html import tag
+from boxset.sources.extract import _told
+from boxset.terminal import console, say
+from boxset.text import INSTEAD, cleaned, visible
+from boxset.web.addresses import vetted
+from boxset.web.health import health_lines, healths
+from boxset.web.preview import Row, Shot
+from boxset.web.preview_page import page
+from boxset.web.progress import Progress
+from boxset.web.suppliers.answers import page_address, plain, web_address
+from boxset.web.suppliers.searxng import read_searxng
+from boxset.web.suppliers.url_lists import UrlLists
+
+ROOT = Path(__file__).parents[1]
+
+ACTING = {
+    "colour": "\x1b[31m", "title": "\x1b]0;owned\x07", "link": "\x1b]8;;http://evil.example\x1b\\", "C1": "\x9b31m", "back": "\x08\r", "override": "\u202e",
+    "isolate": "\u2066", "NUL": "\0", "delete": "\x7f", "separator": "\u2028",
+}  # fmt: skip
+HARMFUL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+ALL = "".join(ACTING.values())
+
+
+@pytest.mark.parametrize("acting", ACTING.values(), ids=ACTING)
+def test_what_acts_on_a_terminal_is_out_of_every_text(acting: str) -> None:
+    for text in (cleaned(f"a{acting}b"), visible(f"a{acting}b"), plain(f"a{acting}b"), str(InputError(f"a{acting}b", where=acting, do=acting))):
+        assert not HARMFUL.search(text)
+        assert text.startswith("a") or INSTEAD in text
+    assert visible("a\n\tb é 锤子 אב ن\u200cی") == "a\n\tb é 锤子 אב ن\u200cی"
+    assert cleaned("a\n\tb é 锤子 אב ن\u200cی") == "a  b é 锤子 אב ن\u200cی"
+
+
+@pytest.mark.parametrize("acting", ACTING.values(), ids=ACTING)
+def test_an_address_with_control_characters_is_not_asked_and_not_linked_to(acting: str) -> None:
+    address = f"http://pics.example/a{acting}b.jpg"
+
+    assert isinstance(vetted(address), Refusal)
+    named = web_address(address)
+    assert not HARMFUL.search(named)
+    refusal = vetted(named)
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason is Reason.BAD_ADDRESS
+    assert page_address(address) == ""
+    assert page_address("http://pics.example/锤子?a=1") == "http://pics.example/锤子?a=1"
+
+
+def test_a_search_answer_full_of_escapes_is_read_as_plain_text() -> None:
+    hit = {
+        "url": f"http://evil.example/{ALL}", "img_src": f"http://pics.example/{ALL}.jpg", "thumbnail_src": f"http://pics.example/t{ALL}", "title": f"t{ALL}",
+        "engine": f"e{ALL}", "engines": [f"e{ALL}", f"f{ALL}"], "author": f"a{ALL}", "template": "images.html",
+    }  # fmt: skip
+    body = json.dumps({"results": [hit], "unresponsive_engines": [[f"g{ALL}", f"why{ALL}"]]}).encode()
+
+    answer = read_searxng(body, Query(q="hammer"), 1, where="here")
+
+    (found,) = answer.hits
+    assert found.landing_url == ""
+    assert len(found.also) == 1
+    texts = (found.url, found.thumbnail, found.title, found.engine, *found.also, found.author, *answer.unresponsive[0], *health_lines(healths([answer], [])))
+    assert not HARMFUL.search("".join(texts))
+
+
+def test_a_list_full_of_escapes_is_read_as_plain_text(tmp_path: Path) -> None:
+    bad = ALL.replace("\0", "").replace("\r", "")
+    (tmp_path / "a.csv").write_text(
+        f"url,category,title,author,licence,landing_url\nhttp://pics.example/{bad}.jpg,hammer,t{bad},a{bad},LicenseRef-x{bad},http://x.example/{bad}\nx{bad},hammer,,,,\n"
+    )
+
+    answer = UrlLists((str(tmp_path / "a.csv"),), "hammer").ask(Query(q=""), 1)
+
+    assert len(answer.hits) == 2
+    assert answer.hits[0].landing_url == ""
+    assert not HARMFUL.search("".join(f"{h.url}{h.title}{h.author}{h.license}{h.engine}" for h in answer.hits))
+
+
+def test_what_a_source_says_of_a_picture_is_plain_text() -> None:
+    assert _told("title", "A\x1b[31m ham\u202emer") == "A [31m hammer"
+    assert _told("landing_url", "https://flickr.example/1\x1b[31m") == ""
+    assert _told("landing_url", "https://flickr.example/1") == "https://flickr.example/1"
+
+
+def test_nothing_that_is_printed_holds_a_control_character(capsys: pytest.CaptureFixture[str]) -> None:
+    out = io.StringIO()
+    story = Story(name=ALL, verdict=ALL, steps=(Step(where=ALL, what=ALL, details=(f"shown on {ALL}",)),))
+    print_story(console(file=out, width=100), story)
+    say(f"said {ALL}")
+    say(f"styled {ALL}", bold=True)
+    Progress("hammer", 1).say(f"warning {ALL}")
+
+    printed = out.getvalue() + capsys.readouterr().out
+    assert all(word in printed for word in ("shown on", "said", "styled", "warning"))
+    assert not HARMFUL.search(printed)
+
+
+def test_our_own_colours_still_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    out = io.StringIO()
+    console(file=out, force_terminal=True, color_system="standard").print("[green]good[/green]")
+    assert out.getvalue() == "\x1b[32mgood\x1b[0m\n"
+
+
+def test_a_page_holds_no_control_characters(tmp_path: Path) -> None:
+    Image.new("RGB", (64, 64)).save(tmp_path / "a.jpg")
+    shot = Shot(tmp_path / "a.jpg", f"http://a/{ALL}", f"t{ALL}", f"s{ALL}", f"l{ALL}", 64, 64, landing_url=f"http://a/{ALL}", dropped="licence", detail=ALL)
+
+    assert not HARMFUL.search(page({"hammer": [Row(f"r{ALL}", (shot,), {}, f"`code{ALL}` said{ALL}")]}))
+    assert tag("a", f"x{ALL}", href=f"http://a/{ALL}").text.count(INSTEAD) > 2
+
+
+def test_everything_that_is_printed_goes_one_way() -> None:
+    own = re.compile(r"\bclick\.echo\(|\bConsole\(|^\s*print\(", re.MULTILINE)
+    printing = {path.relative_to(ROOT).as_posix() for path in (ROOT / "boxset").rglob("*.py") if own.search(path.read_text())}
+    assert printing <= {"boxset/terminal.py", "boxset/world/__main__.py"}
