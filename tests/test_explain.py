@@ -10,13 +10,16 @@ from click.testing import CliRunner
 from PIL import Image
 
 from boxset.cli import cli
+from boxset.commands.explain import read_records
 from boxset.compare.explain import WHY, Bought, Hit, Records, Step, Story, explain
 from boxset.dataset.reasons import Reason
 from boxset.dataset.records import KEPT, ImageRow, State
 from boxset.errors import InputError
-from boxset.files import write_jsonl
+from boxset.files import write_json, write_jsonl
 from boxset.images.prepare import Prepared, prepare
 from boxset.labeling.ledger import ANSWERS, PURCHASES, Answered, Asked, Drawn, Reserved, append
+from boxset.web.suppliers import Answer
+from boxset.web.suppliers import Hit as Named
 from tests import build
 from tests.build import box, known, picture, pool, sha
 
@@ -138,6 +141,61 @@ def test_an_address_that_nobody_tried_is_told() -> None:
 
     assert story.verdict == "found, and not tried"
     assert story.steps[0].details == ("result 3 on page 1 of searxng (bing images) for “claw hammer”, hammer",)
+
+
+@pytest.mark.parametrize(("wanted", "says"), [
+    ({"hammer": 1}, "found, and not tried: enough good pictures came before it (1 of 1)"),
+    ({"hammer": 3}, "found, and not tried: the crawl has not come to it (1 kept of 3)"),
+    ({}, "found, and not tried: the crawl has not come to it (1 kept)"),
+])  # fmt: skip
+def test_enough_came_before_only_where_enough_were_kept(wanted: dict[str, int], says: str) -> None:
+    other = msgspec.structs.replace(HIT, url="https://shop.example/other.jpg")
+
+    (story,) = explain(other.url, records(hits=[HIT, other], wanted=wanted))
+
+    assert [step.what for step in story.steps] == [says]
+
+
+def test_an_address_left_out_for_another_spelling_says_what_became_of_that() -> None:
+    gone, again = lost("https://www.a.example/1.jpg", Reason.GONE, "HTTP 404"), lost("http://a.example/1.jpg", Reason.DUPLICATE_ADDRESS, "https://www.a.example/1.jpg")
+    twice = lost("http://shop.example/hammer.jpg", Reason.DUPLICATE_ADDRESS, URL)
+    all_rows = Records(tried={"crawl hammer": [gone, again, crawled(), twice]})
+
+    assert f"that one: left out, gone: {WHY[Reason.GONE]}" in explain(again.url, all_rows)[0].steps[0].details
+    assert f"the one that was kept: {sha('a')}, kept; not merged yet" in explain(twice.url, all_rows)[0].steps[0].details
+
+
+ASKED = {
+    "http://pics.example/p/my%20hammer.jpg": ["http://Pics.example/p/my hammer.jpg", "http://pics.example:80/p/my hammer.jpg#top", "HTTP://PICS.EXAMPLE/p/my%20hammer.jpg"],
+    "http://pics.example/a.jpg?size%5Bw%5D=1": ["http://pics.example/a.jpg?size[w]=1", "https://www.pics.example/a.jpg?utm_source=x&size[w]=1"],
+    "http://xn--bcher-kva.example/a.jpg": ["http://bücher.example/a.jpg", "//BÜCHER.example/a.jpg"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("tried", "spelt"), [(tried, spelt) for tried, all_spelt in ASKED.items() for spelt in all_spelt])
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_an_address_is_known_in_every_spelling(tried: str, spelt: str, is_kept: bool, tmp_path: Path) -> None:
+    kept = crawled(url=tried) if is_kept else lost(tried, Reason.GONE, "HTTP 404")
+    write_jsonl(tmp_path / "data/crawl/hammer/images.jsonl", [kept])
+    answer = Answer(supplier="searxng", q="claw hammer", lang="all", page=1, hits=(Named(url=ASKED[tried][0], engine="bing images"),))
+    write_jsonl(tmp_path / "data/crawl/hammer/results.jsonl", [answer])
+
+    (story,) = explain(spelt, read_records(tmp_path))
+
+    assert story.verdict == ("kept; not merged yet" if is_kept else f"left out: gone: {WHY[Reason.GONE]}")
+    assert "result 1 on page 1 of searxng (bing images) for “claw hammer”, hammer" in story.steps[0].details
+
+
+def test_an_untried_address_is_known_in_every_spelling_and_a_thumbnail_too(tmp_path: Path) -> None:
+    hits = (Named(url="http://Pics.example/my hammer.jpg"), Named(url="ftp://x.example/a", thumbnail="http://T.example/small.jpg"), Named(url="ftp://x.example/b"))
+    write_jsonl(tmp_path / "data/crawl/hammer/results.jsonl", [Answer(supplier="searxng", q="q", lang="all", page=1, hits=hits)])
+    write_json(tmp_path / "metrics/crawl/hammer.json", {"wanted": 5, "kept": 0})
+    project = read_records(tmp_path)
+
+    for place, spelt in enumerate(("http://pics.example/my%20hammer.jpg#a", "http://t.example/small.jpg", "ftp://x.example/b"), 1):
+        (story,) = explain(spelt, project)
+        assert story.steps[0].what == "found, and not tried: the crawl has not come to it (0 kept of 5)"
+        assert story.steps[0].details[0].startswith(f"result {place} on page 1")
 
 
 @pytest.mark.parametrize(("state", "says"), [("open", "not answered yet"), ("failed", "failed: too dark"), ("labelled", "answered: none of them is there")])

@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from boxset.compare.explain import Bought, Hit, Records, Story
     from boxset.labeling.ledger import Job
     from boxset.web.suppliers import Answer
+    from boxset.web.suppliers import Hit as Found
 
 MANY = 5
+ADDRESS_LENGTH = 500  # of an address that cannot be asked, as a crawl writes it down
 
 
 @click.command()
@@ -89,7 +91,32 @@ def read_records(root: Path) -> "Records":
         dropped={one["sha256"]: one["reason"] for one in read_jsonl(data / "merge/dropped.jsonl", dict[str, str])},
         conflicts=conflicts,
         dataset=read_dataset(data / "dataset"),
+        wanted={path.stem: _wanted(path) for path in sorted((root / "metrics/crawl").glob("*.json"))},
+        forms=(_plain, _key),
     )
+
+
+def _wanted(path: Path) -> int:
+    from boxset.files import read_json
+
+    wanted = read_json(path, dict[str, Any]).get("wanted", 0)
+    return wanted if isinstance(wanted, int) else 0
+
+
+def _plain(address: str) -> str:
+    """Return the form in which an address is asked; what is never asked in the form in which it is written down."""
+    from boxset.text import visible
+    from boxset.web.addresses import vetted
+
+    plain = vetted(address)
+    return plain if isinstance(plain, str) else visible(address.strip())[:ADDRESS_LENGTH]
+
+
+def _key(address: str) -> str:
+    from boxset.web.addresses import dedup_key, vetted
+
+    plain = vetted(address)
+    return dedup_key(plain) if isinstance(plain, str) else _plain(address)
 
 
 def _where(path: Path) -> str:
@@ -108,7 +135,18 @@ def _hits_of(answer: "Answer", category: str) -> "list[Hit]":
     from boxset.compare.explain import Hit
 
     page: dict[str, Any] = {"category": category, "supplier": answer.supplier, "query": answer.q, "lang": answer.lang, "page": answer.page}
-    return [Hit(url=hit.url, place=place, engine=hit.engine, title=hit.title, **page) for place, hit in enumerate(answer.hits, 1)]
+    return [Hit(url=_address(hit), place=place, engine=hit.engine, title=hit.title, **page) for place, hit in enumerate(answer.hits, 1)]
+
+
+def _address(hit: "Found") -> str:
+    """Return the address that a crawl tries for a hit."""
+    from boxset.web.addresses import vetted
+
+    for named in (hit.url, hit.thumbnail):
+        plain = vetted(named) if named else None
+        if isinstance(plain, str):
+            return plain
+    return _plain(hit.url or hit.thumbnail)
 
 
 def _bought(root: Path) -> "list[Bought]":

@@ -1,7 +1,7 @@
 """The whole history of one picture: found where, fetched, labelled at what price, merged with what, in which split; or where it was left out."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
@@ -54,7 +54,7 @@ WHY = {
 
 
 class Hit(msgspec.Struct, frozen=True, kw_only=True):
-    """An address as a supplier named it."""
+    """What a supplier named: `url` is the address that would be tried for it."""
 
     url: str
     category: str
@@ -92,6 +92,8 @@ class Records:
     dropped: Mapping[str, str] = field(default_factory=dict)  # SHA-256 → reason, in the merge
     conflicts: Mapping[str, Sequence[str]] = field(default_factory=dict)  # SHA-256 → what contradicts what
     dataset: Mapping[str, Coco] = field(default_factory=dict)
+    wanted: Mapping[str, int] = field(default_factory=dict)  # category → how many pictures its crawl was to keep
+    forms: Sequence[Callable[[str], str]] = ()  # of an address, in which spellings of it are equal; each one says so of more than the one before
 
     @cached_property
     def rows(self) -> list[tuple[str, ImageRow]]:
@@ -102,6 +104,14 @@ class Records:
     def pictures(self) -> list[Picture]:
         """Every picture that was kept somewhere, copies among them."""
         return [row.picture for _, row in self.rows if row.picture is not None]
+
+    @cached_property
+    def hits_of(self) -> dict[str, list[Hit]]:
+        """Every hit by its address."""
+        found: dict[str, list[Hit]] = {}
+        for hit in self.hits:
+            found.setdefault(hit.url, []).append(hit)
+        return found
 
     @cached_property
     def image_of(self) -> dict[str, CocoImage]:
@@ -144,11 +154,25 @@ def explain(name: str, records: Records) -> list[Story]:
 
     Raises InputError where nothing is known of it.
     """
-    stories = [_picture_story(sha256, records) for sha256 in _pictures(name, records)]
-    stories += _lost_stories(name, records) or ([] if stories else _untried(name, records))
+    stories = _tried(name, records) or _spelt_otherwise(name, records) or _untried(name, records)
     if not stories:
         raise _unknown(name, records)
     return stories
+
+
+def _tried(name: str, records: Records) -> list[Story]:
+    return [*(_picture_story(sha256, records) for sha256 in _pictures(name, records)), *_lost_stories(name, records)]
+
+
+def _spelt_otherwise(name: str, records: Records) -> list[Story]:
+    """Return the stories of an address that was tried in another spelling, the nearest ones only."""
+    urls = list(dict.fromkeys(row.url for _, row in records.rows)) if "/" in name else []
+    for form in records.forms:
+        own = form(name)
+        same = [story for url in urls if form(url) == own for story in _tried(url, records)]
+        if same:
+            return list({(story.name, story.verdict): story for story in same}.values())
+    return []
 
 
 def _pictures(name: str, records: Records) -> list[str]:
@@ -228,8 +252,11 @@ def _died_step(where: str, row: ImageRow) -> Step:
 
 
 def _hit_lines(url: str, records: Records) -> list[str]:
-    hits = [hit for hit in records.hits if hit.url == url]
-    return [f"result {h.place} on page {h.page} of {h.supplier} ({h.engine or 'no engine named'}) for “{h.query}”, {h.category}" for h in hits]
+    return [_hit_line(hit) for hit in records.hits_of.get(url, ())]
+
+
+def _hit_line(hit: Hit) -> str:
+    return f"result {hit.place} on page {hit.page} of {hit.supplier} ({hit.engine or 'no engine named'}) for “{hit.query}”, {hit.category}"
 
 
 def _lost_stories(name: str, records: Records) -> list[Story]:
@@ -247,23 +274,45 @@ def _lost_stories(name: str, records: Records) -> list[Story]:
 def _lost_step(where: str, row: ImageRow, records: Records) -> Step:
     details = [f"what was seen: {row.detail}"] if row.detail else []
     details += [f"the one that was kept: {story.name}, {story.verdict}" for story in _twin(row, records)]
+    details += _first_spelling(where, row, records)
     own = where.partition(" ")[2]
     details += [line for line in _hit_lines(row.url, records) if line.endswith(f", {own}")]
     return Step(where=where, what=f"left out, {_why(row.outcome)}", details=tuple(details), is_end=True)
 
 
+def _first_spelling(where: str, row: ImageRow, records: Records) -> list[str]:
+    """Say what became of the address that one was left out for, where that one was left out too."""
+    first = [one for one in records.tried[where] if one.url == row.detail and one.picture is None] if row.outcome == Reason.DUPLICATE_ADDRESS else []
+    return [f"that one: left out, {_why(one.outcome)}" for one in first]
+
+
 def _twin(row: ImageRow, records: Records) -> list[Story]:
     """Return the history of the picture that a duplicate was left out for; its detail names that one's address."""
-    if row.outcome != Reason.DUPLICATE:
+    if row.outcome not in (Reason.DUPLICATE, Reason.DUPLICATE_ADDRESS):
         return []
     return [_picture_story(p.sha256, records) for p in records.pictures if row.detail and row.detail in (p.url, p.sha256)][:1]
 
 
 def _untried(name: str, records: Records) -> list[Story]:
     """Return a story for an address that suppliers named and nobody tried."""
-    lines = _hit_lines(name, records)
-    step = Step(where="crawl", what="found, and not tried: enough good pictures came before it", details=tuple(lines), is_end=True)
-    return [Story(name=name, verdict="found, and not tried", steps=(step,))] if lines else []
+    hits: Sequence[Hit] = records.hits_of.get(name, ())
+    for form in records.forms if "/" in name else ():
+        own = form(name)
+        hits = hits or [hit for hit in records.hits if form(hit.url) == own]
+    steps = [
+        Step(where="crawl", what=_untried_why(category, records), details=tuple(_hit_line(hit) for hit in hits if hit.category == category), is_end=True)
+        for category in dict.fromkeys(hit.category for hit in hits)
+    ]
+    return [Story(name=hits[0].url, verdict="found, and not tried", steps=tuple(steps))] if hits else []
+
+
+def _untried_why(category: str, records: Records) -> str:
+    """Say why a crawl did not come to an address, as far as its own numbers bear it out."""
+    kept = sum(row.picture is not None for row in records.tried.get(f"crawl {category}", ()))
+    wanted = records.wanted.get(category, 0)
+    if wanted and kept >= wanted:
+        return f"found, and not tried: enough good pictures came before it ({kept:,} of {wanted:,})"
+    return f"found, and not tried: the crawl has not come to it ({kept:,} kept{f' of {wanted:,}' if wanted else ''})"
 
 
 def _pool_steps(where: str, pool: Pool, contents: set[str]) -> list[Step]:
