@@ -27,10 +27,16 @@ class Endpoints:
 
     def mirrored(self, address: str) -> str:
         """Return the mirror's address or path for an address; the longest prefix wins; without one the address itself."""
+        mirror = self.mirror_of(address)
+        return address if mirror is None else "".join(mirror)
+
+    def mirror_of(self, address: str) -> tuple[str, str] | None:
+        """Return the mirror of an address and what follows its prefix there, or None. No prefix ends in the middle of a host's name."""
         for prefix in sorted(self.mirrors, key=len, reverse=True):
-            if address.startswith(prefix):
-                return self.mirrors[prefix] + address[len(prefix) :]
-        return address
+            rest = address[len(prefix) :]
+            if address.startswith(prefix) and (prefix.count("/") > 2 or rest[:1] in ("", "/", "?")):
+                return self.mirrors[prefix], rest
+        return None
 
     def connect(self, address: str) -> tuple[str, dict[str, str]]:
         """Return the address to connect to for an http(s) address, and the headers that this needs."""

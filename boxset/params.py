@@ -600,7 +600,8 @@ class Params(Section, frozen=True):
     mirrors: Annotated[
         dict[str, str],
         _about(
-            "Address prefix → mirror, another address or a folder: `https://storage.googleapis.com/openimages/: /mnt/oi/`.",
+            "Address prefix → mirror, another address or a folder: `https://storage.googleapis.com/openimages/: /mnt/oi/`. "
+            "The longest prefix wins. Mirrors are yours: they are asked directly, and for no robots.txt.",
             why="the public addresses are used",
         ),
     ] = {}

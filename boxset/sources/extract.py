@@ -23,6 +23,7 @@ from boxset.sources.place import MAX_BYTES, READERS, Place, place_of
 from boxset.sources.raw import RawFiles
 from boxset.text import cleaned
 from boxset.web.fetcher import Fetched, Fetcher, FetchPolicy
+from boxset.web.mirror import from_folder
 from boxset.web.pictures import Get, Journal, Outcome, Shelf, Stored, Wanted, fetch_all, keep_only, pictures_elsewhere, stored_elsewhere
 from boxset.work import Flow
 
@@ -89,9 +90,9 @@ def _pictures(order: ExtractOrder, choice: Choice, out: Path, *, journal: Journa
     with Fetcher(endpoints, contact=contact, policy=policy) as fetcher:
 
         def get(item: Wanted) -> bytes | Refusal:
-            place = endpoints.mirrored(item.url)
-            if "://" not in place:
-                return Path(place).read_bytes() if Path(place).is_file() else Refusal(Reason.GONE, "not in the mirror")
+            shelved = from_folder(endpoints, item.url, max_bytes=policy.max_bytes)
+            if shelved is not None:
+                return shelved
             answer = fetcher.get(item.url)
             return answer.body if isinstance(answer, Fetched) else answer
 

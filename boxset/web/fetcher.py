@@ -27,6 +27,7 @@ from boxset.dataset.reasons import Reason, Refusal
 from boxset.endpoints import Endpoints
 from boxset.errors import ParamsError
 from boxset.web.addresses import is_public, redirected, vetted
+from boxset.web.mirror import from_folder
 from boxset.web.robots import MAX_BYTES, Robots, header_refusal
 
 AGENT = "Boxset"
@@ -144,7 +145,10 @@ class Fetcher:
     def _follow(self, url: str, max_bytes: int) -> "Fetched | Refusal | _Again":
         at = url
         for _ in range(self.policy.max_redirects + 1):
-            kept_out = self._robots.refusal(at) if self.policy.robots else None
+            shelved = from_folder(self._endpoints, at, max_bytes=max_bytes)
+            if shelved is not None:
+                return shelved if isinstance(shelved, Refusal) else Fetched(url, at, {}, shelved)
+            kept_out = self._robots.refusal(at) if self.policy.robots and self._endpoints.mirror_of(at) is None else None
             if kept_out is not None:
                 return kept_out
             answer = self._once(at, max_bytes)
