@@ -1,5 +1,7 @@
 """The preview: what sources and searches bring, judged as the crawl would, in time, on a page that needs and trusts nothing."""
 
+import socket
+import time
 import zipfile
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -162,6 +164,49 @@ def test_without_time_it_shows_what_there_is_and_says_that_the_rest_is_late(para
     rows = preview("hammer", one_search(params), endpoints=world, most=5, seconds=0)
 
     assert [(row.shots, row.said) for row in rows] == [((), LATE)]
+
+
+def test_a_fetch_that_hangs_is_left_to_itself_and_named(params: Params, world: Endpoints, monkeypatch: pytest.MonkeyPatch) -> None:
+    over = Event()
+
+    def hang(*_: object, **__: object) -> Refusal:
+        over.wait()
+        return Refusal(Reason.GONE)
+
+    monkeypatch.setattr(Fetcher, "get", hang)
+    found: list[Row] = []
+    run_within([lambda: found.extend(preview("hammer", one_search(params), endpoints=world, most=5, seconds=2))], workers=1, seconds=60)
+    over.set()
+
+    (row,) = found
+    late = row.counts[Reason.TIMEOUT]
+    assert late >= 1
+    assert row.said.endswith(f"{late} of 5 {LATE}")
+    assert sum(row.counts.values()) == 5
+    assert f"{late} of 5 {LATE}" in page({"hammer": found})
+
+
+def test_hosts_that_accept_and_say_nothing_hold_nobody_past_the_time(params: Params) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as mute:
+        port = mute.getsockname()[1]
+        policy = FetchPolicy(
+            idle_s=600, timeout_s=600, per_host=1, allowed=frozenset({("mute.example", port)}), ports=frozenset({port}), until=time.monotonic() + 1
+        )
+        answers: list[Fetched | Refusal] = []
+        with Fetcher(Endpoints(), contact="a@b.example", policy=policy, resolving=lambda *_: ["127.0.0.1"]) as fetcher:
+            jobs = [lambda n=n: answers.append(fetcher.get(f"http://mute.example:{port}/{n}.jpg")) for n in range(4)]  # type: ignore[misc]
+            run_within(jobs, workers=4, seconds=120)
+
+    assert [answer.reason for answer in answers if isinstance(answer, Refusal)] == [Reason.TIMEOUT] * 4
+
+
+@pytest.mark.parametrize("policy", [FetchPolicy(robots=False, until=0.0), FetchPolicy(robots=False, tries=1, pace_s=1000.0, until=time.monotonic() + 500)], ids=["over", "pace"])
+def test_what_would_have_to_wait_past_the_time_is_not_asked(policy: FetchPolicy, world: Endpoints) -> None:
+    with Fetcher(world, contact="", policy=policy, sleep=lambda _: pytest.fail("it waits")) as fetcher:
+        answers = [fetcher.get("http://nowhere.example/a.jpg") for _ in range(2)]
+
+    assert isinstance(answers[1], Refusal)
+    assert answers[1].reason is Reason.TIMEOUT
 
 
 def test_a_host_that_is_slow_is_soon_left_alone_and_others_are_not(params: Params, world: Endpoints) -> None:

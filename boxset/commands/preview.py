@@ -1,11 +1,16 @@
 """`boxset preview`."""
 
+import os
+import sys
 from pathlib import Path
+from threading import enumerate as running
 
 import click
 
 from boxset.errors import ParamsError, did_you_mean
 from boxset.terminal import say
+
+STORING = "boxset-store"  # the threads that decode
 
 
 @click.command()
@@ -39,3 +44,12 @@ def command(categories: tuple[str, ...], *, every: bool, most: int, seconds: flo
     out = Path("preview") / f"{'all' if every else '-'.join(names)}.html"
     write_bytes(out, page(rows).encode())
     say(f"wrote {out}")
+    _leave_the_late_behind()
+
+
+def _leave_the_late_behind() -> None:
+    """End the process at once where pictures of a look that is over are still being decoded: Python would wait for them."""
+    if any(thread.name.startswith(STORING) for thread in running()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException, IncompleteRead
+from math import inf
 from threading import Event, Lock, Semaphore, Thread
 from types import TracebackType
 from typing import Any, Self
@@ -34,6 +35,7 @@ AGENT = "Boxset"
 RETRIED = {408, 425, 429, 500, 502, 503, 504}
 REDIRECTS = {301, 302, 303, 307, 308}
 CHUNK = 1 << 16
+NO_TIME = "no time was left"
 
 Resolve = Callable[[str, int], list[str]]
 
@@ -55,7 +57,18 @@ class FetchPolicy:
     pace_s: float = 0.1
     robots: bool = True
     ports: frozenset[int] = frozenset({80, 443})
+    until: float = inf  # on the clock of time.monotonic(): nothing is waited for any longer, robots.txt included
     allowed: frozenset[tuple[str, int]] = frozenset()  # hosts and ports that are exempt from the address guard: tests' own servers
+
+    @property
+    def left_s(self) -> float:
+        """Return the seconds until `until`, never less than 0."""
+        return max(0.0, self.until - time.monotonic())
+
+    @property
+    def patience_s(self) -> float:
+        """Return for how long a connection may say nothing by now."""
+        return max(0.01, min(self.idle_s, self.left_s))
 
 
 @dataclass(frozen=True)
@@ -111,7 +124,7 @@ class Fetcher:
         self._agent = f"{AGENT}/{__version__} (training-set builder; contact: {contact or 'none'})"
         self._resolving, self._hosts, self._lock = resolving, dict[str, _Host](), Lock()
         self._ports = policy.ports | {port for _, port in policy.allowed}
-        self._watch = _Watch(policy.timeout_s)
+        self._watch = _Watch(policy.timeout_s, policy.until)
         self._guarded = self._pools(guarded=True)
         self._trusted = self._pools(guarded=False)
         self._robots = Robots(AGENT, self._robots_txt)
@@ -133,11 +146,13 @@ class Fetcher:
             return start
         outcome: Fetched | Refusal | _Again = Refusal(Reason.UNREACHABLE)
         for attempt in range(self.policy.tries):
+            if not self.policy.left_s:
+                return Refusal(Reason.TIMEOUT, NO_TIME)
             outcome = self._follow(start, max_bytes or self.policy.max_bytes)
             if not isinstance(outcome, _Again):
                 return outcome
             wait_s = outcome.after_s if outcome.after_s is not None else self._rng.uniform(0, self.policy.backoff_s * 2**attempt)
-            if attempt + 1 == self.policy.tries or wait_s > self.policy.max_wait_s:
+            if attempt + 1 == self.policy.tries or wait_s > self.policy.max_wait_s or wait_s >= self.policy.left_s:
                 break
             self._sleep(wait_s)
         return outcome.refusal if isinstance(outcome, _Again) else outcome
@@ -223,8 +238,9 @@ class Fetcher:
             _refuse_private_literal(url)
         pools = self._guarded if mirrored == url and self._endpoints.gateway is None else self._trusted
         self._watch.rest()
+        timeout = urllib3.Timeout(connect=self.policy.patience_s, read=self.policy.patience_s)
         sent = {"User-Agent": self._agent, "Accept-Encoding": "identity", "Accept": "image/*,*/*;q=0.5", **headers}
-        response = pools.request("GET", address, headers=sent, preload_content=False, redirect=False, retries=False)
+        response = pools.request("GET", address, headers=sent, preload_content=False, redirect=False, retries=False, timeout=timeout)
         try:
             yield response
         finally:
@@ -240,22 +256,28 @@ class Fetcher:
         name = urlsplit(url).netloc
         with self._lock:
             host = self._hosts.setdefault(name, _Host(Semaphore(self.policy.per_host), Lock()))
-        with host.places:
+        if not host.places.acquire(timeout=None if self.policy.until == inf else self.policy.left_s):
+            raise TimeoutError(NO_TIME)
+        try:
             pace_s = max(self.policy.pace_s, self._robots.delay_s(url))
             if pace_s > 0:
                 with host.lock:
                     wait_s = host.next_at - time.monotonic()
                     host.next_at = max(host.next_at, time.monotonic()) + pace_s
+                if wait_s >= self.policy.left_s:
+                    raise TimeoutError(NO_TIME)
                 if wait_s > 0:
                     self._sleep(wait_s)
             yield
+        finally:
+            host.places.release()
 
     def _robots_txt(self, url: str) -> tuple[int, bytes] | Refusal:
         """Fetch a robots.txt through the same guard, in two tries; a redirect that is not followed counts as none there."""
         outcome: tuple[int, bytes] | Refusal = Refusal(Reason.UNREACHABLE)
         for _ in range(2):
             outcome = self._robots_once(url)
-            if not isinstance(outcome, Refusal) or outcome.reason is Reason.PRIVATE_ADDRESS:
+            if not isinstance(outcome, Refusal) or outcome.reason is Reason.PRIVATE_ADDRESS or not self.policy.left_s:
                 break
         return outcome
 
@@ -277,8 +299,7 @@ class Fetcher:
         return 404, b""
 
     def _pools(self, *, guarded: bool) -> urllib3.PoolManager:
-        timeout = urllib3.Timeout(connect=self.policy.idle_s, read=self.policy.idle_s)
-        manager = urllib3.PoolManager(num_pools=max(64, self.policy.connections * 2), maxsize=self.policy.connections, timeout=timeout, retries=False)
+        manager = urllib3.PoolManager(num_pools=max(64, self.policy.connections * 2), maxsize=self.policy.connections, retries=False)
         manager.pool_classes_by_scheme = _pool_classes(self._watch, self._connect if guarded else None)
         return manager
 
@@ -293,14 +314,14 @@ class Fetcher:
             for address in addresses:
                 if not is_public(address):
                     raise PrivateAddressError(f"{host} is {address}")
-        return _first_that_answers(connection, addresses, port, self.policy.idle_s)
+        return _first_that_answers(connection, addresses, port, self.policy)
 
 
-def _first_that_answers(connection: HTTPConnection, addresses: list[str], port: int, timeout_s: float) -> socket.socket:
+def _first_that_answers(connection: HTTPConnection, addresses: list[str], port: int, policy: FetchPolicy) -> socket.socket:
     error: OSError | None = None
     for address in addresses[:4]:
         try:
-            return socket.create_connection((address, port), timeout=timeout_s)
+            return socket.create_connection((address, port), timeout=policy.patience_s)
         except OSError as err:
             error = err
     raise NewConnectionError(connection, f"cannot connect: {error}") from error
@@ -380,10 +401,10 @@ def _cause(err: BaseException) -> BaseException:
 class _Watch:
     """Shuts the sockets of answers that take too long, also those that drip single bytes to look alive."""
 
-    def __init__(self, timeout_s: float) -> None:
+    def __init__(self, timeout_s: float, until: float) -> None:
         from threading import local
 
-        self._timeout_s, self._lock, self._open = timeout_s, Lock(), dict[int, tuple[float, socket.socket]]()
+        self._timeout_s, self._until, self._lock, self._open = timeout_s, until, Lock(), dict[int, tuple[float, socket.socket]]()
         self._mine, self._ended, self._stop = local(), set[int](), Event()
         Thread(target=self._run, name="boxset-watch", daemon=True).start()
 
@@ -391,7 +412,7 @@ class _Watch:
         with self._lock:
             self._mine.key = id(sock)
             self._ended.discard(id(sock))
-            self._open[id(sock)] = (time.monotonic() + self._timeout_s, sock)
+            self._open[id(sock)] = (min(self._until, time.monotonic() + self._timeout_s), sock)
 
     def rest(self) -> None:
         """Forget the present thread's last answer."""

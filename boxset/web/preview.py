@@ -37,6 +37,7 @@ from boxset.work import Flow
 AT_ONCE = 64
 PATIENCE = 2  # time-outs of a host after which it is not asked any more
 TIMEOUT_S = 10.0
+GRACE_S = 1.0  # for what has come in time to be decoded
 LIST = "-"  # in place of a query, for a supplier that has one list
 LATE = "did not answer in time"
 
@@ -260,20 +261,23 @@ def _plain(hit: Hit) -> tuple[str, Hit] | None:
 
 
 def _fetched(look: _Look, parts: list[_Part]) -> dict[str, Outcome]:
-    """Fetch what can be had in time, all rows at once, the first of each before the second of any."""
+    """Fetch what can be had in time, all rows at once, the first of each before the second of any; what is still under way then is left to itself."""
+    journal = Journal(Path(".boxset/journal") / f"preview-{look.category}.jsonl")
+    journal.forget_failures()
+    run_within([lambda: _fetch(look, parts, journal)], workers=1, seconds=look.clock.left_s + GRACE_S)
+    folder = Path(".boxset/preview") / look.category
+    return {url: outcome for url, outcome in dict(journal.known).items() if outcome.stored is None or (folder / outcome.stored.file_name).exists()}
+
+
+def _fetch(look: _Look, parts: list[_Part], journal: Journal) -> None:
     shelf = Shelf(Path(".boxset/preview") / look.category, look=looks)
     elsewhere = stored_elsewhere(Path("data"), Path("data"))
     settings = look.params.crawl
     policy = FetchPolicy(
         connections=AT_ONCE, per_host=settings.per_host, pace_s=settings.pace_s, tries=1, timeout_s=min(TIMEOUT_S, settings.timeout_s), robots=settings.robots,
-        max_bytes=settings.max_bytes,
+        max_bytes=settings.max_bytes, until=look.clock.until,
     )  # fmt: skip
-    outcomes: dict[str, Outcome] = {}
-    with (
-        Journal(Path(".boxset/journal") / f"preview-{look.category}.jsonl") as journal,
-        web(look.params, look.endpoints, policy, look.clock) as from_web,
-    ):
-        journal.forget_failures()
+    with journal, web(look.params, look.endpoints, policy, look.clock) as from_web:
         own = {hit.url: part.get for part in parts if part.get is not None for hit in part.hits}
 
         def get(item: Wanted) -> bytes | Refusal:
@@ -281,9 +285,8 @@ def _fetched(look: _Look, parts: list[_Part]) -> dict[str, Outcome]:
 
         turns = zip_longest(*(part.hits for part in parts))
         wanted = {hit.url: Wanted(key=hit.url, url=hit.url) for turn in turns for hit in turn if hit is not None and not hit.mime}
-        for outcome in fetch_all(wanted.values(), get, shelf=shelf, journal=journal, elsewhere=elsewhere, flow=Flow(AT_ONCE)):
-            outcomes[outcome.url] = outcome
-    return outcomes
+        for _ in fetch_all(wanted.values(), get, shelf=shelf, journal=journal, elsewhere=elsewhere, flow=Flow(AT_ONCE)):
+            pass  # the journal has it
 
 
 @contextmanager
@@ -347,7 +350,7 @@ def _row(part: _Part, outcomes: dict[str, Outcome], judge: _Trial, seen: set[str
     shots: list[Shot] = []
     counts: dict[str, int] = {}
     for rank, hit in enumerate(part.hits, 1):
-        outcome = outcomes.get(hit.url) or Outcome(url=hit.url, outcome=Reason.NOT_AN_IMAGE, detail=hit.mime)
+        outcome = outcomes.get(hit.url) or _not_had(hit)
         fate = (str(Reason.LICENCE), part.refused[hit.url]) if hit.url in part.refused else (outcome.outcome, "")
         flags = outcome.stored.looks if outcome.stored else ()
         if part.judged:
@@ -357,7 +360,13 @@ def _row(part: _Part, outcomes: dict[str, Outcome], judge: _Trial, seen: set[str
         counts[str(fate[0])] = counts.get(str(fate[0]), 0) + 1
         if outcome.stored is not None:
             shots.append(_shot(hit, outcome.stored, folder, flags, fate))
-    return Row(part.title, tuple(shots), counts, part.said)
+    late = counts.get(Reason.TIMEOUT, 0)
+    return Row(part.title, tuple(shots), counts, "; ".join([*filter(None, [part.said]), *([f"{late:,} of {len(part.hits):,} {LATE}"] if late else [])]))
+
+
+def _not_had(hit: Hit) -> Outcome:
+    """Return the outcome of what was not asked for as it is no picture, or is not here yet."""
+    return Outcome(url=hit.url, outcome=Reason.NOT_AN_IMAGE, detail=hit.mime) if hit.mime else Outcome(url=hit.url, outcome=Reason.TIMEOUT, detail=LATE)
 
 
 def _judged(part: _Part, hit: Hit, outcome: Outcome, rank: int, judge: _Trial) -> tuple[tuple[str, str], tuple[str, ...]]:

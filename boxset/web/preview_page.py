@@ -38,7 +38,7 @@ nav a{margin-right:1rem;color:var(--accent)}
 WHY = {
     "duplicate": "copy of another", "duplicate_address": "address seen above", "reject_word": "reject word", "site_limit": "site is full", "too_small": "too small",
     "odd_shape": "odd shape", "licence": "licence", "thumbnail": "thumbnail", "placeholder": "placeholder", "drawing": "drawing", "screenshot": "screenshot",
-    "catalogue": "catalogue shot", "animated": "animated",
+    "catalogue": "catalogue shot", "animated": "animated", "timeout": "did not answer in time",
 }  # fmt: skip
 """What stands on a picture that would be left out."""
 
