@@ -1,7 +1,9 @@
 """All that can be found wrong with a project's parameters before anything runs: files, addresses, classes, ids in git's history."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from difflib import SequenceMatcher
 from itertools import combinations
 from pathlib import Path
@@ -78,8 +80,6 @@ def _numbers(category: Category, key: str) -> Iterator[Fault]:
     if category.max and category.max < category.target:
         do = "Raise it, or lower the target: else boxes would be bought to be left out"
         yield Fault(f"{key}.max", f"{category.max} is less than the target of {category.target}", do)
-    if category.crawl_images and not category.queries:
-        yield Fault(f"{key}.queries", f"empty, and {category.crawl_images} pictures are wanted from the crawl", "Write one, or set crawl_images: 0")
 
 
 def _empty_texts(category: Category, key: str) -> Iterator[Fault]:
@@ -260,7 +260,28 @@ def _url_lists(params: Params, root: Path) -> Iterator[Fault]:
             yield Fault("crawl.url_lists", f"{err.where.removeprefix(f'{root}/')}: {err.what}", err.do)
 
 
-CHECKS: tuple[Check, ...] = (_contact, _categories, _sources, _texts, _addresses, _licences, _trust, _labeler, _classes, _url_lists, _past)
+def _without_queries(params: Params, root: Path) -> Iterator[Fault]:
+    """A category without queries needs a list that has addresses for it; one that cannot be read has its own fault."""
+    wanting = {name: category.crawl_images for name, category in params.categories.items() if category.crawl_images and not category.queries}
+    listed = _listed(params, root) if wanting else {}
+    for name, count in wanting.items():
+        if name in listed:
+            continue
+        unless = ", and no row of crawl.url_lists is for it" if params.crawl.url_lists else ""
+        what = f"empty, and {count} pictures are wanted from the crawl{unless}"
+        yield Fault(f"categories.{name}.queries", what, "Write one, name a list of addresses in crawl.url_lists, or set crawl_images: 0")
+
+
+def _listed(params: Params, root: Path) -> dict[str, int]:
+    """Return the addresses that the lists have for each category."""
+    found: Counter[str] = Counter()
+    for name in params.crawl.url_lists:
+        with suppress(BoxsetError):
+            found.update(summary_of(root / name).rows)
+    return found
+
+
+CHECKS: tuple[Check, ...] = (_contact, _without_queries, _categories, _sources, _texts, _addresses, _licences, _trust, _labeler, _classes, _url_lists, _past)
 
 
 def _names_alike(params: Params) -> Iterator[str]:

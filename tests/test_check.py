@@ -169,6 +169,19 @@ def test_what_is_perhaps_not_meant_is_noted() -> None:
     ]
 
 
+@pytest.mark.parametrize(("lists", "found"), [
+    (["own.csv"], []),
+    ([], ["categories.hammer.queries: empty, and 10 pictures are wanted from the crawl"]),
+    (["other.csv"], ["categories.hammer.queries: empty, and 10 pictures are wanted from the crawl, and no row of crawl.url_lists is for it"]),
+    (["other.csv", "own.csv"], []),
+])  # fmt: skip
+def test_a_category_may_live_on_lists_of_addresses_alone(tmp_path: Path, lists: list[str], found: list[str]) -> None:
+    (tmp_path / "own.csv").write_text("url,category\nhttps://a.example/1.jpg,hammer\n")
+    (tmp_path / "other.csv").write_text("url,category\nhttps://a.example/1.jpg,saw\n,hammer\n")
+
+    assert faults_in(tmp_path, **{"categories.hammer.crawl_images": 10, "categories.hammer.queries": [], "crawl.url_lists": lists}) == found
+
+
 def test_lists_of_addresses_are_read_before_anything_runs(tmp_path: Path) -> None:
     (tmp_path / "good.csv").write_text("url,category\nhttps://a.example/1.jpg,hamer\nhttps://a.example/2.jpg,hammer\n,hammer\n")
     (tmp_path / "bad.csv").write_text("link\n")
