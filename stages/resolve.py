@@ -1,6 +1,5 @@
 """Turn `params.yaml` into one file for each consumer, and remove what belongs to no category or source any more."""
 
-import sys
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from boxset.resolve import check_world, known_listings, prune, write_resolved
 from boxset.sources.marks import raw_marks
 from boxset.sources.place import listings, needs_world, unwatched
 from boxset.stage import run
+from boxset.terminal import say
 
 VERSION = 3
 OUT = Path("data/resolve")
@@ -25,7 +25,7 @@ def main() -> None:
         found, lines = listings(params, endpoints, known_listings(OUT))
         raw, more = raw_marks(params, endpoints, known_listings(OUT))
     for line in [*lines, *more, *unwatched(params, Path("dvc.yaml"))]:
-        sys.stdout.write(f"{line}\n")
+        say(line)
     write_resolved(params, OUT, version=VERSION, listings={**found, **raw})
     prune(params, Path())
 

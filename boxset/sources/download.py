@@ -19,6 +19,8 @@ import urllib3
 from boxset.endpoints import Endpoints
 from boxset.errors import InputError, ServiceError
 from boxset.files import disk_error, write_text
+from boxset.terminal import say
+from boxset.text import visible
 
 CHUNK = 1 << 20
 TRIES = 5  # in a row without a single new byte
@@ -173,7 +175,7 @@ def _taken(part: _Part, answer: Any, *, have: int, version: str) -> bool:
         part.begin(_validator(answer))
         total = _number(answer.headers.get("content-length", ""))
         if total is None and "chunked" not in answer.headers.get("transfer-encoding", "").lower():
-            sys.stdout.write(f"{part.address}: the server states no length: nobody can tell whether all of it has come\n")
+            say(f"{part.address}: the server states no length: nobody can tell whether all of it has come")
     with part.path.open("ab") as out:
         for chunk in answer.stream(CHUNK, decode_content=False):
             out.write(chunk)
@@ -219,5 +221,5 @@ def _md5_holds(part: _Part, header: str) -> bool:
 
 def _show(address: str, size: int) -> None:
     if sys.stderr.isatty():
-        sys.stderr.write(f"\r  {address.rpartition('/')[2]}: {size / 1e6:,.0f} MB")
+        sys.stderr.write(f"\r  {visible(address.rpartition('/')[2])}: {size / 1e6:,.0f} MB")
         sys.stderr.flush()

@@ -1,6 +1,5 @@
 """Build one source's index from its files."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from boxset.sources.lean import lean_arrow
 from boxset.sources.place import Place, place_of, told_of
 from boxset.sources.raw import RawFiles
 from boxset.sources.tables import IndexWriter
+from boxset.terminal import say
 
 FRACTIONS = {"open_images"}
 
@@ -38,7 +38,7 @@ def build_index(order: IndexOrder, out: Path, *, endpoints: Endpoints, contact: 
         except InputError as err:
             raise files.advised(err) from err
     if why_not:
-        sys.stdout.write(f"{order.name}: skipped, {why_not}\n")
+        say(f"{order.name}: skipped, {why_not}")
     counts.lose(Reason.DUPLICATE, writer.second_images)
     dropped = {str(reason): number for reason, number in sorted(counts.lost.items())}
     metrics = {"images": writer.images, "boxes": writer.boxes, "verified": writer.verified, "seen": counts.seen, "dropped": dropped}
@@ -48,7 +48,8 @@ def build_index(order: IndexOrder, out: Path, *, endpoints: Endpoints, contact: 
 def _passed_over(name: str, place: Place) -> dict[str, Any]:
     """Say which files of one's own were neither read nor fetched, and count them."""
     passed = place.passed_over()
-    sys.stdout.writelines(f"{line}\n" for line in told_of(name, passed))
+    for line in told_of(name, passed):
+        say(line)
     return {"files_dropped": count_reasons(one.reason for one in passed)}
 
 

@@ -7,7 +7,6 @@ import io
 import mmap
 import os
 import shutil
-import sys
 import tarfile
 import time
 import zipfile
@@ -22,6 +21,7 @@ from boxset.endpoints import Endpoints
 from boxset.errors import InputError
 from boxset.files import whole_file
 from boxset.sources.download import cached_name, download
+from boxset.terminal import say
 
 CHUNK = 1 << 20
 LFS = b"version https://git-lfs.github.com/spec/"
@@ -73,7 +73,7 @@ class RawFiles:
         where = self._where(name, address)
         there = _is_remote(where) or Path(where.removeprefix("file://")).is_file() or member_of_zip(Path(where)) is not None
         if not there:
-            sys.stdout.write(f"no {name} ({where}): what it tells stays unknown\n")
+            say(f"no {name} ({where}): what it tells stays unknown")
         return there
 
     def local(self, name: str, address: str) -> Path | None:

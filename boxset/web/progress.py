@@ -6,8 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Self
 
-from boxset.terminal import console
-from boxset.text import visible
+from boxset.terminal import console, say
 
 EVERY_S = 30.0
 EVERY_TERMINAL_S = 0.2
@@ -45,8 +44,7 @@ class Progress:
         if self._bar is not None:
             self._bar.console.print(f"{self._label}: {text}", markup=False, highlight=False, soft_wrap=True)
         else:
-            sys.stdout.write(f"{self._label}: {visible(text)}\n")
-            sys.stdout.flush()
+            say(f"{self._label}: {text}")
 
     def show(self, kept: int, seen: int) -> None:
         """Show how far it is."""
