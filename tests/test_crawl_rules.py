@@ -223,6 +223,22 @@ def test_raising_the_number_keeps_what_is_kept_and_lowering_it_takes_from_the_en
     assert len(fetched(world)) == len(set(fetched(world)))
 
 
+def test_in_another_clone_a_lower_number_and_a_rejected_word_take_pictures_out_without_a_request(world: Outside) -> None:
+    run(world, 12)
+    first = kept()
+    forget()
+    world.asked.clear()
+
+    run(world, 6)
+    assert kept() == first[:6]
+    assert sorted(path.name for path in (OUT / "images").iterdir()) == sorted(row.picture.file_name for row in rows() if row.picture)
+
+    forget()
+    run(world, 3, order__reject_words=("claw0",))
+    assert kept() == [url for url in first[:6] if "claw0" not in url][:3]
+    assert fetched(world) == []
+
+
 def test_a_new_query_takes_nothing_out_and_fills_what_is_missing(world: Outside, capsys: pytest.CaptureFixture[str]) -> None:
     run(world, 12, queries=("claw",))
     first = kept()

@@ -28,7 +28,7 @@ from boxset.sources.licences import allowed
 from boxset.web.addresses import dedup_key, site_of, vetted
 from boxset.web.fetcher import Fetched, Fetcher, FetchPolicy
 from boxset.web.health import Healths, health_lines, health_metrics, healths
-from boxset.web.pictures import Journal, Outcome, Shelf, Stored, Wanted, fetch_all, keep_only, pictures_elsewhere, stored_elsewhere
+from boxset.web.pictures import Journal, Outcome, Shelf, Stored, Wanted, fetch_all, pictures_elsewhere, stored_elsewhere
 from boxset.web.progress import Progress
 from boxset.web.rounds import Memory, Round, Rounds
 from boxset.web.suppliers import Answer, Hit, suppliers_of
@@ -485,10 +485,10 @@ def _settle(rows: list[ImageRow], shelf: Shelf, out: Path) -> None:
     for name in sorted(names):
         if not (target / name).exists():
             (shelf.images / name).replace(target / name)
+    shelf.images.mkdir(parents=True, exist_ok=True)
     for left in sorted(target.iterdir()):
         if left.name not in names:
             left.replace(shelf.images / left.name)
-    keep_only(target, names)
 
 
 def _metrics(order: CrawlOrder, rows: list[ImageRow], found: Healths, *, repeated: int) -> dict[str, Any]:
