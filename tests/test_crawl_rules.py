@@ -188,6 +188,33 @@ def test_every_address_has_one_row_also_where_it_is_not_asked(here: Path) -> Non
     assert metrics["seen"] == len(rows()) == 5
 
 
+@pytest.mark.parametrize(
+    ("word", "rejected"),
+    [
+        ("молоток", ["Старый МОЛОТОК", "%D0%BC%D0%BE%D0%BB%D0%BE%D1%82%D0%BE%D0%BA"]),
+        ("3D модель", ["3d-модель"]),
+        ("3D", ["3d-модель", "A 3D print"]),
+        ("C++", ["Learn C++ now"]),
+        ("C", ["Learn C++ now", "Vitamin C"]),
+        ("锤子", ["大锤子图片"]),
+        ("हथौड़ा", ["बड़ा हथौड़ा"]),
+        ("marteau à", ["Marteau À vendre"]),
+        ("🔨", []),
+        ("-", []),
+        ("vitamin", ["Vitamin C"]),
+    ],
+)
+def test_reject_words_of_every_script_find_whole_words_and_a_mere_sign_finds_nothing(here: Path, word: str, rejected: list[str]) -> None:
+    words = ["3d-модель", "A 3D print", "Learn C++ now", "Vitamin C", "Старый МОЛОТОК", "大锤子图片", "बड़ा हथौड़ा", "हथौड़े", "Marteau À vendre", "🔨 - hammer"]
+    titles = dict.fromkeys(words) | {"%D0%BC%D0%BE%D0%BB%D0%BE%D1%82%D0%BE%D0%BA": ""}
+    lines = [f"https://a{n}.example/{title if known == '' else n}.jpg,hammer,{known if known is not None else title}" for n, (title, known) in enumerate(titles.items())]
+    Path("l.csv").write_text("\n".join(["url,category,title", *lines]))
+    with outside(lambda _: (404, {}, b"")) as world:
+        run(world, queries=(), url_lists=("l.csv",), searxng=Searxng(on=False), order__reject_words=(word,))
+
+    assert {title for title, row in zip(titles, rows(), strict=True) if row.outcome == "reject_word"} == set(rejected)
+
+
 def test_what_the_licence_policy_keeps_out_is_not_fetched(world: Outside) -> None:
     metrics = run(world, order__licences=Licences(unknown="deny"))
 

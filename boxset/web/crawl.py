@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 import numpy as np
@@ -40,6 +41,8 @@ CONFUSER_EVERY = 10  # one address of a confuser's search after so many others
 ADDRESS_LENGTH = 500  # of an address that cannot be asked, as it is written down
 SEEN = (Reason.ANIMATED, Reason.PLACEHOLDER, Reason.DUPLICATE)  # what a picture was left out for, whatever the parameters say
 LOOKS = {Reason.DRAWING: "drawings", Reason.SCREENSHOT: "screenshots", Reason.CATALOGUE: "catalogue"}
+ACCENTS = {*range(10, 36), *range(200, 241)}  # combining classes: of Hebrew and Arabic vowels, and of marks above and below letters
+UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]")  # Thai, Lao, Burmese, Khmer, kana, Han
 DEAD = (Reason.GONE, Reason.REFUSED, Reason.UNREACHABLE)
 
 
@@ -110,6 +113,8 @@ def crawl(
     about: those of them that are here stay. Raises ServiceError where no supplier answers, and none ever has.
     """
     progress = Progress(order.category, order.crawl_images)
+    for word in (word for word in order.reject_words if not folded(word)):
+        progress.say(f"warning: {word!r} in reject_words has neither letters nor digits, and matches nothing")
     queries = [*order.queries, *(Query(q=confuser) for confuser in order.confusers)]
     suppliers = suppliers_of(settings, endpoints, contact=contact, category=order.category)
     memory = Memory(out / "results.jsonl", Path(f".boxset/journal/results-{order.category}.{settings.refresh}.jsonl"))
@@ -296,7 +301,7 @@ class _Judge:
 
     def __init__(self, order: CrawlOrder, settings: Crawl, kept: Kept) -> None:
         self._order, self._settings, self._kept = order, settings, kept
-        self._rejected = [(word, re.compile(rf"\b{re.escape(folded(word))}\b")) for word in order.reject_words]
+        self._rejected = [(word, pattern) for word in order.reject_words if (pattern := _pattern(word)) is not None]
 
     def address(self, hit: Hit) -> tuple[str, Refusal | None]:
         """Return the address to try for a hit, or the one that it names and why that is not asked."""
@@ -315,7 +320,7 @@ class _Judge:
         return self._unwanted(candidate.hit, candidate.url)
 
     def _unwanted(self, hit: Hit | Picture, url: str) -> Refusal | None:
-        text = folded(f"{hit.title} {url} {hit.landing_url}") if self._rejected else ""
+        text = folded(f"{hit.title} {unquote(url)} {unquote(hit.landing_url)}") if self._rejected else ""
         word = next((word for word, pattern in self._rejected if pattern.search(text)), None)
         if word is not None:
             return Refusal(Reason.REJECT_WORD, word)
@@ -383,11 +388,23 @@ class _Judge:
 
 
 def folded(text: str) -> str:
-    """Return text in small letters, without accents, words set apart by blanks."""
-    bare = text.casefold()
-    if not bare.isascii():
-        bare = "".join(c for c in unicodedata.normalize("NFKD", bare) if not unicodedata.combining(c))
-    return re.sub(r"[^a-z0-9]+", " ", bare).strip()
+    """Return text in small letters, without accents, words set apart by blanks. Letters and digits of every script stay, and `+`, `#`, `%` at a word's end."""
+    if text.isascii():
+        bare = re.sub(r"[^a-z0-9+#%]+", " ", text.lower())
+    else:
+        letters = (c for c in unicodedata.normalize("NFKD", text).casefold() if unicodedata.combining(c) not in ACCENTS)
+        bare = "".join(c if c.isalnum() or c in "+#%" or unicodedata.category(c)[0] == "M" else " " for c in letters)
+    return " ".join(re.sub(r"(?<!\S)[+#%]+|[+#%]+(?=[^\s+#%])", " ", bare).split())
+
+
+def _pattern(word: str) -> re.Pattern[str] | None:
+    """Return what finds a word in folded text: as a whole, but anywhere where its script sets no blanks. None for one without letters and digits."""
+    text = folded(word)
+    if not text:
+        return None
+    before = "" if UNSPACED.match(text[0]) else r"(?<!\S)"
+    after = "" if UNSPACED.match(text[-1]) else r"(?!\S)" if text[-1] in "+#%" else r"(?![^\s+#%])"
+    return re.compile(f"{before}{re.escape(text)}{after}")
 
 
 def _left_out(candidate: Candidate, refusal: Refusal) -> ImageRow:
