@@ -177,6 +177,10 @@ def _fetching(fetcher: Fetcher, journal: Journal, shelf: Shelf, *, flow: Flow, e
     return lambda wanted: fetch_all(wanted, get, shelf=shelf, journal=journal, elsewhere=elsewhere, flow=flow)
 
 
+Named = tuple[Answer, Hit, str, Refusal | None]
+"""A hit of an answer, its address, and why that is not asked."""
+
+
 class _Tried:
     """The addresses, tried in rank order until enough pictures are kept: a row for each."""
 
@@ -250,14 +254,10 @@ class _Tried:
         """Yield every address once, in rank order: the turns one after the other, in a turn the queries and suppliers by turns."""
         urls: set[int] = set()
         first: dict[str, str] = {}
-        confusers = set(self._order.confusers)
         rank = repeated = 0
         for one in self._rounds:
             self._asked.append(one)
-            main = [a for a in one.answers if a.q not in confusers]
-            others = [a for a in one.answers if a.q in confusers]
-            for answer, hit in _mixed(_in_turn(main), _in_turn(others)):
-                url, refusal = self._judge.address(hit)
+            for answer, hit, url, refusal in self._in_turn(one.answers):
                 if hash(url) in urls:
                     repeated += 1
                     continue
@@ -267,6 +267,17 @@ class _Tried:
                 refusal = refusal or self._judge.before(candidate) or self._named_before(candidate, first)
                 repeated = 0
                 yield replace(candidate, refusal=refusal)
+
+    def _in_turn(self, answers: tuple[Answer, ...]) -> Iterator[Named]:
+        """Yield every hit of a turn in rank order, with its address; for an address that several suppliers name always the hit that counts."""
+        confusers = set(self._order.confusers)
+        main, others = [a for a in answers if a.q not in confusers], [a for a in answers if a.q in confusers]
+        mixed = [(answer, hit, *self._judge.address(hit)) for answer, hit in _mixed(_by_turns(main), _by_turns(others))]
+        places = {name: place for place, name in enumerate(dict.fromkeys(answer.supplier for answer in answers))}
+        counts: dict[str, Named] = {}
+        for named in sorted(mixed, key=lambda named: (named[3] is not None, not named[1].license, places[named[0].supplier])):
+            counts.setdefault(named[2], named)
+        yield from (counts[named[2]] for named in mixed)
 
     def _named_before(self, candidate: Candidate, first: dict[str, str]) -> Refusal | None:
         """Return a refusal where the address stood there in another spelling."""
@@ -281,7 +292,7 @@ class _Tried:
         return [self._judge.held_row(picture) for picture in ranked]
 
 
-def _in_turn(answers: list[Answer]) -> Iterator[tuple[Answer, Hit]]:
+def _by_turns(answers: list[Answer]) -> Iterator[tuple[Answer, Hit]]:
     for row in zip_longest(*([(answer, hit) for hit in answer.hits] for answer in answers)):
         yield from (pair for pair in row if pair is not None)
 
