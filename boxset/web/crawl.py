@@ -129,8 +129,9 @@ def crawl(
         fetching = _fetching(fetcher, journal, shelf, flow=flow, elsewhere=stored_elsewhere(out.parent.parent, out))
         tried.run(fetching, journal, progress)
         rows = _looked_again(tried.rows, earlier, settings, get=lambda url: fetcher.get(url, max_bytes=1), say=progress.say)
-    if rounds.failed and not rounds.known and not tried.answers:
-        raise next(iter(rounds.failed.values()))
+    errors = [*rounds.failed.values(), *rounds.bad_pages]
+    if errors and not rounds.known and not tried.answers:
+        raise errors[0]
     _settle(rows, shelf, out)
     write_jsonl(out / "results.jsonl", tried.answers)
     write_jsonl(out / "images.jsonl", rows)

@@ -16,7 +16,7 @@ import msgspec
 from boxset.errors import ServiceError
 from boxset.files import disk_error, read_jsonl
 from boxset.params import Query
-from boxset.web.suppliers import Answer, Supplier
+from boxset.web.suppliers import Answer, PageError, Supplier
 
 RESTS_S = (5.0, 30.0, 200.0)  # a supplier none of whose engines answers is asked again after these; engines are suspended for 3 minutes or more
 
@@ -106,6 +106,7 @@ class Rounds:
         self._named: set[str] = set()  # engines that have named a picture
         self._heard: set[str] = set()  # queries of which something is known under this refresh
         self.failed: dict[str, ServiceError] = {}
+        self.bad_pages: list[ServiceError] = []
 
     def _new_series(self) -> dict[Key, _Series]:
         pairs = [(s, q) for s in self._suppliers for q in (self._queries if s.takes_queries else (Query(q="", lang=""),))]
@@ -177,6 +178,11 @@ class Rounds:
             return None
         try:
             answer = series.supplier.ask(series.query, series.page, series.before)
+        except PageError as err:
+            series.is_put_off = True
+            self.bad_pages.append(err)
+            self._say(f"warning: {err} (page {series.page} of {series.query.q!r})")
+            return None
         except ServiceError as err:
             self.failed[series.supplier.name] = err
             self._say(f"warning: {err}")
@@ -236,7 +242,7 @@ class Rounds:
         return sorted({s.supplier.name for s in self._series.values() if not s.is_ended and s.page > s.supplier.pages})
 
     def put_off(self) -> list[str]:
-        """Return the suppliers of which a query waits for engines that did not answer."""
+        """Return the suppliers of which a query waits for engines that did not answer, or for a page that could not be had."""
         return sorted({s.supplier.name for s in self._series.values() if s.is_put_off})
 
     def unasked(self) -> list[str]:

@@ -2,14 +2,14 @@
 
 from boxset.endpoints import Endpoints
 from boxset.params import Crawl
-from boxset.web.suppliers.answers import Answer, Hit, Supplier
+from boxset.web.suppliers.answers import Answer, Hit, PageError, Supplier
 from boxset.web.suppliers.commons import Commons
 from boxset.web.suppliers.openverse import Openverse
 from boxset.web.suppliers.searxng import Searxng, read_searxng
 from boxset.web.suppliers.service import Web
 from boxset.web.suppliers.url_lists import UrlLists
 
-__all__ = ["Answer", "Commons", "Hit", "Openverse", "Searxng", "Supplier", "UrlLists", "Web", "read_searxng", "suppliers_of"]
+__all__ = ["Answer", "Commons", "Hit", "Openverse", "PageError", "Searxng", "Supplier", "UrlLists", "Web", "read_searxng", "suppliers_of"]
 
 
 def suppliers_of(settings: Crawl, endpoints: Endpoints, *, contact: str, category: str) -> list[Supplier]:
