@@ -234,6 +234,35 @@ def test_lists_of_ones_own_and_what_no_picture_is(here: Path) -> None:
     ]
 
 
+def test_an_added_list_fills_what_is_missing_and_the_pictures_of_a_removed_one_leave(here: Path) -> None:
+    lists = {"a.csv": URLS["claw"][:3], "b.csv": URLS["sledge"][:3]}
+    for name, urls in lists.items():
+        Path(name).write_text("url,category\n" + "".join(f"{url},hammer\n" for url in urls))
+    states: list[tuple[str, ...]] = [("a.csv",), ("a.csv", "b.csv"), ("b.csv",), ()]
+    seen = []
+    with outside(Search(URLS)) as world:
+        for url_lists in states:
+            run(world, 5, queries=(), url_lists=url_lists, searxng=Searxng(on=False))
+            seen.append(kept())
+
+    assert seen == [lists["a.csv"], [*lists["a.csv"], *lists["b.csv"][:2]], lists["b.csv"], []]
+
+
+def test_a_list_that_was_edited_is_named_until_a_refresh_reads_it_anew(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second, third = URLS["claw"][:3]
+    said = []
+    with outside(Search(URLS)) as world:
+        for text, refresh in ((f"{first},hammer\n", 0), (f"{first},hammer\n{third},saw\n", 0), (f"{second},hammer\n", 0), (f"{second},hammer\n", 1)):
+            Path("l.csv").write_text(f"url,category\n{text}")
+            run(world, 5, queries=(), url_lists=("l.csv",), searxng=Searxng(on=False), refresh=refresh)
+            said.append("l.csv has changed since it was read: raise crawl.refresh" in capsys.readouterr().out)
+        Path("l.csv").unlink()
+        run(world, 2, queries=(), url_lists=("l.csv",), searxng=Searxng(on=False), refresh=1)
+
+    assert said == [False, False, True, False]
+    assert kept() == [first, second]
+
+
 def test_raising_the_number_keeps_what_is_kept_and_lowering_it_takes_from_the_end(world: Outside) -> None:
     run(world, 8)
     eight = rows()

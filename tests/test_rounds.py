@@ -24,6 +24,7 @@ class Scripted:
     name: str = "searxng"
     pages: int = 9
     takes_queries: bool = True
+    list_name: str = ""
     asked: list[tuple[str, int]] = field(default_factory=list)
 
     def ask(self, query: Query, page: int, before: Answer | None = None) -> Answer:

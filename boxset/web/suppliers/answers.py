@@ -43,6 +43,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     more: dict[str, str] = {}  # what the supplier wants sent back for the next page
     asked: tuple[str, ...] = ()  # the engines that were asked, where they are known
     unresponsive: tuple[tuple[str, str], ...] = ()  # engine and why
+    list_name: str = ""  # which of one's own lists it is from
+    content: str = ""  # a hash of what that list has for the category, with its first page
     blank: int = 0  # results without any address, or that cannot be read
     notes: tuple[str, ...] = ()  # what a user should hear of it
 
@@ -62,7 +64,8 @@ class Supplier(Protocol):
 
     name: str
     pages: int  # at the most
-    takes_queries: bool  # False: it has one list, whatever is searched for
+    takes_queries: bool  # False: it is a list, whatever is searched for
+    list_name: str  # which list, or empty
 
     def ask(self, query: Query, page: int, before: Answer | None = None) -> Answer:
         """Return a page; `before` is the answer to the one before it. Raises ServiceError naming the setting to change where none comes.

@@ -60,6 +60,7 @@ class Commons:
 
     name = "commons"
     takes_queries = True
+    list_name = ""
 
     def __init__(self, settings: Settings, web: Web) -> None:
         self.pages, self._web = settings.pages, web

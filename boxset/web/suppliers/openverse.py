@@ -42,6 +42,7 @@ class Openverse:
 
     name = "openverse"
     takes_queries = True
+    list_name = ""
 
     def __init__(self, settings: Settings, web: Web) -> None:
         self.pages, self._settings, self._web = settings.pages, settings, web

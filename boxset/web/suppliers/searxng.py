@@ -48,6 +48,7 @@ class Searxng:
 
     name = "searxng"
     takes_queries = True
+    list_name = ""
 
     def __init__(self, settings: Settings, web: Web) -> None:
         self.pages, self._settings, self._web = settings.pages, settings, web
