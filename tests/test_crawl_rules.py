@@ -349,6 +349,22 @@ def test_a_copy_of_a_picture_that_people_were_asked_about_does_not_take_its_plac
     assert [(row.url, row.outcome) for row in rows()] == [(second, "duplicate"), (first, "kept")]
 
 
+def test_the_same_bytes_as_a_bought_picture_at_another_address_are_kept_once_unless_a_word_takes_the_bought_one_out(here: Path) -> None:
+    first, second, other = "https://a.example/1.jpg", "https://b.example/2.jpg", "https://b.example/3.jpg"
+    search = Search({"old": [first], "new": [second, first, other]}, photos={first: photo(1), second: photo(1), other: photo(2)})
+    with outside(search) as world:
+        run(world, 5, queries=("old",))
+        asked = frozenset(row.picture.sha256 for row in rows() if row.picture)
+        (OUT / "results.jsonl").unlink()
+        run(world, 2, queries=("new",), asked=asked)
+        stays = [(row.url, row.outcome, row.detail) for row in rows()]
+        run(world, 2, queries=("new",), asked=asked, order__reject_words=("a example",))
+
+    assert stays == [(second, "duplicate", first), (first, "kept", ""), (other, "kept", "")]
+    assert [(row.url, row.outcome) for row in rows()] == [(second, "kept"), (first, "reject_word"), (other, "kept")]
+    assert len(list((OUT / "images").iterdir())) == 2
+
+
 def test_another_spelling_of_an_address_that_people_were_asked_about_does_not_take_its_place(here: Path) -> None:
     first, dead = "https://a.example/1.jpg", "https://www.a.example/1.jpg"
     search = Search({"old": [first], "new": [dead]}, gone={dead})

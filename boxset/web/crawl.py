@@ -91,17 +91,17 @@ class Kept:
     def twin(self, picture: Picture) -> Picture | None:
         """Return a picture that this one is a copy of, as it is or mirrored: one that is kept, or that stays."""
         for phash, is_copy in ((picture.phash, same_picture), (mirrored(picture).phash, same_mirrored)):
-            found = next((other for other in self._near(picture, phash) if is_copy(picture, other, self.near_bits)), None)
+            found = next((other for other in self._near(phash) if is_copy(picture, other, self.near_bits)), None)
             if found is not None:
                 return found
         return None
 
-    def _near(self, picture: Picture, phash: str) -> Iterator[Picture]:
+    def _near(self, phash: str) -> Iterator[Picture]:
         own = np.uint64(int(phash, 16))
         kept = np.flatnonzero(np.bitwise_count(self._hashes[: len(self.pictures)] ^ own) <= self.near_bits)
         stays = np.flatnonzero(np.bitwise_count(self._stays ^ own) <= self.near_bits)
         held = list(self.held.values()) if len(stays) else []
-        return chain((self.pictures[i] for i in kept), (held[i] for i in stays if held[i].sha256 != picture.sha256))
+        return chain((self.pictures[i] for i in kept), (held[i] for i in stays))
 
 
 def crawl(
@@ -121,7 +121,7 @@ def crawl(
     rounds = Rounds(queries, suppliers, memory, refresh=settings.refresh, say=progress.say)
     shelf = Shelf(Path(".boxset/shelf") / order.category, look=looks, also=out / "images", twins=pictures_elsewhere(out.parent.parent, out))
     earlier = read_jsonl(out / "images.jsonl", ImageRow)
-    held = [row.picture for row in earlier if row.picture is not None and row.picture.sha256 in asked and _is_here(row.picture, shelf, out)]
+    held = _held(earlier, asked, lambda picture: _is_here(picture, shelf, out))
     with _journal(order, settings) as journal, Fetcher(endpoints, contact=contact, policy=_policy(settings)) as fetcher, progress:
         _remember(journal, earlier, settings)
         tried = _Tried(order, settings, rounds, held=held)
@@ -152,6 +152,15 @@ def _policy(settings: Crawl) -> FetchPolicy:
         pace_s=settings.pace_s,
         robots=settings.robots,
     )
+
+
+def _held(earlier: list[ImageRow], asked: frozenset[str], is_here: Callable[[Picture], bool]) -> list[Picture]:
+    """Return the pictures that stay: each once, however many addresses had the same bytes."""
+    found: dict[str, Picture] = {}
+    for row in earlier:
+        if row.picture is not None and row.picture.sha256 in asked and is_here(row.picture):
+            found.setdefault(row.picture.sha256, row.picture)
+    return list(found.values())
 
 
 def _is_here(picture: Picture, shelf: Shelf, out: Path) -> bool:
@@ -189,7 +198,8 @@ class _Tried:
 
     def __init__(self, order: CrawlOrder, settings: Crawl, rounds: Rounds, *, held: list[Picture]) -> None:
         self._order, self._settings, self._rounds, self._held = order, settings, rounds, held
-        self._kept = Kept(settings.near_duplicates, held={picture.url: picture for picture in held})
+        wanted = _Judge(order, settings, Kept(settings.near_duplicates)).wanted
+        self._kept = Kept(settings.near_duplicates, held={picture.url: picture for picture in held if wanted(picture)})
         self._judge = _Judge(order, settings, self._kept)
         self._waiting: deque[Candidate] = deque()
         self._asked: list[Round] = []
@@ -358,6 +368,10 @@ class _Judge:
             return ImageRow(source_id=candidate.url, url=candidate.url, outcome=outcome.outcome, detail=outcome.detail, tried=tried)
         verdict = self._verdict(candidate, outcome.stored)
         return verdict if isinstance(verdict, ImageRow) else _left_out(candidate, verdict)
+
+    def wanted(self, picture: Picture) -> bool:
+        """Return whether neither words nor the licence policy take a picture out that people were asked about."""
+        return self._unwanted(picture, picture.url) is None
 
     def held_row(self, picture: Picture) -> ImageRow:
         """Return the row of a picture that stays; only words and the licence policy take it out."""
