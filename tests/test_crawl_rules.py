@@ -1,6 +1,8 @@
 """The crawl against scripted sites: every address has its row, timing changes nothing, and what was kept stays as parameters change."""
 
+import io
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image, ImageDraw
 
 from boxset.dataset.records import ImageRow
 from boxset.endpoints import Endpoints
@@ -441,6 +444,79 @@ def test_another_clone_judges_sizes_anew_and_fetches_only_what_it_now_wants(worl
     run(world, 60, queries=("claw",), min_side=200)
 
     assert len(kept()) == 30
+
+
+def drawn() -> bytes:
+    """A PNG of flat ellipses with black outlines."""
+    picture, chance, out = Image.new("RGB", (640, 480), "white"), random.Random(1), io.BytesIO()
+    pencil = ImageDraw.Draw(picture)
+    for _ in range(14):
+        x, y = chance.randrange(560), chance.randrange(400)
+        colour = tuple(chance.choice((0, 80, 255, 200)) for _ in range(3))
+        pencil.ellipse((x, y, x + chance.randrange(40, 200), y + chance.randrange(40, 200)), fill=colour, outline="black", width=4)
+    picture.save(out, "PNG")
+    return out.getvalue()
+
+
+VARIED = {
+    "https://a.example/1.jpg": photo(1, side=500),
+    "https://a.example/copy.jpg": photo(1, side=300),
+    "https://b.example/2.png": drawn(),
+    "https://b.example/thumb/3-150x150.jpg": photo(3, side=150),
+    "https://c.example/4.jpg": photo(4, side=230),
+}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "outcomes", "fetches"),
+    [
+        ({"drawings": "keep"}, {"drawings": "flag"}, ["kept", "duplicate", "kept", "thumbnail", "kept"], 0),
+        ({"drawings": "keep"}, {"drawings": "drop"}, ["kept", "duplicate", "drawing", "thumbnail", "kept"], 0),
+        ({"drawings": "drop"}, {"drawings": "drop", "min_side": 245}, ["kept", "duplicate", "drawing", "thumbnail", "too_small"], 0),
+        ({"drawings": "drop"}, {"drawings": "keep"}, ["kept", "duplicate", "kept", "thumbnail", "kept"], 1),
+        ({"near_duplicates": 0}, {"near_duplicates": 6}, ["kept", "duplicate", "kept", "thumbnail", "kept"], 0),
+        ({}, {"near_duplicates": 0}, ["kept", "kept", "kept", "thumbnail", "kept"], 1),
+        ({"thumbnails": "flag"}, {"thumbnails": "drop"}, ["kept", "duplicate", "kept", "thumbnail", "kept"], 0),
+        ({"thumbnails": "drop"}, {"thumbnails": "flag", "min_side": 100}, ["kept", "duplicate", "kept", "kept", "kept"], 1),
+        ({}, {"min_side": 400}, ["kept", "too_small", "kept", "thumbnail", "too_small"], 0),
+        ({"min_side": 400}, {"min_side": 200}, ["kept", "duplicate", "kept", "thumbnail", "kept"], 2),  # the copy was too small; that it is one shows in its turn
+        ({"min_side": 400}, {"min_side": 200, "order__reject_words": ("1",)}, ["reject_word", "kept", "kept", "thumbnail", "kept"], 2),
+    ],
+)
+def test_another_clone_judges_a_changed_rule_as_the_machine_that_crawled(
+    here: Path, before: dict[str, Any], after: dict[str, Any], outcomes: list[str], fetches: int
+) -> None:
+    with outside(Search({"claw": list(VARIED)}, photos=dict(VARIED))) as world:
+        run(world, 5, queries=("claw",), **before)
+        shutil.copytree(OUT, here / "pulled")
+        run(world, 5, queries=("claw",), **after)
+        crawled = content()
+        shutil.rmtree(OUT)
+        shutil.move(here / "pulled", OUT)
+        forget()
+        world.asked.clear()
+        run(world, 5, queries=("claw",), **after)
+
+    assert [row.outcome for row in rows()] == outcomes
+    assert content() == crawled
+    assert len(fetched(world)) == fetches
+
+
+def test_a_copy_is_remembered_as_one_though_its_address_was_tried_in_vain_since(here: Path) -> None:
+    first, second = list(VARIED)[:2]
+    search = Search({"claw": [first, second]}, photos=dict(VARIED))
+    with outside(search) as world:
+        run(world, 5, queries=("claw",))
+        before = content()
+        forget()
+        search.gone = {second}
+        run(world, 5, queries=("claw",))
+        assert (content(), fetched(world)) == (before, [first, second])
+        run(world, 5, queries=("claw",), near_duplicates=0)
+        vain = [row.outcome for row in rows()]
+        run(world, 5, queries=("claw",))
+
+    assert vain == [row.outcome for row in rows()] == ["kept", "gone"]
 
 
 def test_a_copy_is_fetched_again_where_its_twin_is_gone_from_the_order(here: Path) -> None:

@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 
 from boxset.dataset.reasons import Reason, Refusal
-from boxset.dataset.records import KEPT, ImageRow, Picture, outcome_counts
+from boxset.dataset.records import KEPT, ImageRow, Picture, Seen, outcome_counts
 from boxset.dataset.similar import mirrored, same_mirrored, same_picture
 from boxset.endpoints import Endpoints
 from boxset.files import read_jsonl, write_jsonl
@@ -39,10 +39,12 @@ from boxset.work import Flow, in_threads
 FAR_AHEAD = 16  # addresses in hand for each connection at the most: what is beyond a slow one, and may turn out not to be needed
 CONFUSER_EVERY = 10  # one address of a confuser's search after so many others
 ADDRESS_LENGTH = 500  # of an address that cannot be asked, as it is written down
-SEEN = (Reason.ANIMATED, Reason.PLACEHOLDER, Reason.DUPLICATE)  # what a picture was left out for, whatever the parameters say
-LOOKS = {Reason.DRAWING: "drawings", Reason.SCREENSHOT: "screenshots", Reason.CATALOGUE: "catalogue"}
 ACCENTS = {*range(10, 36), *range(200, 241)}  # combining classes: of Hebrew and Arabic vowels, and of marks above and below letters
 UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]")  # Thai, Lao, Burmese, Khmer, kana, Han
+BY_RULE = (  # what parameters decide: decided anew
+    *(Reason.SITE_LIMIT, Reason.REJECT_WORD, Reason.LICENCE, Reason.DUPLICATE_ADDRESS, Reason.BAD_ADDRESS, Reason.THUMBNAIL, Reason.DUPLICATE),
+    *(Reason.ANIMATED, Reason.PLACEHOLDER, Reason.TOO_SMALL, Reason.ODD_SHAPE, Reason.DRAWING, Reason.SCREENSHOT, Reason.CATALOGUE),
+)
 DEAD = (Reason.GONE, Reason.REFUSED, Reason.UNREACHABLE)
 
 
@@ -123,7 +125,7 @@ def crawl(
     earlier = read_jsonl(out / "images.jsonl", ImageRow)
     held = _held(earlier, asked, lambda picture: _is_here(picture, shelf, out))
     with _journal(order, settings) as journal, Fetcher(endpoints, contact=contact, policy=_policy(settings)) as fetcher, progress:
-        _remember(journal, earlier, settings)
+        _remember(journal, earlier, settings, shelf)
         tried = _Tried(order, settings, rounds, held=held)
         flow = Flow(settings.connections, settings.per_host, tried.ahead)
         fetching = _fetching(fetcher, journal, shelf, flow=flow, elsewhere=stored_elsewhere(out.parent.parent, out))
@@ -203,6 +205,7 @@ class _Tried:
         self._judge = _Judge(order, settings, self._kept)
         self._waiting: deque[Candidate] = deque()
         self._asked: list[Round] = []
+        self._remembered: dict[str, Outcome] = {}  # pictures whose bytes are fetched again; whether they are kept is judged by what they were
         self.rows: list[ImageRow] = []
         self.repeated = 0
         self._place, self._is_dry = (-1, 0), False
@@ -231,21 +234,29 @@ class _Tried:
         self.rows += self._left_behind()
 
     def _in_order(self, fetching: Fetching, journal: Journal) -> Iterator[ImageRow]:
-        for outcome in fetching(self._wanted()):
+        for outcome in fetching(self._wanted(journal)):
             yield from self._refused()
             candidate = self._next()
-            if self._is_stale(outcome):
+            row = self._judge.row(candidate, self._remembered.get(candidate.url, outcome))
+            if row.picture is not None and outcome.absent:
                 del journal.known[outcome.url]
                 outcome = next(iter(fetching([Wanted(key=candidate.url, url=candidate.url)])))
-            yield self._judge.row(candidate, outcome)
+            yield row if row.picture is None else self._judge.row(candidate, outcome)
         yield from self._refused()
         self._is_dry = True
 
-    def _wanted(self) -> Iterator[Wanted]:
-        """Yield what is to be fetched. A site that is full of pictures that rank higher stays full, so that nothing of it needs to be asked."""
+    def _wanted(self, journal: Journal) -> Iterator[Wanted]:
+        """Yield what is to be fetched. A site that is full of pictures that rank higher stays full, so that nothing of it needs to be asked.
+
+        Of a picture that is remembered without its bytes they are fetched where the rules would take it now. One that was left out as a
+        copy probably is one still; should it not be, it is fetched when its turn comes.
+        """
         for candidate in self._candidates():
             refusal = candidate.refusal or self._judge.full_site(candidate)
             self._waiting.append(replace(candidate, refusal=refusal))
+            known = journal.known.get(candidate.url)
+            if refusal is None and known is not None and known.absent and known.outcome != Reason.DUPLICATE and self._judge.passes(candidate, known):
+                self._remembered[candidate.url] = journal.known.pop(candidate.url)
             if refusal is None:
                 yield Wanted(key=candidate.url, url=candidate.url)
 
@@ -258,10 +269,6 @@ class _Tried:
         self._place = candidate.place
         self.repeated += candidate.repeated
         return candidate
-
-    def _is_stale(self, outcome: Outcome) -> bool:
-        """Return whether an earlier run left a picture out as the copy of one that is not kept now."""
-        return outcome.outcome == Reason.DUPLICATE and outcome.stored is None and not self._kept.has(outcome.detail)
 
     def _candidates(self) -> Iterator[Candidate]:
         """Yield every address once, in rank order: the turns one after the other, in a turn the queries and suppliers by turns."""
@@ -364,10 +371,16 @@ class _Judge:
         if full is not None:
             return _left_out(candidate, full)
         if outcome.stored is None:
-            tried = 0 if outcome.outcome in SEEN else self._settings.retry
-            return ImageRow(source_id=candidate.url, url=candidate.url, outcome=outcome.outcome, detail=outcome.detail, tried=tried)
+            detail, tried = outcome.detail, self._settings.retry
+            return ImageRow(source_id=candidate.url, url=candidate.url, outcome=outcome.outcome, detail=detail, tried=tried)
         verdict = self._verdict(candidate, outcome.stored)
-        return verdict if isinstance(verdict, ImageRow) else _left_out(candidate, verdict)
+        row = verdict if isinstance(verdict, ImageRow) else msgspec.structs.replace(_left_out(candidate, verdict), seen=_seen(outcome.stored))
+        return msgspec.structs.replace(row, looks=outcome.stored.looks)
+
+    def passes(self, candidate: Candidate, outcome: Outcome) -> bool:
+        """Return whether a picture would be kept if it were no copy of another."""
+        stored = outcome.stored
+        return stored is not None and (candidate.url in self._kept.held or self._refusal(stored, self._thumbnail(candidate, stored)) is None)
 
     def wanted(self, picture: Picture) -> bool:
         """Return whether neither words nor the licence policy take a picture out that people were asked about."""
@@ -382,7 +395,7 @@ class _Judge:
 
     def _verdict(self, candidate: Candidate, stored: Stored) -> ImageRow | Refusal:
         is_held = candidate.url in self._kept.held
-        flags = [] if self._is_whole(candidate, stored) else ["thumbnail"]
+        flags = self._thumbnail(candidate, stored)
         refused = None if is_held else self._refusal(stored, flags)
         if refused is not None:
             return refused
@@ -409,10 +422,9 @@ class _Judge:
     def _policies(self) -> tuple[tuple[str, str], ...]:
         return ("drawing", self._settings.drawings), ("screenshot", self._settings.screenshots), ("catalogue", self._settings.catalogue)
 
-    def _is_whole(self, candidate: Candidate, stored: Stored) -> bool:
-        if not candidate.hit.url:
-            return False
-        return not is_thumbnail(candidate.url, (stored.width, stored.height), (candidate.hit.width, candidate.hit.height))
+    def _thumbnail(self, candidate: Candidate, stored: Stored) -> list[str]:
+        size, promised = (stored.width, stored.height), (candidate.hit.width, candidate.hit.height)
+        return [] if candidate.hit.url and not is_thumbnail(candidate.url, size, promised) else ["thumbnail"]
 
 
 def folded(text: str) -> str:
@@ -465,35 +477,35 @@ def _picture(candidate: Candidate, stored: Stored, category: str, flags: tuple[s
     )
 
 
-def _remember(journal: Journal, earlier: list[ImageRow], settings: Crawl) -> None:
-    """Take what an earlier run of the stage wrote as known, so that a pulled clone fetches nothing again."""
+def _seen(stored: Stored) -> Seen:
+    return Seen(
+        sha256=stored.sha256, file_name=stored.file_name, width=stored.width, height=stored.height,
+        phash=stored.phash, grid=stored.grid, orientation=stored.orientation, animated=stored.animated,
+    )  # fmt: skip
+
+
+def _remember(journal: Journal, earlier: list[ImageRow], settings: Crawl, shelf: Shelf) -> None:
+    """Take what an earlier run of the stage wrote as known, so that a pulled clone fetches nothing again, and judges as the machine that crawled."""
     for row in earlier:
-        if row.url in journal.known:
+        known, stored = journal.known.get(row.url), _stored(row)
+        if known is not None and (shelf.has(known.stored) if known.stored is not None else row.seen is None):
             continue
-        if row.picture is not None:
-            p = row.picture
-            stored = Stored(
-                sha256=p.sha256, file_name=p.file_name, width=p.width, height=p.height, phash=p.phash, grid=p.grid,
-                raw_width=p.width, raw_height=p.height, orientation=p.orientation, looks=tuple(f for f in p.flags if f != "thumbnail"),
-            )  # fmt: skip
-            journal.known[row.url] = Outcome(url=row.url, outcome=KEPT, stored=stored)
-        elif _still_holds(row, settings):
+        if stored is not None:
+            absent = row.seen is not None and not shelf.has(stored)
+            journal.known[row.url] = Outcome(url=row.url, outcome=row.outcome, stored=stored, absent=absent)
+        elif row.outcome not in BY_RULE and row.tried >= settings.retry:
             journal.known[row.url] = Outcome(url=row.url, outcome=row.outcome, detail=row.detail)
 
 
-def _still_holds(row: ImageRow, settings: Crawl) -> bool:
-    """Return whether an address would be left out again if it were asked. What the parameters alone decide is decided anew."""
-    if row.outcome in SEEN:
-        return True
-    if row.outcome in LOOKS:
-        return bool(getattr(settings, LOOKS[Reason(row.outcome)]) == "drop")
-    if row.outcome == Reason.THUMBNAIL:
-        return settings.thumbnails == "drop"
-    if row.outcome in (Reason.TOO_SMALL, Reason.ODD_SHAPE):
-        short, long = sorted(map(int, row.detail.split("x")))
-        return short < settings.min_side if row.outcome == Reason.TOO_SMALL else long > short * settings.max_aspect
-    by_rule = (Reason.SITE_LIMIT, Reason.REJECT_WORD, Reason.LICENCE, Reason.DUPLICATE_ADDRESS, Reason.BAD_ADDRESS)
-    return row.outcome not in by_rule and row.tried >= settings.retry
+def _stored(row: ImageRow) -> Stored | None:
+    """Return the picture that a row tells of, kept or left out."""
+    p = row.picture or row.seen
+    if p is None:
+        return None
+    return Stored(
+        sha256=p.sha256, file_name=p.file_name, width=p.width, height=p.height, phash=p.phash, grid=p.grid, raw_width=p.width, raw_height=p.height,
+        orientation=p.orientation, animated=row.seen is not None and row.seen.animated, looks=row.looks,
+    )  # fmt: skip
 
 
 def _looked_again(
@@ -519,7 +531,7 @@ def _looked_again(
 
 def _as_before(row: ImageRow, before: dict[str, ImageRow]) -> ImageRow:
     old = before.get(row.url) if row.picture is not None else None
-    return row if old is None else msgspec.structs.replace(row, checked=old.checked, died=old.died)
+    return row if old is None else msgspec.structs.replace(row, checked=old.checked, died=old.died, looks=row.looks or old.looks)
 
 
 def _settle(rows: list[ImageRow], shelf: Shelf, out: Path) -> None:
