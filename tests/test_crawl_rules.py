@@ -1,6 +1,8 @@
 """The crawl against scripted sites: every address has its row, timing changes nothing, and what was kept stays as parameters change."""
 
+import io
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image, ImageDraw
 
 from boxset.dataset.records import ImageRow
 from boxset.endpoints import Endpoints
@@ -188,6 +191,33 @@ def test_every_address_has_one_row_also_where_it_is_not_asked(here: Path) -> Non
     assert metrics["seen"] == len(rows()) == 5
 
 
+@pytest.mark.parametrize(
+    ("word", "rejected"),
+    [
+        ("молоток", ["Старый МОЛОТОК", "%D0%BC%D0%BE%D0%BB%D0%BE%D1%82%D0%BE%D0%BA"]),
+        ("3D модель", ["3d-модель"]),
+        ("3D", ["3d-модель", "A 3D print"]),
+        ("C++", ["Learn C++ now"]),
+        ("C", ["Learn C++ now", "Vitamin C"]),
+        ("锤子", ["大锤子图片"]),
+        ("हथौड़ा", ["बड़ा हथौड़ा"]),
+        ("marteau à", ["Marteau À vendre"]),
+        ("🔨", []),
+        ("-", []),
+        ("vitamin", ["Vitamin C"]),
+    ],
+)
+def test_reject_words_of_every_script_find_whole_words_and_a_mere_sign_finds_nothing(here: Path, word: str, rejected: list[str]) -> None:
+    words = ["3d-модель", "A 3D print", "Learn C++ now", "Vitamin C", "Старый МОЛОТОК", "大锤子图片", "बड़ा हथौड़ा", "हथौड़े", "Marteau À vendre", "🔨 - hammer"]
+    titles = dict.fromkeys(words) | {"%D0%BC%D0%BE%D0%BB%D0%BE%D1%82%D0%BE%D0%BA": ""}
+    lines = [f"https://a{n}.example/{title if known == '' else n}.jpg,hammer,{known if known is not None else title}" for n, (title, known) in enumerate(titles.items())]
+    Path("l.csv").write_text("\n".join(["url,category,title", *lines]))
+    with outside(lambda _: (404, {}, b"")) as world:
+        run(world, queries=(), url_lists=("l.csv",), searxng=Searxng(on=False), order__reject_words=(word,))
+
+    assert {title for title, row in zip(titles, rows(), strict=True) if row.outcome == "reject_word"} == set(rejected)
+
+
 def test_what_the_licence_policy_keeps_out_is_not_fetched(world: Outside) -> None:
     metrics = run(world, order__licences=Licences(unknown="deny"))
 
@@ -207,6 +237,35 @@ def test_lists_of_ones_own_and_what_no_picture_is(here: Path) -> None:
     ]
 
 
+def test_an_added_list_fills_what_is_missing_and_the_pictures_of_a_removed_one_leave(here: Path) -> None:
+    lists = {"a.csv": URLS["claw"][:3], "b.csv": URLS["sledge"][:3]}
+    for name, urls in lists.items():
+        Path(name).write_text("url,category\n" + "".join(f"{url},hammer\n" for url in urls))
+    states: list[tuple[str, ...]] = [("a.csv",), ("a.csv", "b.csv"), ("b.csv",), ()]
+    seen = []
+    with outside(Search(URLS)) as world:
+        for url_lists in states:
+            run(world, 5, queries=(), url_lists=url_lists, searxng=Searxng(on=False))
+            seen.append(kept())
+
+    assert seen == [lists["a.csv"], [*lists["a.csv"], *lists["b.csv"][:2]], lists["b.csv"], []]
+
+
+def test_a_list_that_was_edited_is_named_until_a_refresh_reads_it_anew(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second, third = URLS["claw"][:3]
+    said = []
+    with outside(Search(URLS)) as world:
+        for text, refresh in ((f"{first},hammer\n", 0), (f"{first},hammer\n{third},saw\n", 0), (f"{second},hammer\n", 0), (f"{second},hammer\n", 1)):
+            Path("l.csv").write_text(f"url,category\n{text}")
+            run(world, 5, queries=(), url_lists=("l.csv",), searxng=Searxng(on=False), refresh=refresh)
+            said.append("l.csv has changed since it was read: raise crawl.refresh" in capsys.readouterr().out)
+        Path("l.csv").unlink()
+        run(world, 2, queries=(), url_lists=("l.csv",), searxng=Searxng(on=False), refresh=1)
+
+    assert said == [False, False, True, False]
+    assert kept() == [first, second]
+
+
 def test_raising_the_number_keeps_what_is_kept_and_lowering_it_takes_from_the_end(world: Outside) -> None:
     run(world, 8)
     eight = rows()
@@ -221,6 +280,22 @@ def test_raising_the_number_keeps_what_is_kept_and_lowering_it_takes_from_the_en
     assert rows() == thirty
     assert len(world.asked) == asked
     assert len(fetched(world)) == len(set(fetched(world)))
+
+
+def test_in_another_clone_a_lower_number_and_a_rejected_word_take_pictures_out_without_a_request(world: Outside) -> None:
+    run(world, 12)
+    first = kept()
+    forget()
+    world.asked.clear()
+
+    run(world, 6)
+    assert kept() == first[:6]
+    assert sorted(path.name for path in (OUT / "images").iterdir()) == sorted(row.picture.file_name for row in rows() if row.picture)
+
+    forget()
+    run(world, 3, order__reject_words=("claw0",))
+    assert kept() == [url for url in first[:6] if "claw0" not in url][:3]
+    assert fetched(world) == []
 
 
 def test_a_new_query_takes_nothing_out_and_fills_what_is_missing(world: Outside, capsys: pytest.CaptureFixture[str]) -> None:
@@ -277,6 +352,22 @@ def test_a_copy_of_a_picture_that_people_were_asked_about_does_not_take_its_plac
     assert [(row.url, row.outcome) for row in rows()] == [(second, "duplicate"), (first, "kept")]
 
 
+def test_the_same_bytes_as_a_bought_picture_at_another_address_are_kept_once_unless_a_word_takes_the_bought_one_out(here: Path) -> None:
+    first, second, other = "https://a.example/1.jpg", "https://b.example/2.jpg", "https://b.example/3.jpg"
+    search = Search({"old": [first], "new": [second, first, other]}, photos={first: photo(1), second: photo(1), other: photo(2)})
+    with outside(search) as world:
+        run(world, 5, queries=("old",))
+        asked = frozenset(row.picture.sha256 for row in rows() if row.picture)
+        (OUT / "results.jsonl").unlink()
+        run(world, 2, queries=("new",), asked=asked)
+        stays = [(row.url, row.outcome, row.detail) for row in rows()]
+        run(world, 2, queries=("new",), asked=asked, order__reject_words=("a example",))
+
+    assert stays == [(second, "duplicate", first), (first, "kept", ""), (other, "kept", "")]
+    assert [(row.url, row.outcome) for row in rows()] == [(second, "kept"), (first, "reject_word"), (other, "kept")]
+    assert len(list((OUT / "images").iterdir())) == 2
+
+
 def test_another_spelling_of_an_address_that_people_were_asked_about_does_not_take_its_place(here: Path) -> None:
     first, dead = "https://a.example/1.jpg", "https://www.a.example/1.jpg"
     search = Search({"old": [first], "new": [dead]}, gone={dead})
@@ -297,6 +388,19 @@ def test_an_address_that_several_suppliers_name_has_the_licence_that_one_of_them
         run(world, queries=("claw",), url_lists=("l.csv",), order__licences=Licences(unknown="deny"))
 
     assert [(row.url, row.picture.license) for row in rows() if row.picture] == [(url, "CC-BY-4.0")]
+
+
+def test_the_licence_that_a_list_states_counts_also_where_the_search_has_the_address_higher(here: Path) -> None:
+    urls = URLS["claw"][:4]
+    listed = [urls[1], urls[2], urls[0]]
+    Path("l.csv").write_text("url,category,licence,author\n" + "".join(f"{url},hammer,CC BY 4.0,Ann\n" for url in listed))
+    with outside(Search({"claw": urls})) as world:
+        run(world, 9, queries=("claw",), url_lists=("l.csv",))
+
+    pictures = [row.picture for row in rows() if row.picture]
+    assert [p.url for p in pictures] == [urls[1], urls[0], urls[2], urls[3]]
+    assert [(p.supplier, p.license, p.author) for p in pictures] == [("url_lists", "CC-BY-4.0", "Ann")] * 3 + [("searxng", "", "")]
+    assert [p.rank for p in pictures] == [1, 2, 3, 4]
 
 
 def test_only_words_and_licences_take_out_what_people_were_asked_about(world: Outside) -> None:
@@ -340,6 +444,79 @@ def test_another_clone_judges_sizes_anew_and_fetches_only_what_it_now_wants(worl
     run(world, 60, queries=("claw",), min_side=200)
 
     assert len(kept()) == 30
+
+
+def drawn() -> bytes:
+    """A PNG of flat ellipses with black outlines."""
+    picture, chance, out = Image.new("RGB", (640, 480), "white"), random.Random(1), io.BytesIO()
+    pencil = ImageDraw.Draw(picture)
+    for _ in range(14):
+        x, y = chance.randrange(560), chance.randrange(400)
+        colour = tuple(chance.choice((0, 80, 255, 200)) for _ in range(3))
+        pencil.ellipse((x, y, x + chance.randrange(40, 200), y + chance.randrange(40, 200)), fill=colour, outline="black", width=4)
+    picture.save(out, "PNG")
+    return out.getvalue()
+
+
+VARIED = {
+    "https://a.example/1.jpg": photo(1, side=500),
+    "https://a.example/copy.jpg": photo(1, side=300),
+    "https://b.example/2.png": drawn(),
+    "https://b.example/thumb/3-150x150.jpg": photo(3, side=150),
+    "https://c.example/4.jpg": photo(4, side=230),
+}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "outcomes", "fetches"),
+    [
+        ({"drawings": "keep"}, {"drawings": "flag"}, ["kept", "duplicate", "kept", "thumbnail", "kept"], 0),
+        ({"drawings": "keep"}, {"drawings": "drop"}, ["kept", "duplicate", "drawing", "thumbnail", "kept"], 0),
+        ({"drawings": "drop"}, {"drawings": "drop", "min_side": 245}, ["kept", "duplicate", "drawing", "thumbnail", "too_small"], 0),
+        ({"drawings": "drop"}, {"drawings": "keep"}, ["kept", "duplicate", "kept", "thumbnail", "kept"], 1),
+        ({"near_duplicates": 0}, {"near_duplicates": 6}, ["kept", "duplicate", "kept", "thumbnail", "kept"], 0),
+        ({}, {"near_duplicates": 0}, ["kept", "kept", "kept", "thumbnail", "kept"], 1),
+        ({"thumbnails": "flag"}, {"thumbnails": "drop"}, ["kept", "duplicate", "kept", "thumbnail", "kept"], 0),
+        ({"thumbnails": "drop"}, {"thumbnails": "flag", "min_side": 100}, ["kept", "duplicate", "kept", "kept", "kept"], 1),
+        ({}, {"min_side": 400}, ["kept", "too_small", "kept", "thumbnail", "too_small"], 0),
+        ({"min_side": 400}, {"min_side": 200}, ["kept", "duplicate", "kept", "thumbnail", "kept"], 2),  # the copy was too small; that it is one shows in its turn
+        ({"min_side": 400}, {"min_side": 200, "order__reject_words": ("1",)}, ["reject_word", "kept", "kept", "thumbnail", "kept"], 2),
+    ],
+)
+def test_another_clone_judges_a_changed_rule_as_the_machine_that_crawled(
+    here: Path, before: dict[str, Any], after: dict[str, Any], outcomes: list[str], fetches: int
+) -> None:
+    with outside(Search({"claw": list(VARIED)}, photos=dict(VARIED))) as world:
+        run(world, 5, queries=("claw",), **before)
+        shutil.copytree(OUT, here / "pulled")
+        run(world, 5, queries=("claw",), **after)
+        crawled = content()
+        shutil.rmtree(OUT)
+        shutil.move(here / "pulled", OUT)
+        forget()
+        world.asked.clear()
+        run(world, 5, queries=("claw",), **after)
+
+    assert [row.outcome for row in rows()] == outcomes
+    assert content() == crawled
+    assert len(fetched(world)) == fetches
+
+
+def test_a_copy_is_remembered_as_one_though_its_address_was_tried_in_vain_since(here: Path) -> None:
+    first, second = list(VARIED)[:2]
+    search = Search({"claw": [first, second]}, photos=dict(VARIED))
+    with outside(search) as world:
+        run(world, 5, queries=("claw",))
+        before = content()
+        forget()
+        search.gone = {second}
+        run(world, 5, queries=("claw",))
+        assert (content(), sorted(fetched(world))) == (before, [first, second])
+        run(world, 5, queries=("claw",), near_duplicates=0)
+        vain = [row.outcome for row in rows()]
+        run(world, 5, queries=("claw",))
+
+    assert vain == [row.outcome for row in rows()] == ["kept", "gone"]
 
 
 def test_a_copy_is_fetched_again_where_its_twin_is_gone_from_the_order(here: Path) -> None:

@@ -10,7 +10,7 @@ from boxset.errors import ServiceError
 from boxset.files import write_jsonl
 from boxset.params import Query
 from boxset.web.rounds import Clock, Memory, Rounds
-from boxset.web.suppliers import Answer, Hit
+from boxset.web.suppliers import Answer, Hit, PageError
 from tests.outside import Clock as MadeTime
 
 SILENT = (("bing images", "CAPTCHA"), ("flickr", "délai dépassé"))
@@ -24,6 +24,7 @@ class Scripted:
     name: str = "searxng"
     pages: int = 9
     takes_queries: bool = True
+    list_name: str = ""
     asked: list[tuple[str, int]] = field(default_factory=list)
 
     def ask(self, query: Query, page: int, before: Answer | None = None) -> Answer:
@@ -188,6 +189,28 @@ def test_a_supplier_that_fails_halfway_loses_nothing_and_goes_on_there(tmp_path:
     assert sorted(hits(second)) == sorted({url for q in "ab" for page in range(1, 5) for url in hits([answer(q, page)])} | {u for u in hits(first) if "commons" in u})
     assert crawl.run() == second
     assert len(supplier.asked) == asked + 3
+
+
+def test_a_page_that_fails_holds_up_its_own_query_only_and_comes_in_a_later_run(tmp_path: Path) -> None:
+    bad = {("a", 2)}
+
+    def says(q: str, page: int) -> Answer:
+        if (q, page) in bad:
+            raise PageError("HTTP 500", where="searxng")
+        return answer(q, page, last=page == 3)
+
+    supplier = Scripted(says)
+    crawl = Crawl(tmp_path, supplier, queries=("a", "b"))
+    first = crawl.run()
+    asked = list(supplier.asked)
+    bad.clear()
+    again = crawl.run()
+
+    assert asked == [("a", 1), ("b", 1), ("a", 2), ("b", 2), ("b", 3)]
+    assert crawl.said == ["warning: searxng: HTTP 500 (page 2 of 'a')"]
+    assert supplier.asked[len(asked) :] == [("a", 2), ("a", 3)]
+    assert again[: len(first)] == first
+    assert [(one.q, one.page, one.turn) for one in again[len(first) :]] == [("a", 2, 4), ("a", 3, 5)]
 
 
 def test_turns_that_were_asked_and_not_needed_are_not_asked_again(tmp_path: Path) -> None:

@@ -1,15 +1,17 @@
 """Each supplier against a server that behaves as its service does: what is asked, how answers are read, what every refusal says to do."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from boxset.errors import InputError, ParamsError, ServiceError
 from boxset.params import Commons, Openverse, Query, Searxng
 from boxset.sources.licences import spdx_of
-from boxset.web.suppliers import Answer, Hit, UrlLists, Web
+from boxset.web.suppliers import Answer, Hit, PageError, UrlList, Web, read_searxng
 from boxset.web.suppliers import Commons as CommonsSupplier
 from boxset.web.suppliers import Openverse as OpenverseSupplier
 from boxset.web.suppliers import Searxng as SearxngSupplier
@@ -97,6 +99,72 @@ def test_each_refusal_of_searxng_names_the_setting_to_change(reply: Reply, what:
     assert caught.value.what.startswith(what)
     assert do in caught.value.do
     assert caught.value.where == "SearXNG at http://sx.example"
+
+
+GOOD = {"img_src": "https://a.example/1.jpg", "engine": "flickr", "title": "A"}
+ODD: list[tuple[bytes, int, int]] = [  # one result beside a good one; how many hits there are, and how many are lost
+    (b'{"img_src": "https://a.example/2.jpg", "title": 5}', 1, 1),
+    (b'{"img_src": "https://a.example/2.jpg", "author": ["Ann"]}', 1, 1),
+    (b'{"img_src": ["x"]}', 1, 1),
+    (b"null", 1, 1),
+    (b'"text"', 1, 1),
+    (b'{"img_src": "https://a.example/2.jpg", "title": "a\\ud800b"}', 2, 0),
+    (b'{"img_src": "https://a.example/2.jpg", "engine": "a\\ud800b"}', 2, 0),
+    (b'{"img_src": "https://a.example/2.jpg", "score": NaN}', 2, 0),
+    (b'{"img_src": "https://a.example/2.jpg", "score": ' + b"9" * 5000 + b"}", 2, 0),
+    (b'{"img_src": "https://a.example/2.jpg", "title": "\xff"}', 2, 0),
+    (b'{"img_src": "https://a.example/2.jpg", "resolution": "' + b"9" * 5000 + b' x 5"}', 2, 0),
+]
+
+
+@pytest.mark.parametrize(("odd", "hits", "lost"), ODD)
+def test_an_odd_result_of_searxng_is_lost_alone(odd: bytes, hits: int, lost: int) -> None:
+    body = b'{"results": [' + odd + b", " + json.dumps(GOOD).encode() + b'], "unresponsive_engines": null}'
+
+    answer = read_searxng(body, HAMMER, 1, where="sx")
+
+    assert (len(answer.hits), answer.blank, answer.unresponsive) == (hits, lost, ())
+    assert answer.hits[-1] == Hit(url="https://a.example/1.jpg", engine="flickr", title="A")
+    assert (answer.hits[0].width, answer.hits[0].height) == (0, 0)
+    assert msgspec.json.decode(msgspec.json.encode(answer), type=Answer) == answer
+
+
+@pytest.mark.parametrize("silent", [None, {}, "x", 5, [None, [], "x"]])
+def test_whatever_stands_for_engines_that_did_not_answer_is_tolerated(silent: Any) -> None:
+    answer = read_searxng(json.dumps({"results": [GOOD], "unresponsive_engines": silent}).encode(), HAMMER, 1, where="sx")
+
+    assert (len(answer.hits), answer.unresponsive) == (1, ())
+
+
+@pytest.mark.parametrize(
+    ("reply", "is_of_the_page"),
+    [
+        ((500, {}, b""), True),
+        (as_json({"results": 5}), True),
+        ((200, {}, b"[" * 100_000), True),
+        ((401, {}, b""), False),
+        ((403, {}, b""), False),
+        ((429, {}, b""), False),
+        ((200, {}, b"<html>"), False),
+        ((0, {}, b""), False),
+    ],
+)
+def test_only_what_says_something_of_the_whole_instance_is_a_failure_of_it(reply: Reply, is_of_the_page: bool) -> None:
+    with outside(searx(reply)) as world, pytest.raises(ServiceError) as caught:
+        SearxngSupplier(Searxng(url="http://sx.example"), web(world)).ask(HAMMER, 1)
+
+    assert isinstance(caught.value, PageError) == is_of_the_page
+
+
+def test_odd_works_of_openverse_and_pages_of_commons_are_lost_alone() -> None:
+    works = {"results": [{"url": 5}, None, {"url": "https://a.example/1.jpg", "width": "wide"}, {"url": "https://a.example/2.jpg"}], "page_count": None}
+    with outside(lambda _: as_json(works)) as world:
+        answer = openverse(world).ask(HAMMER, 1)
+    with outside(lambda _: as_json({"query": {"pages": [page(1), {"title": 5}, None]}})) as world:
+        pages = commons(world).ask(HAMMER, 1)
+
+    assert ([hit.url for hit in answer.hits], answer.blank, answer.last) == (["https://a.example/2.jpg"], 3, False)
+    assert (len(pages.hits), pages.blank) == (1, 2)
 
 
 def test_a_service_that_is_busy_for_a_moment_is_asked_again() -> None:
@@ -271,20 +339,21 @@ def test_lists_are_read_in_every_common_form(tmp_path: Path) -> None:
     (tmp_path / "one.csv").write_bytes(b"\xef\xbb\xbf" + rows.encode())
     (tmp_path / "two.csv").write_text('Address,Category,Title\nhttps://a.example/3.jpg,hammer,"big, and\nred"\nhttps://a.example/4.jpg,saw,x\n')
 
-    answer = UrlLists((str(tmp_path / "one.csv"), str(tmp_path / "two.csv")), "hammer").ask(HAMMER, 1)
+    one, two = (UrlList(str(tmp_path / name), "hammer").ask(HAMMER, 1) for name in ("one.csv", "two.csv"))
 
-    assert answer == Answer(
+    assert msgspec.structs.replace(one, content="") == Answer(
         supplier="url_lists",
+        list_name=str(tmp_path / "one.csv"),
         q="",
         lang="",
         page=1,
         hits=(
             Hit(url="https://a.example/1.jpg", engine="one", license="CC-BY-4.0", author="Ada"),
             Hit(url="https://a.example/2.jpg", engine="one", license="LicenseRef-house-rules"),
-            Hit(url="https://a.example/3.jpg", engine="two", title="big, and red"),
         ),
         last=True,
     )
+    assert two.hits == (Hit(url="https://a.example/3.jpg", engine="two", title="big, and red"),)
 
 
 def test_bad_rows_of_a_list_are_counted_and_named(tmp_path: Path) -> None:
@@ -292,7 +361,7 @@ def test_bad_rows_of_a_list_are_counted_and_named(tmp_path: Path) -> None:
     path.write_text('url,category\nhttps://a.example/1.jpg,hammer\n,hammer\nhttps://a.example/2.jpg\nhttps://a.example/3.jpg,\n,""x\n')
 
     summary = summary_of(path)
-    answer = UrlLists((str(path),), "hammer").ask(HAMMER, 1)
+    answer = UrlList(str(path), "hammer").ask(HAMMER, 1)
 
     assert summary.rows == {"hammer": 1}
     assert summary.bad == [f"{path}:3: no url", f"{path}:4: 1 columns instead of 2", f"{path}:5: no category", f"{path}:6: no url"]
@@ -302,10 +371,10 @@ def test_bad_rows_of_a_list_are_counted_and_named(tmp_path: Path) -> None:
 
 def test_long_lists_come_page_by_page_from_any_page_on(tmp_path: Path) -> None:
     (tmp_path / "l.csv").write_text("url,category\n" + "".join(f"https://a.example/{n}.jpg,hammer\n" for n in range(250)))
-    supplier = UrlLists((str(tmp_path / "l.csv"),), "hammer")
+    supplier = UrlList(str(tmp_path / "l.csv"), "hammer")
     first = supplier.ask(HAMMER, 1)
     second = supplier.ask(HAMMER, 2, first)
-    third = UrlLists((str(tmp_path / "l.csv"),), "hammer").ask(HAMMER, 3, second)
+    third = UrlList(str(tmp_path / "l.csv"), "hammer").ask(HAMMER, 3, second)
 
     assert [len(one.hits) for one in (first, second, third)] == [100, 100, 50]
     assert len({hit.url for one in (first, second, third) for hit in one.hits}) == 250
@@ -327,7 +396,7 @@ def test_a_list_that_cannot_be_read_says_what_it_needs(tmp_path: Path, content: 
         (tmp_path / "l.csv").write_bytes(content)
 
     with pytest.raises(InputError) as caught:
-        UrlLists((str(tmp_path / "l.csv"),), "hammer").ask(HAMMER, 1)
+        UrlList(str(tmp_path / "l.csv"), "hammer").ask(HAMMER, 1)
 
     assert caught.value.what.startswith(what)
     assert do in caught.value.do

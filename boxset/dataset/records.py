@@ -48,6 +48,19 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rank: int = 0
 
 
+class Seen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is remembered of a picture that was left out, so that it can be judged by other rules without its bytes."""
+
+    sha256: str
+    file_name: str
+    width: int
+    height: int
+    phash: str
+    grid: str
+    orientation: int = 1
+    animated: bool = False
+
+
 class ImageRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One address or image that was tried: kept with its picture, or left out for a reason. One line of `images.jsonl`."""
 
@@ -58,6 +71,8 @@ class ImageRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tried: int = 0  # a crawl's: the `crawl.retry` under which it could not be had
     checked: int = 0  # a crawl's: the `crawl.refresh` under which its address was last asked again
     died: int = 0  # a crawl's: the `crawl.refresh` under which its address no longer answered; the picture stays
+    looks: tuple[str, ...] = ()  # a crawl's: what the picture looks like, whatever the policies for it say
+    seen: Seen | None = None  # a crawl's: the picture that was left out, where it was had
     picture: Picture | None = None
 
 

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 import numpy as np
 
 from boxset.dataset.reasons import Reason, Refusal
-from boxset.dataset.records import KEPT, ImageRow, Picture, outcome_counts
+from boxset.dataset.records import KEPT, ImageRow, Picture, Seen, outcome_counts
 from boxset.dataset.similar import mirrored, same_mirrored, same_picture
 from boxset.endpoints import Endpoints
 from boxset.files import read_jsonl, write_jsonl
@@ -28,18 +29,22 @@ from boxset.sources.licences import allowed
 from boxset.web.addresses import dedup_key, site_of, vetted
 from boxset.web.fetcher import Fetched, Fetcher, FetchPolicy
 from boxset.web.health import Healths, health_lines, health_metrics, healths
-from boxset.web.pictures import Journal, Outcome, Shelf, Stored, Wanted, fetch_all, keep_only, pictures_elsewhere, stored_elsewhere
+from boxset.web.pictures import Journal, Outcome, Shelf, Stored, Wanted, fetch_all, pictures_elsewhere, stored_elsewhere
 from boxset.web.progress import Progress
 from boxset.web.rounds import Memory, Round, Rounds
-from boxset.web.suppliers import Answer, Hit, suppliers_of
+from boxset.web.suppliers import Answer, Hit, changed_lists, suppliers_of
 from boxset.web.thumbnails import is_thumbnail
 from boxset.work import Flow, in_threads
 
 FAR_AHEAD = 16  # addresses in hand for each connection at the most: what is beyond a slow one, and may turn out not to be needed
 CONFUSER_EVERY = 10  # one address of a confuser's search after so many others
 ADDRESS_LENGTH = 500  # of an address that cannot be asked, as it is written down
-SEEN = (Reason.ANIMATED, Reason.PLACEHOLDER, Reason.DUPLICATE)  # what a picture was left out for, whatever the parameters say
-LOOKS = {Reason.DRAWING: "drawings", Reason.SCREENSHOT: "screenshots", Reason.CATALOGUE: "catalogue"}
+ACCENTS = {*range(10, 36), *range(200, 241)}  # combining classes: of Hebrew and Arabic vowels, and of marks above and below letters
+UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]")  # Thai, Lao, Burmese, Khmer, kana, Han
+BY_RULE = (  # what parameters decide: decided anew
+    *(Reason.SITE_LIMIT, Reason.REJECT_WORD, Reason.LICENCE, Reason.DUPLICATE_ADDRESS, Reason.BAD_ADDRESS, Reason.THUMBNAIL, Reason.DUPLICATE),
+    *(Reason.ANIMATED, Reason.PLACEHOLDER, Reason.TOO_SMALL, Reason.ODD_SHAPE, Reason.DRAWING, Reason.SCREENSHOT, Reason.CATALOGUE),
+)
 DEAD = (Reason.GONE, Reason.REFUSED, Reason.UNREACHABLE)
 
 
@@ -88,17 +93,17 @@ class Kept:
     def twin(self, picture: Picture) -> Picture | None:
         """Return a picture that this one is a copy of, as it is or mirrored: one that is kept, or that stays."""
         for phash, is_copy in ((picture.phash, same_picture), (mirrored(picture).phash, same_mirrored)):
-            found = next((other for other in self._near(picture, phash) if is_copy(picture, other, self.near_bits)), None)
+            found = next((other for other in self._near(phash) if is_copy(picture, other, self.near_bits)), None)
             if found is not None:
                 return found
         return None
 
-    def _near(self, picture: Picture, phash: str) -> Iterator[Picture]:
+    def _near(self, phash: str) -> Iterator[Picture]:
         own = np.uint64(int(phash, 16))
         kept = np.flatnonzero(np.bitwise_count(self._hashes[: len(self.pictures)] ^ own) <= self.near_bits)
         stays = np.flatnonzero(np.bitwise_count(self._stays ^ own) <= self.near_bits)
         held = list(self.held.values()) if len(stays) else []
-        return chain((self.pictures[i] for i in kept), (held[i] for i in stays if held[i].sha256 != picture.sha256))
+        return chain((self.pictures[i] for i in kept), (held[i] for i in stays))
 
 
 def crawl(
@@ -110,25 +115,30 @@ def crawl(
     about: those of them that are here stay. Raises ServiceError where no supplier answers, and none ever has.
     """
     progress = Progress(order.category, order.crawl_images)
+    for word in (word for word in order.reject_words if not folded(word)):
+        progress.say(f"warning: {word!r} in reject_words has neither letters nor digits, and matches nothing")
     queries = [*order.queries, *(Query(q=confuser) for confuser in order.confusers)]
     suppliers = suppliers_of(settings, endpoints, contact=contact, category=order.category)
     memory = Memory(out / "results.jsonl", Path(f".boxset/journal/results-{order.category}.{settings.refresh}.jsonl"))
     rounds = Rounds(queries, suppliers, memory, refresh=settings.refresh, say=progress.say)
     shelf = Shelf(Path(".boxset/shelf") / order.category, look=looks, also=out / "images", twins=pictures_elsewhere(out.parent.parent, out))
     earlier = read_jsonl(out / "images.jsonl", ImageRow)
-    held = [row.picture for row in earlier if row.picture is not None and row.picture.sha256 in asked and _is_here(row.picture, shelf, out)]
+    held = _held(earlier, asked, lambda picture: _is_here(picture, shelf, out))
     with _journal(order, settings) as journal, Fetcher(endpoints, contact=contact, policy=_policy(settings)) as fetcher, progress:
-        _remember(journal, earlier, settings)
+        _remember(journal, earlier, settings, shelf)
         tried = _Tried(order, settings, rounds, held=held)
         flow = Flow(settings.connections, settings.per_host, tried.ahead)
         fetching = _fetching(fetcher, journal, shelf, flow=flow, elsewhere=stored_elsewhere(out.parent.parent, out))
         tried.run(fetching, journal, progress)
         rows = _looked_again(tried.rows, earlier, settings, get=lambda url: fetcher.get(url, max_bytes=1), say=progress.say)
-    if rounds.failed and not rounds.known and not tried.answers:
-        raise next(iter(rounds.failed.values()))
+    errors = [*rounds.failed.values(), *rounds.bad_pages]
+    if errors and not rounds.known and not tried.answers:
+        raise errors[0]
     _settle(rows, shelf, out)
     write_jsonl(out / "results.jsonl", tried.answers)
     write_jsonl(out / "images.jsonl", rows)
+    for name in changed_lists(tried.answers, order.category, refresh=settings.refresh):
+        progress.say(f"warning: {name} has changed since it was read: raise crawl.refresh to read it anew")
     found = healths(tried.answers, rows)
     for line in [*health_lines(found), *_ending(order, settings, rounds, rows)]:
         progress.say(line)
@@ -144,6 +154,15 @@ def _policy(settings: Crawl) -> FetchPolicy:
         pace_s=settings.pace_s,
         robots=settings.robots,
     )
+
+
+def _held(earlier: list[ImageRow], asked: frozenset[str], is_here: Callable[[Picture], bool]) -> list[Picture]:
+    """Return the pictures that stay: each once, however many addresses had the same bytes."""
+    found: dict[str, Picture] = {}
+    for row in earlier:
+        if row.picture is not None and row.picture.sha256 in asked and is_here(row.picture):
+            found.setdefault(row.picture.sha256, row.picture)
+    return list(found.values())
 
 
 def _is_here(picture: Picture, shelf: Shelf, out: Path) -> bool:
@@ -172,15 +191,21 @@ def _fetching(fetcher: Fetcher, journal: Journal, shelf: Shelf, *, flow: Flow, e
     return lambda wanted: fetch_all(wanted, get, shelf=shelf, journal=journal, elsewhere=elsewhere, flow=flow)
 
 
+Named = tuple[Answer, Hit, str, Refusal | None]
+"""A hit of an answer, its address, and why that is not asked."""
+
+
 class _Tried:
     """The addresses, tried in rank order until enough pictures are kept: a row for each."""
 
     def __init__(self, order: CrawlOrder, settings: Crawl, rounds: Rounds, *, held: list[Picture]) -> None:
         self._order, self._settings, self._rounds, self._held = order, settings, rounds, held
-        self._kept = Kept(settings.near_duplicates, held={picture.url: picture for picture in held})
+        wanted = _Judge(order, settings, Kept(settings.near_duplicates)).wanted
+        self._kept = Kept(settings.near_duplicates, held={picture.url: picture for picture in held if wanted(picture)})
         self._judge = _Judge(order, settings, self._kept)
         self._waiting: deque[Candidate] = deque()
         self._asked: list[Round] = []
+        self._remembered: dict[str, Outcome] = {}  # pictures whose bytes are fetched again; whether they are kept is judged by what they were
         self.rows: list[ImageRow] = []
         self.repeated = 0
         self._place, self._is_dry = (-1, 0), False
@@ -209,21 +234,29 @@ class _Tried:
         self.rows += self._left_behind()
 
     def _in_order(self, fetching: Fetching, journal: Journal) -> Iterator[ImageRow]:
-        for outcome in fetching(self._wanted()):
+        for outcome in fetching(self._wanted(journal)):
             yield from self._refused()
             candidate = self._next()
-            if self._is_stale(outcome):
+            row = self._judge.row(candidate, self._remembered.get(candidate.url, outcome))
+            if row.picture is not None and outcome.absent:
                 del journal.known[outcome.url]
                 outcome = next(iter(fetching([Wanted(key=candidate.url, url=candidate.url)])))
-            yield self._judge.row(candidate, outcome)
+            yield row if row.picture is None else self._judge.row(candidate, outcome)
         yield from self._refused()
         self._is_dry = True
 
-    def _wanted(self) -> Iterator[Wanted]:
-        """Yield what is to be fetched. A site that is full of pictures that rank higher stays full, so that nothing of it needs to be asked."""
+    def _wanted(self, journal: Journal) -> Iterator[Wanted]:
+        """Yield what is to be fetched. A site that is full of pictures that rank higher stays full, so that nothing of it needs to be asked.
+
+        Of a picture that is remembered without its bytes they are fetched where the rules would take it now. One that was left out as a
+        copy probably is one still; should it not be, it is fetched when its turn comes.
+        """
         for candidate in self._candidates():
             refusal = candidate.refusal or self._judge.full_site(candidate)
             self._waiting.append(replace(candidate, refusal=refusal))
+            known = journal.known.get(candidate.url)
+            if refusal is None and known is not None and known.absent and known.outcome != Reason.DUPLICATE and self._judge.passes(candidate, known):
+                self._remembered[candidate.url] = journal.known.pop(candidate.url)
             if refusal is None:
                 yield Wanted(key=candidate.url, url=candidate.url)
 
@@ -237,22 +270,14 @@ class _Tried:
         self.repeated += candidate.repeated
         return candidate
 
-    def _is_stale(self, outcome: Outcome) -> bool:
-        """Return whether an earlier run left a picture out as the copy of one that is not kept now."""
-        return outcome.outcome == Reason.DUPLICATE and outcome.stored is None and not self._kept.has(outcome.detail)
-
     def _candidates(self) -> Iterator[Candidate]:
         """Yield every address once, in rank order: the turns one after the other, in a turn the queries and suppliers by turns."""
         urls: set[int] = set()
         first: dict[str, str] = {}
-        confusers = set(self._order.confusers)
         rank = repeated = 0
         for one in self._rounds:
             self._asked.append(one)
-            main = [a for a in one.answers if a.q not in confusers]
-            others = [a for a in one.answers if a.q in confusers]
-            for answer, hit in _mixed(_in_turn(main), _in_turn(others)):
-                url, refusal = self._judge.address(hit)
+            for answer, hit, url, refusal in self._in_turn(one.answers):
                 if hash(url) in urls:
                     repeated += 1
                     continue
@@ -262,6 +287,17 @@ class _Tried:
                 refusal = refusal or self._judge.before(candidate) or self._named_before(candidate, first)
                 repeated = 0
                 yield replace(candidate, refusal=refusal)
+
+    def _in_turn(self, answers: tuple[Answer, ...]) -> Iterator[Named]:
+        """Yield every hit of a turn in rank order, with its address; for an address that several suppliers name always the hit that counts."""
+        confusers = set(self._order.confusers)
+        main, others = [a for a in answers if a.q not in confusers], [a for a in answers if a.q in confusers]
+        mixed = [(answer, hit, *self._judge.address(hit)) for answer, hit in _mixed(_by_turns(main), _by_turns(others))]
+        places = {name: place for place, name in enumerate(dict.fromkeys(answer.supplier for answer in answers))}
+        counts: dict[str, Named] = {}
+        for named in sorted(mixed, key=lambda named: (named[3] is not None, not named[1].license, places[named[0].supplier])):
+            counts.setdefault(named[2], named)
+        yield from (counts[named[2]] for named in mixed)
 
     def _named_before(self, candidate: Candidate, first: dict[str, str]) -> Refusal | None:
         """Return a refusal where the address stood there in another spelling."""
@@ -276,7 +312,7 @@ class _Tried:
         return [self._judge.held_row(picture) for picture in ranked]
 
 
-def _in_turn(answers: list[Answer]) -> Iterator[tuple[Answer, Hit]]:
+def _by_turns(answers: list[Answer]) -> Iterator[tuple[Answer, Hit]]:
     for row in zip_longest(*([(answer, hit) for hit in answer.hits] for answer in answers)):
         yield from (pair for pair in row if pair is not None)
 
@@ -296,7 +332,7 @@ class _Judge:
 
     def __init__(self, order: CrawlOrder, settings: Crawl, kept: Kept) -> None:
         self._order, self._settings, self._kept = order, settings, kept
-        self._rejected = [(word, re.compile(rf"\b{re.escape(folded(word))}\b")) for word in order.reject_words]
+        self._rejected = [(word, pattern) for word in order.reject_words if (pattern := _pattern(word)) is not None]
 
     def address(self, hit: Hit) -> tuple[str, Refusal | None]:
         """Return the address to try for a hit, or the one that it names and why that is not asked."""
@@ -315,7 +351,7 @@ class _Judge:
         return self._unwanted(candidate.hit, candidate.url)
 
     def _unwanted(self, hit: Hit | Picture, url: str) -> Refusal | None:
-        text = folded(f"{hit.title} {url} {hit.landing_url}") if self._rejected else ""
+        text = folded(f"{hit.title} {unquote(url)} {unquote(hit.landing_url)}") if self._rejected else ""
         word = next((word for word, pattern in self._rejected if pattern.search(text)), None)
         if word is not None:
             return Refusal(Reason.REJECT_WORD, word)
@@ -335,10 +371,20 @@ class _Judge:
         if full is not None:
             return _left_out(candidate, full)
         if outcome.stored is None:
-            tried = 0 if outcome.outcome in SEEN else self._settings.retry
-            return ImageRow(source_id=candidate.url, url=candidate.url, outcome=outcome.outcome, detail=outcome.detail, tried=tried)
+            detail, tried = outcome.detail, self._settings.retry
+            return ImageRow(source_id=candidate.url, url=candidate.url, outcome=outcome.outcome, detail=detail, tried=tried)
         verdict = self._verdict(candidate, outcome.stored)
-        return verdict if isinstance(verdict, ImageRow) else _left_out(candidate, verdict)
+        row = verdict if isinstance(verdict, ImageRow) else msgspec.structs.replace(_left_out(candidate, verdict), seen=_seen(outcome.stored))
+        return msgspec.structs.replace(row, looks=outcome.stored.looks)
+
+    def passes(self, candidate: Candidate, outcome: Outcome) -> bool:
+        """Return whether a picture would be kept if it were no copy of another."""
+        stored = outcome.stored
+        return stored is not None and (candidate.url in self._kept.held or self._refusal(stored, self._thumbnail(candidate, stored)) is None)
+
+    def wanted(self, picture: Picture) -> bool:
+        """Return whether neither words nor the licence policy take a picture out that people were asked about."""
+        return self._unwanted(picture, picture.url) is None
 
     def held_row(self, picture: Picture) -> ImageRow:
         """Return the row of a picture that stays; only words and the licence policy take it out."""
@@ -349,7 +395,7 @@ class _Judge:
 
     def _verdict(self, candidate: Candidate, stored: Stored) -> ImageRow | Refusal:
         is_held = candidate.url in self._kept.held
-        flags = [] if self._is_whole(candidate, stored) else ["thumbnail"]
+        flags = self._thumbnail(candidate, stored)
         refused = None if is_held else self._refusal(stored, flags)
         if refused is not None:
             return refused
@@ -376,18 +422,29 @@ class _Judge:
     def _policies(self) -> tuple[tuple[str, str], ...]:
         return ("drawing", self._settings.drawings), ("screenshot", self._settings.screenshots), ("catalogue", self._settings.catalogue)
 
-    def _is_whole(self, candidate: Candidate, stored: Stored) -> bool:
-        if not candidate.hit.url:
-            return False
-        return not is_thumbnail(candidate.url, (stored.width, stored.height), (candidate.hit.width, candidate.hit.height))
+    def _thumbnail(self, candidate: Candidate, stored: Stored) -> list[str]:
+        size, promised = (stored.width, stored.height), (candidate.hit.width, candidate.hit.height)
+        return [] if candidate.hit.url and not is_thumbnail(candidate.url, size, promised) else ["thumbnail"]
 
 
 def folded(text: str) -> str:
-    """Return text in small letters, without accents, words set apart by blanks."""
-    bare = text.casefold()
-    if not bare.isascii():
-        bare = "".join(c for c in unicodedata.normalize("NFKD", bare) if not unicodedata.combining(c))
-    return re.sub(r"[^a-z0-9]+", " ", bare).strip()
+    """Return text in small letters, without accents, words set apart by blanks. Letters and digits of every script stay, and `+`, `#`, `%` at a word's end."""
+    if text.isascii():
+        bare = re.sub(r"[^a-z0-9+#%]+", " ", text.lower())
+    else:
+        letters = (c for c in unicodedata.normalize("NFKD", text).casefold() if unicodedata.combining(c) not in ACCENTS)
+        bare = "".join(c if c.isalnum() or c in "+#%" or unicodedata.category(c)[0] == "M" else " " for c in letters)
+    return " ".join(re.sub(r"(?<!\S)[+#%]+|[+#%]+(?=[^\s+#%])", " ", bare).split())
+
+
+def _pattern(word: str) -> re.Pattern[str] | None:
+    """Return what finds a word in folded text: as a whole, but anywhere where its script sets no blanks. None for one without letters and digits."""
+    text = folded(word)
+    if not text:
+        return None
+    before = "" if UNSPACED.match(text[0]) else r"(?<!\S)"
+    after = "" if UNSPACED.match(text[-1]) else r"(?!\S)" if text[-1] in "+#%" else r"(?![^\s+#%])"
+    return re.compile(f"{before}{re.escape(text)}{after}")
 
 
 def _left_out(candidate: Candidate, refusal: Refusal) -> ImageRow:
@@ -420,35 +477,35 @@ def _picture(candidate: Candidate, stored: Stored, category: str, flags: tuple[s
     )
 
 
-def _remember(journal: Journal, earlier: list[ImageRow], settings: Crawl) -> None:
-    """Take what an earlier run of the stage wrote as known, so that a pulled clone fetches nothing again."""
+def _seen(stored: Stored) -> Seen:
+    return Seen(
+        sha256=stored.sha256, file_name=stored.file_name, width=stored.width, height=stored.height,
+        phash=stored.phash, grid=stored.grid, orientation=stored.orientation, animated=stored.animated,
+    )  # fmt: skip
+
+
+def _remember(journal: Journal, earlier: list[ImageRow], settings: Crawl, shelf: Shelf) -> None:
+    """Take what an earlier run of the stage wrote as known, so that a pulled clone fetches nothing again, and judges as the machine that crawled."""
     for row in earlier:
-        if row.url in journal.known:
+        known, stored = journal.known.get(row.url), _stored(row)
+        if known is not None and (shelf.has(known.stored) if known.stored is not None else row.seen is None):
             continue
-        if row.picture is not None:
-            p = row.picture
-            stored = Stored(
-                sha256=p.sha256, file_name=p.file_name, width=p.width, height=p.height, phash=p.phash, grid=p.grid,
-                raw_width=p.width, raw_height=p.height, orientation=p.orientation, looks=tuple(f for f in p.flags if f != "thumbnail"),
-            )  # fmt: skip
-            journal.known[row.url] = Outcome(url=row.url, outcome=KEPT, stored=stored)
-        elif _still_holds(row, settings):
+        if stored is not None:
+            absent = row.seen is not None and not shelf.has(stored)
+            journal.known[row.url] = Outcome(url=row.url, outcome=row.outcome, stored=stored, absent=absent)
+        elif row.outcome not in BY_RULE and row.tried >= settings.retry:
             journal.known[row.url] = Outcome(url=row.url, outcome=row.outcome, detail=row.detail)
 
 
-def _still_holds(row: ImageRow, settings: Crawl) -> bool:
-    """Return whether an address would be left out again if it were asked. What the parameters alone decide is decided anew."""
-    if row.outcome in SEEN:
-        return True
-    if row.outcome in LOOKS:
-        return bool(getattr(settings, LOOKS[Reason(row.outcome)]) == "drop")
-    if row.outcome == Reason.THUMBNAIL:
-        return settings.thumbnails == "drop"
-    if row.outcome in (Reason.TOO_SMALL, Reason.ODD_SHAPE):
-        short, long = sorted(map(int, row.detail.split("x")))
-        return short < settings.min_side if row.outcome == Reason.TOO_SMALL else long > short * settings.max_aspect
-    by_rule = (Reason.SITE_LIMIT, Reason.REJECT_WORD, Reason.LICENCE, Reason.DUPLICATE_ADDRESS, Reason.BAD_ADDRESS)
-    return row.outcome not in by_rule and row.tried >= settings.retry
+def _stored(row: ImageRow) -> Stored | None:
+    """Return the picture that a row tells of, kept or left out."""
+    p = row.picture or row.seen
+    if p is None:
+        return None
+    return Stored(
+        sha256=p.sha256, file_name=p.file_name, width=p.width, height=p.height, phash=p.phash, grid=p.grid, raw_width=p.width, raw_height=p.height,
+        orientation=p.orientation, animated=row.seen is not None and row.seen.animated, looks=row.looks,
+    )  # fmt: skip
 
 
 def _looked_again(
@@ -474,7 +531,7 @@ def _looked_again(
 
 def _as_before(row: ImageRow, before: dict[str, ImageRow]) -> ImageRow:
     old = before.get(row.url) if row.picture is not None else None
-    return row if old is None else msgspec.structs.replace(row, checked=old.checked, died=old.died)
+    return row if old is None else msgspec.structs.replace(row, checked=old.checked, died=old.died, looks=row.looks or old.looks)
 
 
 def _settle(rows: list[ImageRow], shelf: Shelf, out: Path) -> None:
@@ -485,10 +542,10 @@ def _settle(rows: list[ImageRow], shelf: Shelf, out: Path) -> None:
     for name in sorted(names):
         if not (target / name).exists():
             (shelf.images / name).replace(target / name)
+    shelf.images.mkdir(parents=True, exist_ok=True)
     for left in sorted(target.iterdir()):
         if left.name not in names:
             left.replace(shelf.images / left.name)
-    keep_only(target, names)
 
 
 def _metrics(order: CrawlOrder, rows: list[ImageRow], found: Healths, *, repeated: int) -> dict[str, Any]:

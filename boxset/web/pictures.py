@@ -31,6 +31,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     outcome: str  # KEPT or a Reason
     detail: str = ""
     stored: Stored | None = None
+    absent: bool = False  # it is known what the picture is, but its bytes are not here
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ def fetch_all(wanted: Iterable[Wanted], get: Get, *, shelf: Shelf, journal: Jour
 
     def known(item: Wanted) -> Outcome | None:
         found = journal.known.get(item.url)
-        return found if found is not None and (found.stored is None or shelf.has(found.stored)) else None
+        return found if found is not None and (found.stored is None or found.absent or shelf.has(found.stored)) else None
 
     items = iter(wanted)
     for item in items:  # while all is known nothing is fetched ahead, so that running again asks nobody

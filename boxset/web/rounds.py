@@ -16,11 +16,12 @@ import msgspec
 from boxset.errors import ServiceError
 from boxset.files import disk_error, read_jsonl
 from boxset.params import Query
-from boxset.web.suppliers import Answer, Supplier
+from boxset.web.suppliers import Answer, PageError, Supplier
 
 RESTS_S = (5.0, 30.0, 200.0)  # a supplier none of whose engines answers is asked again after these; engines are suspended for 3 minutes or more
 
-Key = tuple[str, str, str]
+Key = tuple[str, str, str, str]
+"""A supplier, its list, and a query with its language."""
 Say = Callable[[str], None]
 
 
@@ -72,6 +73,11 @@ class _Series:
         return self.before.page + 1 if self.before is not None else 1
 
     @property
+    def next_page(self) -> tuple[Key, int]:
+        """What the next page is known by."""
+        return (self.supplier.name, self.supplier.list_name, self.query.q, self.query.lang), self.page
+
+    @property
     def is_live(self) -> bool:
         """Whether there is a next page to be asked for."""
         return not (self.is_ended or self.is_put_off or self.page > self.supplier.pages)
@@ -106,13 +112,14 @@ class Rounds:
         self._named: set[str] = set()  # engines that have named a picture
         self._heard: set[str] = set()  # queries of which something is known under this refresh
         self.failed: dict[str, ServiceError] = {}
+        self.bad_pages: list[ServiceError] = []
 
     def _new_series(self) -> dict[Key, _Series]:
         pairs = [(s, q) for s in self._suppliers for q in (self._queries if s.takes_queries else (Query(q="", lang=""),))]
-        return {(s.name, q.q, q.lang): _Series(s, q) for s, q in pairs}
+        return {(s.name, s.list_name, q.q, q.lang): _Series(s, q) for s, q in pairs}
 
     def _read_known(self, results: Path) -> list[Round]:
-        wanted = [a for a in read_jsonl(results, Answer) if (a.supplier, a.q, a.lang) in self._series and a.refresh <= self._refresh]
+        wanted = [a for a in read_jsonl(results, Answer) if _key(a) in self._series and a.refresh <= self._refresh]
         ordered = sorted(wanted, key=_place)
         return [Round(*place, tuple(answers)) for place, answers in groupby(ordered, key=_place)]
 
@@ -131,8 +138,8 @@ class Rounds:
 
     def _take(self, answers: Iterable[Answer]) -> None:
         for answer in answers:
-            self._series[answer.supplier, answer.q, answer.lang].take(answer)
-            self._series[answer.supplier, answer.q, answer.lang].is_put_off = False
+            self._series[_key(answer)].take(answer)
+            self._series[_key(answer)].is_put_off = False
             self._named |= answer.engines
 
     def _new_rounds(self, turn: int) -> Iterator[Round]:
@@ -155,7 +162,7 @@ class Rounds:
         name = series.supplier.name
         if self._rests.get(name, (0.0, 0))[0] > self._clock.now():
             return None
-        answer = self._written.get((name, series.query.q, series.query.lang, series.page)) or self._asked(series)
+        answer = self._written.get(series.next_page) or self._asked(series)
         if answer is None:
             return None
         answer = msgspec.structs.replace(answer, turn=0 if turn == answer.page else turn)
@@ -170,13 +177,18 @@ class Rounds:
         return None if was_unanswered else answer
 
     def _is_written(self, series: _Series) -> bool:
-        return (series.supplier.name, series.query.q, series.query.lang, series.page) in self._written
+        return series.next_page in self._written
 
     def _asked(self, series: _Series) -> Answer | None:
         if series.supplier.name in self.failed:
             return None
         try:
             answer = series.supplier.ask(series.query, series.page, series.before)
+        except PageError as err:
+            series.is_put_off = True
+            self.bad_pages.append(err)
+            self._say(f"warning: {err} (page {series.page} of {series.query.q!r})")
+            return None
         except ServiceError as err:
             self.failed[series.supplier.name] = err
             self._say(f"warning: {err}")
@@ -224,7 +236,7 @@ class Rounds:
             names = ", ".join(sorted(silent))
             self._say(f"warning: {answer.supplier}: nothing from {names} on page 1 of {answer.q!r}, and no error: does it still work? (docs/searxng.md)")
         elif not answer.hits and not answer.unresponsive:
-            self._say(f"warning: {answer.supplier} has nothing for {answer.q!r}" if answer.q else f"warning: {answer.supplier} has nothing for this category")
+            self._say(f"warning: {answer.list_name or answer.supplier} has nothing for {repr(answer.q) if answer.q else 'this category'}")
 
     def _once(self, text: str, *, about: str) -> None:
         if about not in self._told:
@@ -236,7 +248,7 @@ class Rounds:
         return sorted({s.supplier.name for s in self._series.values() if not s.is_ended and s.page > s.supplier.pages})
 
     def put_off(self) -> list[str]:
-        """Return the suppliers of which a query waits for engines that did not answer."""
+        """Return the suppliers of which a query waits for engines that did not answer, or for a page that could not be had."""
         return sorted({s.supplier.name for s in self._series.values() if s.is_put_off})
 
     def unasked(self) -> list[str]:
@@ -248,8 +260,12 @@ def _place(answer: Answer) -> tuple[int, int]:
     return answer.refresh, answer.turn or answer.page
 
 
-def _page_of(answer: Answer) -> tuple[str, str, str, int]:
-    return answer.supplier, answer.q, answer.lang, answer.page
+def _key(answer: Answer) -> Key:
+    return answer.supplier, answer.list_name, answer.q, answer.lang
+
+
+def _page_of(answer: Answer) -> tuple[Key, int]:
+    return _key(answer), answer.page
 
 
 def _whole_lines(path: Path) -> Iterator[Answer]:

@@ -2,22 +2,20 @@
 
 from boxset.endpoints import Endpoints
 from boxset.params import Crawl
-from boxset.web.suppliers.answers import Answer, Hit, Supplier
+from boxset.web.suppliers.answers import Answer, Hit, PageError, Supplier
 from boxset.web.suppliers.commons import Commons
 from boxset.web.suppliers.openverse import Openverse
 from boxset.web.suppliers.searxng import Searxng, read_searxng
 from boxset.web.suppliers.service import Web
-from boxset.web.suppliers.url_lists import UrlLists
+from boxset.web.suppliers.url_lists import UrlList, changed_lists
 
-__all__ = ["Answer", "Commons", "Hit", "Openverse", "Searxng", "Supplier", "UrlLists", "Web", "read_searxng", "suppliers_of"]
+__all__ = ["Answer", "Commons", "Hit", "Openverse", "PageError", "Searxng", "Supplier", "UrlList", "Web", "changed_lists", "read_searxng", "suppliers_of"]
 
 
 def suppliers_of(settings: Crawl, endpoints: Endpoints, *, contact: str, category: str) -> list[Supplier]:
     """Return the suppliers that are on; those that state licences first, as an address that several name counts for the first. Nothing is asked yet."""
     web = Web(endpoints, contact)
-    found: list[Supplier] = []
-    if settings.url_lists:
-        found.append(UrlLists(settings.url_lists, category))
+    found: list[Supplier] = [UrlList(name, category) for name in dict.fromkeys(settings.url_lists)]
     if settings.openverse.on:
         found.append(Openverse(settings.openverse, web))
     if settings.commons.on:

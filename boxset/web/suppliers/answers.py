@@ -1,14 +1,17 @@
 """What suppliers say, in one form, and the protocol that they keep."""
 
 import html
+import json
 import re
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
 from boxset.errors import ServiceError
 from boxset.params import Query
 from boxset.text import INSTEAD, visible
+
+T = TypeVar("T")
 
 
 class Hit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -41,7 +44,9 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     more: dict[str, str] = {}  # what the supplier wants sent back for the next page
     asked: tuple[str, ...] = ()  # the engines that were asked, where they are known
     unresponsive: tuple[tuple[str, str], ...] = ()  # engine and why
-    blank: int = 0  # results without any address
+    list_name: str = ""  # which of one's own lists it is from
+    content: str = ""  # a hash of what that list has for the category, with its first page
+    blank: int = 0  # results without any address, or that cannot be read
     notes: tuple[str, ...] = ()  # what a user should hear of it
 
     @property
@@ -60,20 +65,53 @@ class Supplier(Protocol):
 
     name: str
     pages: int  # at the most
-    takes_queries: bool  # False: it has one list, whatever is searched for
+    takes_queries: bool  # False: it is a list, whatever is searched for
+    list_name: str  # which list, or empty
 
     def ask(self, query: Query, page: int, before: Answer | None = None) -> Answer:
-        """Return a page; `before` is the answer to the one before it. Raises ServiceError naming the setting to change where none comes."""
+        """Return a page; `before` is the answer to the one before it. Raises ServiceError naming the setting to change where none comes.
+
+        PageError, which is one, where only this page does not come.
+        """
         ...
 
 
+class PageError(ServiceError):
+    """One page of one query cannot be had; that says nothing of other queries."""
+
+
 def decoded(body: bytes, as_type: Any, *, where: str, do: str) -> Any:
-    """Read a service's JSON. Raises ServiceError where it is something else."""
+    """Read a service's JSON, as far as it can be read. Raises ServiceError where it is a web page, PageError where it is something else than expected."""
     try:
-        return msgspec.json.decode(body, type=as_type, strict=False)
-    except msgspec.MsgspecError as err:
-        is_page = body.lstrip()[:1] == b"<"
-        raise ServiceError("it answers with a web page, not with JSON" if is_page else f"its answer is not what was expected: {err}", where=where, do=do) from err
+        return msgspec.convert(_value(body), as_type, strict=False)
+    except (ValueError, RecursionError) as err:
+        if body.lstrip()[:1] == b"<":
+            raise ServiceError("it answers with a web page, not with JSON", where=where, do=do) from err
+        raise PageError(f"its answer is not what was expected: {str(err)[:200]}", where=where, do=do) from err
+
+
+def _value(body: bytes) -> Any:
+    """Return what a JSON text says, also one with what JSON does not have: NaN, endless numbers, halves of characters."""
+    try:
+        return msgspec.json.decode(body)
+    except (ValueError, RecursionError):
+        value = json.loads(body.decode("utf-8", "replace"), parse_int=lambda digits: int(digits[:20]))
+        return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+
+
+def each(values: list[Any], as_type: type[T]) -> list[T]:
+    """Return those of a service's records that are what they should be."""
+    found = (_one(value, as_type) for value in values)
+    return [one for one in found if one is not None]
+
+
+def _one(value: Any, as_type: type[T]) -> T | None:
+    try:
+        one = msgspec.convert(value, as_type, strict=False)
+        msgspec.json.encode(one)
+    except (ValueError, OverflowError):
+        return None
+    return one
 
 
 def web_address(url: str | None) -> str:

@@ -8,7 +8,7 @@ from boxset.errors import ServiceError
 from boxset.params import Commons as Settings
 from boxset.params import Query
 from boxset.sources.licences import spdx_of
-from boxset.web.suppliers.answers import Answer, Hit, decoded, page_address, plain, web_address
+from boxset.web.suppliers.answers import Answer, Hit, PageError, decoded, each, page_address, plain, web_address
 from boxset.web.suppliers.service import MAX_WAIT_S, Reply, Web
 
 COMMONS = "https://commons.wikimedia.org/w/api.php"
@@ -41,7 +41,7 @@ class _Page(msgspec.Struct):
 
 
 class _Query(msgspec.Struct):
-    pages: list[_Page] = []
+    pages: list[Any] = []
 
 
 class _Error(msgspec.Struct):
@@ -60,6 +60,7 @@ class Commons:
 
     name = "commons"
     takes_queries = True
+    list_name = ""
 
     def __init__(self, settings: Settings, web: Web) -> None:
         self.pages, self._web = settings.pages, web
@@ -70,13 +71,15 @@ class Commons:
         info = {"prop": "imageinfo", "iiprop": "url|size|mime|user|extmetadata", "iiurlwidth": WIDTH, "maxlag": LAG_S}
         more = before.more if before is not None else {}
         answer = self._asked({"action": "query", "format": "json", "formatversion": 2, **search, **info, **more})
-        pages = sorted(answer.query.pages if answer.query else [], key=lambda found: found.index)
+        named = answer.query.pages if answer.query else []
+        pages = sorted(each(named, _Page), key=lambda found: found.index)
         return Answer(
             supplier=self.name,
             q=query.q,
             lang=query.lang,
             page=page,
             hits=tuple(_hit(found) for found in pages if found.imageinfo),
+            blank=len(named) - len(pages),
             last=not answer.continue_,
             more={name: str(value) for name, value in sorted((answer.continue_ or {}).items())},
         )
@@ -95,7 +98,8 @@ class Commons:
         else:
             raise _refusal("it is busy, and stays so", "Go on later")
         if answer.error is not None:
-            raise _refusal(f"{answer.error.code}: {plain(answer.error.info)}", "Look at the query, or set crawl.commons.on: false")
+            do = "Look at the query, or set crawl.commons.on: false"
+            raise PageError(f"{answer.error.code}: {plain(answer.error.info)}", where="Wikimedia Commons", do=do)
         return answer
 
 
@@ -107,7 +111,8 @@ def _read(reply: Reply) -> _Commons:
     if reply.status == 403:
         raise _refusal("HTTP 403", "Set project.contact to an address of yours: it wants to know who asks")
     if reply.status != 200:
-        raise _refusal(f"HTTP {reply.status}", "Try again later, or set crawl.commons.on: false")
+        kind = ServiceError if reply.status == 401 else PageError
+        raise kind(f"HTTP {reply.status}", where="Wikimedia Commons", do="Try again later, or set crawl.commons.on: false")
     answer: _Commons = decoded(reply.body, _Commons, where="Wikimedia Commons", do="Try again later, or set crawl.commons.on: false")
     return answer
 

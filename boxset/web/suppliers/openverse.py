@@ -1,6 +1,7 @@
 """Openverse: licence and author of every picture; https://api.openverse.org."""
 
 import os
+from typing import Any
 
 import msgspec
 
@@ -8,7 +9,7 @@ from boxset.errors import ServiceError
 from boxset.params import Openverse as Settings
 from boxset.params import Query
 from boxset.sources.licences import spdx_of_short, spdx_of_url
-from boxset.web.suppliers.answers import Answer, Hit, decoded, page_address, plain, web_address
+from boxset.web.suppliers.answers import Answer, Hit, PageError, decoded, each, page_address, plain, web_address
 from boxset.web.suppliers.service import MAX_WAIT_S, Reply, Web
 
 OPENVERSE = "https://api.openverse.org/v1/images/"
@@ -32,8 +33,8 @@ class _Work(msgspec.Struct):
 
 
 class _Works(msgspec.Struct):
-    results: list[_Work]
-    page_count: int = 0
+    results: list[Any]
+    page_count: Any = 0
 
 
 class Openverse:
@@ -41,6 +42,7 @@ class Openverse:
 
     name = "openverse"
     takes_queries = True
+    list_name = ""
 
     def __init__(self, settings: Settings, web: Web) -> None:
         self.pages, self._settings, self._web = settings.pages, settings, web
@@ -56,14 +58,14 @@ class Openverse:
         if reply.status != 200:
             raise self._refused(reply)
         works: _Works = decoded(reply.body, _Works, where="Openverse", do="Try again later, or set crawl.openverse.on: false")
-        hits = tuple(_hit(work) for work in works.results if work.url)
+        hits = tuple(_hit(work) for work in each(works.results, _Work) if work.url)
         return Answer(
             supplier=self.name,
             q=query.q,
             lang=query.lang,
             page=page,
             hits=hits,
-            last=page >= works.page_count,
+            last=isinstance(works.page_count, int) and page >= works.page_count,
             blank=len(works.results) - len(hits),
         )
 
@@ -93,7 +95,8 @@ class Openverse:
         if reply.status == 401:
             do = "Lower crawl.openverse.pages, or register and export OPENVERSE_TOKEN"
             return ServiceError("HTTP 401: more than it gives without an account", where="Openverse", do=do)
-        return ServiceError(f"HTTP {reply.status}", where="Openverse", do="Try again later, or set crawl.openverse.on: false")
+        kind = ServiceError if reply.status == 403 else PageError
+        return kind(f"HTTP {reply.status}", where="Openverse", do="Try again later, or set crawl.openverse.on: false")
 
 
 def _used_up(reply: Reply) -> str:

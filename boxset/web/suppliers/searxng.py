@@ -9,7 +9,7 @@ import msgspec
 from boxset.errors import ParamsError, ServiceError, did_you_mean
 from boxset.params import Query
 from boxset.params import Searxng as Settings
-from boxset.web.suppliers.answers import Answer, Hit, decoded, page_address, plain, web_address
+from boxset.web.suppliers.answers import Answer, Hit, PageError, decoded, each, page_address, plain, web_address
 from boxset.web.suppliers.service import Reply, Web
 
 ADDRESS = "Set crawl.searxng.url to the base address of your instance, as the browser shows it without /search"
@@ -29,8 +29,8 @@ class _Result(msgspec.Struct):
 
 
 class _Results(msgspec.Struct):
-    results: list[_Result]
-    unresponsive_engines: list[Any] = []
+    results: list[Any]
+    unresponsive_engines: Any = None
 
 
 class _Engine(msgspec.Struct):
@@ -48,6 +48,7 @@ class Searxng:
 
     name = "searxng"
     takes_queries = True
+    list_name = ""
 
     def __init__(self, settings: Settings, web: Web) -> None:
         self.pages, self._settings, self._web = settings.pages, settings, web
@@ -69,6 +70,8 @@ class Searxng:
     def _asked(self, path: str, parameters: dict[str, Any]) -> Reply:
         try:
             return self._web.get(f"{self._base}{path}", parameters, follow=False)
+        except PageError:
+            raise
         except ServiceError as err:
             do = "Start it (`docker compose up -d searxng`), correct crawl.searxng.url, or set crawl.searxng.on: false"
             raise ServiceError(err.what, where=self._where, do=do) from err
@@ -84,7 +87,8 @@ class Searxng:
             return ServiceError("HTTP 429: its limiter allows 4 JSON requests an hour", where=self._where, do=do)
         if reply.status in (404, 405):
             return ServiceError(f"HTTP {reply.status}: no SearXNG answers there", where=self._where, do=ADDRESS)
-        return ServiceError(f"HTTP {reply.status}", where=self._where, do="Look at its log; docs/searxng.md has settings that work")
+        kind = ServiceError if reply.status == 401 else PageError
+        return kind(f"HTTP {reply.status}", where=self._where, do="Look at its log; docs/searxng.md has settings that work")
 
     def _moved(self, reply: Reply) -> ServiceError:
         target = urlsplit(reply.headers.get("location", ""))
@@ -114,10 +118,10 @@ class Searxng:
 def read_searxng(body: bytes, query: Query, page: int, *, where: str, asked: tuple[str, ...] = ()) -> Answer:
     """Read a SearXNG or searx answer; `asked` are the engines that were asked, where they are known."""
     results: _Results = decoded(body, _Results, where=where, do=ADDRESS)
-    found = [_hit(result) for result in results.results if result.template in (None, "images.html")]
+    readable = each(results.results, _Result)
+    found = [_hit(result) for result in readable if result.template in (None, "images.html")]
     hits = tuple(hit for hit in found if hit.url or hit.thumbnail)
-    silent = [item for item in results.unresponsive_engines if isinstance(item, list) and item]
-    unresponsive = tuple((plain(str(item[0])), plain(str(item[1])) if len(item) > 1 else "") for item in silent)
+    unresponsive = _unresponsive(results.unresponsive_engines)
     return Answer(
         supplier="searxng",
         q=query.q,
@@ -127,8 +131,13 @@ def read_searxng(body: bytes, query: Query, page: int, *, where: str, asked: tup
         last=not hits and not unresponsive,
         asked=asked,
         unresponsive=unresponsive,
-        blank=len(found) - len(hits),
+        blank=len(found) - len(hits) + len(results.results) - len(readable),
     )
+
+
+def _unresponsive(said: Any) -> tuple[tuple[str, str], ...]:
+    silent = [item for item in said if isinstance(item, list) and item] if isinstance(said, list) else []
+    return tuple((plain(str(item[0])), plain(str(item[1])) if len(item) > 1 else "") for item in silent)
 
 
 def _hit(result: _Result) -> Hit:
@@ -147,5 +156,5 @@ def _hit(result: _Result) -> Hit:
 
 
 def _resolution(text: str | None) -> tuple[int, int]:
-    found = re.search(r"(\d+)\s*[x×X*]\s*(\d+)", text or "")
+    found = re.search(r"(?<!\d)(\d{1,6})\s*[x×X*]\s*(\d{1,6})(?!\d)", text or "")
     return (int(found[1]), int(found[2])) if found else (0, 0)

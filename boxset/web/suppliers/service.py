@@ -12,6 +12,7 @@ from boxset import __version__
 from boxset.endpoints import Endpoints
 from boxset.errors import ServiceError
 from boxset.web.fetcher import retry_after_s
+from boxset.web.suppliers.answers import PageError
 
 MAX_BYTES = 20_000_000
 WAITS_S = (0.3, 1.5)  # before the second and third try
@@ -51,6 +52,8 @@ class Web:
         for wait_s in WAITS_S:
             try:
                 reply = self._once(address, parameters, headers or {}, pace_s=pace_s, follow=follow)
+            except PageError:
+                raise
             except ServiceError:
                 self.sleep(wait_s)
                 continue
@@ -72,7 +75,7 @@ class Web:
             raise ServiceError(f"does not answer: {_why(err)}", where=address) from err
         if len(body) > MAX_BYTES:
             answer.close()
-            raise ServiceError(f"its answer is larger than {MAX_BYTES:,} bytes", where=address)
+            raise PageError(f"its answer is larger than {MAX_BYTES:,} bytes", where=address)
         answer.release_conn()
         return Reply(answer.status, {name.lower(): value for name, value in answer.headers.items()}, body)
 

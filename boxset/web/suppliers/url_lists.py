@@ -1,8 +1,9 @@
 """CSV files of addresses from anyone: url and category; licence, author, title and landing_url where known."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from typing import TextIO
@@ -40,34 +41,53 @@ class ListSummary:
     bad: list[str] = field(default_factory=list)  # `FILE:LINE: why`
 
 
-class UrlLists:
-    """All lists of the parameters, in their order, page by page."""
+class UrlList:
+    """One list of the parameters, page by page."""
 
     name = "url_lists"
     takes_queries = False
     pages = 1_000_000_000
 
-    def __init__(self, lists: tuple[str, ...], category: str) -> None:
-        self._lists, self._category = lists, category
+    def __init__(self, list_name: str, category: str) -> None:
+        self.list_name, self._category = list_name, category
         self._rows, self._at = self._hits(), 0
 
-    def ask(self, query: Query, page: int, before: Answer | None = None) -> Answer:  # noqa: ARG002 - the lists know no queries
-        """Return the next addresses of the category, in the order of the files."""
+    def ask(self, query: Query, page: int, before: Answer | None = None) -> Answer:  # noqa: ARG002 - a list knows no queries
+        """Return the next addresses of the category, in the order of the file."""
         start = int(before.more.get("row", "0")) if before is not None else 0
         if start < self._at:
             self._rows, self._at = self._hits(), 0
         hits = tuple(islice(self._rows, start - self._at, start - self._at + PAGE_SIZE))
         self._at = start + len(hits)
         more = {"row": str(self._at)} if len(hits) == PAGE_SIZE else {}
-        bad = [row for name in self._lists for row in summary_of(Path(name)).bad] if start == 0 else []
+        content, bad = _content(self.list_name, self._category) if start == 0 else ("", [])
         notes = (f"{len(bad):,} rows cannot be used: {first_of(bad)}",) if bad else ()
-        return Answer(supplier=self.name, q="", lang="", page=page, hits=hits, last=not more, more=more, blank=len(bad), notes=notes)
+        return Answer(
+            supplier=self.name, list_name=self.list_name, content=content, q="", lang="", page=page,
+            hits=hits, last=not more, more=more, blank=len(bad), notes=notes,
+        )  # fmt: skip
 
     def _hits(self) -> Iterator[Hit]:
-        for name in self._lists:
-            for row in read_list(Path(name)):
-                if isinstance(row, Listed) and row.category == self._category:
-                    yield _hit(row, Path(name).stem)
+        for row in read_list(Path(self.list_name)):
+            if isinstance(row, Listed) and row.category == self._category:
+                yield _hit(row, Path(self.list_name).stem)
+
+
+def _content(name: str, category: str) -> tuple[str, list[str]]:
+    """Return a hash of what a list has for a category, wherever in the file it stands, and the rows that cannot be used."""
+    digest, bad = sha256(), []
+    for row in read_list(Path(name)):
+        if isinstance(row, str):
+            bad.append(row)
+        elif row.category == category:
+            digest.update(msgspec.json.encode(msgspec.structs.replace(row, line=0)) + b"\n")
+    return digest.hexdigest()[:16], bad
+
+
+def changed_lists(answers: Iterable[Answer], category: str, *, refresh: int) -> list[str]:
+    """Return the lists that have other rows of the category now than when they were read under this refresh. One that is not here has none."""
+    read = {answer.list_name: answer.content for answer in answers if answer.content and answer.refresh == refresh}
+    return [name for name, content in read.items() if Path(name).is_file() and _content(name, category)[0] != content]
 
 
 def first_of(bad: list[str]) -> str:
