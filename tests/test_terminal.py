@@ -24,7 +24,7 @@ from boxset.web.preview_page import page
 from boxset.web.progress import Progress
 from boxset.web.suppliers.answers import page_address, plain, web_address
 from boxset.web.suppliers.searxng import read_searxng
-from boxset.web.suppliers.url_lists import UrlLists
+from boxset.web.suppliers.url_lists import UrlList
 
 ROOT = Path(__file__).parents[1]
 
@@ -81,7 +81,7 @@ def test_a_list_full_of_escapes_is_read_as_plain_text(tmp_path: Path) -> None:
         f"url,category,title,author,licence,landing_url\nhttp://pics.example/{bad}.jpg,hammer,t{bad},a{bad},LicenseRef-x{bad},http://x.example/{bad}\nx{bad},hammer,,,,\n"
     )
 
-    answer = UrlLists((str(tmp_path / "a.csv"),), "hammer").ask(Query(q=""), 1)
+    answer = UrlList(str(tmp_path / "a.csv"), "hammer").ask(Query(q=""), 1)
 
     assert len(answer.hits) == 2
     assert answer.hits[0].landing_url == ""
