@@ -22,6 +22,8 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delimited, "BLOCK", 1 << 12)
     monkeypatch.setattr(visual_genome, "BLOCK", 1 << 11)
     monkeypatch.setattr(tables, "RUN", 300)
+    monkeypatch.setattr(tables, "LONG_RUN", 900)
+    monkeypatch.setattr(tables, "SHORT_PIECE", 12)
 
 
 def rows(ids: str, *, in_order: bool, count: int = 2000) -> list[tuple[str, str, float]]:

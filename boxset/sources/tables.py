@@ -60,7 +60,7 @@ VERIFIED = pa.schema([("image_id", pa.string()), ("class_id", pa.string()), ("pr
 
 ROW_GROUP = 1 << 15
 BUCKETS = 48
-RUN = 1 << 16  # rows ordered at once
+RUN, LONG_RUN = 1 << 16, 1 << 19  # rows ordered at once; the longer one where that leaves no class with a short piece
 SHORT_PIECE = 1 << 9  # rows; shorter pieces are quicker sorted than put together one by one
 
 Coordinates = Literal["pixels", "fraction"]
@@ -266,7 +266,7 @@ class _Clustered:
         arrays += [_column(columns[field.name], field.type) if field.name in columns else pa.nulls(len(codes), field.type) for field in others]
         self._waiting.append(pa.RecordBatch.from_arrays(arrays, names=["code", *(field.name for field in others)]))
         self._rows += len(codes)
-        if self._rows >= RUN:
+        if self._rows >= (LONG_RUN if len(self._numbers) * SHORT_PIECE <= LONG_RUN else RUN):
             self._spill()
         return len(codes)
 
