@@ -29,6 +29,7 @@ OBJECTS = ("objects", f"{BASE}/objects.json.zip")
 IMAGES = ("images", f"{BASE}/image_data.json.zip")
 ALIASES = ("aliases", f"{BASE}/object_alias.txt")
 BLOCK = 1 << 19  # bytes; the objects of a block stay in the processor's cache
+GAP = 256  # more blanks than anybody writes between two images; where there are more, the piece grows
 _FIRST_KEY = re.compile(rb"\{\s*\"(\w+)\"")
 _BETWEEN = re.compile(r"[\s,]*")
 _SEPARATOR = "\x1f"
@@ -208,9 +209,10 @@ def _blocks(stream: IO[bytes], path: Path) -> Iterator[bytes]:
     while chunk := stream.read(BLOCK):
         left += chunk
         last = _end_of_elements(left) if inner else left.rfind(start, 1)
-        head = left[:last].rstrip() if last > 0 else b""
-        if head.endswith(b","):
-            yield b"[" + head[:-1] + b"]"
+        before = left[max(0, last - GAP) : max(0, last)]  # a comma and blanks; the block itself is copied once
+        if before.rstrip().endswith(b","):
+            end = last - len(before) + len(before.rstrip()) - 1
+            yield b"".join((b"[", memoryview(left)[:end], b"]"))
             left = left[last:]
     if not left.rstrip().endswith(b"]"):
         raise InputError("it breaks off: the array is not closed", where=str(path), do="Fetch it again")
