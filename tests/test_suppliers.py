@@ -369,6 +369,16 @@ def test_bad_rows_of_a_list_are_counted_and_named(tmp_path: Path) -> None:
     assert answer.notes == (f"4 rows cannot be used: {'; '.join(summary.bad[:3])} and 1 more",)
 
 
+def test_a_cell_without_end_costs_its_own_row_only(tmp_path: Path) -> None:
+    path = tmp_path / "l.csv"
+    path.write_text(f"url,category\nhttps://a.example/1.jpg,hammer\nhttps://a.example/{'x' * 200_000},hammer\nhttps://a.example/2.jpg,hammer\n")
+
+    summary = summary_of(path)
+
+    assert (summary.rows, len(summary.bad)) == ({"hammer": 2}, 1)
+    assert summary.bad[0].startswith(f"{path}:3: field larger")
+
+
 def test_long_lists_come_page_by_page_from_any_page_on(tmp_path: Path) -> None:
     (tmp_path / "l.csv").write_text("url,category\n" + "".join(f"https://a.example/{n}.jpg,hammer\n" for n in range(250)))
     supplier = UrlList(str(tmp_path / "l.csv"), "hammer")

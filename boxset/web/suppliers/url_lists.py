@@ -130,7 +130,14 @@ def _rows(path: Path, file: TextIO) -> Iterator[Listed | str]:
     places = {field: next((columns.index(name) for name in names if name in columns), -1) for field, names in NAMES.items()}
     if places["url"] < 0 or places["category"] < 0:
         raise InputError(f"its columns are {', '.join(columns) or 'none'}", where=f"{path}:1", do="It needs at least url and category")
-    for row in reader:
+    while True:
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as err:  # a cell beyond 131,072 characters: its line alone is lost
+            yield f"{path}:{reader.line_num + 1}: {err}"
+            continue
         if any(cell.strip() for cell in row):
             yield _listed(row, places, path=path, line=reader.line_num + 1, width=len(columns))
 
