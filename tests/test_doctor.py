@@ -2,11 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -16,6 +13,7 @@ from boxset.doctor import FIX, LATER, OK, Finding, bytes_needed, examine, patien
 from boxset.endpoints import Endpoints
 from boxset.newproject import Answers, write_project
 from boxset.params import checked
+from tests.searx import serving
 from tests.test_check import git, project
 from tests.test_params import plain
 
@@ -30,23 +28,8 @@ def findings(folder: Path, endpoints: Endpoints | None = None) -> dict[str, Find
 @contextmanager
 def searxng(status: int, body: str) -> Iterator[str]:
     """Run a search service that always answers the same, and give its address."""
-
-    class Always(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(status)
-            self.end_headers()
-            self.wfile.write(body.encode())
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Always)
-    Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with serving(lambda _: (status, "application/json", body.encode())) as address:
+        yield address
 
 
 @pytest.fixture

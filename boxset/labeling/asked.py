@@ -79,10 +79,3 @@ def copies(pictures: Sequence[Picture], known: Sequence[Picture]) -> Iterable[tu
     for i, j in near_pairs([picture.phash for picture in both], BITS):
         if i < len(known) <= j and same_picture(both[i], both[j], BITS):
             yield j - len(known), i
-
-
-def asked_twice(ledger: Ledger, items: Sequence[Asked], ids: Iterable[int], *, version: int, job: str) -> list[str]:
-    """Return the hashes of those items of a job that another job asks, or asked, about one of the same categories."""
-    wanted = set(ids)
-    already = ids_asked([as_picture(item) for item in items], bought(ledger, version, but=job))
-    return [item.sha256 for item, asked in zip(items, already, strict=True) if wanted & asked]
