@@ -5,7 +5,7 @@ reader touches only the row groups that it needs. Rows of one class keep the ord
 """
 
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache, partial
 from itertools import pairwise
 from pathlib import Path
@@ -61,6 +61,7 @@ VERIFIED = pa.schema([("image_id", pa.string()), ("class_id", pa.string()), ("pr
 ROW_GROUP = 1 << 15
 BUCKETS = 48
 RUN, LONG_RUN = 1 << 16, 1 << 19  # rows ordered at once; the longer one where that leaves no class with a short piece
+MOST_OWN = 64  # common are classes with more than this part of the first run
 SHORT_PIECE = 1 << 9  # rows; shorter pieces are quicker sorted than put together one by one
 
 Coordinates = Literal["pixels", "fraction"]
@@ -238,9 +239,10 @@ class _Numbers(dict[str, int]):
 
 
 class _Clustered:
-    """Rows in any order in, a Parquet file clustered by class out; in memory is never more than a run of rows, or a bucket of classes.
+    """Rows in any order in, a Parquet file clustered by class out; in memory is never more than a run of rows, or a bucket of rare classes.
 
-    An external bucket sort: runs of rows are ordered by class and spilled, and each bucket's runs are put together at the end.
+    An external bucket sort: runs of rows are ordered by class and spilled, and each bucket's runs are put together at the end. A class
+    that is common in the first run has a bucket to itself, whose runs follow one another as they are.
     """
 
     def __init__(self, path: Path, schema: pa.Schema, numbers: _Numbers) -> None:
@@ -251,6 +253,7 @@ class _Clustered:
         self._id_type: pa.DataType | None = None
         self._streams: dict[int, Any] = {}
         self._files: dict[int, list[Path]] = {}
+        self._own: dict[int, int] | None = None  # a common class's code → its bucket, once a run is full
         self._behind = Behind()
 
     def close(self) -> None:
@@ -280,31 +283,34 @@ class _Clustered:
     def _spill(self) -> None:
         """Hand what is waiting over to be written, while more is read."""
         waiting, self._waiting, self._rows = self._waiting, [], 0
-        ranks = self._ranks()
         if waiting:
-            self._behind.run(lambda: self._write_run(waiting, ranks))
+            self._behind.run(partial(self._write_run, waiting, len(self._numbers)))
 
-    def _write_run(self, waiting: list[pa.RecordBatch], ranks: npt.NDArray[Any]) -> None:
+    def _write_run(self, waiting: list[pa.RecordBatch], classes: int) -> None:
         """Write rows to the buckets, in each by class, rows of one class in the order they came."""
         table = pa.Table.from_batches(waiting).combine_chunks()
         fixed = _as_fixed(table.column("image_id").chunk(0))
         if fixed is not None:
             table = table.set_column(table.schema.get_field_index("image_id"), "image_id", fixed)
         codes = table.column("code").to_numpy()
+        buckets = self._buckets(codes, classes)
+        ranks = np.empty(classes, np.uint16 if classes < 1 << 16 else np.uint32)  # 16 bits are sorted by radix
+        ranks[np.lexsort((np.arange(classes), buckets))] = np.arange(classes)
         order = np.argsort(ranks[codes], kind="stable")
         batch = table.take(pa.array(order)).combine_chunks().to_batches()[0]
-        ends = np.searchsorted((codes % BUCKETS)[order], np.arange(BUCKETS + 1))
+        found, starts = np.unique(buckets[codes[order]], return_index=True)
         self._open_for(batch.schema)
-        for bucket in range(BUCKETS):
-            if ends[bucket] < ends[bucket + 1]:
-                self._stream(bucket, batch.schema).write_batch(batch.slice(ends[bucket], ends[bucket + 1] - ends[bucket]))
+        for bucket, (start, end) in zip(found.tolist(), pairwise([*starts.tolist(), len(order)]), strict=True):
+            self._stream(bucket, batch.schema).write_batch(batch.slice(start, end - start))
 
-    def _ranks(self) -> npt.NDArray[Any]:
-        """Return each class's place when classes are ordered by bucket, then by code."""
-        codes = np.arange(len(self._numbers))
-        ranks = np.empty(len(codes), np.uint16 if len(codes) < 1 << 16 else np.uint32)  # 16 bits are sorted by radix
-        ranks[np.lexsort((codes, codes % BUCKETS))] = codes
-        return ranks
+    def _buckets(self, codes: npt.NDArray[Any], classes: int) -> npt.NDArray[np.int64]:
+        """Return each class's bucket; the first full run decides which classes have one to themselves."""
+        if self._own is None:
+            common = np.flatnonzero(np.bincount(codes) * MOST_OWN > len(codes)) if len(codes) >= RUN else ()
+            self._own = {int(code): BUCKETS + number for number, code in enumerate(common)}
+        buckets = np.arange(classes) % BUCKETS
+        buckets[list(self._own)] = list(self._own.values())
+        return buckets
 
     def _open_for(self, schema: pa.Schema) -> None:
         """Start new files where the ids' type is another than before."""
@@ -332,40 +338,106 @@ class _Clustered:
         self._close_streams()
         rows: dict[str, tuple[int, int]] = {}
         images: dict[str, int] = {}
-        names = self._numbers.names
-        done = 0
-        with pq.ParquetWriter(self._path, self._schema, compression="snappy", use_dictionary=["class_id"], write_statistics=False) as out:
-            files = [paths for _, paths in sorted(self._files.items())]
-            for table, codes, counts, distinct in map(_bucket, files):
-                for code, count, of_images in zip(codes, counts, distinct, strict=True):
-                    rows[names[code]], images[names[code]] = (done, int(count)), int(of_images)
-                    done += int(count)
-                self._behind.run(partial(self._write, out, self._with_names(table, codes, counts, names)))
-            self._behind.wait()
+        names, done = self._numbers.names, 0
+        with _RowGroups(self._path, self._schema, names) as out:
+            for bucket, files in sorted(self._files.items()):
+                for code, count, of_images in _own_bucket(files, out) if bucket >= BUCKETS else _shared_bucket(files, out):
+                    rows[names[code]], images[names[code]] = (done, count), of_images
+                    done += count
         return rows, images
 
-    def _with_names(self, table: pa.Table, codes: npt.NDArray[Any], counts: npt.NDArray[Any], names: list[str]) -> pa.Table:
-        local = np.repeat(np.arange(len(codes), dtype=np.int32), counts)
-        classes = pa.DictionaryArray.from_arrays(pa.array(local), pa.array([names[code] for code in codes]))
+
+class _RowGroups:
+    """A Parquet file that takes tables of any length and writes them in row groups of one size, in a thread."""
+
+    def __init__(self, path: Path, schema: pa.Schema, names: list[str]) -> None:
+        self._out = pq.ParquetWriter(path, schema, compression="snappy", use_dictionary=["class_id"], write_statistics=False)
+        self._schema, self._names = schema, names
+        self._waiting: list[pa.Table] = []
+        self._behind = Behind()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None) -> None:
+        try:
+            if kind is None:
+                self._write_all()
+                self._behind.wait()
+        finally:
+            self._behind.close()
+            self._out.close()
+
+    def add(self, table: pa.Table) -> None:
+        """Take rows with their classes' codes, rows of one class together."""
+        self._waiting.append(table)
+        rows = sum(part.num_rows for part in self._waiting)
+        if rows >= 2 * ROW_GROUP:
+            whole = pa.concat_tables(self._waiting)
+            self._waiting = [whole.slice(rows - rows % ROW_GROUP)]
+            self._behind.run(partial(self._write, whole.slice(0, rows - rows % ROW_GROUP)))
+
+    def _write_all(self) -> None:
+        if self._waiting:
+            self._behind.run(partial(self._write, pa.concat_tables(self._waiting)))
+
+    def _write(self, table: pa.Table) -> None:
+        codes = table.column("code").to_numpy()
+        starts = _starts(codes)
+        local = np.repeat(np.arange(len(starts), dtype=np.int32), np.diff([*starts, len(codes)]))
+        classes = pa.DictionaryArray.from_arrays(pa.array(local), pa.array([self._names[code] for code in codes[starts]], pa.string()))
         columns = [classes if name == "class_id" else table.column(name) for name in self._schema.names]
-        return pa.Table.from_arrays(columns, schema=self._schema)
-
-    def _write(self, out: pq.ParquetWriter, table: pa.Table) -> None:
-        out.write_table(table, ROW_GROUP)
+        self._out.write_table(pa.Table.from_arrays(columns, schema=self._schema), ROW_GROUP)
 
 
-def _bucket(files: list[Path]) -> tuple[pa.Table, npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
-    """Return a bucket's rows by class, its classes' codes, and each one's number of rows and of images."""
-    batches: list[pa.RecordBatch] = []
-    for path in files:
-        with pa.ipc.open_stream(path) as stream:
-            batches += [batch if len(files) == 1 else _with_text_ids(batch) for batch in stream]
-        path.unlink()
-    table = _by_class(batches)
+def _starts(codes: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
+    """Return where each run of one code begins."""
+    return np.concatenate([np.zeros(min(1, len(codes)), np.intp), np.flatnonzero(codes[1:] != codes[:-1]) + 1])
+
+
+Counted = tuple[int, int, int]
+"""A class's code, its number of rows, and of images."""
+
+
+def _shared_bucket(files: list[Path], out: _RowGroups) -> Iterator[Counted]:
+    """Write a bucket's rows by class."""
+    table = _by_class(list(_runs(files)))
     codes, counts = np.unique(table.column("code").to_numpy(), return_counts=True)
     ids = table.column("image_id").chunk(0)
     distinct = _distinct(ids, np.repeat(np.arange(len(codes), dtype=np.int64), counts))
-    return table.set_column(table.schema.get_field_index("image_id"), "image_id", _as_text(ids)), codes, counts, distinct
+    out.add(_with_text_ids(table))
+    yield from zip(codes.tolist(), counts.tolist(), distinct.tolist(), strict=True)
+
+
+def _own_bucket(files: list[Path], out: _RowGroups) -> Iterator[Counted]:
+    """Write a bucket's rows as they come: they are of one class."""
+    images, rows, code = _images_in(files), 0, 0
+    for batch in _runs(files):
+        rows, code = rows + batch.num_rows, batch.column("code")[0].as_py()
+        out.add(_with_text_ids(pa.Table.from_batches([batch])))
+    yield code, rows, images
+
+
+def _runs(files: list[Path], columns: list[int] | None = None, *, keep: bool = False) -> Iterator[pa.RecordBatch]:
+    """Yield what was spilled to a bucket, with ids of one type; the files go as they are read, unless they are to be kept."""
+    for path in files:
+        with pa.ipc.open_stream(path, options=pa.ipc.IpcReadOptions(included_fields=columns)) as stream:
+            yield from stream if len(files) == 1 else map(_with_text_ids, stream)
+        if not keep:
+            path.unlink()
+
+
+def _images_in(files: list[Path]) -> int:
+    """Return the number of different images in a bucket of one class; only where they come in no order are all ids in memory."""
+    count, last = 0, None
+    for batch in _runs(files, [1], keep=True):
+        ids = batch.column("image_id") if last is None else pa.concat_arrays([last, batch.column("image_id")])
+        steps = _steps(ids)
+        if steps is None or (steps < 0).any():
+            return len(pc.unique(pa.chunked_array([batch.column("image_id") for batch in _runs(files, [1], keep=True)])))
+        count += int(np.count_nonzero(steps)) + (last is None)
+        last = ids[-1:]
+    return count
 
 
 def _by_class(batches: list[pa.RecordBatch]) -> pa.Table:
@@ -373,7 +445,7 @@ def _by_class(batches: list[pa.RecordBatch]) -> pa.Table:
     pieces: list[tuple[int, int, pa.RecordBatch]] = []
     for number, batch in enumerate(batches):
         codes = batch.column("code").to_numpy()
-        starts = [0, *(np.flatnonzero(codes[1:] != codes[:-1]) + 1).tolist(), len(codes)]
+        starts = [*_starts(codes).tolist(), len(codes)]
         if len(starts) * SHORT_PIECE > len(codes):
             table = pa.Table.from_batches(batches).combine_chunks()
             return table.take(pa.array(np.argsort(table.column("code").to_numpy(), kind="stable"))).combine_chunks()
@@ -426,9 +498,11 @@ def _as_text(ids: pa.Array) -> pa.Array:
     return pa.StringArray.from_buffers(len(ids), offsets, ids.buffers()[1].slice(width * ids.offset))
 
 
-def _with_text_ids(batch: pa.RecordBatch) -> pa.RecordBatch:
-    position = batch.schema.get_field_index("image_id")
-    return batch.set_column(position, "image_id", _as_text(batch.column(position)))
+def _with_text_ids(rows: Any) -> Any:
+    """Return a batch, or a table in one chunk, with its ids as texts."""
+    position = rows.schema.get_field_index("image_id")
+    ids = rows.column(position)
+    return rows.set_column(position, "image_id", _as_text(ids.chunk(0) if isinstance(ids, pa.ChunkedArray) else ids))
 
 
 def about(index: Path) -> About:
