@@ -548,6 +548,8 @@ def _settle(rows: list[ImageRow], shelf: Shelf, out: Path) -> None:
     for left in sorted(target.iterdir()):
         if left.name not in names:
             left.replace(shelf.images / left.name)
+    for torn in out.glob(".*.part"):  # of a run that was killed while it wrote
+        torn.unlink()
 
 
 def _metrics(order: CrawlOrder, rows: list[ImageRow], found: Healths, *, repeated: int) -> dict[str, Any]:
