@@ -221,8 +221,8 @@ OURS = {"boxset": boxset, "requests loop": requests_loop, "requests pool": reque
 def measure(name: str, urls: list[str], connections: int) -> dict[str, float]:
     """Run one client in a process of its own; return pictures a second, CPU seconds and peak memory of it and what it started.
 
-    Each has a folder of its own, and nothing is deleted before the end: for minutes after thousands of files have gone, ext4 takes up to
-    1 ms of the processor to make one.
+    Each has a folder of its own, and nothing is deleted before the end: for minutes after thousands of files have gone, ext4 takes most of
+    a millisecond to make one.
     """
     listed = DATA / "urls.txt"
     OUT.mkdir(parents=True, exist_ok=True)
