@@ -20,6 +20,7 @@ from boxset.dataset.records import Picture
 from boxset.dataset.similar import colour_distance, distance, mirrored, same_mirrored, same_picture
 from boxset.images.look import white_border
 from boxset.images.prepare import prepare
+from boxset.images.small import Small
 
 SIDE = 320  # fingerprints see no more than this
 Change = Callable[[Image.Image], Image.Image]
@@ -120,7 +121,7 @@ def recall(pictures: dict[str, Image.Image], originals: dict[str, Picture], bits
 
 def recoloured(pictures: dict[str, Image.Image], originals: dict[str, Picture], bits: int) -> None:
     """Things on white in other colours, in one pose: other products, not copies."""
-    white = {key: p for key, p in pictures.items() if white_border(np.asarray(p)) > 0.85 and (np.ptp(np.asarray(p), axis=2) > 80).mean() > 0.03}
+    white = {key: p for key, p in pictures.items() if white_border(Small.of(p).pixels) > 0.85 and (np.ptp(np.asarray(p), axis=2) > 80).mean() > 0.03}
     taken = [same_picture(originals[key], as_picture(key, _turned_hue(p, turn)), bits) for key, p in white.items() for turn in (60, 128, 190)]
     print(f"\n{len(white)} vivid things on white, each in three other colours: {sum(taken)} of {len(taken)} taken for copies")
 

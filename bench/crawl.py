@@ -19,9 +19,11 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import mkdtemp
 from threading import Thread
 
 DATA = Path("bench/data/crawl").absolute()
+OUT = DATA / "out"
 PEER = Path("bench/data/img2dataset-venv/bin/img2dataset").absolute()
 HOSTS, LATENCY_S, LIMIT_S = 64, 0.1, 600
 FIELD = (1200, 900)
@@ -217,10 +219,14 @@ OURS = {"boxset": boxset, "requests loop": requests_loop, "requests pool": reque
 
 
 def measure(name: str, urls: list[str], connections: int) -> dict[str, float]:
-    """Run one client in a process of its own; return pictures a second, CPU seconds and peak memory of it and what it started."""
-    out, listed = DATA / "out", DATA / "urls.txt"
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir(parents=True)
+    """Run one client in a process of its own; return pictures a second, CPU seconds and peak memory of it and what it started.
+
+    Each has a folder of its own, and nothing is deleted before the end: for minutes after thousands of files have gone, ext4 takes most of
+    a millisecond to make one.
+    """
+    listed = DATA / "urls.txt"
+    OUT.mkdir(parents=True, exist_ok=True)
+    out = Path(mkdtemp(dir=OUT))
     listed.write_text("\n".join(urls))
     command = peer(name, listed, out, connections) if name.startswith("img2dataset") else [sys.executable, "-m", "bench.crawl", name, str(listed), str(out), str(connections)]
     start = time.monotonic()
@@ -317,6 +323,7 @@ def main() -> None:
             table(f"{LATENCY_S * 1000:.0f} ms before each answer", [*late, ("boxset", 128, at[slow])])
         if "memory" in options.part:
             memory(root, fast)
+    shutil.rmtree(OUT, ignore_errors=True)
 
 
 if __name__ == "__main__":

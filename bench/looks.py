@@ -19,6 +19,7 @@ from PIL import Image, ImageDraw
 from boxset.dataset.reasons import Refusal
 from boxset.images import look
 from boxset.images.prepare import prepare
+from boxset.images.small import Small
 
 KINDS = ("photos", "drawings", "screenshots", "plots", "placeholders")
 MOST = 250  # pictures of a package
@@ -34,8 +35,8 @@ SAID = (
 )
 
 
-class Pictures(dict[str, list[tuple[str, Image.Image]]]):
-    """Package → name and small picture of each."""
+class Pictures(dict[str, list[tuple[str, Small]]]):
+    """Package → name and small version of each."""
 
     def only(self, names: set[str], *, inside: bool) -> "Pictures":
         return Pictures({k: v for k, v in self.items() if (k in names) == inside})
@@ -58,7 +59,7 @@ def read(folder: Path | None) -> Pictures:
     for package in sorted(p for p in folder.iterdir() if p.is_dir()) if folder else ():
         files = sorted(p for p in package.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp"))
         random.Random(package.name).shuffle(files)
-        small = [(f.name, p.preview) for f in files[:MOST] if not isinstance(p := prepare(f.read_bytes()), Refusal)]
+        small = [(f.name, p.small) for f in files[:MOST] if not isinstance(p := prepare(f.read_bytes()), Refusal)]
         found[package.name] = [(name, p) for name, p in small if min(p.size) >= look.SMALLEST]
     return found
 
@@ -66,8 +67,8 @@ def read(folder: Path | None) -> Pictures:
 def studio(pictures: Pictures) -> Pictures:
     """Set photographs that stand on white on other grounds, larger and softer: two of each."""
     rng, noise = random.Random(2), np.random.default_rng(2)
-    white = [(n, p) for found in pictures.values() for n, p in found if look.white_border(np.asarray(p)) > look.WHITE_BORDER]
-    return Pictures(studio=[(name, _small(_on_ground(p, rng, noise), rng)) for name, p in white for _ in range(2)])
+    white = [(n, p.pixels) for found in pictures.values() for n, p in found if look.white_border(p.pixels) > look.WHITE_BORDER]
+    return Pictures(studio=[(name, _small(_on_ground(Image.fromarray(p[..., :3]), rng, noise), rng)) for name, p in white for _ in range(2)])
 
 
 def _on_ground(picture: Image.Image, rng: random.Random, noise: np.random.Generator) -> Image.Image:
@@ -84,12 +85,12 @@ def _on_ground(picture: Image.Image, rng: random.Random, noise: np.random.Genera
     return Image.fromarray(values.clip(0, 255).astype(np.uint8))
 
 
-def _small(picture: Image.Image, rng: random.Random) -> Image.Image:
+def _small(picture: Image.Image, rng: random.Random) -> Small:
     out = BytesIO()
     picture.save(out, "JPEG", quality=rng.choice((60, 75, 85, 92)))
     prepared = prepare(out.getvalue())
     assert not isinstance(prepared, Refusal)
-    return prepared.preview
+    return prepared.small
 
 
 def placeholders(count: int = 120) -> Pictures:

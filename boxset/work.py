@@ -137,7 +137,7 @@ class _Line(Generic[A, B]):
     def add(self, item: A, lane: str) -> _Task[A, B]:
         """Put an item into its lane."""
         with self._work:
-            task = _Task[A, B](next(self._numbers), lane, item)
+            task: _Task[A, B] = _Task(next(self._numbers), lane, item)
             self._waiting.setdefault(lane, deque()).append(task)
             self._reckon(lane)
             if len(self._threads) < min(self._workers, self._running + self._ready):

@@ -149,6 +149,18 @@ def test_twenty_kills_change_nothing_and_nothing_that_was_had_is_asked_again(fol
     assert asked_again == set()
 
 
+def test_what_a_killed_run_was_writing_does_not_stay(folder: Path) -> None:
+    torn = folder / OUT / ".images.jsonl.1-1.part"
+    torn.parent.mkdir(parents=True)
+    torn.write_text('{"source_id"')
+
+    with open_site(site_with(SWIFT)) as site:
+        finish(folder, site)
+
+    assert (folder / OUT / "images.jsonl").exists()
+    assert not torn.exists()
+
+
 CRAWL = "import sys; from pathlib import Path; from tests.test_faults import run; run(Path(), sys.argv[1])"
 
 

@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from boxset.dataset.reasons import Refusal
 from boxset.images.look import looks, looks_of, white_border
 from boxset.images.prepare import prepare
+from boxset.images.small import Small
 from tests.project import REALDATA
 
 
@@ -105,17 +106,17 @@ def test_words_or_nothing_on_a_plain_ground_are_a_placeholder(quality: int) -> N
 
 
 def test_a_dot_that_was_stretched_and_a_strip_show_nothing() -> None:
-    assert looks_of(Image.new("RGB", (1, 1), "white")) == ("placeholder",)
-    assert looks_of(textured(1, (256, 15))) == ("placeholder",)
-    assert looks_of(textured(1, (256, 16))) == ()
+    assert looks_of(Small.of(Image.new("RGB", (1, 1), "white"))) == ("placeholder",)
+    assert looks_of(Small.of(textured(1, (256, 15)))) == ("placeholder",)
+    assert looks_of(Small.of(textured(1, (256, 16)))) == ()
 
 
 def test_a_grey_picture_is_looked_at_too() -> None:
-    assert looks_of(textured(1, (256, 200)).convert("L")) == ()
+    assert looks_of(Small.of(textured(1, (256, 200)).convert("L"))) == ()
 
 
 def test_the_border_alone_makes_it_white() -> None:
-    framed = np.full((100, 100, 3), 250, dtype=np.uint8)
+    framed = np.full((100, 100, 4), 250, dtype=np.uint8)
     framed[10:90, 10:90] = 0
     half = framed.copy()
     half[:50] = 100

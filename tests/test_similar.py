@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 from boxset.dataset.records import Picture
 from boxset.dataset.similar import colour_distance, distance, groups, mirrored, near_pairs, same_mirrored, same_picture
 from boxset.images.phash import grid, phash
+from boxset.images.small import Small
 from tests.build import picture
 from tests.project import REALDATA
 
@@ -80,7 +81,7 @@ def photographed(colours: tuple[str, str, str] = ("#c03028", "#303030", "#b0b0b0
 
 def fingerprinted(drawing: Image.Image) -> Picture:
     """Its fingerprints; every one is another file."""
-    return picture(f"file {random.getrandbits(60)}", phash=phash(drawing), grid=grid(drawing), width=drawing.width, height=drawing.height)
+    return picture(f"file {random.getrandbits(60)}", phash=phash(Small.of(drawing)), grid=grid(Small.of(drawing)), width=drawing.width, height=drawing.height)
 
 
 def test_a_copy_may_be_lit_and_coloured_otherwise_and_may_be_grey() -> None:

@@ -51,10 +51,13 @@ class Guards:
 
 
 class Decoders:
-    """Up to `most` decoding processes (one for each core), started as the work grows; may be used from many threads."""
+    """Up to `most` decoding processes, started as the work grows; may be used from many threads.
+
+    By default one for each core, and one more, so that no core rests while one waits for its next picture.
+    """
 
     def __init__(self, guards: Guards = Guards(), *, most: int = 0) -> None:
-        self.guards, self.most = guards, most or _cores()
+        self.guards, self.most = guards, most or _cores() + 1
         self._idle: list[_Decoder] = []
         self._alive = self._done = 0
         self._changed = Condition()

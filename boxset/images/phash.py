@@ -1,6 +1,7 @@
-"""Fingerprints of a decoded picture: a perceptual hash and a grid of colours.
+"""Fingerprints of a small picture: a perceptual hash and a grid of colours.
 
 The hash is the usual 64-bit pHash: grey, 32 by 32, the 8 by 8 lowest frequencies of its DCT-II, each bit whether a value is above their median.
+It is made small as Pillow's Lanczos filter does it, by rows first, but in a product of matrices, which takes half the time.
 """
 
 from functools import lru_cache
@@ -9,24 +10,57 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from boxset.images.small import Bytes, Small
+
 SIDE, KEPT, CELLS = 32, 8, 4
+LOBES = 3  # of the filter, on each side
+UNIT = 1 << 22  # what a weight of 1 is: whole numbers, so that sums are exact in any order of adding
+
+Values = npt.NDArray[np.float64]
 
 
-def phash(picture: Image.Image) -> str:
-    """Return 16 hexadecimal digits for an RGB or grey picture."""
-    grey = np.asarray(picture.convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS), dtype=np.float64)
-    rows = _cosines()
-    low = rows @ grey @ rows.T
-    bits = (low > np.median(low)).ravel()
+def phash(small: Small) -> str:
+    """Return 16 hexadecimal digits."""
+    low = _cosines() @ np.ascontiguousarray(_shrunk(_shrunk(small.grey).T).T) @ _cosines().T
+    ordered = np.sort(low, axis=None)
+    bits = low > (ordered[KEPT * KEPT // 2 - 1] + ordered[KEPT * KEPT // 2]) / 2
     return np.packbits(bits).tobytes().hex()
 
 
-def grid(picture: Image.Image) -> str:
-    """Return the mean colours of 4 by 4 cells of an RGB picture as 96 hexadecimal digits."""
-    return picture.convert("RGB").resize((CELLS, CELLS), Image.Resampling.BOX).tobytes().hex()
+def grid(small: Small) -> str:
+    """Return the mean colours of 4 by 4 cells as 96 hexadecimal digits."""
+    return small.picture.resize((CELLS, CELLS), Image.Resampling.BOX).tobytes().hex()
+
+
+def _shrunk(grey: Bytes | Values) -> Values:
+    """Return the rows at a length of SIDE, in whole numbers up to 255."""
+    if grey.shape[1] == SIDE:
+        return grey.astype(np.float64)
+    sums: Values = grey.astype(np.float64) @ _weights(grey.shape[1])
+    return np.minimum(np.maximum(np.floor((sums + UNIT // 2) / UNIT), 0), 255)
+
+
+@lru_cache(maxsize=256)
+def _weights(length: int) -> Values:
+    """Return what each of so many values counts for in each of SIDE: a sinc within the first lobes of a wider one."""
+    scale = length / SIDE
+    width = max(1.0, scale)
+    centres = np.arange(SIDE, dtype=np.float64) * scale + scale / 2
+    places = (np.arange(length)[:, None] - centres + 0.5) / width
+    found = np.where(_within(length, centres, LOBES * width), np.sinc(places) * np.sinc(places / LOBES), 0.0)
+    shares = found / found.sum(axis=0)
+    whole: Values = np.trunc(shares * UNIT + np.copysign(0.5, shares))
+    return whole
+
+
+def _within(length: int, centres: Values, reach: float) -> npt.NDArray[np.bool_]:
+    first, behind = np.trunc(np.maximum(0, centres - reach + 0.5)), np.trunc(np.minimum(length, centres + reach + 0.5))
+    at = np.arange(length)[:, None]
+    inside: npt.NDArray[np.bool_] = (at >= first) & (at < behind)
+    return inside
 
 
 @lru_cache(maxsize=1)
-def _cosines() -> npt.NDArray[np.float64]:
+def _cosines() -> Values:
     k, n = np.arange(KEPT)[:, None], np.arange(SIDE)[None, :]
     return np.cos(np.pi * k * (2 * n + 1) / (2 * SIDE))

@@ -14,10 +14,11 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from boxset.dataset.reasons import Reason, Refusal
 from boxset.images.jpeg import without_metadata
 from boxset.images.phash import grid, phash
+from boxset.images.small import MOST_SIDE, Small
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 LOSSY = {"JPEG", "MPO", "WEBP"}
-LEAST_SIDE, MOST_SIDE = 192, 256  # of the small version: the decoder shrinks a JPEG by 2, 4 or 8 as long as the longer side keeps the one; then to the other
+LEAST_SIDE = MOST_SIDE * 3 // 4  # the decoder shrinks a JPEG by 2, 4 or 8 as long as the small version's longer side keeps so much
 ORIENTATION = 0x0112
 QUALITY = 95
 
@@ -47,7 +48,7 @@ class Prepared:
     raw_height: int
     orientation: int
     animated: bool
-    preview: Image.Image = field(repr=False, compare=False)  # small, RGB; for looking at what kind of picture it is
+    small: Small = field(repr=False, compare=False)
 
 
 def prepare(raw: bytes, limits: Limits = Limits()) -> Prepared | Refusal:
@@ -77,7 +78,7 @@ def _prepared(raw: bytes, opened: Image.Image) -> Prepared:
     raw_width, raw_height = opened.size
     animated = bool(getattr(opened, "is_animated", False)) and opened.format != "MPO"
     content = _kept_jpeg(raw, opened, orientation) or _rewritten(opened)
-    stored, preview = _decoded_small(content)
+    stored, small = _decoded_small(content)
     digest = hashlib.sha256(content).hexdigest()
     return Prepared(
         content=content,
@@ -85,13 +86,13 @@ def _prepared(raw: bytes, opened: Image.Image) -> Prepared:
         file_name=digest + (".jpg" if content.startswith(b"\xff\xd8") else ".png"),
         width=stored[0],
         height=stored[1],
-        phash=phash(preview),
-        grid=grid(preview),
+        phash=phash(small),
+        grid=grid(small),
         raw_width=raw_width,
         raw_height=raw_height,
         orientation=orientation if 1 <= orientation <= 8 else 1,
         animated=animated,
-        preview=preview,
+        small=small,
     )
 
 
@@ -157,17 +158,14 @@ def _without_info(picture: Image.Image) -> Image.Image:
     return bare
 
 
-def _decoded_small(content: bytes) -> tuple[tuple[int, int], Image.Image]:
-    """Return the size and a small RGB picture; a JPEG is shrunk while decoding, which still reads every bit of it."""
+def _decoded_small(content: bytes) -> tuple[tuple[int, int], Small]:
+    """Return the size and the small version; a JPEG is shrunk while decoding, which still reads every bit of it."""
     with Image.open(io.BytesIO(content), formats=("JPEG", "PNG")) as stored:
         size = stored.size
         longer = max(size)
         stored.draft("RGB", (max(1, size[0] * LEAST_SIDE // longer), max(1, size[1] * LEAST_SIDE // longer)))
         stored.load()
-        small = _without_info(stored if stored.mode == "RGB" else stored.convert("RGB"))
-    if max(small.size) > MOST_SIDE:
-        small.thumbnail((MOST_SIDE, MOST_SIDE), Image.Resampling.BOX)
-    return size, small
+        return size, Small.of(stored)
 
 
 def _seems(raw: bytes) -> str:

@@ -100,9 +100,12 @@ def _stored(prepared: Prepared, look: str) -> Stored:
 def _written(prepared: Prepared, folder: Path) -> str:
     if (folder / prepared.file_name).exists():
         return ""
-    folder.mkdir(parents=True, exist_ok=True)
     part = folder / f".{prepared.file_name}.{os.getpid()}.part"
-    part.write_bytes(prepared.content)
+    try:
+        part.write_bytes(prepared.content)
+    except FileNotFoundError:
+        folder.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(prepared.content)
     return str(part)
 
 

@@ -9,7 +9,7 @@ import unicodedata
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from itertools import chain, zip_longest
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -101,9 +101,11 @@ class Kept:
     def _near(self, phash: str) -> Iterator[Picture]:
         own = np.uint64(int(phash, 16))
         kept = np.flatnonzero(np.bitwise_count(self._hashes[: len(self.pictures)] ^ own) <= self.near_bits)
-        stays = np.flatnonzero(np.bitwise_count(self._stays ^ own) <= self.near_bits)
-        held = list(self.held.values()) if len(stays) else []
-        return chain((self.pictures[i] for i in kept), (held[i] for i in stays))
+        yield from (self.pictures[i] for i in kept)
+        if self.held:
+            stays = np.flatnonzero(np.bitwise_count(self._stays ^ own) <= self.near_bits)
+            held = list(self.held.values()) if len(stays) else []
+            yield from (held[i] for i in stays)
 
 
 def crawl(
@@ -546,6 +548,8 @@ def _settle(rows: list[ImageRow], shelf: Shelf, out: Path) -> None:
     for left in sorted(target.iterdir()):
         if left.name not in names:
             left.replace(shelf.images / left.name)
+    for torn in out.glob(".*.part"):  # of a run that was killed while it wrote
+        torn.unlink()
 
 
 def _metrics(order: CrawlOrder, rows: list[ImageRow], found: Healths, *, repeated: int) -> dict[str, Any]:

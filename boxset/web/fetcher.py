@@ -34,7 +34,7 @@ from boxset.web.robots import MAX_BYTES, Robots, header_refusal
 AGENT = "Boxset"
 RETRIED = {408, 425, 429, 500, 502, 503, 504}
 REDIRECTS = {301, 302, 303, 307, 308}
-CHUNK = 1 << 16
+CHUNK = 1 << 17
 NO_TIME = "no time was left"
 
 Resolve = Callable[[str, int], list[str]]

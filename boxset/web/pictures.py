@@ -175,7 +175,7 @@ class _Storing:
 
     def __init__(self, shelf: Shelf, journal: Journal) -> None:
         self._shelf, self._journal = shelf, journal
-        self._pool = ThreadPoolExecutor(shelf.decoders.most, thread_name_prefix="boxset-store")
+        self._pool = ThreadPoolExecutor(shelf.decoders.most + 1, thread_name_prefix="boxset-store")
         self._held, self._freed = 0, Condition()
 
     def __enter__(self) -> Self:
