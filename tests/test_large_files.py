@@ -92,6 +92,38 @@ def test_visual_genome_is_the_same_however_it_is_written(form: dict[str, Any]) -
     assert {row["image_id"] for row in tables.all_images(INDEX)} == {str(i["image_id"]) for i in given}
 
 
+ODD = ['"x": 1e999', '"x": null', '"x": "1"', '"x": 1, "x": 2', '"x": -0.0', '"x": 12345678901234567890', '"x": NaN', '"x": true', '"x": 01']
+ODD += [f'"names": {said}' for said in ('["caf\\u00e9"]', '["café"]', '["\\ud83d"]', '["\\udc00"]', '[null]', 'null', '["a|b", ""]', '[", {\\"image_id\\""]', '"hammer"', '[["a"]]')]
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_a_block_of_visual_genome_read_at_once_is_what_it_is_object_by_object(odd: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    fields = {'"x"': '"x": 1', '"names"': '"names": ["saw"]'} | {odd.partition(":")[0]: odd}
+    thing = f'{{{", ".join(fields.values())}, "y": 1, "w": 2, "h": 3, "synsets": []}}'
+    images = [json.dumps(image) for image in genome()]
+    images.insert(150, f'{{"image_id": 1000, "objects": [{thing}]}}')
+    Path("o.json").write_text(f"[{', '.join(images)}]")
+
+    def found() -> Any:
+        try:
+            counted = build("visual_genome", files={"objects": "o.json", "images": "none", "aliases": "none"})
+        except InputError as err:  # no JSON at all
+            return str(err)
+        return counted, all_boxes(), tables.read_classes(INDEX)
+
+    at_once = found()
+    monkeypatch.setattr(visual_genome, "_plain", lambda _: None)
+
+    assert at_once == found()
+
+
+def test_blocks_as_the_publisher_writes_them_are_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("o.json").write_text(json.dumps(genome()))
+    monkeypatch.setattr(visual_genome, "_read", lambda *_: pytest.fail("read object by object"))
+
+    assert build("visual_genome", files={"objects": "o.json", "images": "none", "aliases": "none"})["boxes"] == sum(len(i["objects"]) for i in genome())
+
+
 @pytest.mark.parametrize("cut", [-1, -40, -4000])
 def test_a_visual_genome_file_that_breaks_off_is_refused(cut: int) -> None:
     Path("o.json").write_text(json.dumps(genome())[:cut])

@@ -1,7 +1,8 @@
 """Visual Genome: objects with names and synsets per image, in pixels; nobody claims that an image's objects are all there.
 
 Format: objects.json (v1.4, v1.2), image_data.json, object_alias.txt. A class here is what the file says of an object, its names and
-synsets together; a term finds all classes that have it. The objects file is read in blocks: its memory does not grow with its size.
+synsets together; a term finds all classes that have it. The objects file is read in blocks, side by side: its memory does not grow with
+its size. A block that is not written as the publisher writes is read again with patience.
 """
 
 import json
@@ -11,28 +12,33 @@ from contextlib import suppress
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import json as pajson
 
 from boxset.errors import InputError
 from boxset.sources.coco import LONGEST_SIDE
-from boxset.sources.counts import Counts
+from boxset.sources.counts import Counts, FileCount
 from boxset.sources.raw import RawFiles, opened
 from boxset.sources.tables import IndexWriter
-from boxset.work import batched, without_collection
+from boxset.work import batched, in_threads, without_collection
 
 BASE = "https://homes.cs.washington.edu/~ranjay/visualgenome/data/dataset"
 OBJECTS = ("objects", f"{BASE}/objects.json.zip")
 IMAGES = ("images", f"{BASE}/image_data.json.zip")
 ALIASES = ("aliases", f"{BASE}/object_alias.txt")
-BLOCK = 1 << 19  # bytes; the objects of a block stay in the processor's cache
+BLOCK = 1 << 20  # bytes
 GAP = 256  # more blanks than anybody writes between two images; where there are more, the piece grows
 _FIRST_KEY = re.compile(rb"\{\s*\"(\w+)\"")
 _BETWEEN = re.compile(r"[\s,]*")
 _SEPARATOR = "\x1f"
+_TEXTS = pa.list_(pa.string())
+_OBJECT = pa.struct([(name, pa.float64()) for name in "xywh"] + [("names", _TEXTS), ("synsets", _TEXTS)])
+_SCHEMA = pa.schema([("image_id", pa.int64()), ("id", pa.int64()), ("objects", pa.list_(_OBJECT))])
 T = TypeVar("T")
 
 
@@ -68,37 +74,106 @@ def build(files: RawFiles, writer: IndexWriter, splits: tuple[str, ...]) -> Coun
     counts = Counts()
     image_ids: set[int] = set()
     with without_collection():
-        for images, bad in streamed(files.get(*OBJECTS), "objects.json", _ImageObjects, counts):
-            image_ids.update(map(_id, images))
-            counts.seen += _add_boxes(images, spellings, writer) + bad
+        for images, things, bad in _objects(files.get(*OBJECTS), counts):
+            image_ids.update(images)
+            counts.seen += _add_boxes(things, spellings, writer) + bad
     writer.add_classes(spellings.classes(aliases))
     _add_images(files, writer, image_ids, counts)
     return counts
 
 
-def streamed(path: Path, member: str, as_type: type[T], counts: Counts) -> Iterator[tuple[list[T], int]]:
-    """Yield a JSON array's elements some at a time, and how many records among them cannot be read; these are counted.
+class _Block(NamedTuple):
+    """Some elements of a JSON array, without its brackets; `start` is how each of them begins, empty where that does not tell them apart."""
+
+    number: int
+    content: bytes
+    start: bytes
+
+
+class _Things(NamedTuple):
+    """Objects by column: their image, what they are called, and their corners."""
+
+    image_id: pa.Array
+    words: pa.Array
+    corners: dict[str, pa.Array]
+
+
+def _objects(path: Path, counts: Counts) -> Iterator[tuple[list[int], _Things, int]]:
+    """Yield images, their objects, and how many objects among them cannot be read, block by block; these are counted."""
+    file = counts.begin(path)
+    with opened(path, "objects.json") as stream:
+        for block, plain in in_threads(lambda block: (block, _plain(block)), _blocks(stream, path), workers=2, ahead=1):
+            if plain is not None:
+                file.rows += len(plain[1].words)
+                yield *plain, 0
+            else:
+                found, bad = _read(block, _ImageObjects, "objects.json", counts, file)
+                yield [_id(image) for image in found], _things(found), bad
+
+
+def _plain(block: _Block) -> tuple[list[int], _Things] | None:
+    """Read a block without a Python object for each of its; None where anything in it asks for a second look."""
+    try:
+        table = pajson.read_json(pa.BufferReader(_lines(block)), **_options(len(block.content)))
+        ids, objects = (column.combine_chunks() for column in (pc.coalesce(table.column("image_id"), table.column("id")), table.column("objects")))
+        things = objects.flatten()
+        fields = dict(zip((field.name for field in _OBJECT), things.flatten(), strict=True))
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return None
+    corners = {name: fields[name] for name in "xywh"}
+    lists = (fields["names"], fields["synsets"])
+    columns = (ids, objects, things, *corners.values(), *lists, *(texts.flatten() for texts in lists))
+    if any(column.null_count for column in columns) or not all(np.isfinite(column).all() for column in corners.values()):
+        return None
+    words = pc.binary_join_element_wise(*(pc.binary_join(texts, "|") for texts in lists), _SEPARATOR)
+    image_ids = pa.array(np.repeat(ids.to_numpy(), pc.list_value_length(objects).to_numpy())).cast(pa.string())
+    return ids.to_pylist(), _Things(image_ids, words.dictionary_encode(), corners)
+
+
+def _lines(block: _Block) -> bytes:
+    """Return a block's elements one after the other without commas. Raises ArrowInvalid where that cannot be had, or its texts are odd."""
+    content, second = block.content, block.content.find(block.start, 1)
+    before = content[max(0, second - GAP) : max(0, second)]
+    comma = second - len(before) + len(before.rstrip()) - 1
+    if not block.start or not (content.isascii() and b"\\u" not in content):
+        raise pa.ArrowInvalid
+    return (content.replace(content[comma:second] + block.start, b"\n" + block.start) if second > 0 else content) + b"\n"
+
+
+def _options(size: int) -> dict[str, Any]:
+    read = pajson.ReadOptions(use_threads=False, block_size=size + 2)
+    return {"read_options": read, "parse_options": pajson.ParseOptions(explicit_schema=_SCHEMA, unexpected_field_behavior="ignore")}
+
+
+def streamed(path: Path, member: str, as_type: type[T], counts: Counts) -> Iterator[list[T]]:
+    """Yield a JSON array's elements some at a time; records among them that cannot be read are counted.
 
     Raises InputError naming the field where a whole block is of another format.
     """
-    decoder = msgspec.json.Decoder(list[as_type])  # type: ignore[valid-type]
     file = counts.begin(path)
     with opened(path, member) as stream:
-        for number, block in enumerate(_blocks(stream, path), 1):
-            try:
-                found, bad = _with_ids(decoder.decode(block))
-            except msgspec.MsgspecError as err:
-                found, bad = _patiently(block, as_type)
-                why = InputError(f"not Visual Genome's {member}: {err}", where=f"{path}, block {number}", do=f"Use {member} of version 1.4 or 1.2")
-                if not found:
-                    raise why from err
-            else:
-                why = InputError("an image without image_id", where=f"{path}, block {number}", do=f"Use {member} of version 1.4 or 1.2")
-                if bad and not found:
-                    raise why
-            counts.unreadable(file, bad, partial(_itself, why))
-            file.rows += bad + sum(map(_records, found))
-            yield found, bad
+        for block in _blocks(stream, path):
+            yield _read(block, as_type, member, counts, file)[0]
+
+
+def _read(block: _Block, as_type: type[T], member: str, counts: Counts, file: FileCount) -> tuple[list[T], int]:
+    """Return a block's elements and how many records among them cannot be read, which are counted."""
+    content = b"".join((b"[", block.content, b"]"))
+    where, do = f"{file.path}, block {block.number}", f"Use {member} of version 1.4 or 1.2"
+    try:
+        found, bad = _with_ids(msgspec.json.decode(content, type=list[as_type]))  # type: ignore[valid-type]
+    except msgspec.MsgspecError as err:
+        found, bad = _patiently(content, as_type)
+        why = InputError(f"not Visual Genome's {member}: {err}", where=where, do=do)
+        if not found:
+            raise why from err
+    else:
+        why = InputError("an image without image_id", where=where, do=do)
+        if bad and not found:
+            raise why
+    counts.unreadable(file, bad, partial(_itself, why))
+    file.rows += bad + sum(map(_records, found))
+    return found, bad
 
 
 def _with_ids(found: list[T]) -> tuple[list[T], int]:
@@ -187,18 +262,23 @@ class _Spellings(dict[str, int]):
             yield {"class_id": self._writer.class_id(number), "name": first, "synonyms": synonyms}
 
 
-def _add_boxes(images: list[_ImageObjects], spellings: _Spellings, writer: IndexWriter) -> int:
+def _things(images: list[_ImageObjects]) -> _Things:
     things = [thing for image in images for thing in image.objects]
-    if not things:
-        return 0
-    ids = np.repeat([_id(image) for image in images], [len(image.objects) for image in images])
-    numbers = [spellings[f"{'|'.join(thing.names)}{_SEPARATOR}{'|'.join(thing.synsets)}"] for thing in things]
+    ids = np.repeat(np.array([_id(image) for image in images], np.int64), [len(image.objects) for image in images])
+    words = pa.array([f"{'|'.join(thing.names)}{_SEPARATOR}{'|'.join(thing.synsets)}" for thing in things], pa.string())
     corners = {name: pa.array(np.fromiter(map(attrgetter(name), things), np.float64, len(things))) for name in "xywh"}
-    return writer.add_boxes({"image_id": pa.array(ids).cast(pa.string()), "class_id": np.array(numbers, np.int32), **corners})
+    return _Things(pa.array(ids).cast(pa.string()), words.dictionary_encode(), corners)
 
 
-def _blocks(stream: IO[bytes], path: Path) -> Iterator[bytes]:
-    """Cut a JSON array of objects between its elements; each piece is an array of its own."""
+def _add_boxes(things: _Things, spellings: _Spellings, writer: IndexWriter) -> int:
+    if not len(things.words):
+        return 0
+    numbers = np.array([spellings[word] for word in things.words.dictionary.to_pylist()], np.int32)
+    return writer.add_boxes({"image_id": things.image_id, "class_id": numbers[things.words.indices.to_numpy()], **things.corners})
+
+
+def _blocks(stream: IO[bytes], path: Path) -> Iterator[_Block]:
+    """Cut a JSON array of objects between its elements."""
     left = stream.read(BLOCK).removeprefix(b"\xef\xbb\xbf").lstrip()
     if not left.startswith(b"["):
         raise InputError("not a JSON array of images", where=f"{path}:1", do="Use objects.json of version 1.4 or 1.2")
@@ -206,17 +286,17 @@ def _blocks(stream: IO[bytes], path: Path) -> Iterator[bytes]:
     first = _FIRST_KEY.match(left.lstrip())
     start = first[0] if first else b"{"  # every image begins as the first one does; where it does not, the piece grows
     inner = re.search(rb"\[\s*" + re.escape(start), left)  # its objects begin in the same way: only a parser knows where an image ends
+    number, alike = 1, b"" if inner else start
     while chunk := stream.read(BLOCK):
         left += chunk
         last = _end_of_elements(left) if inner else left.rfind(start, 1)
-        before = left[max(0, last - GAP) : max(0, last)]  # a comma and blanks; the block itself is copied once
+        before = left[max(0, last - GAP) : max(0, last)]  # a comma and blanks
         if before.rstrip().endswith(b","):
-            end = last - len(before) + len(before.rstrip()) - 1
-            yield b"".join((b"[", memoryview(left)[:end], b"]"))
-            left = left[last:]
+            yield _Block(number, left[: last - len(before) + len(before.rstrip()) - 1], alike)
+            number, left = number + 1, left[last:]
     if not left.rstrip().endswith(b"]"):
         raise InputError("it breaks off: the array is not closed", where=str(path), do="Fetch it again")
-    yield b"[" + left.rstrip()
+    yield _Block(number, left.rstrip()[:-1], alike)
 
 
 def _end_of_elements(content: bytes) -> int:
@@ -240,7 +320,7 @@ def _id(image: _ImageObjects | _Image) -> int:
 
 def _add_images(files: RawFiles, writer: IndexWriter, image_ids: set[int], counts: Counts) -> None:
     if files.has(*IMAGES):
-        for images, _ in streamed(files.get(*IMAGES), "image_data.json", _Image, counts):
+        for images in streamed(files.get(*IMAGES), "image_data.json", _Image, counts):
             writer.add_images(_image_columns(images))
         if not writer.images:
             raise InputError("no image at all", where=str(files.get(*IMAGES)), do="Use image_data.json of version 1.4 or 1.2")
