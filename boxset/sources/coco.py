@@ -1,27 +1,33 @@
 """COCO's instances and LVIS v1: one JSON object of images, annotations, categories and licences; boxes in float pixels from the top left.
 
 Formats: https://cocodataset.org/#format-data and https://www.lvisdataset.org/dataset. Only what is named below is decoded;
-segmentations are skipped at scanning speed.
+segmentations are skipped at scanning speed. A file as the publishers write it is read in blocks, side by side; one that is odd in anything
+is decoded again, in one piece and if need be record by record.
 """
 
-from collections.abc import Iterator, Set
+import mmap
+import re
+from collections.abc import Iterator
 from contextlib import suppress
 from itertools import chain
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from boxset.dataset.reasons import Reason
 from boxset.errors import InputError
 from boxset.sources.counts import Counts, FileCount
+from boxset.sources.json_lines import GAP, NotPlainError, comma_before, read_elements
 from boxset.sources.licences import FLICKR, spdx_of, stated
 from boxset.sources.raw import RawFiles, mapped
 from boxset.sources.tables import IndexWriter
-from boxset.work import batched, without_collection
+from boxset.work import batched, in_threads, without_collection
 
 ZIP = "http://images.cocodataset.org/annotations/annotations_trainval2017.zip"
 LVIS_ZIPS = {split: f"https://dl.fbaipublicfiles.com/LVIS/lvis_v1_{split}.json.zip" for split in ("train", "val")}
@@ -29,7 +35,14 @@ SPLITS = ("train", "val")
 ROWS = 1 << 17
 BOM = b"\xef\xbb\xbf"
 LONGEST_SIDE = (1 << 31) - 1
+BLOCK = 1 << 20  # bytes
+KEYS = (b'"info"', b'"licenses"', b'"images"', b'"categories"')
+_ANNOTATIONS = re.compile(rb'"annotations"\s*:\s*\[')
+_FIRST = re.compile(rb'\s*(\{\s*"\w+")')
+_POLYGON = re.compile(rb'"segmentation": ?\[\[[^]]*\]\]')  # of one part, as most are
+_SCHEMA = pa.schema([("image_id", pa.int64()), ("category_id", pa.int64()), ("bbox", pa.list_(pa.float64())), ("iscrowd", pa.int64())])
 R = TypeVar("R")
+Whole = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 
 
 class _License(msgspec.Struct):
@@ -39,7 +52,7 @@ class _License(msgspec.Struct):
 
 
 class _Image(msgspec.Struct, gc=False):
-    id: int
+    id: Whole
     width: int | float
     height: int | float
     file_name: str | None = ""
@@ -51,8 +64,8 @@ class _Image(msgspec.Struct, gc=False):
 
 
 class _Annotation(msgspec.Struct, gc=False):
-    image_id: int
-    category_id: int
+    image_id: Whole
+    category_id: Whole
     bbox: tuple[float, float, float, float]
     iscrowd: int | bool | None = 0
     is_crowd: int | bool | list[int] | None = 0
@@ -66,7 +79,7 @@ class _Category(msgspec.Struct):
     keypoints: tuple[str, ...] = ()
 
 
-class _File(msgspec.Struct):
+class _Document(msgspec.Struct):
     images: list[_Image]
     annotations: list[_Annotation]
     categories: list[_Category]
@@ -80,6 +93,28 @@ class _Records(msgspec.Struct):
     annotations: list[msgspec.Raw]
     categories: list[_Category]
     licenses: list[_License] | None = []
+
+
+class _Boxes(NamedTuple):
+    """Boxes by column: ids of image and category, corners (n, 4), and whether each is a crowd."""
+
+    images: npt.NDArray[np.int64]
+    categories: npt.NDArray[np.int64]
+    corners: npt.NDArray[np.float64]
+    crowds: npt.NDArray[np.bool_]
+
+    def only(self, which: npt.NDArray[np.bool_] | slice) -> "_Boxes":
+        """Return some of them."""
+        return _Boxes(self.images[which], self.categories[which], self.corners[which], self.crowds[which])
+
+
+class _File(NamedTuple):
+    """What a file says."""
+
+    images: list[_Image]
+    boxes: _Boxes
+    categories: list[_Category]
+    licenses: list[_License]
 
 
 def build(files: RawFiles, writer: IndexWriter, splits: tuple[str, ...]) -> Counts:
@@ -102,37 +137,27 @@ def build_lvis(files: RawFiles, writer: IndexWriter, splits: tuple[str, ...]) ->
 
 
 def _add(path: Path, member: str, split: str, writer: IndexWriter, counts: Counts, *, lvis: bool = False) -> None:
-    with without_collection(), mapped(path, member) as content, content[3 if content[:3] == BOM else 0 :] as text:
-        decoded = _sound(decode(text, path, counts), counts)
+    with without_collection(), mapped(path, member) as content:
+        decoded = _sound(_at_once(content) or decode(content, path, counts), counts)
     _refuse_other_kind(decoded, path, lvis=lvis)
     writer.add_classes(_new_classes(decoded.categories, writer))
     _add_images(decoded, split, writer)
-    _add_boxes(decoded.annotations, writer)
+    _add_boxes(decoded.boxes, writer)
     if lvis:
         _add_verified(decoded, writer)
 
 
 def _sound(decoded: _File, counts: Counts) -> _File:
     """Return the file without boxes of images or categories that it does not name, and without an image's second record; all counted."""
-    counts.seen += len(decoded.annotations)
+    boxes = decoded.boxes
+    counts.seen += len(boxes.images)
     images = {image.id: image for image in reversed(decoded.images)}
-    categories = {category.id for category in decoded.categories}
-    boxes = decoded.annotations
-    if any(map(attrgetter("is_crowd"), boxes)):
-        for box in boxes:
-            box.iscrowd = is_crowd(box.iscrowd, box.is_crowd)
-    if len(images) == len(decoded.images) and _all_in(boxes, "image_id", images.keys()) and _all_in(boxes, "category_id", categories):
-        return decoded
-    placed = [box for box in boxes if box.image_id in images]
-    named = [box for box in placed if box.category_id in categories]
-    counts.lose(Reason.NO_PICTURE, len(boxes) - len(placed))
-    counts.lose(Reason.BAD_ROW, len(placed) - len(named))
+    placed = np.isin(boxes.images, np.fromiter(images, np.int64, len(images)))
+    named = np.isin(boxes.categories, np.array([category.id for category in decoded.categories], np.int64))
+    counts.lose(Reason.NO_PICTURE, int(np.count_nonzero(~placed)))
+    counts.lose(Reason.BAD_ROW, int(np.count_nonzero(placed & ~named)))
     counts.lose(Reason.DUPLICATE, len(decoded.images) - len(images))
-    return _File(list(reversed(images.values())), named, decoded.categories, decoded.licenses)
-
-
-def _all_in(rows: list[Any], field: str, known: Set[int]) -> bool:
-    return set(map(attrgetter(field), rows)) <= known
+    return decoded._replace(images=list(reversed(images.values())), boxes=boxes if (placed & named).all() else boxes.only(placed & named))
 
 
 def _refuse_other_kind(decoded: _File, path: Path, *, lvis: bool) -> None:
@@ -145,22 +170,92 @@ def _refuse_other_kind(decoded: _File, path: Path, *, lvis: bool) -> None:
     if any(category.keypoints for category in decoded.categories):
         do = "Use instances_….json: keypoint files know persons alone"
         raise InputError("categories[…].keypoints: these are COCO's keypoints, not its instances", where=str(path), do=do)
-    if decoded.images and not decoded.annotations:
+    if decoded.images and not len(decoded.boxes.images):
         raise InputError("annotations: none at all: the boxes are stripped", where=str(path), do="Fetch it again")
+
+
+def _at_once(content: memoryview) -> _File | None:
+    """Read a file without a Python object for each box; None where anything asks for a second look.
+
+    Where its annotations stand is guessed and then proved: what is left without them is the file with an empty list in their place,
+    and every block of them is a sequence of whole records.
+    """
+    memory: mmap.mmap = content.obj  # type: ignore[assignment]
+    found = _ANNOTATIONS.search(memory)
+    if not found:
+        return None
+    head = memory[: found.end()].removeprefix(BOM)
+    end = _end_of_annotations(memory, found.end(), head)
+    try:
+        rest = msgspec.json.decode(b"".join((head, memory[end:])), type=_Document)
+        parts = list(in_threads(_plain, _blocks(memory, found.end(), end), workers=2, ahead=2)) if not rest.annotations else []
+    except (msgspec.MsgspecError, NotPlainError):
+        return None
+    return _File(rest.images, _Boxes(*map(np.concatenate, zip(*parts, strict=True))), rest.categories, rest.licenses or []) if parts else None
+
+
+def _end_of_annotations(memory: mmap.mmap, begin: int, head: bytes) -> int:
+    """Guess where the list that begins at a place ends: before the first of the keys that come later, or before the end of the file."""
+    place = memory.rfind(b"}")
+    for key in KEYS:
+        later = memory.rfind(key, begin) if key not in head else -1
+        if later >= 0 and comma_before(memory[max(begin, later - GAP) : later], min(GAP, later - begin)) >= 0:
+            place = min(place, later)
+    return max(begin, memory.rfind(b"]", begin, max(begin, place)))
+
+
+def _blocks(memory: mmap.mmap, begin: int, end: int) -> Iterator[tuple[bytes, bytes]]:
+    """Cut annotations between two of them; with each block comes how each of them begins."""
+    first = _FIRST.match(memory, begin, end)
+    if not first:
+        raise NotPlainError
+    start = first[1]
+    while begin < end:
+        cut = memory.rfind(start, begin + 1, begin + BLOCK) if end - begin > BLOCK else end
+        content = memory[begin : max(begin, cut)]
+        comma = comma_before(content, len(content)) if cut < end else len(content)
+        if comma < 0:
+            raise NotPlainError
+        yield content[:comma], start
+        begin = cut
+
+
+def _plain(block: tuple[bytes, bytes]) -> _Boxes:
+    content, start = block
+    if b"\\" not in content:
+        content = _POLYGON.sub(b'"segmentation":0', content)
+    if b'"is_crowd"' in content:
+        raise NotPlainError
+    table = read_elements(content, start, _SCHEMA)
+    images, categories, boxes, crowds = (column.combine_chunks() for column in table.columns)
+    corners = boxes.flatten()
+    if any(column.null_count for column in (images, categories, boxes, corners)) or not pc.all(pc.equal(pc.list_value_length(boxes), 4)).as_py():
+        raise NotPlainError
+    if not np.isfinite(corners).all():
+        raise NotPlainError
+    return _Boxes(images.to_numpy(), categories.to_numpy(), corners.to_numpy().reshape(-1, 4), pc.fill_null(crowds, 0).to_numpy() != 0)
 
 
 def decode(content: memoryview, path: Path, counts: Counts) -> _File:
     """Decode strictly; where that fails, record by record, and count those that cannot be read. Raises InputError naming the field of a file of another kind."""
-    try:
-        return msgspec.json.decode(content, type=_File)
-    except msgspec.MsgspecError as err:
-        decoded = _patiently(content, counts, counts.begin(path), err)
-        if decoded is None:
-            raise InputError(f"not a COCO file: {err}", where=str(path), do="Use the publisher's file") from err
-        return decoded
+    with content[3 if content[:3] == BOM else 0 :] as text:
+        try:
+            document = msgspec.json.decode(text, type=_Document)
+        except msgspec.MsgspecError as err:
+            patient = _patiently(text, counts, counts.begin(path), err)
+            if patient is None:
+                raise InputError(f"not a COCO file: {err}", where=str(path), do="Use the publisher's file") from err
+            document = patient
+    return _File(document.images, _columns(document.annotations), document.categories, document.licenses or [])
 
 
-def _patiently(content: memoryview, counts: Counts, file: FileCount, failure: Exception) -> _File | None:
+def _columns(boxes: list[_Annotation]) -> _Boxes:
+    corners = np.fromiter(chain.from_iterable(map(attrgetter("bbox"), boxes)), np.float64, 4 * len(boxes)).reshape(-1, 4)
+    images, categories = (np.fromiter(map(attrgetter(name), boxes), np.int64, len(boxes)) for name in ("image_id", "category_id"))
+    return _Boxes(images, categories, corners, np.array([is_crowd(box.iscrowd, box.is_crowd) for box in boxes], bool))
+
+
+def _patiently(content: memoryview, counts: Counts, file: FileCount, failure: Exception) -> _Document | None:
     """Return the records that can be read; None where no image or no annotation can, or something else is odd."""
     try:
         records = msgspec.json.decode(content, type=_Records)
@@ -172,7 +267,7 @@ def _patiently(content: memoryview, counts: Counts, file: FileCount, failure: Ex
     file.rows = len(records.images) + len(records.annotations)
     counts.unreadable(file, file.rows - len(images) - len(boxes), lambda: InputError(str(failure), where=str(file.path)))
     counts.seen += len(records.annotations) - len(boxes)
-    return _File(images, boxes, records.categories, records.licenses)
+    return _Document(images, boxes, records.categories, records.licenses)
 
 
 def _readable(records: list[msgspec.Raw], kind: type[R]) -> list[R]:
@@ -240,22 +335,18 @@ def flickr_photo(url: str) -> str | None:
     return number if "flickr" in url and number.isdigit() else None
 
 
-def _add_boxes(annotations: list[_Annotation], writer: IndexWriter) -> None:
-    for part in batched(annotations, ROWS):
-        corners = np.fromiter(chain.from_iterable(map(attrgetter("bbox"), part)), np.float64, 4 * len(part)).reshape(-1, 4)
+def _add_boxes(boxes: _Boxes, writer: IndexWriter) -> None:
+    for first in range(0, len(boxes.images), ROWS):
+        part = boxes.only(slice(first, first + ROWS))
+        categories = pa.array(part.categories).dictionary_encode()
         writer.add_boxes(
             {
-                "image_id": _numbers(part, "image_id"),
-                "class_id": _numbers(part, "category_id"),
-                **dict(zip(("x", "y", "w", "h"), map(pa.array, corners.T), strict=True)),
-                "iscrowd": pa.array(np.fromiter(map(attrgetter("iscrowd"), part), bool, len(part))),
+                "image_id": pa.array(part.images).cast(pa.string()),
+                "class_id": pa.DictionaryArray.from_arrays(categories.indices, categories.dictionary.cast(pa.string())),
+                **dict(zip(("x", "y", "w", "h"), map(pa.array, part.corners.T), strict=True)),
+                "iscrowd": pa.array(part.crowds),
             }
         )
-
-
-def _numbers(rows: list[Any], field: str) -> pa.Array:
-    """Return one field's whole numbers as text."""
-    return pa.array(np.fromiter(map(attrgetter(field), rows), np.int64, len(rows))).cast(pa.string())
 
 
 def is_crowd(iscrowd: int | bool | None, other: int | bool | list[int] | None, attributes: dict[str, Any] | None = None) -> bool:
@@ -266,7 +357,7 @@ def is_crowd(iscrowd: int | bool | None, other: int | bool | list[int] | None, a
 
 def _add_verified(decoded: _File, writer: IndexWriter) -> None:
     incomplete = {(image.id, category) for image in decoded.images for category in image.not_exhaustive_category_ids or ()}
-    present = {(annotation.image_id, annotation.category_id) for annotation in decoded.annotations} | incomplete
+    present = set(zip(decoded.boxes.images.tolist(), decoded.boxes.categories.tolist(), strict=True)) | incomplete
     absent = {(image.id, category) for image in decoded.images for category in image.neg_category_ids or ()} - present
     rows = [(image, category, True, (image, category) not in incomplete) for image, category in sorted(present)]
     rows += [(image, category, False, False) for image, category in sorted(absent)]

@@ -18,11 +18,11 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyarrow import json as pajson
 
 from boxset.errors import InputError
 from boxset.sources.coco import LONGEST_SIDE
 from boxset.sources.counts import Counts, FileCount
+from boxset.sources.json_lines import NotPlainError, comma_before, read_elements
 from boxset.sources.raw import RawFiles, opened
 from boxset.sources.tables import IndexWriter
 from boxset.work import batched, in_threads, without_collection
@@ -32,7 +32,6 @@ OBJECTS = ("objects", f"{BASE}/objects.json.zip")
 IMAGES = ("images", f"{BASE}/image_data.json.zip")
 ALIASES = ("aliases", f"{BASE}/object_alias.txt")
 BLOCK = 1 << 20  # bytes
-GAP = 256  # more blanks than anybody writes between two images; where there are more, the piece grows
 _FIRST_KEY = re.compile(rb"\{\s*\"(\w+)\"")
 _BETWEEN = re.compile(r"[\s,]*")
 _SEPARATOR = "\x1f"
@@ -113,13 +112,15 @@ def _objects(path: Path, counts: Counts) -> Iterator[tuple[list[int], _Things, i
 
 def _plain(block: _Block) -> tuple[list[int], _Things] | None:
     """Read a block without a Python object for each of its; None where anything in it asks for a second look."""
-    try:
-        table = pajson.read_json(pa.BufferReader(_lines(block)), **_options(len(block.content)))
-        ids, objects = (column.combine_chunks() for column in (pc.coalesce(table.column("image_id"), table.column("id")), table.column("objects")))
-        things = objects.flatten()
-        fields = dict(zip((field.name for field in _OBJECT), things.flatten(), strict=True))
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+    if not block.start or not block.content.isascii() or b"\\u" in block.content:
         return None
+    try:
+        table = read_elements(block.content, block.start, _SCHEMA)
+    except NotPlainError:
+        return None
+    ids, objects = (column.combine_chunks() for column in (pc.coalesce(table.column("image_id"), table.column("id")), table.column("objects")))
+    things = objects.flatten()
+    fields = dict(zip((field.name for field in _OBJECT), things.flatten(), strict=True))
     corners = {name: fields[name] for name in "xywh"}
     lists = (fields["names"], fields["synsets"])
     columns = (ids, objects, things, *corners.values(), *lists, *(texts.flatten() for texts in lists))
@@ -128,21 +129,6 @@ def _plain(block: _Block) -> tuple[list[int], _Things] | None:
     words = pc.binary_join_element_wise(*(pc.binary_join(texts, "|") for texts in lists), _SEPARATOR)
     image_ids = pa.array(np.repeat(ids.to_numpy(), pc.list_value_length(objects).to_numpy())).cast(pa.string())
     return ids.to_pylist(), _Things(image_ids, words.dictionary_encode(), corners)
-
-
-def _lines(block: _Block) -> bytes:
-    """Return a block's elements one after the other without commas. Raises ArrowInvalid where that cannot be had, or its texts are odd."""
-    content, second = block.content, block.content.find(block.start, 1)
-    before = content[max(0, second - GAP) : max(0, second)]
-    comma = second - len(before) + len(before.rstrip()) - 1
-    if not block.start or not (content.isascii() and b"\\u" not in content):
-        raise pa.ArrowInvalid
-    return (content.replace(content[comma:second] + block.start, b"\n" + block.start) if second > 0 else content) + b"\n"
-
-
-def _options(size: int) -> dict[str, Any]:
-    read = pajson.ReadOptions(use_threads=False, block_size=size + 2)
-    return {"read_options": read, "parse_options": pajson.ParseOptions(explicit_schema=_SCHEMA, unexpected_field_behavior="ignore")}
 
 
 def streamed(path: Path, member: str, as_type: type[T], counts: Counts) -> Iterator[list[T]]:
@@ -290,9 +276,9 @@ def _blocks(stream: IO[bytes], path: Path) -> Iterator[_Block]:
     while chunk := stream.read(BLOCK):
         left += chunk
         last = _end_of_elements(left) if inner else left.rfind(start, 1)
-        before = left[max(0, last - GAP) : max(0, last)]  # a comma and blanks
-        if before.rstrip().endswith(b","):
-            yield _Block(number, left[: last - len(before) + len(before.rstrip()) - 1], alike)
+        comma = comma_before(left, last)
+        if comma >= 0:
+            yield _Block(number, left[:comma], alike)
             number, left = number + 1, left[last:]
     if not left.rstrip().endswith(b"]"):
         raise InputError("it breaks off: the array is not closed", where=str(path), do="Fetch it again")

@@ -1,0 +1,38 @@
+"""Blocks of a JSON array's elements as tables, without a Python object for each element: a quick reading, that gives up on anything odd."""
+
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import json as pajson
+
+GAP = 256  # more blanks than anybody writes between two elements
+
+
+class NotPlainError(ValueError):
+    """The block asks for another reader: it may be odd, or just written in another way."""
+
+
+def comma_before(content: bytes, place: int) -> int:
+    """Return where the comma stands that only blanks part from `place`, or -1."""
+    before = content[max(0, place - GAP) : max(0, place)].rstrip()
+    return place - len(content[max(0, place - GAP) : place]) + len(before) - 1 if before.endswith(b",") else -1
+
+
+def read_elements(content: bytes, start: bytes, schema: pa.Schema) -> pa.Table:
+    """Return elements, each of which begins with `start`, as a table; fields that the schema does not name are passed over, missing ones are null.
+
+    Raises NotPlainError for what is no JSON, of another type, with a key that comes twice, or with other blanks between the elements than between the first two.
+    """
+    content = content.strip()
+    second = content.find(start, 1)
+    comma = comma_before(content, second)
+    lines = content.replace(content[comma:second] + start, b"\n" + start) if comma > 0 else content
+    try:
+        return pajson.read_json(pa.BufferReader(lines + b"\n"), **_options(len(lines) + 2, schema)).combine_chunks()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as err:
+        raise NotPlainError from err
+
+
+def _options(size: int, schema: pa.Schema) -> dict[str, Any]:
+    read = pajson.ReadOptions(use_threads=False, block_size=size)
+    return {"read_options": read, "parse_options": pajson.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")}
