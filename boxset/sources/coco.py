@@ -6,9 +6,11 @@ is decoded again, in one piece and if need be record by record.
 """
 
 import mmap
+import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from itertools import chain
 from operator import attrgetter
 from pathlib import Path
@@ -25,7 +27,7 @@ from boxset.errors import InputError
 from boxset.sources.counts import Counts, FileCount
 from boxset.sources.json_lines import GAP, NotPlainError, comma_before, read_elements
 from boxset.sources.licences import FLICKR, spdx_of, stated
-from boxset.sources.raw import RawFiles, mapped
+from boxset.sources.raw import Mapped, RawFiles, mapped
 from boxset.sources.tables import IndexWriter
 from boxset.work import batched, in_threads, without_collection
 
@@ -138,7 +140,7 @@ def build_lvis(files: RawFiles, writer: IndexWriter, splits: tuple[str, ...]) ->
 
 def _add(path: Path, member: str, split: str, writer: IndexWriter, counts: Counts, *, lvis: bool = False) -> None:
     with without_collection(), mapped(path, member) as content:
-        decoded = _sound(_at_once(content) or decode(content, path, counts), counts)
+        decoded = _sound(_at_once(content) or decode(content.memory, path, counts), counts)
     _refuse_other_kind(decoded, path, lvis=lvis)
     writer.add_classes(_new_classes(decoded.categories, writer))
     _add_images(decoded, split, writer)
@@ -174,13 +176,13 @@ def _refuse_other_kind(decoded: _File, path: Path, *, lvis: bool) -> None:
         raise InputError("annotations: none at all: the boxes are stripped", where=str(path), do="Fetch it again")
 
 
-def _at_once(content: memoryview) -> _File | None:
+def _at_once(content: Mapped) -> _File | None:
     """Read a file without a Python object for each box; None where anything asks for a second look.
 
     Where its annotations stand is guessed and then proved: what is left without them is the file with an empty list in their place,
     and every block of them is a sequence of whole records.
     """
-    memory: mmap.mmap = content.obj  # type: ignore[assignment]
+    memory = content.memory
     found = _ANNOTATIONS.search(memory)
     if not found:
         return None
@@ -188,7 +190,8 @@ def _at_once(content: memoryview) -> _File | None:
     end = _end_of_annotations(memory, found.end(), head)
     try:
         rest = msgspec.json.decode(b"".join((head, memory[end:])), type=_Document)
-        parts = list(in_threads(_plain, _blocks(memory, found.end(), end), workers=2, ahead=2)) if not rest.annotations else []
+        read = partial(_plain, content.file, _first(memory, found.end(), end))
+        parts = list(in_threads(read, _blocks(memory, found.end(), end), workers=2, ahead=2)) if not rest.annotations else []
     except (msgspec.MsgspecError, NotPlainError):
         return None
     return _File(rest.images, _Boxes(*map(np.concatenate, zip(*parts, strict=True))), rest.categories, rest.licenses or []) if parts else None
@@ -204,24 +207,29 @@ def _end_of_annotations(memory: mmap.mmap, begin: int, head: bytes) -> int:
     return max(begin, memory.rfind(b"]", begin, max(begin, place)))
 
 
-def _blocks(memory: mmap.mmap, begin: int, end: int) -> Iterator[tuple[bytes, bytes]]:
-    """Cut annotations between two of them; with each block comes how each of them begins."""
-    first = _FIRST.match(memory, begin, end)
-    if not first:
+def _first(memory: mmap.mmap, begin: int, end: int) -> bytes:
+    """Return how the first record begins, and with it every one that is written by the same hand."""
+    found = _FIRST.match(memory, begin, end)
+    if not found:
         raise NotPlainError
-    start = first[1]
+    return found[1]
+
+
+def _blocks(memory: mmap.mmap, begin: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield where each block of whole records begins and ends."""
+    start = _first(memory, begin, end)
     while begin < end:
         cut = memory.rfind(start, begin + 1, begin + BLOCK) if end - begin > BLOCK else end
-        content = memory[begin : max(begin, cut)]
-        comma = comma_before(content, len(content)) if cut < end else len(content)
+        before = memory[max(begin, cut - GAP) : max(begin, cut)]
+        comma = comma_before(before, len(before)) if cut < end else len(before)
         if comma < 0:
             raise NotPlainError
-        yield content[:comma], start
+        yield begin, cut - len(before) + comma
         begin = cut
 
 
-def _plain(block: tuple[bytes, bytes]) -> _Boxes:
-    content, start = block
+def _plain(file: int, start: bytes, block: tuple[int, int]) -> _Boxes:
+    content = os.pread(file, block[1] - block[0], block[0])
     if b"\\" not in content:
         content = _POLYGON.sub(b'"segmentation":0', content)
     if b'"is_crowd"' in content:
@@ -236,9 +244,9 @@ def _plain(block: tuple[bytes, bytes]) -> _Boxes:
     return _Boxes(images.to_numpy(), categories.to_numpy(), corners.to_numpy().reshape(-1, 4), pc.fill_null(crowds, 0).to_numpy() != 0)
 
 
-def decode(content: memoryview, path: Path, counts: Counts) -> _File:
+def decode(memory: mmap.mmap, path: Path, counts: Counts) -> _File:
     """Decode strictly; where that fails, record by record, and count those that cannot be read. Raises InputError naming the field of a file of another kind."""
-    with content[3 if content[:3] == BOM else 0 :] as text:
+    with memoryview(memory) as content, content[3 if content[:3] == BOM else 0 :] as text:
         try:
             document = msgspec.json.decode(text, type=_Document)
         except msgspec.MsgspecError as err:

@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, NamedTuple, cast
 
 from boxset import __version__
 from boxset.endpoints import Endpoints
@@ -237,9 +237,16 @@ def refuse_foreign(head: bytes, path: Path) -> None:
         raise InputError("empty", where=str(path), do="Delete it and fetch it again")
 
 
+class Mapped(NamedTuple):
+    """A file's content as memory that the system pages in, and its descriptor, for `os.pread`."""
+
+    memory: mmap.mmap
+    file: int
+
+
 @contextmanager
-def mapped(path: Path, member: str = "") -> Iterator[memoryview]:
-    """Give a file's content as memory that the system pages in; packed files are unpacked to a scratch file first."""
+def mapped(path: Path, member: str = "") -> Iterator[Mapped]:
+    """Give a file's content as memory; packed files are unpacked to a scratch file first."""
     from tempfile import TemporaryFile
 
     scratch = Path(".boxset/scratch")
@@ -251,5 +258,5 @@ def mapped(path: Path, member: str = "") -> Iterator[memoryview]:
                 plain.write(chunk)
             plain.flush()
             source = plain
-        with mmap.mmap(source.fileno(), 0, access=mmap.ACCESS_READ) as memory, memoryview(memory) as view:
-            yield view
+        with mmap.mmap(source.fileno(), 0, access=mmap.ACCESS_READ) as memory:
+            yield Mapped(memory, source.fileno())
