@@ -294,6 +294,7 @@ def _coco_image(number: int, image: _Image, *, license_: int, group: int, known:
     others = sorted({f"{copy.source}:{copy.source_id}" for copy in image.copies} - {f"{best.source}:{best.source_id}"})
     landings = [copy.landing_url for copy in (image.licensed, best, *image.copies) if copy.landing_url]
     flickr = next((page for page in landings if "flickr" in page), "")
+    original = next((copy.original_url for copy in (image.licensed, best, *image.copies) if copy.original_url), "")
     return CocoImage(
         id=number,
         file_name=best.file_name,
@@ -303,6 +304,7 @@ def _coco_image(number: int, image: _Image, *, license_: int, group: int, known:
         coco_url=best.url,
         flickr_url=flickr,
         landing_url=landings[0] if landings else "",
+        original_url=original,
         source=best.source,
         source_id=best.source_id,
         source_split=best.split,

@@ -237,6 +237,8 @@ def _why(reason: str) -> str:
 def _kept_step(where: str, picture: Picture, records: Records) -> Step:
     found = f", found by {picture.supplier} for “{picture.query}”, rank {picture.rank}" if picture.query else f" {picture.source_id}"
     details = [f"from {picture.url}"]
+    if picture.original_url:
+        details.append(f"published at {picture.original_url}")
     if picture.landing_url:
         details.append(f"shown on {picture.landing_url}")
     details += [f"titled “{picture.title}”"] if picture.title else []

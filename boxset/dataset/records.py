@@ -34,6 +34,7 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     url: str  # where the bytes came from, before any mirror
     split: str = ""  # the source's own split
     landing_url: str = ""
+    original_url: str = ""  # where its author published it, where a source that has its own copy says so
     license: str = ""  # SPDX identifier or LicenseRef-…; empty: unknown
     author: str = ""
     title: str = ""

@@ -310,6 +310,7 @@ def _add_images(decoded: _File, split: str, writer: IndexWriter) -> None:
                 "height": [_pixels(image.height) for image in part],
                 "license": [spdx.get(str(image.license)) or None if image.license is not None else None for image in part],
                 "landing_url": [image.flickr_url or None for image in part],
+                "original_url": [image.flickr_url or None for image in part],
                 "flickr_id": [flickr_photo(image.flickr_url or "") for image in part],
                 "coco_id": [str(image.id) for image in part],
             }

@@ -30,6 +30,7 @@ from boxset.work import Flow
 CONNECTIONS = 32
 PER_HOST = 16
 FLAGS = tables.FLAGS
+TOLD = ("split", "landing_url", "original_url", "license", "author", "title", "flickr_id", "coco_id")
 ROUNDING_PX = 1e-3  # a box that clipping changes by less was not outside
 Row = dict[str, Any]
 
@@ -147,7 +148,7 @@ def _is_settled(known: Outcome | None, shelf: Shelf) -> bool:
 
 def _told(name: str, text: str) -> str:
     """Return what a source says of a picture, without control characters; no address that has some."""
-    return "" if name == "landing_url" and cleaned(text) != text else cleaned(text)
+    return "" if name.endswith("_url") and cleaned(text) != text else cleaned(text)
 
 
 def _row(order: ExtractOrder, choice: Choice, image: str, outcomes: dict[str, Outcome]) -> ImageRow:
@@ -159,7 +160,7 @@ def _row(order: ExtractOrder, choice: Choice, image: str, outcomes: dict[str, Ou
     if outcome.stored is None:
         return ImageRow(source_id=image, url=url, outcome=outcome.outcome, detail=outcome.detail)
     stored = outcome.stored
-    said: dict[str, Any] = {n: _told(n, str(row.get(n) or "")) for n in ("split", "landing_url", "license", "author", "title", "flickr_id", "coco_id")}
+    said: dict[str, Any] = {name: _told(name, str(row.get(name) or "")) for name in TOLD}
     picture = Picture(
         sha256=stored.sha256,
         file_name=stored.file_name,

@@ -184,8 +184,8 @@ def _flag(column: pa.Array) -> pa.Array:
 
 
 def _images(path: Path, split: str, writer: IndexWriter, counts: Counts) -> None:
-    names = ("ImageID", "OriginalLandingURL", "License", "Author", "Title", "Rotation")
-    kept = {"author": "Author", "title": "Title", "landing_url": "OriginalLandingURL"}
+    kept = {"author": "Author", "title": "Title", "landing_url": "OriginalLandingURL", "original_url": "OriginalURL"}
+    names = ("ImageID", "License", "Rotation", *kept.values())
 
     def columns(batch: pa.RecordBatch, row: FirstRow) -> tuple[int, dict[str, Any]]:  # noqa: ARG001 - bad rows are counted, not refused
         rows, batch = batch.num_rows, _whole(batch, ("ImageID",))

@@ -46,6 +46,7 @@ IMAGES = pa.schema(
         ("author", pa.string()),
         ("title", pa.string()),
         ("landing_url", pa.string()),
+        ("original_url", pa.string()),
         ("flickr_id", pa.string()),
         ("coco_id", pa.string()),
         ("rotation", pa.int16()),
