@@ -12,7 +12,7 @@ from boxset.resolve import CrawlOrder
 from boxset.stage import run
 from boxset.web.crawl import crawl
 
-VERSION = 4
+VERSION = 5
 
 
 def main(name: str) -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from boxset.dataset.records import ImageRow, kept_pictures, read_pool, write_pool
+from boxset.dataset.records import ImageRow, kept_pictures, read_pool, read_refused, write_pool
 from boxset.files import read_json, read_jsonl, write_json
 from boxset.labeling.answers import answered_pool
 from boxset.labeling.ledger import read_ledger
@@ -11,7 +11,7 @@ from boxset.params import read_params
 from boxset.resolve import Ids, Targets
 from boxset.stage import run
 
-VERSION = 2
+VERSION = 3
 OUT = Path("data/label")
 
 
@@ -24,8 +24,9 @@ def main() -> None:
     crawled = {
         path.parent.name: kept_pictures(read_jsonl(path, ImageRow)) for path in sorted(Path("data/crawl").glob("*/images.jsonl"))
     }
+    refused = read_refused(sorted(Path("data/extract").glob("*/refused.json")))
     answers = answered_pool(ledger, ids, params.label, crawled=crawled, extracted=extracted)
-    plan = make_plan(ledger, ids, targets, params.label, answers=answers, crawled=crawled, extracted=extracted)
+    plan = make_plan(ledger, ids, targets, params.label, answers=answers, crawled=crawled, extracted=extracted, refused=refused)
     write_pool(OUT / "annotations.json", answers)
     write_json(OUT / "plan.json", plan)
     write_json(Path("metrics/label.json"), plan_metrics(plan, answers, ledger))

@@ -16,7 +16,7 @@ from boxset.dataset.similar import distance
 from boxset.endpoints import Endpoints
 from boxset.errors import ParamsError
 from boxset.images.prepare import Limits, Prepared, prepare
-from boxset.web.addresses import dedup_key, redirected, site_of, vetted
+from boxset.web.addresses import dedup_key, flickr_photo_at, redirected, site_of, vetted
 from boxset.web.fetcher import Fetched, Fetcher, FetchPolicy, retry_after_s
 from boxset.web.robots import header_refusal
 
@@ -314,3 +314,17 @@ def test_a_truncated_picture_is_broken_and_a_bomb_is_seen_in_its_header() -> Non
     assert isinstance(truncated, Refusal)
     assert truncated.reason is Reason.BROKEN
     assert bomb == Refusal(Reason.TOO_MANY_PIXELS, "640x480")
+
+
+@pytest.mark.parametrize(
+    ("url", "photo"),
+    [
+        ("https://live.staticflickr.com/4544/7199149555_35efa92dfd_b.jpg", "7199149555"),
+        ("http://farm3.staticflickr.com/2/77_a_z.jpg?zz=1", "77"),
+        ("https://live.staticflickr.com/4544/logo_b.jpg", ""),
+        ("https://shop.example/?from=live.staticflickr.com/4544/77_a_b.jpg", ""),
+        ("https://staticflickr.com.shop.example/2/77_a_z.jpg", ""),
+    ],
+)
+def test_a_photo_is_known_by_flickrs_own_addresses_alone(url: str, photo: str) -> None:
+    assert flickr_photo_at(url) == photo

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from boxset.dataset.records import Picture, Pool
+from boxset.dataset.records import Picture, Pool, Refused
 from boxset.errors import BudgetError, InputError, ProjectError
 from boxset.labeling.answers import answered_pool
 from boxset.labeling.ground_truth import read_manifest
@@ -109,6 +109,19 @@ def test_the_plan_stops_at_the_budget_the_limit_and_the_pictures(tmp_path: Path)
     assert (len(limited.items), limited.stops_at) == (3, "label.max_images is reached")
     assert (len(all_of_them.items), all_of_them.stops_at) == (20, "no pictures are left for hammer: add queries, or raise crawl_images")
     assert plan_of(tmp_path, label(budget_usd=0.0)).items == ()
+
+
+def test_a_copy_of_a_picture_that_a_source_refuses_is_not_bought_unless_it_states_a_licence(tmp_path: Path) -> None:
+    first, second, third = (msgspec.structs.replace(one, flickr_id=str(n), license="CC-BY-2.0" if n == 2 else "") for n, one in enumerate(crawled(3)["hammer"], 1))
+
+    def planned(refused: Refused) -> set[str]:
+        found = {"hammer": (first, second, third)}
+        plan = make_plan(read_ledger(tmp_path / "ledger"), IDS, TARGETS, label(), answers=Pool(), crawled=found, extracted=[], refused=refused)
+        assert plan.rows[0].candidates == len(plan.items)
+        return {item.sha256 for item in plan.items}
+
+    assert planned(Refused()) == {first.sha256, second.sha256, third.sha256}
+    assert planned(Refused(flickr_ids=("1", "2"))) == {second.sha256, third.sha256}
 
 
 def test_a_copy_of_a_picture_is_not_asked_again_until_the_version_rises(tmp_path: Path) -> None:

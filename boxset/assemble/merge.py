@@ -16,7 +16,7 @@ import msgspec
 from boxset.dataset.coco import Coco, CocoAnnotation, CocoCategory, CocoImage, CocoLicense
 from boxset.dataset.geometry import clipped, iou, scaled
 from boxset.dataset.reasons import Reason, count_reasons
-from boxset.dataset.records import Annotation, BBox, Picture, Pool, Presence, Refused, State, content_mark
+from boxset.dataset.records import Annotation, BBox, Picture, Pool, Presence, Refused, State
 from boxset.dataset.similar import Groups, colour_distance, distance, near_pairs, same_picture
 from boxset.errors import ProjectError
 from boxset.params import Merge
@@ -128,13 +128,10 @@ def _images(pictures: Sequence[Picture], settings: Merge) -> list[_Image]:
 
 def _barred(images: Iterable[_Image], refused: Refused) -> dict[str, Reason]:
     """Return the images of which no copy states a licence, and that a source refuses for the one that it states."""
-    coco, flickr, marks = set(refused.coco_ids), set(refused.flickr_ids), set(refused.marks)
-
-    def is_refused(picture: Picture) -> bool:
-        return picture.coco_id in coco or picture.flickr_id in flickr or content_mark(picture.url) in marks
-
-    unstated = (image for image in images if not image.licensed.license)
-    return {image.best.sha256: Reason.LICENCE for image in unstated if any(map(is_refused, image.copies))}
+    unstated = {image.best.sha256: image.copies for image in images if not image.licensed.license}
+    copies = [(best, copy) for best, some in unstated.items() for copy in some]
+    among = refused.among(copy for _, copy in copies)
+    return {best: Reason.LICENCE for (best, _), is_refused in zip(copies, among, strict=True) if is_refused}
 
 
 def _positions(pictures: Sequence[Picture], key: str) -> Iterable[list[int]]:

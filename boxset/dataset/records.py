@@ -84,6 +84,11 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True):
     flickr_ids: tuple[str, ...] = ()
     marks: tuple[str, ...] = ()  # of one's own files: the marks of their contents
 
+    def among(self, pictures: Iterable[Picture]) -> list[bool]:
+        """Return of each picture whether it is one of them, whoever gave it."""
+        coco, flickr, marks = set(self.coco_ids), set(self.flickr_ids), set(self.marks)
+        return [p.coco_id in coco or p.flickr_id in flickr or content_mark(p.url) in marks for p in pictures]
+
 
 def content_mark(url: str) -> str:
     """Return the mark of its content in the address of one's own picture (`photos/a.jpg#0123…`), or an empty string."""

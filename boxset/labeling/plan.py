@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from boxset.dataset.records import Picture, Pool
+from boxset.dataset.records import Picture, Pool, Refused
 from boxset.dataset.similar import near_pairs, same_picture
 from boxset.labeling.answers import current_pictures
 from boxset.labeling.asked import BITS, bought, copies, ids_asked
@@ -94,11 +94,22 @@ class Market:
 
 
 def make_plan(
-    ledger: Ledger, ids: Ids, targets: Targets, settings: Label, *, answers: Pool, crawled: dict[str, tuple[Picture, ...]], extracted: list[Pool]
+    ledger: Ledger,
+    ids: Ids,
+    targets: Targets,
+    settings: Label,
+    *,
+    answers: Pool,
+    crawled: dict[str, tuple[Picture, ...]],
+    extracted: list[Pool],
+    refused: Refused | None = None,
 ) -> Plan:
-    """Choose pictures for the categories that miss most, until the targets, the budget or the pictures are at their end."""
+    """Choose pictures for the categories that miss most, until the targets, the budget or the pictures are at their end.
+
+    Pictures without a licence of their own that a source refuses for the one that it states are not bought: `merge` would leave them out.
+    """
     known = {picture.sha256: picture for picture in current_pictures(crawled, extracted)}
-    candidates = _candidates(ledger, ids, settings, crawled=crawled, extracted=extracted)
+    candidates = _allowed(_candidates(ledger, ids, settings, crawled=crawled, extracted=extracted), refused or Refused())
     fresh = [candidate for candidate in candidates if len(candidate.asks) == len(ids.categories)]
     old = [candidate for candidate in candidates if len(candidate.asks) < len(ids.categories)]
     market = Market(
@@ -187,6 +198,11 @@ def _candidates(
     asked = ids_asked(pictures, bought(ledger, settings.instructions_version))
     asks = (tuple(name for name, identity in ids.categories.items() if identity.id not in done) for done in asked)
     return [Candidate(picture, missing) for picture, missing in zip(pictures, asks, strict=True) if missing]
+
+
+def _allowed(candidates: list[Candidate], refused: Refused) -> list[Candidate]:
+    among = refused.among(candidate.picture for candidate in candidates)
+    return [candidate for candidate, barred in zip(candidates, among, strict=True) if candidate.picture.license or not barred]
 
 
 def _without_copies_of(known: list[Picture], pictures: list[Picture]) -> list[Picture]:

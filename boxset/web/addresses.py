@@ -90,3 +90,10 @@ def _is_literal(host: str) -> bool:
 
 def _encoded(part: str) -> str:
     return quote(part, safe="/%:@!$&'()*+,;=~?-._")
+
+
+def flickr_photo_at(url: str) -> str:
+    """Return the number of the photo at one of Flickr's own picture addresses (https://live.staticflickr.com/65535/12345_abc_b.jpg), else nothing."""
+    parts = urlsplit(url)
+    number = parts.path.rpartition("/")[2].partition("_")[0]
+    return number if (parts.hostname or "").endswith(".staticflickr.com") and number.isascii() and number.isdigit() else ""

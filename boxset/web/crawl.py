@@ -26,7 +26,7 @@ from boxset.images.look import looks
 from boxset.params import Crawl, Query
 from boxset.resolve import CrawlOrder
 from boxset.sources.licences import allowed
-from boxset.web.addresses import dedup_key, site_of, vetted
+from boxset.web.addresses import dedup_key, flickr_photo_at, site_of, vetted
 from boxset.web.fetcher import Fetched, Fetcher, FetchPolicy
 from boxset.web.health import Healths, health_lines, health_metrics, healths
 from boxset.web.pictures import Journal, Outcome, Shelf, Stored, Wanted, fetch_all, pictures_elsewhere, stored_elsewhere
@@ -470,6 +470,7 @@ def _picture(candidate: Candidate, stored: Stored, category: str, flags: tuple[s
         license=hit.license,
         author=hit.author,
         title=hit.title,
+        flickr_id=flickr_photo_at(candidate.url),
         flags=flags,
         category=category,
         query=candidate.query,
