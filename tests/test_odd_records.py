@@ -197,6 +197,21 @@ def test_an_odd_object_of_visual_genome_is_counted(odd: dict[str, Any]) -> None:
     assert (metrics["seen"], metrics["boxes"], metrics["images"], metrics["dropped"]) == (100, 99, 2, {"bad_row": 1})
 
 
+def test_numbers_that_no_id_can_be_are_counted() -> None:
+    images = [genome_image(n, count=20) for n in range(9)]
+    Path("o.json").write_text(json.dumps([*images, genome_image(1 << 64)]))
+    boxes = [{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]} for _ in range(99)]
+    ids = [{"id": 1, "width": 9, "height": 9}, {"id": 1 << 64, "width": 9, "height": 9}]
+    categories = [{"id": 1, "name": "hammer"}]
+    Path("c.json").write_text(json.dumps({"images": ids, "annotations": [*boxes, {**boxes[0], "image_id": 1 << 64}], "categories": categories}))
+
+    genome = build("visual_genome", files={"objects": "o.json", "images": "none", "aliases": "none"})
+    coco = build("coco", files={"instances_train": "c.json"}, splits=("train",))
+
+    assert (genome["boxes"], genome["images"], genome["dropped"]) == (180, 9, {"bad_row": 1})
+    assert (coco["boxes"], coco["images"], coco["dropped"]) == (99, 1, {"bad_row": 2})
+
+
 @pytest.mark.parametrize("form", [{}, {"separators": (",", ":")}, {"indent": 1}])
 def test_visual_genome_1_0_whose_objects_begin_like_their_images_is_read_in_pieces(form: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("boxset.sources.visual_genome.BLOCK", 1 << 11)

@@ -16,11 +16,12 @@ from typing import IO, Any, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from boxset.errors import InputError
-from boxset.sources.coco import LONGEST_SIDE
+from boxset.sources.coco import LONGEST_SIDE, Whole
 from boxset.sources.counts import Counts, FileCount
 from boxset.sources.json_lines import NotPlainError, comma_before, read_elements
 from boxset.sources.raw import RawFiles, opened
@@ -52,15 +53,15 @@ class _Object(msgspec.Struct, gc=False):
 
 class _ImageObjects(msgspec.Struct, gc=False):
     objects: list[_Object]
-    image_id: int | None = None
-    id: int | None = None
+    image_id: Whole | None = None
+    id: Whole | None = None
 
 
 class _Image(msgspec.Struct, gc=False):
     width: int
     height: int
-    image_id: int | None = None
-    id: int | None = None
+    image_id: Whole | None = None
+    id: Whole | None = None
     url: str | None = ""
     coco_id: int | None = None
     flickr_id: int | None = None
@@ -71,10 +72,10 @@ def build(files: RawFiles, writer: IndexWriter, splits: tuple[str, ...]) -> Coun
     aliases = _aliases(files.get(*ALIASES)) if files.has(*ALIASES) else {}
     spellings = _Spellings(writer)
     counts = Counts()
-    image_ids: set[int] = set()
+    image_ids: list[npt.NDArray[np.int64]] = []
     with without_collection():
         for images, things, bad in _objects(files.get(*OBJECTS), counts):
-            image_ids.update(images)
+            image_ids.append(images)
             counts.seen += _add_boxes(things, spellings, writer) + bad
     writer.add_classes(spellings.classes(aliases))
     _add_images(files, writer, image_ids, counts)
@@ -97,7 +98,7 @@ class _Things(NamedTuple):
     corners: dict[str, pa.Array]
 
 
-def _objects(path: Path, counts: Counts) -> Iterator[tuple[list[int], _Things, int]]:
+def _objects(path: Path, counts: Counts) -> Iterator[tuple[npt.NDArray[np.int64], _Things, int]]:
     """Yield images, their objects, and how many objects among them cannot be read, block by block; these are counted."""
     file = counts.begin(path)
     with opened(path, "objects.json") as stream:
@@ -107,10 +108,10 @@ def _objects(path: Path, counts: Counts) -> Iterator[tuple[list[int], _Things, i
                 yield *plain, 0
             else:
                 found, bad = _read(block, _ImageObjects, "objects.json", counts, file)
-                yield [_id(image) for image in found], _things(found), bad
+                yield np.array([_id(image) for image in found], np.int64), _things(found), bad
 
 
-def _plain(block: _Block) -> tuple[list[int], _Things] | None:
+def _plain(block: _Block) -> tuple[npt.NDArray[np.int64], _Things] | None:
     """Read a block without a Python object for each of its; None where anything in it asks for a second look."""
     if not block.start or not block.content.isascii() or b"\\u" in block.content:
         return None
@@ -128,7 +129,7 @@ def _plain(block: _Block) -> tuple[list[int], _Things] | None:
         return None
     words = pc.binary_join_element_wise(*(pc.binary_join(texts, "|") for texts in lists), _SEPARATOR)
     image_ids = pa.array(np.repeat(ids.to_numpy(), pc.list_value_length(objects).to_numpy())).cast(pa.string())
-    return ids.to_pylist(), _Things(image_ids, words.dictionary_encode(), corners)
+    return ids.to_numpy().copy(), _Things(image_ids, words.dictionary_encode(), corners)
 
 
 def streamed(path: Path, member: str, as_type: type[T], counts: Counts) -> Iterator[list[T]]:
@@ -184,8 +185,8 @@ class _Records(msgspec.Struct):
     """An image with objects that are not looked into yet."""
 
     objects: list[msgspec.Raw]
-    image_id: int | None = None
-    id: int | None = None
+    image_id: Whole | None = None
+    id: Whole | None = None
 
 
 def _patiently(block: bytes, as_type: type[T]) -> tuple[list[T], int]:
@@ -304,14 +305,14 @@ def _id(image: _ImageObjects | _Image) -> int:
     return number
 
 
-def _add_images(files: RawFiles, writer: IndexWriter, image_ids: set[int], counts: Counts) -> None:
+def _add_images(files: RawFiles, writer: IndexWriter, image_ids: list[npt.NDArray[np.int64]], counts: Counts) -> None:
     if files.has(*IMAGES):
         for images in streamed(files.get(*IMAGES), "image_data.json", _Image, counts):
             writer.add_images(_image_columns(images))
         if not writer.images:
             raise InputError("no image at all", where=str(files.get(*IMAGES)), do="Use image_data.json of version 1.4 or 1.2")
     else:
-        for ids in batched(sorted(image_ids), 1 << 13):
+        for ids in batched(np.unique(np.concatenate(image_ids)).tolist() if image_ids else (), 1 << 13):
             writer.add_images({"image_id": [str(number) for number in ids]})
 
 
