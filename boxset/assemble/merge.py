@@ -128,10 +128,9 @@ def _images(pictures: Sequence[Picture], settings: Merge) -> list[_Image]:
 
 def _barred(images: Iterable[_Image], refused: Refused) -> dict[str, Reason]:
     """Return the images of which no copy states a licence, and that a source refuses for the one that it states."""
-    unstated = {image.best.sha256: image.copies for image in images if not image.licensed.license}
-    copies = [(best, copy) for best, some in unstated.items() for copy in some]
-    among = refused.among(copy for _, copy in copies)
-    return {best: Reason.LICENCE for (best, _), is_refused in zip(copies, among, strict=True) if is_refused}
+    is_refused = refused.test()
+    unstated = (image for image in images if not image.licensed.license)
+    return {image.best.sha256: Reason.LICENCE for image in unstated if any(map(is_refused, image.copies))}
 
 
 def _positions(pictures: Sequence[Picture], key: str) -> Iterable[list[int]]:

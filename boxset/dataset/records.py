@@ -4,7 +4,7 @@ Every picture is named by the SHA-256 of its bytes as stored, from the stage tha
 stages never need to agree on anything else. Boxes are `(left, top, width, height)` in pixels of the stored picture.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -84,10 +84,10 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True):
     flickr_ids: tuple[str, ...] = ()
     marks: tuple[str, ...] = ()  # of one's own files: the marks of their contents
 
-    def among(self, pictures: Iterable[Picture]) -> list[bool]:
-        """Return of each picture whether it is one of them, whoever gave it."""
+    def test(self) -> Callable[[Picture], bool]:
+        """Return what tells whether a picture is one of them, whoever gave it."""
         coco, flickr, marks = set(self.coco_ids), set(self.flickr_ids), set(self.marks)
-        return [p.coco_id in coco or p.flickr_id in flickr or content_mark(p.url) in marks for p in pictures]
+        return lambda picture: picture.coco_id in coco or picture.flickr_id in flickr or content_mark(picture.url) in marks
 
 
 def content_mark(url: str) -> str:

@@ -201,8 +201,8 @@ def _candidates(
 
 
 def _allowed(candidates: list[Candidate], refused: Refused) -> list[Candidate]:
-    among = refused.among(candidate.picture for candidate in candidates)
-    return [candidate for candidate, barred in zip(candidates, among, strict=True) if candidate.picture.license or not barred]
+    is_refused = refused.test()
+    return [candidate for candidate in candidates if candidate.picture.license or not is_refused(candidate.picture)]
 
 
 def _without_copies_of(known: list[Picture], pictures: list[Picture]) -> list[Picture]:
