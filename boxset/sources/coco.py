@@ -29,6 +29,7 @@ from boxset.sources.json_lines import GAP, NotPlainError, comma_before, read_ele
 from boxset.sources.licences import FLICKR, spdx_of, stated
 from boxset.sources.raw import Mapped, RawFiles, mapped
 from boxset.sources.tables import IndexWriter
+from boxset.web.addresses import flickr_photo
 from boxset.work import batched, in_threads, without_collection
 
 ZIP = "http://images.cocodataset.org/annotations/annotations_trainval2017.zip"
@@ -336,12 +337,6 @@ def _pixels(size: float) -> int | None:
 def picture_url(image: _Image, split: str) -> str:
     """Return a picture's address; where the file gives none, the one that COCO's naming implies."""
     return image.coco_url or f"http://images.cocodataset.org/{split}2017/{image.file_name or f'{image.id:012d}.jpg'}"
-
-
-def flickr_photo(url: str) -> str | None:
-    """Return the photo's number from a static Flickr address such as http://farm1.staticflickr.com/1/2345_abc_z.jpg, or None."""
-    number = url.rpartition("/")[2].partition("_")[0]
-    return number if "flickr" in url and number.isdigit() else None
 
 
 def _add_boxes(boxes: _Boxes, writer: IndexWriter) -> None:

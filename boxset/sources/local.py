@@ -17,11 +17,12 @@ import msgspec
 from boxset.dataset.reasons import Reason
 from boxset.errors import InputError
 from boxset.sources import yolo
-from boxset.sources.coco import flickr_photo, flickr_terms, is_crowd
+from boxset.sources.coco import flickr_terms, is_crowd
 from boxset.sources.licences import spdx_of, stated
 from boxset.sources.place import READERS, Place, is_picture
 from boxset.sources.s3 import Entry
 from boxset.sources.tables import IndexWriter
+from boxset.web.addresses import flickr_photo
 from boxset.work import in_threads
 
 ROWS = 1 << 17

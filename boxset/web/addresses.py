@@ -92,8 +92,15 @@ def _encoded(part: str) -> str:
     return quote(part, safe="/%:@!$&'()*+,;=~?-._")
 
 
+def flickr_photo(url: str) -> str | None:
+    """Return the photo's number from a static Flickr address such as http://farm1.staticflickr.com/1/2345_abc_z.jpg, or None."""
+    number = url.rpartition("/")[2].partition("_")[0]
+    return number if "flickr" in url and number.isdigit() else None
+
+
 def flickr_photo_at(url: str) -> str:
-    """Return the number of the photo at one of Flickr's own picture addresses (https://live.staticflickr.com/65535/12345_abc_b.jpg), else nothing."""
+    """As `flickr_photo`, for Flickr's own picture addresses alone; else nothing."""
     parts = urlsplit(url)
-    number = parts.path.rpartition("/")[2].partition("_")[0]
-    return number if (parts.hostname or "").endswith(".staticflickr.com") and number.isascii() and number.isdigit() else ""
+    host = parts.hostname or ""
+    number = flickr_photo(f"{host}{parts.path}") or ""
+    return number if host.endswith(".staticflickr.com") and number.isascii() else ""
