@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 from boxset.dataset.reasons import Reason
 from boxset.errors import InputError
 from boxset.sources.counts import Counts, FileCount
-from boxset.sources.json_lines import GAP, NotPlainError, comma_before, read_elements
+from boxset.sources.json_lines import NotPlainError, comma_before, read_elements
 from boxset.sources.licences import FLICKR, spdx_of, stated
 from boxset.sources.raw import Mapped, RawFiles, mapped
 from boxset.sources.tables import IndexWriter
@@ -189,13 +189,15 @@ def _at_once(content: Mapped) -> _File | None:
         return None
     head = memory[: found.end()].removeprefix(BOM)
     end = _end_of_annotations(memory, found.end(), head)
+    start = _FIRST.match(memory, found.end(), end)  # every record begins as the first one does, where one hand wrote them
     try:
         rest = msgspec.json.decode(b"".join((head, memory[end:])), type=_Document)
-        read = partial(_plain, content.file, _first(memory, found.end(), end))
-        parts = list(in_threads(read, _blocks(memory, found.end(), end), workers=2, ahead=2)) if not rest.annotations else []
+        if rest.annotations or not start:
+            return None
+        parts = list(in_threads(partial(_plain, content.file, start[1]), _blocks(memory, start[1], found.end(), end), workers=2, ahead=2))
     except (msgspec.MsgspecError, NotPlainError):
         return None
-    return _File(rest.images, _Boxes(*map(np.concatenate, zip(*parts, strict=True))), rest.categories, rest.licenses or []) if parts else None
+    return _File(rest.images, _Boxes(*map(np.concatenate, zip(*parts, strict=True))), rest.categories, rest.licenses or [])
 
 
 def _end_of_annotations(memory: mmap.mmap, begin: int, head: bytes) -> int:
@@ -203,29 +205,19 @@ def _end_of_annotations(memory: mmap.mmap, begin: int, head: bytes) -> int:
     place = memory.rfind(b"}")
     for key in KEYS:
         later = memory.rfind(key, begin) if key not in head else -1
-        if later >= 0 and comma_before(memory[max(begin, later - GAP) : later], min(GAP, later - begin)) >= 0:
+        if comma_before(memory, later) >= 0:
             place = min(place, later)
     return max(begin, memory.rfind(b"]", begin, max(begin, place)))
 
 
-def _first(memory: mmap.mmap, begin: int, end: int) -> bytes:
-    """Return how the first record begins, and with it every one that is written by the same hand."""
-    found = _FIRST.match(memory, begin, end)
-    if not found:
-        raise NotPlainError
-    return found[1]
-
-
-def _blocks(memory: mmap.mmap, begin: int, end: int) -> Iterator[tuple[int, int]]:
+def _blocks(memory: mmap.mmap, start: bytes, begin: int, end: int) -> Iterator[tuple[int, int]]:
     """Yield where each block of whole records begins and ends."""
-    start = _first(memory, begin, end)
     while begin < end:
         cut = memory.rfind(start, begin + 1, begin + BLOCK) if end - begin > BLOCK else end
-        before = memory[max(begin, cut - GAP) : max(begin, cut)]
-        comma = comma_before(before, len(before)) if cut < end else len(before)
-        if comma < 0:
+        last = end if cut == end else comma_before(memory, cut)
+        if last < 0:
             raise NotPlainError
-        yield begin, cut - len(before) + comma
+        yield begin, last
         begin = cut
 
 

@@ -1,6 +1,6 @@
 """Blocks of a JSON array's elements as tables, without a Python object for each element: a quick reading, that gives up on anything odd."""
 
-from typing import Any
+from mmap import mmap
 
 import pyarrow as pa
 from pyarrow import json as pajson
@@ -12,10 +12,11 @@ class NotPlainError(ValueError):
     """The block asks for another reader: it may be odd, or just written in another way."""
 
 
-def comma_before(content: bytes, place: int) -> int:
-    """Return where the comma stands that only blanks part from `place`, or -1."""
-    before = content[max(0, place - GAP) : max(0, place)].rstrip()
-    return place - len(content[max(0, place - GAP) : place]) + len(before) - 1 if before.endswith(b",") else -1
+def comma_before(content: bytes | mmap, place: int) -> int:
+    """Return where the comma stands that only blanks part from `place`, or -1; so also where the place is -1."""
+    begin = max(0, place - GAP)
+    before = content[begin : max(begin, place)].rstrip()
+    return begin + len(before) - 1 if before.endswith(b",") else -1
 
 
 def read_elements(content: bytes, start: bytes, schema: pa.Schema) -> pa.Table:
@@ -27,12 +28,9 @@ def read_elements(content: bytes, start: bytes, schema: pa.Schema) -> pa.Table:
     second = content.find(start, 1)
     comma = comma_before(content, second)
     lines = content.replace(content[comma:second] + start, b"\n" + start) if comma > 0 else content
+    read = pajson.ReadOptions(use_threads=False, block_size=len(lines) + 2)
+    parse = pajson.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")
     try:
-        return pajson.read_json(pa.BufferReader(lines + b"\n"), **_options(len(lines) + 2, schema)).combine_chunks()
+        return pajson.read_json(pa.BufferReader(lines + b"\n"), read, parse).combine_chunks()
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as err:
         raise NotPlainError from err
-
-
-def _options(size: int, schema: pa.Schema) -> dict[str, Any]:
-    read = pajson.ReadOptions(use_threads=False, block_size=size)
-    return {"read_options": read, "parse_options": pajson.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore")}

@@ -108,7 +108,8 @@ def _objects(path: Path, counts: Counts) -> Iterator[tuple[npt.NDArray[np.int64]
                 yield *plain, 0
             else:
                 found, bad = _read(block, _ImageObjects, "objects.json", counts, file)
-                yield np.array([_id(image) for image in found], np.int64), _things(found), bad
+                ids = np.array([_id(image) for image in found], np.int64)
+                yield ids, _things(ids, found), bad
 
 
 def _plain(block: _Block) -> tuple[npt.NDArray[np.int64], _Things] | None:
@@ -249,9 +250,9 @@ class _Spellings(dict[str, int]):
             yield {"class_id": self._writer.class_id(number), "name": first, "synonyms": synonyms}
 
 
-def _things(images: list[_ImageObjects]) -> _Things:
+def _things(image_ids: npt.NDArray[np.int64], images: list[_ImageObjects]) -> _Things:
     things = [thing for image in images for thing in image.objects]
-    ids = np.repeat(np.array([_id(image) for image in images], np.int64), [len(image.objects) for image in images])
+    ids = np.repeat(image_ids, [len(image.objects) for image in images])
     words = pa.array([f"{'|'.join(thing.names)}{_SEPARATOR}{'|'.join(thing.synsets)}" for thing in things], pa.string())
     corners = {name: pa.array(np.fromiter(map(attrgetter(name), things), np.float64, len(things))) for name in "xywh"}
     return _Things(pa.array(ids).cast(pa.string()), words.dictionary_encode(), corners)
