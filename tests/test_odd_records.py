@@ -208,6 +208,10 @@ def test_numbers_that_no_id_can_be_are_counted() -> None:
     genome = build("visual_genome", files={"objects": "o.json", "images": "none", "aliases": "none"})
     coco = build("coco", files={"instances_train": "c.json"}, splits=("train",))
 
+    Path("c.json").write_text(json.dumps({"images": ids[:1], "annotations": boxes, "categories": [*categories, {"id": 1 << 64, "name": "saw"}]}))
+    with pytest.raises(InputError, match=r"c\.json: not a COCO file: .*\$\.categories\[1\]\.id"):
+        build("coco", files={"instances_train": "c.json"}, splits=("train",))
+
     assert (genome["boxes"], genome["images"], genome["dropped"]) == (180, 9, {"bad_row": 1})
     assert (coco["boxes"], coco["images"], coco["dropped"]) == (99, 1, {"bad_row": 2})
 

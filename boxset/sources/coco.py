@@ -75,7 +75,7 @@ class _Annotation(msgspec.Struct, gc=False):
 
 
 class _Category(msgspec.Struct):
-    id: int
+    id: Whole
     name: str
     synset: str = ""
     synonyms: tuple[str, ...] = ()
