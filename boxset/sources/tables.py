@@ -345,16 +345,19 @@ class _Clustered:
                 for code, count, of_images in _own_bucket(files, out) if bucket >= BUCKETS else _shared_bucket(files, out):
                     rows[names[code]], images[names[code]] = (done, count), of_images
                     done += count
+                for path in files:
+                    path.unlink()
         return rows, images
 
 
 class _RowGroups:
-    """A Parquet file that takes tables of any length and writes them in row groups of one size, in a thread."""
+    """A Parquet file that takes batches of any length and writes them in row groups of one size, in a thread."""
 
     def __init__(self, path: Path, schema: pa.Schema, names: list[str]) -> None:
         self._out = pq.ParquetWriter(path, schema, compression="snappy", use_dictionary=["class_id"], write_statistics=False)
         self._schema, self._names = schema, names
-        self._waiting: list[pa.Table] = []
+        self._waiting: list[pa.RecordBatch] = []
+        self._rows = 0
         self._behind = Behind()
 
     def __enter__(self) -> Self:
@@ -363,24 +366,24 @@ class _RowGroups:
     def __exit__(self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None) -> None:
         try:
             if kind is None:
-                self._write_all()
+                self._hand_over(self._rows)
                 self._behind.wait()
         finally:
             self._behind.close()
             self._out.close()
 
-    def add(self, table: pa.Table) -> None:
+    def add(self, batch: pa.RecordBatch) -> None:
         """Take rows with their classes' codes, rows of one class together."""
-        self._waiting.append(table)
-        rows = sum(part.num_rows for part in self._waiting)
-        if rows >= 2 * ROW_GROUP:
-            whole = pa.concat_tables(self._waiting)
-            self._waiting = [whole.slice(rows - rows % ROW_GROUP)]
-            self._behind.run(partial(self._write, whole.slice(0, rows - rows % ROW_GROUP)))
+        self._waiting.append(_with_text_ids(batch))
+        self._rows += batch.num_rows
+        if self._rows >= 2 * ROW_GROUP:
+            self._hand_over(self._rows - self._rows % ROW_GROUP)
 
-    def _write_all(self) -> None:
-        if self._waiting:
-            self._behind.run(partial(self._write, pa.concat_tables(self._waiting)))
+    def _hand_over(self, rows: int) -> None:
+        if rows:
+            whole = pa.Table.from_batches(self._waiting)
+            self._waiting, self._rows = whole.slice(rows).to_batches(), self._rows - rows
+            self._behind.run(partial(self._write, whole.slice(0, rows)))
 
     def _write(self, table: pa.Table) -> None:
         codes = table.column("code").to_numpy()
@@ -406,36 +409,39 @@ def _shared_bucket(files: list[Path], out: _RowGroups) -> Iterator[Counted]:
     codes, counts = np.unique(table.column("code").to_numpy(), return_counts=True)
     ids = table.column("image_id").chunk(0)
     distinct = _distinct(ids, np.repeat(np.arange(len(codes), dtype=np.int64), counts))
-    out.add(_with_text_ids(table))
+    for batch in table.to_batches():
+        out.add(batch)
     yield from zip(codes.tolist(), counts.tolist(), distinct.tolist(), strict=True)
 
 
 def _own_bucket(files: list[Path], out: _RowGroups) -> Iterator[Counted]:
     """Write a bucket's rows as they come: they are of one class."""
-    images, rows, code = _images_in(files), 0, 0
+    rows, code = 0, 0
     for batch in _runs(files):
         rows, code = rows + batch.num_rows, batch.column("code")[0].as_py()
-        out.add(_with_text_ids(pa.Table.from_batches([batch])))
-    yield code, rows, images
+        out.add(batch)
+    yield code, rows, _images_in(files)
 
 
-def _runs(files: list[Path], columns: list[int] | None = None, *, keep: bool = False) -> Iterator[pa.RecordBatch]:
-    """Yield what was spilled to a bucket, with ids of one type; the files go as they are read, unless they are to be kept."""
+def _runs(files: list[Path], columns: list[int] | None = None) -> Iterator[pa.RecordBatch]:
+    """Yield what was spilled to a bucket, or some columns of it by their places, with ids of one type."""
     for path in files:
         with pa.ipc.open_stream(path, options=pa.ipc.IpcReadOptions(included_fields=columns)) as stream:
             yield from stream if len(files) == 1 else map(_with_text_ids, stream)
-        if not keep:
-            path.unlink()
+
+
+def _ids(files: list[Path]) -> Iterator[pa.Array]:
+    return (batch.column("image_id") for batch in _runs(files, [1]))  # after the code
 
 
 def _images_in(files: list[Path]) -> int:
     """Return the number of different images in a bucket of one class; only where they come in no order are all ids in memory."""
     count, last = 0, None
-    for batch in _runs(files, [1], keep=True):
-        ids = batch.column("image_id") if last is None else pa.concat_arrays([last, batch.column("image_id")])
+    for fresh in _ids(files):
+        ids = fresh if last is None else pa.concat_arrays([last, fresh])
         steps = _steps(ids)
         if steps is None or (steps < 0).any():
-            return len(pc.unique(pa.chunked_array([batch.column("image_id") for batch in _runs(files, [1], keep=True)])))
+            return len(pc.unique(pa.chunked_array(list(_ids(files)))))
         count += int(np.count_nonzero(steps)) + (last is None)
         last = ids[-1:]
     return count
@@ -499,11 +505,9 @@ def _as_text(ids: pa.Array) -> pa.Array:
     return pa.StringArray.from_buffers(len(ids), offsets, ids.buffers()[1].slice(width * ids.offset))
 
 
-def _with_text_ids(rows: Any) -> Any:
-    """Return a batch, or a table in one chunk, with its ids as texts."""
-    position = rows.schema.get_field_index("image_id")
-    ids = rows.column(position)
-    return rows.set_column(position, "image_id", _as_text(ids.chunk(0) if isinstance(ids, pa.ChunkedArray) else ids))
+def _with_text_ids(batch: pa.RecordBatch) -> pa.RecordBatch:
+    position = batch.schema.get_field_index("image_id")
+    return batch.set_column(position, "image_id", _as_text(batch.column(position)))
 
 
 def about(index: Path) -> About:
