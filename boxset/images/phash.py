@@ -7,16 +7,13 @@ It is made small as Pillow's Lanczos filter does it, by rows first, but in a pro
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
-from boxset.images.small import Bytes, Small
+from boxset.images.small import Bytes, Small, Values, reached
 
 SIDE, KEPT, CELLS = 32, 8, 4
 LOBES = 3  # of the filter, on each side
 UNIT = 1 << 22  # what a weight of 1 is: whole numbers, so that sums are exact in any order of adding
-
-Values = npt.NDArray[np.float64]
 
 
 def phash(small: Small) -> str:
@@ -47,17 +44,10 @@ def _weights(length: int) -> Values:
     width = max(1.0, scale)
     centres = np.arange(SIDE, dtype=np.float64) * scale + scale / 2
     places = (np.arange(length)[:, None] - centres + 0.5) / width
-    found = np.where(_within(length, centres, LOBES * width), np.sinc(places) * np.sinc(places / LOBES), 0.0)
+    found = np.where(reached(length, centres, LOBES * width), np.sinc(places) * np.sinc(places / LOBES), 0.0)
     shares = found / found.sum(axis=0)
     whole: Values = np.trunc(shares * UNIT + np.copysign(0.5, shares))
     return whole
-
-
-def _within(length: int, centres: Values, reach: float) -> npt.NDArray[np.bool_]:
-    first, behind = np.trunc(np.maximum(0, centres - reach + 0.5)), np.trunc(np.minimum(length, centres + reach + 0.5))
-    at = np.arange(length)[:, None]
-    inside: npt.NDArray[np.bool_] = (at >= first) & (at < behind)
-    return inside
 
 
 @lru_cache(maxsize=1)

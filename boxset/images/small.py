@@ -1,6 +1,5 @@
 """The small version of a picture: what its fingerprints are taken from, and what tells what kind of picture it is."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil, floor
@@ -13,6 +12,7 @@ from PIL import Image
 Bytes = npt.NDArray[np.uint8]
 Words = npt.NDArray[np.uint32]
 Places = npt.NDArray[np.intp]
+Values = npt.NDArray[np.float64]
 
 MOST_SIDE = 256
 
@@ -71,14 +71,18 @@ def _fitting(size: tuple[int, int]) -> tuple[int, int]:
 def _sources(old: int, new: int) -> tuple[Places, Places]:
     """Return the first and the last of the `old` pixels that lie within each of `new` ones."""
     scale = old / new
-    found = [list(_within((n + 0.5) * scale, scale, old)) for n in range(new)]
-    return np.array([within[0] for within in found]), np.array([within[-1] for within in found])
+    centres = (np.arange(new, dtype=np.float64) + 0.5) * scale
+    places = (np.arange(old)[:, None] - centres + 0.5) * (1 / scale)
+    inside = reached(old, centres, scale / 2) & (places > -0.5) & (places <= 0.5)
+    return inside.argmax(axis=0), old - 1 - inside[::-1].argmax(axis=0)
 
 
-def _within(centre: float, scale: float, old: int) -> Iterator[int]:
-    for at in range(max(0, int(centre - scale / 2 + 0.5)), min(old, int(centre + scale / 2 + 0.5))):
-        if -0.5 < (at - centre + 0.5) * (1 / scale) <= 0.5:
-            yield at
+def reached(length: int, centres: Values, reach: float) -> npt.NDArray[np.bool_]:
+    """Return which of so many pixels (rows) a filter of Pillow's looks at around each centre (columns)."""
+    first, behind = np.trunc(np.maximum(0, centres - reach + 0.5)), np.trunc(np.minimum(length, centres + reach + 0.5))
+    at = np.arange(length)[:, None]
+    inside: npt.NDArray[np.bool_] = (at >= first) & (at < behind)
+    return inside
 
 
 def _mean(first: Words, second: Words) -> Words:
