@@ -294,18 +294,20 @@ def _new_classes(categories: list[_Category], writer: IndexWriter) -> Iterator[d
 def _add_images(decoded: _File, split: str, writer: IndexWriter) -> None:
     spdx = dict(FLICKR) | {str(licence.id): _terms(licence) for licence in decoded.licenses or ()}
     for part in batched(decoded.images, ROWS):
+        ids = [str(image.id) for image in part]
+        addresses = [image.flickr_url or None for image in part]
         writer.add_images(
             {
-                "image_id": [str(image.id) for image in part],
+                "image_id": ids,
                 "split": [split] * len(part),
                 "url": [picture_url(image, split) for image in part],
                 "width": [_pixels(image.width) for image in part],
                 "height": [_pixels(image.height) for image in part],
                 "license": [spdx.get(str(image.license)) or None if image.license is not None else None for image in part],
-                "landing_url": [image.flickr_url or None for image in part],
-                "original_url": [image.flickr_url or None for image in part],
-                "flickr_id": [flickr_photo(image.flickr_url or "") for image in part],
-                "coco_id": [str(image.id) for image in part],
+                "landing_url": addresses,
+                "original_url": addresses,
+                "flickr_id": [flickr_photo(address) if address else None for address in addresses],
+                "coco_id": ids,
             }
         )
 

@@ -285,6 +285,7 @@ class _Clustered:
         """Hand what is waiting over to be written, while more is read."""
         waiting, self._waiting, self._rows = self._waiting, [], 0
         if waiting:
+            _hand_back()
             self._behind.run(partial(self._write_run, waiting, len(self._numbers)))
 
     def _write_run(self, waiting: list[pa.RecordBatch], classes: int) -> None:
@@ -342,12 +343,18 @@ class _Clustered:
         names, done = self._numbers.names, 0
         with _RowGroups(self._path, self._schema, names) as out:
             for bucket, files in sorted(self._files.items()):
+                _hand_back()
                 for code, count, of_images in _own_bucket(files, out) if bucket >= BUCKETS else _shared_bucket(files, out):
                     rows[names[code]], images[names[code]] = (done, count), of_images
                     done += count
                 for path in files:
                     path.unlink()
         return rows, images
+
+
+def _hand_back() -> None:
+    """Give memory that the allocator keeps for later back to the system: it would keep four times what is in use."""
+    pa.default_memory_pool().release_unused()
 
 
 class _RowGroups:
