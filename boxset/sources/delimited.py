@@ -5,6 +5,7 @@ A block in which a row cannot be read is parsed again with patience: as texts, f
 
 import io
 import re
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from boxset.sources.counts import Counts, FileCount
 from boxset.sources.raw import opened
 from boxset.work import in_threads
 
-BLOCK = 8 << 20
+BLOCK = 4 << 20
 QUOTED_BLOCK = 1 << 20  # the reader of quoted fields keeps some fifty of these in hand
 NUMBER = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$|^(?i:[+-]?(?:nan|inf|infinity))$"
 T = TypeVar("T")
@@ -100,8 +101,9 @@ def read_rows(
         if form.quoted:
             parts = ((part, make(part.batch, lambda: 0)) for part in _one_after_another(_Unified(stream), form))
         else:
-            blocks = _blocks(_Unified(stream), path, block or BLOCK)
-            parts = in_threads(lambda one: (part := _parsed(one, form), make(part.batch, one.first_row)), blocks, workers=2, ahead=2)
+            spare = deque[bytearray]()
+            blocks = _blocks(_Unified(stream), path, block or BLOCK, spare)
+            parts = in_threads(lambda one: (part := _parsed(one, form, spare), make(part.batch, one.first_row)), blocks, workers=2, ahead=2)
         for part, made in parts:
             rows = part.batch.num_rows + part.bad
             file.rows += rows
@@ -158,9 +160,10 @@ def _reader(stream: "_Unified", form: _Format, skipped: _Skipped | None = None) 
 
 @dataclass(frozen=True)
 class _Block:
-    """Whole lines of a file, and where in it they begin, in bytes."""
+    """Whole lines of a file, and where in it they begin, in bytes; they lie in a buffer that is used again once they are read."""
 
     content: memoryview
+    buffer: bytearray
     begin: int
     path: Path
 
@@ -174,27 +177,33 @@ class _Block:
         return row
 
 
-def _blocks(stream: "_Unified", path: Path, size: int) -> Iterator[_Block]:
-    """Cut a file after its header into blocks of whole lines, without copying them."""
-    left, begin, is_last = memoryview(b""), 0, False
+def _blocks(stream: "_Unified", path: Path, size: int, spare: deque[bytearray]) -> Iterator[_Block]:
+    """Cut a file after its header into blocks of whole lines, in `spare` buffers where there are some: a new one costs as much as filling it."""
+    left, begin, is_last = b"", 0, False
     while not is_last:
-        buffer = bytearray(len(left) + size)
+        buffer = spare.pop() if spare else bytearray(size)
+        if 2 * len(left) > len(buffer):
+            buffer = bytearray(2 * len(left))
         view = memoryview(buffer)
         view[: len(left)] = left
         end = len(left) + stream.readinto(view[len(left) :])
         is_last = end < len(buffer)
         cut = end if is_last else buffer.rfind(b"\n") + 1
         start = (buffer.find(b"\n", 0, cut) + 1 or cut) if not begin and cut else 0
+        left = bytes(view[cut:end])
         if bytes(view[start : min(cut, start + 4096)]).strip() or bytes(view[start:cut]).strip():
-            yield _Block(view[start:cut], begin + start, path)
-        begin, left = begin + cut, view[cut:end]
+            yield _Block(view[start:cut], buffer, begin + start, path)
+        begin += cut
 
 
-def _parsed(block: _Block, form: _Format) -> _Part:
+def _parsed(block: _Block, form: _Format, spare: deque[bytearray]) -> _Part:
     try:
-        return _Part(_parsed_lines(block.content, form))
+        part = _Part(_parsed_lines(block.content, form))
     except pa.ArrowInvalid as err:
         failure = err.with_traceback(None)  # which would keep the block
+    else:
+        spare.append(block.buffer)
+        return part
     skipped = _Skipped()
     try:
         every = _parsed_lines(block.content, form, skipped)

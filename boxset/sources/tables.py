@@ -300,9 +300,10 @@ class _Clustered:
         ranks[np.lexsort((np.arange(classes), buckets))] = np.arange(classes)
         order = np.argsort(ranks[codes], kind="stable")
         batch = table.take(pa.array(order)).combine_chunks().to_batches()[0]
-        found, starts = np.unique(buckets[codes[order]], return_index=True)
+        sorted_buckets = buckets[codes[order]]
+        starts = _starts(sorted_buckets)
         self._open_for(batch.schema)
-        for bucket, (start, end) in zip(found.tolist(), pairwise([*starts.tolist(), len(order)]), strict=True):
+        for bucket, (start, end) in zip(sorted_buckets[starts].tolist(), pairwise([*starts.tolist(), len(order)]), strict=True):
             self._stream(bucket, batch.schema).write_batch(batch.slice(start, end - start))
 
     def _buckets(self, codes: npt.NDArray[Any], classes: int) -> npt.NDArray[np.int64]:
