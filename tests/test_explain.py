@@ -186,6 +186,27 @@ def test_an_address_is_known_in_every_spelling(tried: str, spelt: str, is_kept: 
     assert "result 1 on page 1 of searxng (bing images) for “claw hammer”, hammer" in story.steps[0].details
 
 
+PUBLISHED = "https://farm3.staticflickr.com/2/77_a_o.jpg"
+
+
+@pytest.mark.parametrize("spelt", [PUBLISHED, "http://farm3.staticflickr.com/2/77_a_o.jpg", f"{PUBLISHED}?utm_source=x#a"])
+def test_a_picture_is_known_by_the_address_at_which_its_author_published_it(spelt: str, tmp_path: Path) -> None:
+    copies = [row(name, source=name, source_id=name, original_url=PUBLISHED) for name in ("open_images", "lvis")]
+    other = row("c", source="lvis", source_id="c", original_url=PUBLISHED.replace("77", "78"))
+    write_jsonl(tmp_path / "data/extract/open_images/images.jsonl", copies[:1])
+    write_jsonl(tmp_path / "data/extract/lvis/images.jsonl", [other, *copies[1:]])
+    write_jsonl(tmp_path / "data/crawl/hammer/images.jsonl", [lost(PUBLISHED, Reason.TIMEOUT)])
+
+    stories = explain(spelt, read_records(tmp_path))
+
+    assert {(story.name, story.verdict.partition(":")[0]) for story in stories} == {
+        (sha("open_images"), "kept; not merged yet"),
+        (sha("lvis"), "kept; not merged yet"),
+        (PUBLISHED, "left out"),
+    }
+    assert f"published at {PUBLISHED}" in stories[0].steps[0].details
+
+
 def test_an_untried_address_is_known_in_every_spelling_and_a_thumbnail_too(tmp_path: Path) -> None:
     hits = (Named(url="http://Pics.example/my hammer.jpg"), Named(url="ftp://x.example/a", thumbnail="http://T.example/small.jpg"), Named(url="ftp://x.example/b"))
     write_jsonl(tmp_path / "data/crawl/hammer/results.jsonl", [Answer(supplier="searxng", q="q", lang="all", page=1, hits=hits)])

@@ -166,13 +166,18 @@ def _tried(name: str, records: Records) -> list[Story]:
 
 def _spelt_otherwise(name: str, records: Records) -> list[Story]:
     """Return the stories of an address that was tried in another spelling, the nearest ones only."""
-    urls = list(dict.fromkeys(row.url for _, row in records.rows)) if "/" in name else []
+    urls = list(dict.fromkeys(url for _, row in records.rows for url in _addresses(row) if url)) if "/" in name else []
     for form in records.forms:
         own = form(name)
         same = [story for url in urls if form(url) == own for story in _tried(url, records)]
         if same:
             return list({(story.name, story.verdict): story for story in same}.values())
     return []
+
+
+def _addresses(row: ImageRow) -> tuple[str, ...]:
+    """Return the address that was tried, and the one at which the author published the picture."""
+    return (row.url, row.picture.original_url) if row.picture is not None else (row.url,)
 
 
 def _pictures(name: str, records: Records) -> list[str]:
@@ -184,14 +189,15 @@ def _pictures(name: str, records: Records) -> list[str]:
 
 def _names(picture: Picture) -> set[str]:
     numbers = [f"{kind}:{number}" for kind, number in (("coco", picture.coco_id), ("flickr", picture.flickr_id)) if number]
-    return {picture.source_id, picture.url, picture.landing_url, origin_of(picture), picture.file_name, *numbers} - {""}
+    addresses = (picture.url, picture.original_url, picture.landing_url)
+    return {picture.source_id, *addresses, origin_of(picture), picture.file_name, *numbers} - {""}
 
 
 def _unknown(name: str, records: Records) -> InputError:
-    by_end = {row.url.rpartition("/")[2]: row.url for _, row in records.rows}
+    by_end = {url.rpartition("/")[2]: url for _, row in records.rows for url in _addresses(row) if url}
     near = get_close_matches(name.rpartition("/")[2], by_end, n=2) if "/" in name else []
     hint = f"; did you mean {' or '.join(by_end[end] for end in near)}?" if near else ""
-    do = "Give a SHA-256 or its start, a file name of the data set, the address it came from, or SOURCE:ID"
+    do = "Give a SHA-256 or its start, a file name of the data set, the address it came from or was published at, or SOURCE:ID"
     return InputError(f"nothing is known of it{hint}", where=name, do=do)
 
 
