@@ -126,6 +126,20 @@ def test_own_pictures_without_labels_need_no_index(params: Params, world: Endpoi
     ]
 
 
+def test_each_list_of_ones_own_has_a_row_that_names_its_file(params: Params, world: Endpoints) -> None:
+    [known] = preview("hammer", one_search(params), endpoints=world, most=1, seconds=60)
+    Path("lists").mkdir()
+    Path("lists/from shop.csv").write_text(f"url,category,licence\n{known.shots[0].url},hammer,CC0 1.0\n")
+    Path("other.csv").write_text(f"url,category\n{known.shots[0].url},saw\n")
+
+    rows = preview("hammer", one_search(params, url_lists=("lists/from shop.csv", "other.csv")), endpoints=world, most=1, seconds=60)
+
+    assert [(row.title, [shot.licence for shot in row.shots], row.said) for row in rows[:2]] == [
+        ("url_lists: lists/from shop.csv", ["CC0-1.0"], ""),
+        ("url_lists: other.csv", [], "has nothing for it"),
+    ]
+
+
 def test_it_says_of_each_address_what_the_crawl_then_does(params: Params, world: Endpoints) -> None:
     only = one_search(params)
 

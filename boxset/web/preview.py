@@ -38,7 +38,6 @@ AT_ONCE = 64
 PATIENCE = 2  # time-outs of a host after which it is not asked any more
 TIMEOUT_S = 10.0
 GRACE_S = 1.0  # for what has come in time to be decoded
-LIST = "-"  # in place of a query, for a supplier that has one list
 LATE = "did not answer in time"
 
 
@@ -224,17 +223,17 @@ def _from_queries(look: _Look) -> list[_Part]:
     settings, category = look.params.crawl, look.category
     jobs: list[Callable[[], None]] = []
     for supplier in suppliers_of(settings, look.endpoints, contact=look.params.project.contact, category=category):
-        queries = queries_of(look.params.categories[category]) if supplier.takes_queries else (Query(q=LIST),)
-        own = [_Part(_asked(supplier.name, query), judged=True, said=LATE, query=query.q, supplier=supplier.name) for query in queries]
+        queries = queries_of(look.params.categories[category]) if supplier.takes_queries else (Query(q="", lang=""),)
+        own = [_Part(_asked(supplier, query), judged=True, said=LATE, query=query.q, supplier=supplier.name) for query in queries]
         jobs.append(_asking(supplier, queries, own, look.most))
         parts += own
     run_within(jobs, workers=max(1, len(jobs)), seconds=look.clock.left_s / 2)
     return [replace(part) for part in parts]  # a late answer changes what is shown no more
 
 
-def _asked(supplier: str, query: Query) -> str:
+def _asked(supplier: Supplier, query: Query) -> str:
     language = f" ({query.lang})" if query.lang not in ("all", "") else ""
-    return f"{supplier}: {query.q}{language}" if query.q != LIST else supplier
+    return f"{supplier.name}: {supplier.list_name or query.q}{language}"
 
 
 def _asking(supplier: Supplier, queries: Sequence[Query], parts: list[_Part], most: int) -> Callable[[], None]:
