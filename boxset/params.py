@@ -323,7 +323,7 @@ class Crawl(Section, frozen=True):
     commons: Annotated[Commons, _about("Wikimedia Commons' public API.")] = Commons()
     url_lists: Annotated[
         tuple[str, ...],
-        _about("CSV files of addresses of your own, with the columns url, category, licence, author (title, landing_url).", why="only you have them"),
+        _about("CSV files of addresses of your own, with the columns url, category, licence, author (author_url, title, landing_url).", why="only you have them"),
     ] = ()
     refresh: Annotated[
         int,

@@ -11,7 +11,7 @@ from boxset.params import read_params
 from boxset.resolve import Targets
 from boxset.stage import run
 
-VERSION = 3
+VERSION = 4
 OUT = Path("data/dataset")
 SPLITS = Path("splits.csv")
 

@@ -12,7 +12,7 @@ from boxset.resolve import CrawlOrder
 from boxset.stage import run
 from boxset.web.crawl import crawl
 
-VERSION = 5
+VERSION = 6
 
 
 def main(name: str) -> None:

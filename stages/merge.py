@@ -10,7 +10,7 @@ from boxset.params import read_params
 from boxset.resolve import Ids, check_folders
 from boxset.stage import run
 
-VERSION = 5
+VERSION = 6
 OUT = Path("data/merge")
 
 

@@ -393,13 +393,14 @@ def test_an_address_that_several_suppliers_name_has_the_licence_that_one_of_them
 def test_the_licence_that_a_list_states_counts_also_where_the_search_has_the_address_higher(here: Path) -> None:
     urls = URLS["claw"][:4]
     listed = [urls[1], urls[2], urls[0]]
-    Path("l.csv").write_text("url,category,licence,author\n" + "".join(f"{url},hammer,CC BY 4.0,Ann\n" for url in listed))
+    Path("l.csv").write_text("url,category,licence,author,author_url\n" + "".join(f"{url},hammer,CC BY 4.0,Ann,https://ann.example/\n" for url in listed))
     with outside(Search({"claw": urls})) as world:
         run(world, 9, queries=("claw",), url_lists=("l.csv",))
 
     pictures = [row.picture for row in rows() if row.picture]
     assert [p.url for p in pictures] == [urls[1], urls[0], urls[2], urls[3]]
-    assert [(p.supplier, p.license, p.author) for p in pictures] == [("url_lists", "CC-BY-4.0", "Ann")] * 3 + [("searxng", "", "")]
+    stated = [(p.supplier, p.license, p.author, p.author_url) for p in pictures]
+    assert stated == [("url_lists", "CC-BY-4.0", "Ann", "https://ann.example/")] * 3 + [("searxng", "", "", "")]
     assert [p.rank for p in pictures] == [1, 2, 3, 4]
 
 

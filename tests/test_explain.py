@@ -191,7 +191,7 @@ PUBLISHED = "https://farm3.staticflickr.com/2/77_a_o.jpg"
 
 @pytest.mark.parametrize("spelt", [PUBLISHED, "http://farm3.staticflickr.com/2/77_a_o.jpg", f"{PUBLISHED}?utm_source=x#a"])
 def test_a_picture_is_known_by_the_address_at_which_its_author_published_it(spelt: str, tmp_path: Path) -> None:
-    copies = [row(name, source=name, source_id=name, original_url=PUBLISHED) for name in ("open_images", "lvis")]
+    copies = [row(name, source=name, source_id=name, original_url=PUBLISHED, author="Ann", author_url="https://ann.example/") for name in ("open_images", "lvis")]
     other = row("c", source="lvis", source_id="c", original_url=PUBLISHED.replace("77", "78"))
     write_jsonl(tmp_path / "data/extract/open_images/images.jsonl", copies[:1])
     write_jsonl(tmp_path / "data/extract/lvis/images.jsonl", [other, *copies[1:]])
@@ -204,7 +204,7 @@ def test_a_picture_is_known_by_the_address_at_which_its_author_published_it(spel
         (sha("lvis"), "kept; not merged yet"),
         (PUBLISHED, "left out"),
     }
-    assert f"published at {PUBLISHED}" in stories[0].steps[0].details
+    assert stories[0].steps[0].details[1:] == (f"published at {PUBLISHED}", "400 x 300, licence CC-BY-4.0, by Ann https://ann.example/")
 
 
 def test_an_untried_address_is_known_in_every_spelling_and_a_thumbnail_too(tmp_path: Path) -> None:

@@ -72,6 +72,27 @@ def test_the_licence_of_a_united_picture_is_the_one_that_a_copy_states() -> None
     assert (one.sha256, result.coco.licenses[0].name, one.author, one.landing_url) == (sha("large"), "CC-BY-4.0", "Ann", "https://flickr.example/9")
 
 
+ANN, BEN = {"author": "Ann", "author_url": "https://people.example/ann"}, {"author": "Ben", "author_url": "https://people.example/ben"}
+
+
+@pytest.mark.parametrize(
+    ("licensed", "larger", "author"),
+    [
+        (ANN, BEN, ANN),
+        ({"author": "Ann"}, BEN, {"author": "Ann", "author_url": ""}),
+        ({}, BEN, BEN),
+        ({"author_url": ANN["author_url"]}, {}, {"author": "", "author_url": ANN["author_url"]}),
+    ],
+)
+def test_the_page_of_an_author_is_that_of_the_one_who_is_named(licensed: dict[str, str], larger: dict[str, str], author: dict[str, str]) -> None:
+    large = picture("large", width=800, height=600, source="vg", license="", coco_id="9", **larger)
+    small = picture("small", coco_id="9", **licensed)
+
+    (one,) = merged(pool(large, small, box("small"))).coco.images
+
+    assert {"author": one.author, "author_url": one.author_url} == author
+
+
 def test_a_near_copy_of_the_same_frame_is_united() -> None:
     one, copy = picture("one", phash="0" * 16, grid=GRID), picture("copy", phash=f"{3:016x}", grid=GRID, width=200, height=150, source="vg")
 

@@ -240,8 +240,10 @@ def test_what_a_source_states_of_a_picture_stands_in_the_attribution(small_proje
         assert (row["author"], row["title"]) == (teller["author"] or stated["author"] or "", teller["title"] or stated["title"] or "")
         if teller["landing_url"]:
             assert row["landing_page"] == teller["landing_url"]
+        author = teller if teller["author"] else stated if stated["author"] else teller
+        assert row["author_page"] == (author["author_url"] or "")
         originals = [one["original_url"] for one in (teller, stated, *copies) if one["original_url"]]
         assert row["original_address"] == (originals[0] if originals else "")
     assert {"open_images", "lvis", "imagenet"} <= seen
-    assert any(row["author"] and row["landing_page"] for row in rows)
+    assert any(row["author"] and row["author_page"] and row["landing_page"] for row in rows)
     assert any(row["original_address"] and row["original_address"] != row["address"] for row in rows if row["source"] == "open_images")

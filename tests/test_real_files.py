@@ -72,7 +72,7 @@ def test_open_images_v6_with_its_further_columns_lists_and_labels() -> None:
     for image, row in tables.read_images(INDEX, rows).items():
         said = (rows[image]["Author"], rows[image]["Title"], rows[image]["OriginalLandingURL"], "CC-BY-2.0", rows[image]["OriginalLandingURL"].rpartition("/")[2])
         assert (row["author"], row["title"], row["landing_url"], row["license"], row["flickr_id"]) == said
-        assert row["original_url"] == rows[image]["OriginalURL"]
+        assert (row["original_url"], row["author_url"]) == (rows[image]["OriginalURL"], rows[image]["AuthorProfileURL"])
     with files["labels_train"].open(newline="") as file:
         labels = {(row["ImageID"], row["LabelName"], row["Confidence"] == "1") for row in csv.DictReader(file)}
     names = sorted({name for _, name, _ in labels})

@@ -328,6 +328,36 @@ def test_a_licence_of_commons_is_read_from_whatever_field_states_it(said: dict[s
     assert (hit.license, hit.author) == (licence, "Ada L.")
 
 
+USER = "//commons.wikimedia.org/wiki/User:Ada_%26_Co"
+
+
+@pytest.mark.parametrize(
+    ("artist", "url"),
+    [
+        (f'<a href="{USER}" title="User:Ada">Ada</a>', f"https:{USER}"),
+        (f"Photo by <a class='x' href='{USER}'><b>Ada</b></a>, <a href='https://b.example/'>Ben</a>", f"https:{USER}"),
+        (f'<a href="//commons.wikimedia.org/wiki/File:A.jpg"><img src="x"></a> <a href="{USER}">Ada</a>', f"https:{USER}"),
+        ('<a href="//commons.wikimedia.org/w/index.php?title=User:X&amp;action=edit&amp;redlink=1" class="new">X</a>', ""),
+        ('<a href="https://a.example/?a=1&amp;b=2">Ada</a>', "https://a.example/?a=1&b=2"),
+        ('<a href="javascript:alert(1)">Ada</a>', ""),
+        ("Ada L.", ""),
+        ("", ""),
+    ],
+)
+def test_the_page_of_an_author_is_what_commons_links_to(artist: str, url: str) -> None:
+    with outside(lambda _: as_json({"query": {"pages": [page(1, Artist=artist)]}})) as world:
+        assert commons(world).ask(HAMMER, 1).hits[0].author_url == url
+
+
+@pytest.mark.parametrize(("said", "url"), [("https://www.flickr.com/photos/ada", "https://www.flickr.com/photos/ada"), ("javascript:x", ""), (None, "")])
+def test_the_page_of_an_author_is_what_openverse_states(said: str | None, url: str) -> None:
+    work = {"url": "https://a.example/1.jpg", "creator": "Ada", "creator_url": said}
+    with outside(lambda _: as_json({"results": [work], "page_count": 1})) as world:
+        (hit,) = openverse(world).ask(HAMMER, 1).hits
+
+    assert (hit.author, hit.author_url) == ("Ada", url)
+
+
 @pytest.mark.parametrize("mime", ["application/pdf", "image/vnd.djvu", "image/tiff", "image/svg+xml"])
 def test_what_is_no_picture_on_commons_carries_its_type(mime: str) -> None:
     with outside(lambda _: as_json({"query": {"pages": [page(1, mime)]}})) as world:
@@ -335,7 +365,7 @@ def test_what_is_no_picture_on_commons_carries_its_type(mime: str) -> None:
 
 
 def test_lists_are_read_in_every_common_form(tmp_path: Path) -> None:
-    rows = "url;category;licence;author\r\nhttps://a.example/1.jpg;hammer;CC BY 4.0;Ada\r\n\r\nhttps://a.example/2.jpg;hammer;house rules;\r\n"
+    rows = "url;category;licence;author;author_url\r\nhttps://a.example/1.jpg;hammer;CC BY 4.0;Ada;https://ada.example/\r\n\r\nhttps://a.example/2.jpg;hammer;house rules;;\r\n"
     (tmp_path / "one.csv").write_bytes(b"\xef\xbb\xbf" + rows.encode())
     (tmp_path / "two.csv").write_text('Address,Category,Title\nhttps://a.example/3.jpg,hammer,"big, and\nred"\nhttps://a.example/4.jpg,saw,x\n')
 
@@ -348,7 +378,7 @@ def test_lists_are_read_in_every_common_form(tmp_path: Path) -> None:
         lang="",
         page=1,
         hits=(
-            Hit(url="https://a.example/1.jpg", engine="one", license="CC-BY-4.0", author="Ada"),
+            Hit(url="https://a.example/1.jpg", engine="one", license="CC-BY-4.0", author="Ada", author_url="https://ada.example/"),
             Hit(url="https://a.example/2.jpg", engine="one", license="LicenseRef-house-rules"),
         ),
         last=True,

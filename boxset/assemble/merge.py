@@ -291,6 +291,7 @@ def _coco_image(number: int, image: _Image, *, license_: int, group: int, known:
     landings = [copy.landing_url for copy in (image.licensed, best, *image.copies) if copy.landing_url]
     flickr = next((page for page in landings if "flickr" in page), "")
     original = next((copy.original_url for copy in (image.licensed, best, *image.copies) if copy.original_url), "")
+    maker = next((copy for copy in (image.licensed, best) if copy.author), image.licensed)
     return CocoImage(
         id=number,
         file_name=best.file_name,
@@ -304,7 +305,8 @@ def _coco_image(number: int, image: _Image, *, license_: int, group: int, known:
         source=best.source,
         source_id=best.source_id,
         source_split=best.split,
-        author=image.licensed.author or best.author,
+        author=maker.author,
+        author_url=maker.author_url,
         title=image.licensed.title or best.title,
         sha256=best.sha256,
         phash=best.phash,

@@ -249,7 +249,8 @@ def _kept_step(where: str, picture: Picture, records: Records) -> Step:
         details.append(f"shown on {picture.landing_url}")
     details += [f"titled “{picture.title}”"] if picture.title else []
     size = f"{picture.width} x {picture.height}"
-    details.append(f"{size}, licence {picture.license or 'unknown'}{f', by {picture.author}' if picture.author else ''}")
+    author = " ".join(filter(None, (picture.author, picture.author_url)))
+    details.append(f"{size}, licence {picture.license or 'unknown'}{f', by {author}' if author else ''}")
     details += [f"looks like: {', '.join(picture.flags)}"] if picture.flags else []
     details += _hit_lines(picture.url, records)
     return Step(where=where, what=f"kept as {picture.file_name[:12]}…{found}", details=tuple(details))

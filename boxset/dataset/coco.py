@@ -38,6 +38,7 @@ class CocoImage(msgspec.Struct, frozen=True, kw_only=True):
     license: int
     coco_url: str
     flickr_url: str
+    author_url: str = ""  # the page of the author, where a source says so
     original_url: str = ""  # where its author published it, where a source says so
     landing_url: str = ""  # the page that shows it, of the copy that is kept or else of another; files of older versions have none
     source: str

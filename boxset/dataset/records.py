@@ -37,6 +37,7 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     original_url: str = ""  # where its author published it, where a source that has its own copy says so
     license: str = ""  # SPDX identifier or LicenseRef-…; empty: unknown
     author: str = ""
+    author_url: str = ""  # the page of the author
     title: str = ""
     flickr_id: str = ""
     coco_id: str = ""

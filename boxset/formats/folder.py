@@ -10,7 +10,7 @@ from boxset.files import link_or_copy, write_csv, write_text
 from boxset.formats.card import card
 from boxset.formats.yolo import write_yolo
 
-ATTRIBUTION = ("file_name", "split", "source", "source_id", "address", "original_address", "landing_page", "author", "licence", "title")
+ATTRIBUTION = ("file_name", "split", "source", "source_id", "address", "original_address", "landing_page", "author", "author_page", "licence", "title")
 
 
 def write_dataset(out: Path, chosen: Chosen, parted: Parted, *, name: str, guidelines: dict[str, str], pictures: Path) -> None:
@@ -51,7 +51,8 @@ def _picture_files(data: Path) -> dict[str, Path]:
 
 def _attribution(image: CocoImage, split: str, coco: Coco) -> tuple[str, ...]:
     licence = coco.licenses[image.license - 1].name
-    return image.file_name, split, image.source, image.source_id, image.coco_url, image.original_url, image.landing_url, image.author, licence, image.title
+    origin = (image.source, image.source_id, image.coco_url, image.original_url, image.landing_url)
+    return image.file_name, split, *origin, image.author, image.author_url, licence, image.title
 
 
 def _texts(guidelines: dict[str, str]) -> dict[str, str]:

@@ -30,7 +30,7 @@ from boxset.work import Flow
 CONNECTIONS = 32
 PER_HOST = 16
 FLAGS = tables.FLAGS
-TOLD = ("split", "landing_url", "original_url", "license", "author", "title", "flickr_id", "coco_id")
+TOLD = ("split", "landing_url", "original_url", "license", "author", "author_url", "title", "flickr_id", "coco_id")
 ROUNDING_PX = 1e-3  # a box that clipping changes by less was not outside
 Row = dict[str, Any]
 

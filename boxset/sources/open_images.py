@@ -184,7 +184,7 @@ def _flag(column: pa.Array) -> pa.Array:
 
 
 def _images(path: Path, split: str, writer: IndexWriter, counts: Counts) -> None:
-    kept = {"author": "Author", "title": "Title", "landing_url": "OriginalLandingURL", "original_url": "OriginalURL"}
+    kept = {"author": "Author", "author_url": "AuthorProfileURL", "title": "Title", "landing_url": "OriginalLandingURL", "original_url": "OriginalURL"}
     names = ("ImageID", "License", "Rotation", *kept.values())
 
     def columns(batch: pa.RecordBatch, row: FirstRow) -> tuple[int, dict[str, Any]]:  # noqa: ARG001 - bad rows are counted, not refused

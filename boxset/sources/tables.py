@@ -44,6 +44,7 @@ IMAGES = pa.schema(
         ("height", pa.int32()),
         ("license", pa.string()),
         ("author", pa.string()),
+        ("author_url", pa.string()),
         ("title", pa.string()),
         ("landing_url", pa.string()),
         ("original_url", pa.string()),

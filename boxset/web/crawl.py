@@ -469,6 +469,7 @@ def _picture(candidate: Candidate, stored: Stored, category: str, flags: tuple[s
         landing_url=hit.landing_url,
         license=hit.license,
         author=hit.author,
+        author_url=hit.author_url,
         title=hit.title,
         flickr_id=flickr_photo_at(candidate.url),
         flags=flags,

@@ -119,6 +119,7 @@ def _work(hit: Hit) -> dict[str, object]:
         "foreign_landing_url": landing(hit),
         "url": hit.url,
         "creator": hit.author,
+        "creator_url": "https://www.flickr.com/photos/someone",
         "license": code,
         "license_version": versions.get(code, "2.0"),
         "provider": "flickr",

@@ -27,6 +27,7 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     height: int = 0
     license: str = ""
     author: str = ""
+    author_url: str = ""  # the page of the author
     mime: str = ""  # only where it is no kind of picture that is taken
 
 

@@ -24,6 +24,7 @@ class _Work(msgspec.Struct):
     foreign_landing_url: str | None = None
     title: str | None = None
     creator: str | None = None
+    creator_url: str | None = None
     license: str | None = None
     license_version: str | None = None
     license_url: str | None = None
@@ -119,4 +120,5 @@ def _hit(work: _Work) -> Hit:
         height=work.height or 0,
         license=spdx_of_short(work.license, work.license_version) or spdx_of_url(work.license_url),
         author=plain(work.creator),
+        author_url=page_address(work.creator_url),
     )

@@ -1,4 +1,4 @@
-"""CSV files of addresses from anyone: url and category; licence, author, title and landing_url where known."""
+"""CSV files of addresses from anyone: url and category; licence, author, author_url, title and landing_url where known."""
 
 import csv
 from collections.abc import Iterable, Iterator
@@ -17,7 +17,10 @@ from boxset.text import visible
 from boxset.web.suppliers.answers import Answer, Hit, page_address, plain, web_address
 
 PAGE_SIZE = 100
-NAMES = {"url": ("url", "address"), "category": ("category",), "licence": ("licence", "license"), "author": ("author",), "title": ("title",), "landing_url": ("landing_url",)}
+NAMES = {
+    "url": ("url", "address"), "category": ("category",), "licence": ("licence", "license"), "author": ("author",), "author_url": ("author_url",),
+    "title": ("title",), "landing_url": ("landing_url",),
+}  # fmt: skip
 SHOWN = 3
 
 
@@ -29,6 +32,7 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
     category: str
     licence: str = ""
     author: str = ""
+    author_url: str = ""
     title: str = ""
     landing_url: str = ""
 
@@ -158,4 +162,5 @@ def _hit(row: Listed, name: str) -> Hit:
         engine=name,
         license=stated(plain(row.licence)),
         author=plain(row.author),
+        author_url=page_address(row.author_url),
     )
