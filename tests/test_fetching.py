@@ -16,7 +16,7 @@ from boxset.dataset.similar import distance
 from boxset.endpoints import Endpoints
 from boxset.errors import ParamsError
 from boxset.images.prepare import Limits, Prepared, prepare
-from boxset.web.addresses import dedup_key, flickr_photo_at, redirected, site_of, vetted
+from boxset.web.addresses import dedup_key, flickr_page, flickr_photo, flickr_photo_at, redirected, site_of, vetted
 from boxset.web.fetcher import Fetched, Fetcher, FetchPolicy, retry_after_s
 from boxset.web.robots import header_refusal
 
@@ -328,3 +328,21 @@ def test_a_truncated_picture_is_broken_and_a_bomb_is_seen_in_its_header() -> Non
 )
 def test_a_photo_is_known_by_flickrs_own_addresses_alone(url: str, photo: str) -> None:
     assert flickr_photo_at(url) == photo
+
+
+@pytest.mark.parametrize(
+    ("url", "page"),
+    [
+        ("http://farm4.staticflickr.com/3153/2970773875_164f0c0b83_z.jpg", "https://www.flickr.com/photo.gne?id=2970773875"),
+        ("https://live.staticflickr.com/4544/7199149555_35efa92dfd_b.jpg?zz=1", "https://www.flickr.com/photo.gne?id=7199149555"),
+        ("http://farm1.static.flickr.com/2/1418878_1e92283336.jpg", "https://www.flickr.com/photo.gne?id=1418878"),
+        *((url, url) for url in (
+            "https://www.flickr.com/photos/ann/2970773875", "https://www.flickr.com/photo.gne?id=7", "https://live.staticflickr.com/4544/logo_b.jpg",
+            "https://staticflickr.com.shop.example/2/77_a_z.jpg", "https://shop.example/77_a_z.jpg", "http://[farm4.staticflickr.com/77_a.jpg", "",
+        )),
+    ],
+)  # fmt: skip
+def test_a_picture_on_flickrs_servers_leads_to_its_page_and_the_page_to_its_number(url: str, page: str) -> None:
+    assert flickr_page(url) == page
+    if page != url:
+        assert flickr_photo(page) == flickr_photo(url) == page.partition("=")[2]

@@ -167,6 +167,19 @@ def test_pictures_that_a_licence_keeps_out_are_named_for_other_sources_chosen_or
     assert read_refused([Path("data/extract/own/refused.json"), Path("not/here")]) == Refused(flickr_ids=("17",), marks=(hashlib.sha256(photo(1)).hexdigest()[:16],))
 
 
+def test_a_file_of_ones_own_keeps_flickrs_page_and_address() -> None:
+    put(a_dot_jpg=photo(1), b_dot_jpg=photo(2))
+    static, page = "http://farm3.staticflickr.com/2/17_a_z.jpg", "https://www.flickr.com/photos/ann/27"
+    images = [{"id": n, "file_name": f"{name}.jpg", "flickr_url": url} for n, name, url in ((1, "a", static), (2, "b", page))]
+    put(c_dot_json=coco(images, [{}, {"image_id": 2}]))
+
+    index()
+    _, pool = take()
+
+    told = {p.source_id: (p.landing_url, p.original_url, p.flickr_id) for p in pool.pictures}
+    assert told == {"a.jpg": ("https://www.flickr.com/photo.gne?id=17", static, "17"), "b.jpg": (page, "", "27")}
+
+
 def test_the_licence_in_the_parameters_may_be_spelt_as_people_do() -> None:
     put(a_dot_jpg=photo(1))
 

@@ -171,6 +171,29 @@ def test_cocos_licence_numbers_mean_flickrs_licences_unless_the_file_says_otherw
     assert tables.read_images(INDEX, ["7"])["7"]["license"] == spdx
 
 
+STATIC = "http://farm4.staticflickr.com/3153/2970773875_164f0c0b83_z.jpg"
+
+
+@pytest.mark.parametrize(
+    ("flickr_url", "told"),
+    [
+        (STATIC, ("https://www.flickr.com/photo.gne?id=2970773875", STATIC, "2970773875")),
+        ("https://www.flickr.com/photos/ann/77", ("https://www.flickr.com/photos/ann/77", "https://www.flickr.com/photos/ann/77", "77")),
+        (None, (None, None, None)),
+    ],
+)
+@pytest.mark.parametrize("format_", ["coco", "lvis"])
+def test_the_landing_page_of_cocos_pictures_is_a_page_and_the_original_address_the_picture(format_: str, flickr_url: str | None, told: tuple[str | None, ...]) -> None:
+    image = {**COCO["images"][0], "flickr_url": flickr_url, "coco_url": "http://images.cocodataset.org/train2017/7.jpg"}
+    more = {"neg_category_ids": [], "not_exhaustive_category_ids": []} if format_ == "lvis" else {}
+    Path("c.json").write_text(json.dumps({**COCO, "images": [{**image, **more}]}))
+
+    build(format_, files={f"{'lvis' if format_ == 'lvis' else 'instances'}_train": "c.json"}, splits=("train",))
+
+    row = tables.read_images(INDEX, ["7"])["7"]
+    assert (row["landing_url"], row["original_url"], row["flickr_id"]) == told
+
+
 def test_lvis_says_what_is_absent_and_what_is_not_complete() -> None:
     image = {
         "id": 7,

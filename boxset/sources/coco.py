@@ -29,7 +29,7 @@ from boxset.sources.json_lines import NotPlainError, comma_before, read_elements
 from boxset.sources.licences import FLICKR, spdx_of, stated
 from boxset.sources.raw import Mapped, RawFiles, mapped
 from boxset.sources.tables import IndexWriter
-from boxset.web.addresses import flickr_photo
+from boxset.web.addresses import flickr_page, flickr_photo
 from boxset.work import batched, in_threads, without_collection
 
 ZIP = "http://images.cocodataset.org/annotations/annotations_trainval2017.zip"
@@ -304,7 +304,7 @@ def _add_images(decoded: _File, split: str, writer: IndexWriter) -> None:
                 "width": [_pixels(image.width) for image in part],
                 "height": [_pixels(image.height) for image in part],
                 "license": [spdx.get(str(image.license)) or None if image.license is not None else None for image in part],
-                "landing_url": addresses,
+                "landing_url": [flickr_page(address) if address else None for address in addresses],
                 "original_url": addresses,
                 "flickr_id": [flickr_photo(address) if address else None for address in addresses],
                 "coco_id": ids,

@@ -22,7 +22,7 @@ from boxset.sources.licences import spdx_of, stated
 from boxset.sources.place import READERS, Place, is_picture
 from boxset.sources.s3 import Entry
 from boxset.sources.tables import IndexWriter
-from boxset.web.addresses import flickr_photo
+from boxset.web.addresses import flickr_page, flickr_photo
 from boxset.work import in_threads
 
 ROWS = 1 << 17
@@ -130,7 +130,7 @@ def _add_images(writer: IndexWriter, pictures: Iterable[Entry], license_: str, s
     names = {entry.name: versioned(entry) for entry in pictures}
     every = [*names, *(name for name in said if name not in names)]
     columns: dict[str, list[Any]] = {"image_id": every, "url": [names.get(name, name) for name in every], "split": [split_of(name) for name in every]}
-    for field in ("width", "height", "license", "author", "title", "landing_url", "flickr_id"):
+    for field in ("width", "height", "license", "author", "title", "landing_url", "original_url", "flickr_id"):
         columns[field] = [said.get(name, {}).get(field) or None for name in every]
     if stated(license_):
         columns["license"] = [stated(license_)] * len(every)
@@ -285,9 +285,11 @@ def _add_coco(decoded: _File, paths: dict[int, str], said: dict[str, dict[str, A
     _add_known(writer, known)
     terms = {licence.id: spdx_of(licence.url) or stated(licence.name, licence.url) for licence in decoded.licenses}
     for image in decoded.images:
-        landing = image.flickr_url or image.coco_url
-        told = {"width": image.width, "height": image.height, "author": image.author, "title": image.title, "landing_url": landing}
-        said.setdefault(paths[image.id], {**told, "license": _licence(image, terms), "flickr_id": flickr_photo(landing or "")})
+        address = image.flickr_url or image.coco_url or ""
+        landing = flickr_page(address)
+        told = {"width": image.width, "height": image.height, "author": image.author, "title": image.title, "license": _licence(image, terms)}
+        where = {"landing_url": landing, "original_url": address if landing != address else None, "flickr_id": flickr_photo(address)}
+        said.setdefault(paths[image.id], {**told, **where})
 
 
 def _licence(image: _Image, terms: dict[int, str]) -> str:

@@ -8,6 +8,8 @@ from boxset.dataset.reasons import Reason, Refusal
 from boxset.text import INSTEAD, UNTEXT
 
 PORTS = {"http": 80, "https": 443}
+FLICKR_PAGE = "https://www.flickr.com/photo.gne?id="  # leads on to the photo's page, whoever's it is
+FLICKR_PICTURE = re.compile(r"(?:https?:)?//[a-z0-9-]+\.static\.?flickr\.com/(?:[^/?#\s]+/)*([0-9]+)_[^/?#\s]+(?:[?#].*)?", re.IGNORECASE)
 TRACKING = re.compile(r"^(utm_\w+|fbclid|gclid|mc_eid|mc_cid|igshid)$", re.IGNORECASE)
 
 Address4Or6 = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -93,8 +95,8 @@ def _encoded(part: str) -> str:
 
 
 def flickr_photo(url: str) -> str | None:
-    """Return the photo's number from a static Flickr address such as http://farm1.staticflickr.com/1/2345_abc_z.jpg, or None."""
-    number = url.rpartition("/")[2].partition("_")[0]
+    """Return the photo's number from a static Flickr address such as http://farm1.staticflickr.com/1/2345_abc_z.jpg or from `flickr_page`'s, or None."""
+    number = url.rpartition("/")[2].removeprefix("photo.gne?id=").partition("_")[0]
     return number if "flickr" in url and number.isdigit() else None
 
 
@@ -104,3 +106,9 @@ def flickr_photo_at(url: str) -> str:
     host = parts.hostname or ""
     number = flickr_photo(f"{host}{parts.path}") or ""
     return number if host.endswith(".staticflickr.com") and number.isascii() else ""
+
+
+def flickr_page(url: str) -> str:
+    """Return the address of the page that shows a photo for that of a picture on Flickr's own servers; any other address as it is."""
+    found = FLICKR_PICTURE.fullmatch(url)
+    return f"{FLICKR_PAGE}{found[1]}" if found else url
