@@ -191,6 +191,101 @@ def test_every_address_has_one_row_also_where_it_is_not_asked(here: Path) -> Non
     assert metrics["seen"] == len(rows()) == 5
 
 
+def spellings(number: int) -> list[str]:
+    """Three spellings of one address."""
+    return [f"https://s{number}.example/1.jpg", f"https://www.s{number}.example/1.jpg", f"https://s{number}.example/1.jpg/"]
+
+
+def test_another_spelling_is_asked_in_its_turn_where_those_before_it_failed_whatever_the_timing(here: Path) -> None:
+    all_spelt = [spellings(number) for number in range(8)]
+    gone = {url for number, spelt in enumerate(all_spelt) for url in spelt[: number % 4]}
+    search = {"claw": [spelt[place] for place in range(3) for spelt in all_spelt]}
+    outputs, asked = [], []
+    for connections, delay_s in ((1, 0.0), (64, 0.02), (64, 0.0)):
+        with outside(Search(search, delay_s=delay_s, gone=gone)) as world:
+            metrics = run(world, 30, queries=("claw",), connections=connections)
+        outputs.append((metrics, content()))
+        asked.append(sorted(fetched(world)))
+        outcomes = {row.url: (row.outcome, row.detail) for row in rows()}
+        shutil.rmtree(OUT)
+        forget()
+
+    for number, spelt in enumerate(all_spelt):
+        dead = number % 4
+        expected = [("gone", "HTTP 404")] * dead + [("kept", "")] * (dead < 3) + [("duplicate_address", url) for url in spelt[dead : dead + 1]] * (2 - dead)
+        assert [outcomes[url] for url in spelt] == expected
+    assert outputs[1] == outputs[2] == outputs[0]
+    assert asked[1] == asked[2] == asked[0] == sorted(url for number, spelt in enumerate(all_spelt) for url in spelt[: number % 4 + 1])
+
+
+def test_what_came_by_another_spelling_is_rebuilt_without_a_request_and_a_retry_asks_what_failed(here: Path) -> None:
+    first, second, third = spellings(1)
+    search = Search({"claw": [first, second, third]}, gone={first})
+    with outside(search) as world:
+        metrics = run(world, 5, queries=("claw",))
+        before = content()
+        forget()
+        rebuilt = (run(Endpoints(gateway="http://127.0.0.1:1"), 5, queries=("claw",)), content())
+        search.gone = set()
+        run(world, 5, queries=("claw",), retry=1)
+
+    assert rebuilt == (metrics, before)
+    assert [(row.url, row.outcome, row.detail) for row in rows()] == [(first, "kept", ""), (second, "duplicate_address", first), (third, "duplicate_address", first)]
+    assert fetched(world) == [first, second, first]
+
+
+def test_another_clone_that_lacks_the_picture_of_another_spelling_fetches_it_where_a_rule_lets_it_in(here: Path) -> None:
+    first, second, _ = spellings(1)
+    with outside(Search({"claw": [first, second]}, gone={first})) as world:
+        run(world, 5, queries=("claw",), min_side=300)
+        small = [(row.url, row.outcome) for row in rows()]
+        forget()
+        run(world, 5, queries=("claw",), min_side=200)
+
+    assert small == [(first, "gone"), (second, "too_small")]
+    assert kept() == [second]
+    assert fetched(world) == [first, second, second]
+
+
+@pytest.mark.parametrize(("status", "outcomes"), [
+    (404, ["gone", "kept"]),
+    (403, ["refused", "kept"]),
+    (500, ["server_error", "kept"]),
+    (200, ["not_an_image", "kept"]),
+    (429, ["rate_limited", "duplicate_address"]),
+])  # fmt: skip
+def test_another_spelling_is_no_way_round_a_site_that_wants_to_be_left_alone(here: Path, status: int, outcomes: list[str]) -> None:
+    first, second, _ = spellings(1)
+    search = Search({"claw": [first, second]})
+
+    def answer(asked: Asked) -> Any:
+        return (status, {"Retry-After": "0"}, b"<html>no</html>") if (asked.host, asked.path) == ("s1.example", "/1.jpg") else search(asked)
+
+    with outside(answer) as world:
+        run(world, 5, queries=("claw",))
+
+    assert [row.outcome for row in rows()] == outcomes
+
+
+def test_a_server_that_does_not_answer_is_asked_under_another_name_only(here: Path) -> None:
+    bare, www, slash = spellings(1)
+    search = Search({"claw": [bare, slash, www]})
+    with outside(lambda asked: (0, {}, b"") if asked.host == "s1.example" else search(asked)) as world:
+        run(world, 5, queries=("claw",), robots=False)
+
+    assert [(row.url, row.outcome, row.detail) for row in rows() if row.url != bare] == [(slash, "duplicate_address", bare), (www, "kept", "")]
+    assert rows()[0].outcome == "unreachable"
+
+
+def test_another_spelling_of_a_full_site_is_not_asked(here: Path) -> None:
+    first, second, _ = spellings(1)
+    with outside(Search({"claw": [first, "https://s1.example/2.jpg", second]}, gone={first})) as world:
+        run(world, 5, queries=("claw",), per_site=1)
+
+    assert [row.outcome for row in rows()] == ["gone", "kept", "site_limit"]
+    assert second not in fetched(world)
+
+
 @pytest.mark.parametrize(
     ("word", "rejected"),
     [

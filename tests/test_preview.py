@@ -140,6 +140,19 @@ def test_each_list_of_ones_own_has_a_row_that_names_its_file(params: Params, wor
     ]
 
 
+def test_another_spelling_is_left_out_only_where_the_first_was_had(params: Params, world: Endpoints) -> None:
+    [known] = preview("hammer", one_search(params), endpoints=world, most=9, seconds=60)
+    one, two = [shot.url for shot in known.shots if not shot.dropped][:2]
+    rejected = next(shot.url for shot in known.shots if shot.dropped == "reject_word")
+    urls = [one.replace("//", "//www."), one, two, f"{two}?utm_source=x", rejected, f"{rejected}?utm_source=x"]
+    Path("l.csv").write_text("url,category\n" + "".join(f"{url},hammer\n" for url in urls))
+
+    [row, _] = preview("hammer", one_search(params, url_lists=("l.csv",), robots=False), endpoints=world, most=9, seconds=60)
+
+    assert {shot.url: shot.dropped for shot in row.shots} == dict(zip(urls[1:], ["", "", "duplicate_address", "reject_word", "reject_word"], strict=True))
+    assert sum(row.counts.values()) == 6
+
+
 def test_it_says_of_each_address_what_the_crawl_then_does(params: Params, world: Endpoints) -> None:
     only = one_search(params)
 

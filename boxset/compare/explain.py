@@ -16,7 +16,7 @@ from boxset.errors import InputError
 WHY = {
     Reason.BAD_ADDRESS: "no http(s) address, or one that is not asked: credentials in it, a refused port",
     Reason.PRIVATE_ADDRESS: "the address leads to a machine that is not public",
-    Reason.DUPLICATE_ADDRESS: "the same address was tried before",
+    Reason.DUPLICATE_ADDRESS: "the same address was tried before, in another spelling",
     Reason.REJECT_WORD: "one of the category's reject_words stands in its title or address",
     Reason.SITE_LIMIT: "crawl.per_site pictures of this site were kept already",
     Reason.LICENCE: "the licence policy does not let it in (project.use, licences)",

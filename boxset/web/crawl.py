@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 import numpy as np
@@ -46,6 +46,8 @@ BY_RULE = (  # what parameters decide: decided anew
     *(Reason.ANIMATED, Reason.PLACEHOLDER, Reason.TOO_SMALL, Reason.ODD_SHAPE, Reason.DRAWING, Reason.SCREENSHOT, Reason.CATALOGUE),
 )
 DEAD = (Reason.GONE, Reason.REFUSED, Reason.UNREACHABLE)
+SILENT = (Reason.UNREACHABLE, Reason.TIMEOUT, Reason.PRIVATE_ADDRESS)  # of the server, whatever it is asked for
+SPELT_WRONG = (*DEAD, *SILENT, Reason.SERVER_ERROR, Reason.REDIRECTS, Reason.NOT_AN_IMAGE)  # another spelling may mend it; a site that wants peace has it
 
 
 @dataclass(frozen=True)
@@ -209,6 +211,8 @@ class _Tried:
         self._asked: list[Round] = []
         self._remembered: dict[str, Outcome] = {}  # pictures whose bytes are fetched again; whether they are kept is judged by what they were
         self.rows: list[ImageRow] = []
+        self._failed: dict[str, str] = {}  # address → why it could not be had, where another spelling may mend it
+        self._instead: dict[str, str] = {}  # the first spelling of an address → the last one that was tried
         self.repeated = 0
         self._place, self._is_dry = (-1, 0), False
 
@@ -230,22 +234,47 @@ class _Tried:
                 self.rows.append(row)
                 if row.picture is not None:
                     self._kept.add(row.picture)
+                elif row.outcome in SPELT_WRONG:
+                    self._failed[row.url] = row.outcome
                 progress.show(len(self._kept.pictures), len(self.rows))
                 if len(self._kept.pictures) >= self._order.crawl_images:
                     break
         self.rows += self._left_behind()
 
     def _in_order(self, fetching: Fetching, journal: Journal) -> Iterator[ImageRow]:
-        for outcome in fetching(self._wanted(journal)):
-            yield from self._refused()
-            candidate = self._next()
+        def fetched(candidate: Candidate) -> Outcome:
+            return next(iter(fetching([Wanted(key=candidate.url, url=candidate.url)])))
+
+        def judged(candidate: Candidate, outcome: Outcome) -> ImageRow:
             row = self._judge.row(candidate, self._remembered.get(candidate.url, outcome))
             if row.picture is not None and outcome.absent:
                 del journal.known[outcome.url]
-                outcome = next(iter(fetching([Wanted(key=candidate.url, url=candidate.url)])))
-            yield row if row.picture is None else self._judge.row(candidate, outcome)
-        yield from self._refused()
+                outcome = fetched(candidate)
+            return row if row.picture is None else self._judge.row(candidate, outcome)
+
+        def refused() -> Iterator[ImageRow]:
+            while self._waiting and (refusal := self._waiting[0].refusal) is not None:
+                candidate = self._next()
+                left_out = self._still_refused(candidate, refusal)
+                yield judged(candidate, fetched(candidate)) if left_out is None else _left_out(candidate, left_out)
+
+        for outcome in fetching(self._wanted(journal)):
+            yield from refused()
+            yield judged(self._next(), outcome)
+        yield from refused()
         self._is_dry = True
+
+    def _still_refused(self, candidate: Candidate, refusal: Refusal) -> Refusal | None:
+        """Return why an address stays unasked now that all before it are judged; None where it is another spelling of one that failed."""
+        if refusal.reason is not Reason.DUPLICATE_ADDRESS:
+            return refusal
+        last = self._instead.get(refusal.detail, refusal.detail)
+        if last not in self._failed or (self._failed[last] in SILENT and urlsplit(last)[:2] == urlsplit(candidate.url)[:2]):
+            return Refusal(Reason.DUPLICATE_ADDRESS, last)
+        full = self._judge.full_site(candidate)
+        if full is None:
+            self._instead[refusal.detail] = candidate.url
+        return full
 
     def _wanted(self, journal: Journal) -> Iterator[Wanted]:
         """Yield what is to be fetched. A site that is full of pictures that rank higher stays full, so that nothing of it needs to be asked.
@@ -261,10 +290,6 @@ class _Tried:
                 self._remembered[candidate.url] = journal.known.pop(candidate.url)
             if refusal is None:
                 yield Wanted(key=candidate.url, url=candidate.url)
-
-    def _refused(self) -> Iterator[ImageRow]:
-        while self._waiting and (refusal := self._waiting[0].refusal) is not None:
-            yield _left_out(self._next(), refusal)
 
     def _next(self) -> Candidate:
         candidate = self._waiting.popleft()

@@ -28,7 +28,7 @@ from boxset.sources.choice import choose
 from boxset.sources.extract import _archive, _from_place
 from boxset.sources.place import is_picture, place_of
 from boxset.web.addresses import dedup_key, site_of, vetted
-from boxset.web.crawl import Candidate, Kept, _Judge
+from boxset.web.crawl import SPELT_WRONG, Candidate, Kept, _Judge
 from boxset.web.fetcher import Fetched, Fetcher, FetchPolicy
 from boxset.web.pictures import Get, Journal, Outcome, Shelf, Stored, Wanted, fetch_all, stored_elsewhere
 from boxset.web.suppliers import Hit, Supplier, suppliers_of
@@ -355,7 +355,8 @@ def _row(part: _Part, outcomes: dict[str, Outcome], judge: _Trial, seen: set[str
         if part.judged:
             key = dedup_key(hit.url)
             fate, flags = _judged(part, hit, outcome, rank, judge) if key not in seen else ((Reason.DUPLICATE_ADDRESS, ""), flags)
-            seen.add(key)
+            if fate[0] not in (*SPELT_WRONG, Reason.REJECT_WORD, Reason.LICENCE):
+                seen.add(key)
         counts[str(fate[0])] = counts.get(str(fate[0]), 0) + 1
         if outcome.stored is not None:
             shots.append(_shot(hit, outcome.stored, folder, flags, fate))
