@@ -9,7 +9,7 @@ import io
 import warnings
 from dataclasses import dataclass, field
 
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, UnidentifiedImageError
 
 from boxset.dataset.reasons import Reason, Refusal
 from boxset.images.jpeg import without_metadata
@@ -20,6 +20,15 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 LOSSY = {"JPEG", "MPO", "WEBP"}
 LEAST_SIDE = MOST_SIDE * 3 // 4  # the decoder shrinks a JPEG by 2, 4 or 8 as long as the small version's longer side keeps so much
 ORIENTATION = 0x0112
+UPRIGHT = {  # an EXIF orientation → what turns it upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 QUALITY = 95
 
 _Broken = (OSError, SyntaxError, ValueError, IndexError, EOFError, Image.DecompressionBombError, Image.DecompressionBombWarning, ImageCms.PyCMSError)
@@ -74,10 +83,10 @@ def prepare(raw: bytes, limits: Limits = Limits()) -> Prepared | Refusal:
 
 
 def _prepared(raw: bytes, opened: Image.Image) -> Prepared:
-    orientation = int(opened.getexif().get(ORIENTATION, 1) or 1)
+    orientation = _orientation(opened)
     raw_width, raw_height = opened.size
     animated = bool(getattr(opened, "is_animated", False)) and opened.format != "MPO"
-    content = _kept_jpeg(raw, opened, orientation) or _rewritten(opened)
+    content = _kept_jpeg(raw, opened, orientation) or _rewritten(opened, orientation)
     stored, small = _decoded_small(content)
     digest = hashlib.sha256(content).hexdigest()
     return Prepared(
@@ -90,29 +99,43 @@ def _prepared(raw: bytes, opened: Image.Image) -> Prepared:
         grid=grid(small),
         raw_width=raw_width,
         raw_height=raw_height,
-        orientation=orientation if 1 <= orientation <= 8 else 1,
+        orientation=orientation,
         animated=animated,
         small=small,
     )
 
 
+def _orientation(opened: Image.Image) -> int:
+    """Return the EXIF orientation, 1 to 8; 1 where none is stated, or nothing that can be read: whatever is wrong there, the picture is whole."""
+    try:
+        stated = opened.getexif().get(ORIENTATION)
+    except Exception:  # noqa: BLE001 - an EXIF block of anyone's making fails in any way
+        return 1
+    return stated if isinstance(stated, int) and stated in UPRIGHT else 1
+
+
 def _kept_jpeg(raw: bytes, opened: Image.Image, orientation: int) -> bytes | None:
     """Return the JPEG without its metadata where its pixels can stay as they are."""
-    if opened.format not in ("JPEG", "MPO") or orientation not in (0, 1) or opened.mode not in ("RGB", "L") or not _is_srgb(opened):
+    if opened.format not in ("JPEG", "MPO") or orientation != 1 or opened.mode not in ("RGB", "L") or not _is_srgb(opened):
         return None
     return without_metadata(raw)
 
 
 def _is_srgb(opened: Image.Image) -> bool:
     profile = opened.info.get("icc_profile")
-    return not profile or b"sRGB" in profile[:4096] or b"s\x00R\x00G\x00B" in profile[:4096]
+    return not profile or _names_srgb(profile)
 
 
-def _rewritten(opened: Image.Image) -> bytes:
+def _names_srgb(profile: bytes) -> bool:
+    return b"sRGB" in profile[:4096] or b"s\x00R\x00G\x00B" in profile[:4096]
+
+
+def _rewritten(opened: Image.Image, orientation: int) -> bytes:
     lossy = opened.format in LOSSY
     opened.seek(0) if getattr(opened, "is_animated", False) else None
     opened.load()
-    picture = _as_rgb(ImageOps.exif_transpose(_in_srgb(opened)) or opened)
+    picture = _without_info(_in_srgb(_plain(opened), opened.info.get("icc_profile")))
+    picture = picture.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else picture
     out = io.BytesIO()
     if lossy:
         picture.save(out, "JPEG", quality=QUALITY, subsampling=0)
@@ -121,35 +144,38 @@ def _rewritten(opened: Image.Image) -> bytes:
     return out.getvalue()
 
 
-def _in_srgb(picture: Image.Image) -> Image.Image:
-    """Convert from an embedded profile; CMYK without one is left to Pillow's plain formula."""
-    profile = picture.info.get("icc_profile")
-    if not profile or picture.mode not in ("RGB", "CMYK", "L") or (picture.mode != "CMYK" and _is_srgb(picture)):
-        return picture
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        converted = ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError, ValueError):
-        return picture
-    return converted or picture
+def _in_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
+    """Return RGB or grey, converted from an embedded profile; CMYK without one is left to Pillow's plain formula."""
+    if profile and (picture.mode == "CMYK" or not _names_srgb(profile)):
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            picture = ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"), outputMode="RGB") or picture
+        except (ImageCms.PyCMSError, OSError, ValueError):
+            pass  # a profile of another kind of picture, or none at all
+    return picture if picture.mode in ("RGB", "L") else picture.convert("RGB")
 
 
-def _as_rgb(picture: Image.Image) -> Image.Image:
-    """Return RGB or 8-bit grey; white where it was transparent; 16 bits scaled to 8."""
-    if picture.mode in ("RGB", "L"):
-        return _without_info(picture)
+def _plain(picture: Image.Image) -> Image.Image:
+    """Return RGB, CMYK or 8-bit grey; white where it was transparent; 16 bits scaled to 8."""
     if picture.mode in ("I;16", "I;16B", "I;16L", "I"):
-        import numpy as np
-
-        values = np.array(picture, dtype=np.int32)
-        values >>= 8
-        return Image.fromarray(values.clip(0, 255, out=values).astype(np.uint8))
+        return _of_16_bits(picture)
     if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
         layered = picture.convert("RGBA")
         ground = Image.new("RGB", layered.size, "white")
         ground.paste(layered, mask=layered.getchannel("A"))
         return ground
-    return _without_info(picture.convert("RGB"))
+    return picture if picture.mode in ("RGB", "L", "CMYK") else picture.convert("RGB")
+
+
+def _of_16_bits(picture: Image.Image) -> Image.Image:
+    import numpy as np
+
+    values = np.array(picture, dtype=np.int32)
+    clear = values == picture.info["transparency"] if isinstance(picture.info.get("transparency"), int) else None
+    values >>= 8
+    if clear is not None:
+        values[clear] = 255
+    return Image.fromarray(values.clip(0, 255, out=values).astype(np.uint8))
 
 
 def _without_info(picture: Image.Image) -> Image.Image:
