@@ -114,13 +114,15 @@ def sha256_of(content: bytes) -> str:
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Make `target` the same file as `source`: a hard link where the file system can, a copy elsewhere."""
+    """Make `target` the same file as `source`: a hard link where the file system can, a copy elsewhere, which appears whole."""
     target.parent.mkdir(parents=True, exist_ok=True)
     target.unlink(missing_ok=True)
     try:
         os.link(source, target)
     except OSError:
-        shutil.copyfile(source, target)
+        part = target.with_name(f".{target.name}.{os.getpid()}.part")
+        shutil.copyfile(source, part)
+        part.replace(target)
 
 
 @contextmanager

@@ -51,6 +51,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._path, self._lock = path, Lock()
         path.parent.mkdir(parents=True, exist_ok=True)
+        _cut_torn(path)
         self.known = _read_torn(path)
         self._file = path.open("ab")
 
@@ -76,22 +77,25 @@ class Journal:
 
 
 def _read_torn(path: Path) -> dict[str, Outcome]:
-    """Read a journal whose last line may be torn; the later of two lines holds."""
+    """Read a journal whose last line may be torn, or be written just now; the later of two lines holds."""
     known: dict[str, Outcome] = {}
     if not path.exists():
         return known
-    content = path.read_bytes()
-    whole, _, torn = content.rpartition(b"\n")
-    for line in whole.splitlines():
+    for line in path.read_bytes().rpartition(b"\n")[0].splitlines():
         try:
             outcome = msgspec.json.decode(line, type=Outcome)
         except msgspec.MsgspecError:
             continue
         known[outcome.url] = outcome
-    if torn:
-        with path.open("rb+") as file:
-            file.truncate(len(content) - len(torn))
     return known
+
+
+def _cut_torn(path: Path) -> None:
+    """Cut off what a killed run left of a line, so that the next one begins a line."""
+    if path.exists():
+        with path.open("rb+") as file:
+            content = file.read()
+            file.truncate(content.rfind(b"\n") + 1)
 
 
 @dataclass(frozen=True)
@@ -156,7 +160,10 @@ def fetch_all(wanted: Iterable[Wanted], get: Get, *, shelf: Shelf, journal: Jour
 
 
 def _host(item: Wanted) -> str:
-    return urlsplit(item.url).netloc
+    try:
+        return urlsplit(item.url).netloc
+    except ValueError:  # no address: `get` refuses it
+        return ""
 
 
 def _tried(
