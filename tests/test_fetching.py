@@ -16,7 +16,7 @@ from boxset.dataset.similar import distance
 from boxset.endpoints import Endpoints
 from boxset.errors import ParamsError
 from boxset.images.prepare import Limits, Prepared, prepare
-from boxset.web.addresses import dedup_key, flickr_page, flickr_photo, flickr_photo_at, redirected, site_of, vetted
+from boxset.web.addresses import dedup_key, flickr_page, flickr_photo, is_public, redirected, site_of, vetted
 from boxset.web.fetcher import Fetched, Fetcher, FetchPolicy, retry_after_s
 from boxset.web.robots import header_refusal
 
@@ -321,13 +321,53 @@ def test_a_truncated_picture_is_broken_and_a_bomb_is_seen_in_its_header() -> Non
     [
         ("https://live.staticflickr.com/4544/7199149555_35efa92dfd_b.jpg", "7199149555"),
         ("http://farm3.staticflickr.com/2/77_a_z.jpg?zz=1", "77"),
-        ("https://live.staticflickr.com/4544/logo_b.jpg", ""),
-        ("https://shop.example/?from=live.staticflickr.com/4544/77_a_b.jpg", ""),
-        ("https://staticflickr.com.shop.example/2/77_a_z.jpg", ""),
+        ("http://farm3.static.flickr.com/2345/1234567890_abc.jpg", "1234567890"),
+        ("http://static.flickr.com/2345/1234567890_abc.jpg", "1234567890"),
+        ("http://farm3.staticflickr.com./2/77_a_z.jpg", "77"),
+        ("https://www.flickr.com/photos/ann/12345/", "12345"),
+        ("https://live.staticflickr.com/4544/logo_b.jpg", None),
+        ("https://live.staticflickr.com/4544/²³_b.jpg", None),
+        ("https://shop.example/?from=live.staticflickr.com/4544/77_a_b.jpg", None),
+        ("https://staticflickr.com.shop.example/2/77_a_z.jpg", None),
+        ("https://shop.example/flickr/99_x.jpg", None),
+        ("https://flickr.shop.example/99_x.jpg", None),
     ],
 )
-def test_a_photo_is_known_by_flickrs_own_addresses_alone(url: str, photo: str) -> None:
-    assert flickr_photo_at(url) == photo
+def test_a_photo_is_known_by_flickrs_own_addresses_alone(url: str, photo: str | None) -> None:
+    assert flickr_photo(url) == photo
+
+
+@pytest.mark.parametrize("where", ["http://[::1", "//[", "http://[x]/", "http://a]b/"])
+def test_a_redirect_to_what_is_no_address_is_refused(where: str) -> None:
+    found = redirected("https://shop.example/a.jpg", where)
+    assert isinstance(found, Refusal)
+    assert found.reason is Reason.BAD_ADDRESS
+
+
+@pytest.mark.parametrize("address", ["fec0::1", "feff::1", "3fff::1", "3fff:fff:ffff::1", "2001:db8::1", "fc00::1", "fe80::1"])
+def test_an_address_of_a_site_of_ones_own_is_not_public(address: str) -> None:
+    assert not is_public(address)
+
+
+def test_names_in_other_encodings_than_utf_8_are_told_apart() -> None:
+    names = [name.encode("gbk") for name in ("锤子", "钳子", "扳手")]
+    urls = ["https://shop.example/" + "".join(f"%{byte:02X}" for byte in name) + ".jpg" for name in names]
+    queries = ["https://shop.example/?name=" + "".join(f"%{byte:02X}" for byte in name) for name in names]
+    assert len({dedup_key(url) for url in (*urls, *queries)}) == 6
+    assert dedup_key("http://www.shop.example/%41b/?b=1&a=%C3%BC") == dedup_key("https://shop.example/Ab?a=%c3%bc&b=1&utm_source=x")
+
+
+@pytest.mark.parametrize(
+    ("value", "directive"),
+    [
+        ("unavailable_after: Wed, 03 Jan 2029 10:00:00 GMT, noai", "noai"),
+        ("unavailable_after: Wednesday, 03-Jan-29 10:00:00 GMT, noindex", "noindex"),
+        ("otherbot: unavailable_after: Wed, 03 Jan 2029 10:00:00 GMT, noai", ""),
+        ("otherbot: noai, boxset: noimageai", "noimageai"),
+    ],
+)
+def test_a_date_in_the_robots_header_hides_nothing_behind_it(value: str, directive: str) -> None:
+    assert header_refusal({"x-robots-tag": value}, "Boxset") == directive
 
 
 @pytest.mark.parametrize(

@@ -329,3 +329,34 @@ def test_a_proxy_in_the_environment_is_not_used(site: Site, monkeypatch: pytest.
 
     with fetching(site) as fetcher:
         assert reason(fetcher.get(site.url("/ok"))) == "fetched"
+
+
+@pytest.mark.parametrize("status", ["200 OK", "404 Not Found", "500 Oops"])
+def test_a_robots_txt_with_a_chunk_of_negative_length_is_a_refusal(status: str) -> None:
+    lie = raw(f"HTTP/1.1 {status}\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nhello\r\n".encode())
+    with open_site({"/robots.txt": lie, "/x": lambda guest: guest.answer()}) as site, fetching(site) as fetcher:
+        found = fetcher.get(site.url("/x"))
+
+    assert isinstance(found, Refusal)
+    assert found.reason is Reason.BROKEN
+    assert not site.asked["/x"]
+
+
+@pytest.mark.parametrize("place", ["/x", "/robots.txt"])
+@pytest.mark.parametrize("where", ["http://[::1", "//[", "http://[x]/", "http://a]b/"])
+def test_a_redirect_to_what_is_no_address_ends_no_crawl(place: str, where: str) -> None:
+    pages: dict[str, Behave] = {"/x": lambda guest: guest.answer(), place: lambda guest: guest.answer(b"", "302 Found", Location=where)}
+    with open_site(pages) as site, fetching(site) as fetcher:
+        found = fetcher.get(site.url("/x"))
+
+    if place == "/x":
+        assert isinstance(found, Refusal)
+        assert found.reason is Reason.BAD_ADDRESS
+    else:  # no robots.txt there: all is allowed
+        assert isinstance(found, Fetched)
+
+
+def test_a_redirect_is_read_as_the_utf_8_that_it_was_sent_as() -> None:
+    moved = raw("HTTP/1.1 302 Found\r\nLocation: /b\u00fccher.jpg\r\nContent-Length: 0\r\n\r\n".encode())
+    with open_site({"/x": moved, "/b%C3%BCcher.jpg": lambda guest: guest.answer()}) as site, fetching(site) as fetcher:
+        assert isinstance(fetcher.get(site.url("/x")), Fetched)

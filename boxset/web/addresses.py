@@ -9,18 +9,21 @@ from boxset.text import INSTEAD, UNTEXT
 
 PORTS = {"http": 80, "https": 443}
 FLICKR_PAGE = "https://www.flickr.com/photo.gne?id="  # leads on to the photo's page, whoever's it is
-FLICKR_PICTURE = re.compile(r"(?:https?:)?//[a-z0-9-]+\.static\.?flickr\.com/(?:[^/?#\s]+/)*([0-9]+)_[^/?#\s]+(?:[?#].*)?", re.IGNORECASE)
+FLICKR_PICTURE = re.compile(r"(?:https?:)?//(?:[a-z0-9-]+\.)?static\.?flickr\.com\.?/(?:[^/?#\s]+/)*([0-9]{1,20})_[^/?#\s]+(?:[?#].*)?", re.IGNORECASE)
+_FLICKR_PHOTO = re.compile(r"(?:https?:)?//(?:www\.)?flickr\.com/(?:photo\.gne\?id=|photos/[^/?#\s]+/)([0-9]{1,20})(?:[/?#&].*)?", re.IGNORECASE)
+LONGEST = 4096  # characters of an address
 TRACKING = re.compile(r"^(utm_\w+|fbclid|gclid|mc_eid|mc_cid|igshid)$", re.IGNORECASE)
 
 Address4Or6 = ipaddress.IPv4Address | ipaddress.IPv6Address
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _NAT64_LOCAL = ipaddress.ip_network("64:ff9b:1::/48")
 _PROTOCOL_ASSIGNMENTS = ipaddress.ip_network("192.0.0.0/24")
+_OWN_SITE, _DOCUMENTATION = ipaddress.ip_network("fec0::/10"), ipaddress.ip_network("3fff::/20")  # RFC 3879, RFC 9637
 
 
 def vetted(url: str, *, ports: frozenset[int] = frozenset(PORTS.values())) -> str | Refusal:
     """Return the address in its plain form (http or https, ASCII host, no fragment), or why it is not asked."""
-    if len(url) > 4096 or INSTEAD in url or UNTEXT.search(url):
+    if len(url) > LONGEST or INSTEAD in url or UNTEXT.search(url):
         return Refusal(Reason.BAD_ADDRESS, "too long, or control characters")
     try:
         parts = urlsplit(f"https:{url}" if url.startswith("//") else url.strip())
@@ -41,17 +44,23 @@ def vetted(url: str, *, ports: frozenset[int] = frozenset(PORTS.values())) -> st
 
 def redirected(base: str, location: str, *, ports: frozenset[int] = frozenset(PORTS.values())) -> str | Refusal:
     """Return where a redirect leads, or why it is not followed."""
-    target = vetted(urljoin(base, location), ports=ports)
+    try:
+        target = vetted(urljoin(base, location), ports=ports)
+    except ValueError as err:
+        return Refusal(Reason.BAD_ADDRESS, f"a redirect: {err}"[:80])
     if isinstance(target, str) and base.startswith("https:") and target.startswith("http:"):
         return Refusal(Reason.REDIRECTS, "from https to http")
     return target
 
 
 def dedup_key(url: str) -> str:
-    """Return the form in which two spellings of one address are equal: no scheme, no tracking, sorted query."""
+    """Return the form in which two spellings of one address are equal: no scheme, no tracking, sorted query.
+
+    Escapes are read byte by byte, as nobody says in which encoding a name is: in UTF-8 alone, all names of another would be one.
+    """
     parts = urlsplit(url)
-    query = sorted((k, v) for k, v in parse_qsl(parts.query, keep_blank_values=True) if not TRACKING.match(k))
-    return f"{(parts.hostname or '').removeprefix('www.')}{unquote(parts.path).rstrip('/')}?{urlencode(query)}"
+    query = sorted((k, v) for k, v in parse_qsl(parts.query, keep_blank_values=True, encoding="latin-1") if not TRACKING.match(k))
+    return f"{(parts.hostname or '').removeprefix('www.')}{unquote(parts.path, 'latin-1').rstrip('/')}?{urlencode(query)}"
 
 
 def site_of(url: str) -> str:
@@ -67,7 +76,7 @@ def is_public(address: str) -> bool:
     inner = _carried(ip)
     if inner is not None:
         return is_public(str(inner))
-    if ip in _PROTOCOL_ASSIGNMENTS if ip.version == 4 else ip in _NAT64_LOCAL:
+    if ip in _PROTOCOL_ASSIGNMENTS if ip.version == 4 else any(ip in network for network in (_NAT64_LOCAL, _OWN_SITE, _DOCUMENTATION)):
         return False
     return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified or ip.is_loopback or ip.is_link_local)
 
@@ -95,17 +104,9 @@ def _encoded(part: str) -> str:
 
 
 def flickr_photo(url: str) -> str | None:
-    """Return the photo's number from a static Flickr address such as http://farm1.staticflickr.com/1/2345_abc_z.jpg or from `flickr_page`'s, or None."""
-    number = url.rpartition("/")[2].removeprefix("photo.gne?id=").partition("_")[0]
-    return number if "flickr" in url and number.isdigit() else None
-
-
-def flickr_photo_at(url: str) -> str:
-    """As `flickr_photo`, for Flickr's own picture addresses alone; else nothing."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    number = flickr_photo(f"{host}{parts.path}") or ""
-    return number if host.endswith(".staticflickr.com") and number.isascii() else ""
+    """Return the photo's number from an address of Flickr's: a picture's (http://farm1.staticflickr.com/1/2345_abc_z.jpg) or its page's; or None."""
+    found = FLICKR_PICTURE.fullmatch(url) or _FLICKR_PHOTO.fullmatch(url)
+    return found[1] if found else None
 
 
 def flickr_page(url: str) -> str:

@@ -26,7 +26,7 @@ from boxset.images.look import looks
 from boxset.params import Crawl, Query
 from boxset.resolve import CrawlOrder
 from boxset.sources.licences import allowed
-from boxset.web.addresses import dedup_key, flickr_photo_at, site_of, vetted
+from boxset.web.addresses import dedup_key, flickr_photo, site_of, vetted
 from boxset.web.fetcher import Fetched, Fetcher, FetchPolicy
 from boxset.web.health import Healths, health_lines, health_metrics, healths
 from boxset.web.pictures import Journal, Outcome, Shelf, Stored, Wanted, fetch_all, pictures_elsewhere, stored_elsewhere
@@ -461,7 +461,7 @@ def folded(text: str) -> str:
     else:
         letters = (c for c in unicodedata.normalize("NFKD", text).casefold() if unicodedata.combining(c) not in ACCENTS)
         bare = "".join(c if c.isalnum() or c in "+#%" or unicodedata.category(c)[0] == "M" else " " for c in letters)
-    return " ".join(re.sub(r"(?<!\S)[+#%]+|[+#%]+(?=[^\s+#%])", " ", bare).split())
+    return " ".join(re.sub(r"(?<!\S)[+#%]+|(?<![+#%])[+#%]++(?=\S)", " ", bare).split())
 
 
 def _pattern(word: str) -> re.Pattern[str] | None:
@@ -496,7 +496,7 @@ def _picture(candidate: Candidate, stored: Stored, category: str, flags: tuple[s
         author=hit.author,
         author_url=hit.author_url,
         title=hit.title,
-        flickr_id=flickr_photo_at(candidate.url),
+        flickr_id=flickr_photo(candidate.url) or "",
         flags=flags,
         category=category,
         query=candidate.query,
@@ -575,7 +575,7 @@ def _settle(rows: list[ImageRow], shelf: Shelf, out: Path) -> None:
     for left in sorted(target.iterdir()):
         if left.name not in names:
             left.replace(shelf.images / left.name)
-    for torn in out.glob(".*.part"):  # of a run that was killed while it wrote
+    for torn in (*out.glob(".*.part"), *shelf.images.glob(".*.part")):  # of a run that was killed while it wrote
         torn.unlink()
 
 

@@ -181,7 +181,7 @@ class Fetcher:
                 return self._read(url, response, max_bytes)
         except PrivateAddressError as err:
             return Refusal(Reason.PRIVATE_ADDRESS, str(err))
-        except (HTTPError, OSError) as err:
+        except (HTTPError, OSError, ValueError) as err:
             return self._failed(err)
 
     def _failed(self, err: Exception) -> "Refusal | _Again":
@@ -196,7 +196,7 @@ class Fetcher:
             return _Again(Refusal(Reason.TIMEOUT, "nothing comes"))
         if isinstance(cause, IncompleteRead):
             return _Again(Refusal(Reason.BROKEN, "the answer broke off"))
-        if isinstance(err, DecodeError | InvalidHeader) or (isinstance(cause, HTTPException) and not isinstance(cause, OSError)):
+        if isinstance(err, DecodeError | InvalidHeader) or (isinstance(cause, HTTPException | ValueError) and not isinstance(cause, HTTPError | OSError)):
             return Refusal(Reason.BROKEN, f"not an HTTP answer ({type(cause).__name__})")
         if isinstance(cause, ssl.SSLError):
             return Refusal(Reason.UNREACHABLE, f"TLS: {cause.reason or type(cause).__name__}"[:80])
@@ -205,7 +205,7 @@ class Fetcher:
     def _read(self, url: str, response: Any, max_bytes: int) -> "Fetched | Refusal | _Moved | _Again":
         headers = _by_name(response.headers.items())
         if response.status in REDIRECTS and headers.get("location"):
-            return _Moved(headers["location"].partition("\n")[0])
+            return _Moved(_as_meant(headers["location"].partition("\n")[0]))
         if response.status != 200:
             return _refused(response.status, headers)
         directive = header_refusal(headers, AGENT) if self.policy.robots else ""
@@ -290,10 +290,10 @@ class Fetcher:
                 with self._turn(at), self._answer(at) as response:
                     if response.status not in REDIRECTS or not response.headers.get("location"):
                         return response.status, response.read(MAX_BYTES)
-                    at = redirected(at, response.headers["location"], ports=self._ports)
+                    at = redirected(at, _as_meant(response.headers["location"]), ports=self._ports)
             except PrivateAddressError as err:
                 return Refusal(Reason.PRIVATE_ADDRESS, str(err))
-            except (HTTPError, OSError) as err:
+            except (HTTPError, OSError, ValueError) as err:
                 failed = self._failed(err)
                 return failed.refusal if isinstance(failed, _Again) else failed
         return 404, b""
@@ -375,6 +375,14 @@ def _by_name(lines: Iterable[tuple[str, str]]) -> dict[str, str]:
         key = name.lower()
         found[key] = f"{found[key]}\n{value}" if key in found else value
     return found
+
+
+def _as_meant(value: str) -> str:
+    """Return a header's value as the UTF-8 that it was sent as; as it is where it was not."""
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeError:
+        return value
 
 
 def _refuse_private_literal(url: str) -> None:

@@ -14,6 +14,7 @@ REFUSING = {"noai", "noimageai", "noindex", "noimageindex", "none"}
 _UNRESERVED = re.compile(r"%(2D|2E|5F|7E|3[0-9]|4[1-9A-F]|5[0-9A]|6[1-9A-F]|7[0-9A])")
 _ESCAPE = re.compile(r"%[0-9a-fA-F]{2}")
 _TOKEN = re.compile(r"[a-z_-]+|\*")
+_SCOPE = re.compile(r"[\w.*/-]+")  # an agent's name; a date that a comma has cut in two is none
 
 Get = Callable[[str], tuple[int, bytes] | Refusal]
 """Fetches an address: its status and the first `MAX_BYTES` of its body, or why it cannot be reached."""
@@ -134,7 +135,7 @@ def header_refusal(headers: Mapping[str, str], agent: str) -> str:
         scope = ""
         for part in re.split(r"[,;]", line):
             name, colon, rest = (piece.strip() for piece in part.partition(":"))
-            if colon and name not in ("unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"):
+            if colon and _SCOPE.fullmatch(name) and name not in ("unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"):
                 scope, directive = name, rest
             else:
                 directive = part.strip()

@@ -10,8 +10,11 @@ import msgspec
 from boxset.errors import ServiceError
 from boxset.params import Query
 from boxset.text import INSTEAD, visible
+from boxset.web.addresses import LONGEST
 
 T = TypeVar("T")
+
+MOST_TEXT = 4000  # characters: what takes long to read is nobody's title
 
 
 class Hit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -116,19 +119,19 @@ def _one(value: Any, as_type: type[T]) -> T | None:
 
 
 def web_address(url: str | None) -> str:
-    """Return an http(s) address in full, or an empty string. Control characters in it are replaced, and `vetted` refuses it."""
-    text = visible((url or "").strip())
+    """Return an http(s) address, or an empty string. Control characters in it are replaced, and one that is too long is cut: `vetted` refuses it still."""
+    text = visible((url or "").strip()[: LONGEST + 1])
     text = f"https:{text}" if text.startswith("//") else text
     return text if text.startswith(("http://", "https://")) else ""
 
 
 def page_address(url: str | None) -> str:
-    """Return the http(s) address of a page, to be linked to, or an empty string: also where it has control characters."""
+    """Return the http(s) address of a page, to be linked to, or an empty string: also where it is too long or has control characters."""
     text = web_address(url)
-    return "" if any(c in text for c in f"{INSTEAD}\n\t") else text
+    return "" if len(text) > LONGEST or any(c in text for c in f"{INSTEAD}\n\t") else text
 
 
 def plain(text: str | None) -> str:
-    """Return text without markup and control characters, at most 300 characters."""
-    bare = html.unescape(re.sub(r"<[^>]*>", " ", text or ""))
+    """Return text without markup and control characters, at most 300 characters; of what is longer than MOST_TEXT only the beginning is looked at."""
+    bare = html.unescape(re.sub(r"<[^<>]*>", " ", (text or "")[:MOST_TEXT]))
     return " ".join("".join(c if c.isprintable() else " " for c in bare if not "\ue000" <= c <= "\uf8ff").split())[:300]

@@ -10,7 +10,7 @@ from boxset.errors import ServiceError
 from boxset.params import Commons as Settings
 from boxset.params import Query
 from boxset.sources.licences import spdx_of
-from boxset.web.suppliers.answers import Answer, Hit, PageError, decoded, each, page_address, plain, web_address
+from boxset.web.suppliers.answers import MOST_TEXT, Answer, Hit, PageError, decoded, each, page_address, plain, web_address
 from boxset.web.suppliers.service import MAX_WAIT_S, Reply, Web
 
 COMMONS = "https://commons.wikimedia.org/w/api.php"
@@ -142,5 +142,5 @@ def _hit(page: _Page) -> Hit:
 
 def _page_of(artist: str) -> str:
     """Return where the first link with words leads that stands in what is said of an artist; no page that nobody has written."""
-    pages = (page_address(html.unescape(href)) for href, words in LINK.findall(artist) if plain(words))
+    pages = (page_address(html.unescape(href)) for href, words in LINK.findall(artist[:MOST_TEXT]) if plain(words))
     return next((page for page in pages if page and "redlink=1" not in page), "")

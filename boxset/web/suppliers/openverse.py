@@ -115,7 +115,7 @@ def _hit(work: _Work) -> Hit:
         thumbnail=web_address(work.thumbnail),
         landing_url=page_address(work.foreign_landing_url),
         title=plain(work.title),
-        engine=work.source or "",
+        engine=plain(work.source),
         width=work.width or 0,
         height=work.height or 0,
         license=spdx_of_short(work.license, work.license_version) or spdx_of_url(work.license_url),

@@ -1,0 +1,67 @@
+"""What strangers write, however long and odd, costs its own row and no more; and what a killed run left is cleared away."""
+
+from pathlib import Path
+
+import pytest
+
+from boxset.dataset.reasons import Reason, Refusal
+from boxset.params import Crawl, Licences, Query, Searxng
+from boxset.resolve import CrawlOrder
+from boxset.web.addresses import vetted
+from boxset.web.crawl import crawl, folded
+from boxset.web.pictures import Journal, Outcome, Shelf, Wanted, fetch_all, stored_elsewhere
+from boxset.web.suppliers.answers import page_address, plain, web_address
+from boxset.work import Flow
+from tests.outside import Search, outside
+
+
+@pytest.mark.parametrize("many", ["<", "<a ", "+", "#%", "&#", "&lt;<"])
+def test_a_title_and_an_address_of_a_megabyte_are_read_as_far_as_is_of_use(many: str) -> None:
+    texts = [plain(many * 1_000_000), plain("A claw hammer " + many * 1_000_000), folded("C++ " + many * 4_000)]
+    page_address("https://a.example/" + many * 1_000_000)
+    assert all(len(text) <= 20_000 for text in texts)
+    assert texts[1].startswith("A claw hammer")
+    assert texts[2].startswith("c++")
+
+
+def test_an_address_that_is_too_long_has_one_row_and_is_cut_where_it_comes_in() -> None:
+    found = web_address("https://a.example/" + "x" * 100_000)
+    assert len(found) < 5000
+    assert isinstance(vetted(found), Refusal)
+    assert page_address("https://a.example/" + "x" * 100_000) == ""
+
+
+def test_an_address_of_a_source_that_cannot_be_read_is_one_row(tmp_path: Path) -> None:
+    wanted = [Wanted(key=url, url=url) for url in ("http://a.example/1.jpg", "http://[bad/2.jpg", "http://a.example/3.jpg")]
+    with Journal(tmp_path / "j.jsonl") as journal:
+        tried = fetch_all(wanted, lambda _: Refusal(Reason.GONE), shelf=Shelf(tmp_path / "s"), journal=journal, elsewhere={}, flow=Flow(4))
+        assert [outcome.outcome for outcome in tried] == ["gone"] * 3
+
+
+def test_half_written_pictures_of_a_killed_run_leave_the_shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shelf, inner = Path(".boxset/shelf/hammer"), Path("data/crawl/hammer/images")
+    for folder in (shelf, inner):
+        folder.mkdir(parents=True)
+        (folder / f".{'ab' * 32}.jpg.4711.part").write_bytes(b"half")
+
+    order = CrawlOrder(category="hammer", crawl_images=2, use="research", licences=Licences(), queries=(Query(q="x"),), confusers=(), reject_words=())
+    settings = Crawl(pace_s=0.0, searxng=Searxng(url="http://sx.example"))
+    with outside(Search({"x": [f"https://a.example/{n}.jpg" for n in range(5)]})) as world:
+        crawl(order, settings, Path("data/crawl/hammer"), endpoints=world.endpoints, contact="a@shop.example")
+
+    assert [path for folder in (shelf, inner) for path in folder.iterdir() if path.name.endswith(".part")] == []
+
+
+def test_a_journal_is_read_while_another_process_writes_its_next_line(tmp_path: Path) -> None:
+    path = tmp_path / ".boxset/journal/crawl-hammer.0.jsonl"
+    with Journal(path) as journal:
+        journal.add(Outcome(url="http://a.example/1.jpg", outcome="gone"))
+        with path.open("ab") as file:
+            file.write(b'{"url": "http://a.ex')
+        stored_elsewhere(tmp_path, tmp_path)
+    assert path.read_bytes().endswith(b'{"url": "http://a.ex')
+    with Journal(path) as journal:
+        journal.add(Outcome(url="http://a.example/2.jpg", outcome="gone"))
+    with Journal(path) as journal:
+        assert list(journal.known) == ["http://a.example/1.jpg", "http://a.example/2.jpg"]
