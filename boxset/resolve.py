@@ -61,6 +61,7 @@ class CrawlOrder(Order, frozen=True):
     reject_words: tuple[str, ...]
     use: str
     licences: Licences
+    lists: dict[str, str] = {}  # list of crawl.url_lists → a mark of the rows that it has for the category, so that a changed one is noticed
 
 
 class Target(Order, frozen=True):
@@ -95,13 +96,18 @@ class WorldMark(Order, frozen=True):
     world: str
 
 
-def write_resolved(params: Params, out: Path, *, version: int, listings: dict[str, str] | None = None) -> None:
-    """Write one file per consumer; files of what is gone are removed by `prune`. `listings`: a mark of what each source has on this machine."""
+def write_resolved(
+    params: Params, out: Path, *, version: int, listings: dict[str, str] | None = None, lists: dict[str, dict[str, str]] | None = None
+) -> None:
+    """Write one file per consumer; files of what is gone are removed by `prune`.
+
+    `listings`: a mark of what each source has on this machine; `lists`: category → list of addresses → a mark of its rows.
+    """
     for name, source in params.sources.items():
         write_json(out / "sources" / f"{name}.json", index_order(name, source, (listings or {}).get(name, "")))
         write_json(out / "classes" / f"{name}.json", extract_order(params, name, source))
     for name in params.categories:
-        write_json(out / "queries" / f"{name}.json", crawl_order(params, name))
+        write_json(out / "queries" / f"{name}.json", crawl_order(params, name, (lists or {}).get(name, {})))
     write_json(out / "targets.json", Targets(categories={n: Target(target=c.target, max=c.max) for n, c in params.categories.items()}))
     by_id = sorted(params.categories.items(), key=lambda item: item[1].id)
     write_json(out / "ids.json", Ids(categories={n: Identity(id=c.id, supercategory=c.supercategory) for n, c in by_id}))
@@ -114,6 +120,17 @@ def known_listings(out: Path) -> dict[str, str]:
     for path in sorted((out / "sources").glob("*.json")):
         try:
             found[path.stem] = read_json(path, IndexOrder).listing
+        except InputError:  # written by another version, and about to be written anew
+            continue
+    return found
+
+
+def known_lists(out: Path) -> dict[str, dict[str, str]]:
+    """Return category → list of addresses → the mark of its rows when it was last looked into."""
+    found = {}
+    for path in sorted((out / "queries").glob("*.json")):
+        try:
+            found[path.stem] = read_json(path, CrawlOrder).lists
         except InputError:  # written by another version, and about to be written anew
             continue
     return found
@@ -158,7 +175,7 @@ def extract_order(params: Params, name: str, source: Source) -> ExtractOrder:
     )
 
 
-def crawl_order(params: Params, name: str) -> CrawlOrder:
+def crawl_order(params: Params, name: str, lists: dict[str, str] | None = None) -> CrawlOrder:
     """Return what `crawl` needs to know of a category."""
     category = params.categories[name]
     return CrawlOrder(
@@ -169,6 +186,7 @@ def crawl_order(params: Params, name: str) -> CrawlOrder:
         reject_words=category.reject_words,
         use=params.project.use,
         licences=params.licences,
+        lists=lists or {},
     )
 
 

@@ -6,13 +6,14 @@ from pathlib import Path
 from boxset.endpoints import Endpoints, open_world
 from boxset.history import check_ids_against_history
 from boxset.params import read_params
-from boxset.resolve import check_world, known_listings, prune, write_resolved
+from boxset.resolve import check_world, known_listings, known_lists, prune, write_resolved
 from boxset.sources.marks import raw_marks
 from boxset.sources.place import listings, needs_world, unwatched
 from boxset.stage import run
 from boxset.terminal import say
+from boxset.web.suppliers.url_lists import list_marks
 
-VERSION = 3
+VERSION = 4
 OUT = Path("data/resolve")
 
 
@@ -26,7 +27,7 @@ def main() -> None:
         raw, more = raw_marks(params, endpoints, known_listings(OUT))
     for line in [*lines, *more, *unwatched(params, Path("dvc.yaml"))]:
         say(line)
-    write_resolved(params, OUT, version=VERSION, listings={**found, **raw})
+    write_resolved(params, OUT, version=VERSION, listings={**found, **raw}, lists=list_marks(params.crawl.url_lists, known_lists(OUT)))
     prune(params, Path())
 
 

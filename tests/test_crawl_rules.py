@@ -346,19 +346,120 @@ def test_an_added_list_fills_what_is_missing_and_the_pictures_of_a_removed_one_l
     assert seen == [lists["a.csv"], [*lists["a.csv"], *lists["b.csv"][:2]], lists["b.csv"], []]
 
 
-def test_a_list_that_was_edited_is_named_until_a_refresh_reads_it_anew(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    first, second, third = URLS["claw"][:3]
-    said = []
-    with outside(Search(URLS)) as world:
-        for text, refresh in ((f"{first},hammer\n", 0), (f"{first},hammer\n{third},saw\n", 0), (f"{second},hammer\n", 0), (f"{second},hammer\n", 1)):
-            Path("l.csv").write_text(f"url,category\n{text}")
-            run(world, 5, queries=(), url_lists=("l.csv",), searxng=Searxng(on=False), refresh=refresh)
-            said.append("l.csv has changed since it was read: raise crawl.refresh" in capsys.readouterr().out)
-        Path("l.csv").unlink()
-        run(world, 2, queries=(), url_lists=("l.csv",), searxng=Searxng(on=False), refresh=1)
+def listed(rows_of_hammer: list[str], *, name: str = "l.csv", head: str = "") -> None:
+    """Write a list, of rows as they are or addresses; `head` stands before them."""
+    Path(name).write_text("url,category,licence\n" + head + "".join(f"{row if ',' in row else row + ',hammer,'}\n" for row in rows_of_hammer))
 
-    assert said == [False, False, True, False]
-    assert kept() == [first, second]
+
+def crawl_list(world: Outside, wanted: int = 9, **more: Any) -> list[str]:
+    """Crawl by `l.csv` alone and return what was kept."""
+    run(world, wanted, queries=(), **{"url_lists": ("l.csv",), "searxng": Searxng(on=False), **more})
+    return kept()
+
+
+def test_a_row_that_is_taken_out_of_a_list_takes_its_picture_out_and_a_new_one_comes_last(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    a, b, c, d, e = URLS["claw"][:5]
+    with outside(Search(URLS)) as world:
+        states = []
+        for urls in ([a, b, c], [c, d, a, e], [c, d, a, e], [e]):
+            listed(urls)
+            states.append((crawl_list(world), [line for line in capsys.readouterr().out.splitlines() if "has changed" in line]))
+        forget()
+        again = crawl_list(world)
+
+    changed = "hammer: l.csv has changed since it was read: {} of its rows are gone, {} not read yet"
+    assert states == [([a, b, c], []), ([a, c, d, e], [changed.format(1, 2)]), ([a, c, d, e], []), ([e], [changed.format(3, 0)])]
+    assert again == [e]
+    assert sorted(fetched(world)) == sorted([a, b, c, d, e])
+    assert [path.name for path in (OUT / "images").iterdir()] == [row.picture.file_name for row in rows() if row.picture]
+
+
+def test_rows_for_others_and_another_order_change_nothing(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    urls = URLS["claw"][:3]
+    with outside(Search(URLS)) as world:
+        listed([*urls, urls[0]])
+        crawl_list(world)
+        before = content()
+        listed([*urls, urls[0]], head=f"{URLS['claw'][5]},saw,\n")
+        crawl_list(world)
+
+    assert content() == before
+    assert "has changed" not in capsys.readouterr().out
+
+
+def test_pictures_that_people_were_asked_about_stay_when_their_row_is_gone(here: Path) -> None:
+    a, b, c = URLS["claw"][:3]
+    with outside(Search(URLS)) as world:
+        listed([a, b])
+        crawl_list(world)
+        asked = frozenset(row.picture.sha256 for row in rows() if row.picture and row.url == a)
+        listed([c])
+
+        assert crawl_list(world, asked=asked) == [c, a]
+        assert crawl_list(world) == [c]
+
+
+def test_a_row_that_is_gone_leaves_its_address_to_a_search_that_names_it_too(here: Path) -> None:
+    urls = URLS["claw"][:3]
+    with outside(Search({"claw": urls})) as world:
+        listed([f"{url},hammer,CC0 1.0" for url in urls[:2]])
+        run(world, 9, queries=("claw",), url_lists=("l.csv",))
+        listed([f"{urls[1]},hammer,CC BY 4.0"])
+        run(world, 9, queries=("claw",), url_lists=("l.csv",))
+
+    told = {row.url: (row.picture.supplier, row.picture.license) for row in rows() if row.picture}
+    assert told == {urls[0]: ("searxng", ""), urls[1]: ("url_lists", "CC-BY-4.0"), urls[2]: ("searxng", "")}
+    assert sorted(fetched(world)) == urls
+
+
+def test_a_licence_that_is_corrected_in_a_list_decides(here: Path) -> None:
+    urls = URLS["claw"][:2]
+    with outside(Search(URLS)) as world:
+        listed(urls)
+        first = crawl_list(world, order__use="commercial")
+        listed([f"{urls[0]},hammer,CC BY-NC 4.0", urls[1]])
+
+        assert (first, crawl_list(world, order__use="commercial")) == (urls, urls[1:])
+    assert [(row.url, row.outcome) for row in rows()] == [(urls[0], "licence"), (urls[1], "kept")]
+
+
+def test_a_list_that_is_not_here_says_what_it_said(here: Path) -> None:
+    urls = URLS["claw"][:3]
+    with outside(Search(URLS)) as world:
+        listed(urls)
+        crawl_list(world)
+        before = content()
+        Path("l.csv").unlink()
+        forget()
+        crawl_list(world)
+
+    assert content() == before
+
+
+def test_no_row_is_passed_over_when_rows_before_it_leave(here: Path) -> None:
+    many = [f"https://m{n}.example/1.jpg" for n in range(230)]
+    with outside(Search({"x": many}, gone=set(many[3:228]))) as world:
+        listed(many)
+        few = crawl_list(world, 3, robots=False)
+        listed(many[2:])
+        more = crawl_list(world, 9, robots=False)
+
+    assert (few, more) == (many[:3], [many[2], *many[228:]])
+    answers = read_jsonl(OUT / "results.jsonl", Answer)
+    assert [hit.url for answer in answers for hit in answer.hits] == many[2:]
+    assert [len(answer.hits) for answer in answers] == [98, 100, 30]
+
+
+def test_a_refresh_reads_a_list_from_its_first_row_and_rows_that_are_gone_leave_all_the_same(here: Path) -> None:
+    a, b, c = URLS["claw"][:3]
+    with outside(Search(URLS)) as world:
+        listed([a, b])
+        crawl_list(world)
+        listed([c, b])
+        refreshed = crawl_list(world, refresh=1)
+        listed([c])
+
+        assert (refreshed, crawl_list(world, refresh=1)) == ([b, c], [c])
 
 
 def test_raising_the_number_keeps_what_is_kept_and_lowering_it_takes_from_the_end(world: Outside) -> None:

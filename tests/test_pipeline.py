@@ -56,6 +56,34 @@ def test_adding_a_category_crawls_it_alone_and_fetches_no_picture_twice(small: P
     assert "wrench" in small.run("dvc", "metrics", "diff").stdout
 
 
+def test_a_row_taken_out_of_a_list_takes_its_picture_out_at_the_next_repro_and_crawls_for_its_category_alone(small: Project) -> None:
+    rows = [json.loads(line) for line in (small.root / "data/crawl/wheelbarrow/images.jsonl").read_text().splitlines()]
+    first, second = [row["url"] for row in rows if row["outcome"] == "kept"][:2]
+    (small.root / "mine.csv").write_text(f"url,category\n{first},hammer\n{second},hammer\n")
+    params = small.params()
+    params["crawl"]["url_lists"] = ["mine.csv"]
+    params["categories"]["hammer"]["crawl_images"] = 99
+    small.set_params(params)
+    pipeline = (small.root / "dvc.yaml").read_text()
+    (small.root / "dvc.yaml").write_text(pipeline.replace("# always_changed: true", "always_changed: true"))
+    small.repro()
+    listed = kept_from_list(small)
+    unchanged = small.repro()
+    (small.root / "mine.csv").write_text(f"url,category\n{second},hammer\n")
+    ran = small.repro()
+
+    assert (listed, unchanged) == ({first, second}, ["resolve"])
+    assert [stage for stage in ran if "@" in stage or stage == "resolve"] == ["resolve", "crawl@hammer"]
+    assert kept_from_list(small) == {second}
+    assert small.repro() == ["resolve"]
+
+
+def kept_from_list(project: Project) -> set[str]:
+    """The addresses of the crawl's pictures of hammers that a list named."""
+    rows = [json.loads(line) for line in (project.root / "data/crawl/hammer/images.jsonl").read_text().splitlines()]
+    return {row["url"] for row in rows if row["outcome"] == "kept" and row["picture"]["supplier"] == "url_lists"}
+
+
 def pictures_fetched_twice(project: Project) -> dict[str, int]:
     """Addresses whose picture was sent in full more than once."""
     sent = Counter(

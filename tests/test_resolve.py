@@ -14,8 +14,10 @@ import pytest
 from boxset.errors import ProjectError
 from boxset.files import whole_file, write_json
 from boxset.params import Params, checked
-from boxset.resolve import CrawlOrder, ExtractOrder, Ids, IndexOrder, Targets, check_folders, check_world, prune, write_resolved
+from boxset.resolve import CrawlOrder, ExtractOrder, Ids, IndexOrder, Targets, check_folders, check_world, known_lists, prune, write_resolved
+from boxset.sources.place import unwatched
 from boxset.stage import run
+from boxset.web.suppliers.url_lists import list_marks
 from tests.project import REPOSITORY
 from tests.test_check import project
 from tests.test_params import plain
@@ -87,6 +89,67 @@ def test_the_order_of_blocks_changes_nothing(tmp_path: Path) -> None:
     write_resolved(other, tmp_path / "b", version=1)
 
     assert {f.relative_to(tmp_path / "b").as_posix(): f.read_bytes() for f in (tmp_path / "b").rglob("*.json")} == resolved(tmp_path / "a")
+
+
+def write_lists(**texts: str) -> None:
+    """Write lists of addresses by their names."""
+    for name, rows in texts.items():
+        Path(f"{name}.csv").write_text(f"url,category\n{rows}")
+
+
+LISTED = {"crawl.url_lists": ["one.csv", "two.csv"]}
+ONE, TWO = "https://a.example/1.jpg,hammer\nhttps://a.example/2.jpg,hammer\nhttps://a.example/3.jpg,saw\n", "https://b.example/1.jpg,hammer\n"
+
+
+def marks_after(known: dict[str, bytes] | None = None) -> dict[str, dict[str, str]]:
+    """Return the marks of the lists as `resolve` writes and reads them again; `known` is in place before."""
+    lists = list_marks(LISTED["crawl.url_lists"], known_lists(Path("out")) if known is not None else {})
+    write_resolved(params_of(**LISTED), Path("out"), version=1, lists=lists)
+    return known_lists(Path("out"))
+
+
+@pytest.mark.parametrize(
+    ("one", "concerned"),
+    [
+        (ONE.replace("https://a.example/2.jpg,hammer\n", ""), {"hammer"}),
+        (ONE.replace("3.jpg", "4.jpg"), {"saw"}),
+        (ONE.replace("https://a.example/3.jpg,saw\n", ""), {"saw"}),
+        (f"{ONE}https://a.example/9.jpg,file\n", set()),
+        (f"https://a.example/3.jpg,saw\n\n{ONE.replace('https://a.example/3.jpg,saw', '')}", set()),
+        ("", {"hammer", "saw"}),
+    ],
+)
+def test_a_changed_list_concerns_the_categories_whose_rows_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, one: str, concerned: set[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_lists(one=ONE, two=TWO)
+    before = marks_after()
+    write_lists(one=one)
+    after = marks_after()
+
+    assert {category: set(lists) for category, lists in before.items()} == {"hammer": {"one.csv", "two.csv"}, "saw": {"one.csv"}}
+    assert {category for category in before if before[category] != after[category]} == concerned
+
+
+@pytest.mark.parametrize("content", [None, "no,columns\n"])
+def test_a_list_that_is_not_here_or_cannot_be_read_is_taken_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_lists(one=ONE, two=TWO)
+    before = marks_after()
+    Path("one.csv").unlink()
+    if content:
+        Path("one.csv").write_text(content)
+
+    assert marks_after({}) == before
+
+
+@pytest.mark.parametrize(("watch", "said"), [(False, 1), (True, 0)])
+def test_lists_that_are_not_watched_are_named(tmp_path: Path, watch: bool, said: int) -> None:
+    (tmp_path / "dvc.yaml").write_text(f"stages: {{resolve: {{cmd: x, always_changed: {str(watch).lower()}}}}}\n")
+
+    lines = unwatched(params_of(**{"crawl.url_lists": ["one.csv"]}), tmp_path / "dvc.yaml")
+
+    line = "one.csv: changed rows are noticed when params.yaml changes; at every `dvc repro` with `always_changed: true` under resolve in dvc.yaml"
+    assert lines == [line] * said
 
 
 # pruning

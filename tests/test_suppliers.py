@@ -414,7 +414,9 @@ def test_long_lists_come_page_by_page_from_any_page_on(tmp_path: Path) -> None:
     supplier = UrlList(str(tmp_path / "l.csv"), "hammer")
     first = supplier.ask(HAMMER, 1)
     second = supplier.ask(HAMMER, 2, first)
-    third = UrlList(str(tmp_path / "l.csv"), "hammer").ask(HAMMER, 3, second)
+    other = UrlList(str(tmp_path / "l.csv"), "hammer")
+    assert other.again([first, second], print) == [first, second]
+    third = other.ask(HAMMER, 3, second)
 
     assert [len(one.hits) for one in (first, second, third)] == [100, 100, 50]
     assert len({hit.url for one in (first, second, third) for hit in one.hits}) == 250

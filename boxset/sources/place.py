@@ -119,12 +119,13 @@ def listings(params: Params, endpoints: Endpoints, known: dict[str, str]) -> tup
 
 
 def unwatched(params: Params, pipeline: Path) -> list[str]:
-    """Return a line for every local source whose new pictures would go unnoticed, as `resolve` runs only when parameters change."""
+    """Return a line for every local source and list of addresses of which a change would go unnoticed, as `resolve` runs only when parameters change."""
     stage = yaml.safe_load(pipeline.read_text()).get("stages", {}).get("resolve", {}) if pipeline.exists() else {"always_changed": True}
     if stage.get("always_changed"):
         return []
-    local = [name for name, source in params.sources.items() if source.on and (source.format or name) == "local"]
-    return [f"{name}: new pictures are noticed when params.yaml changes; at every `dvc repro` with `{WATCHING}` under resolve in dvc.yaml" for name in local]
+    local = {name: "new pictures" for name, source in params.sources.items() if source.on and (source.format or name) == "local"}
+    news = {**local, **dict.fromkeys(params.crawl.url_lists, "changed rows")}
+    return [f"{name}: {what} are noticed when params.yaml changes; at every `dvc repro` with `{WATCHING}` under resolve in dvc.yaml" for name, what in news.items()]
 
 
 def needs_world(params: Params) -> bool:

@@ -32,7 +32,7 @@ from boxset.web.health import Healths, health_lines, health_metrics, healths
 from boxset.web.pictures import Journal, Outcome, Shelf, Stored, Wanted, fetch_all, pictures_elsewhere, stored_elsewhere
 from boxset.web.progress import Progress
 from boxset.web.rounds import Memory, Round, Rounds
-from boxset.web.suppliers import Answer, Hit, changed_lists, suppliers_of
+from boxset.web.suppliers import Answer, Hit, suppliers_of
 from boxset.web.thumbnails import is_thumbnail
 from boxset.work import Flow, in_threads
 
@@ -141,8 +141,6 @@ def crawl(
     _settle(rows, shelf, out)
     write_jsonl(out / "results.jsonl", tried.answers)
     write_jsonl(out / "images.jsonl", rows)
-    for name in changed_lists(tried.answers, order.category, refresh=settings.refresh):
-        progress.say(f"warning: {name} has changed since it was read: raise crawl.refresh to read it anew")
     found = healths(tried.answers, rows)
     for line in [*health_lines(found), *_ending(order, settings, rounds, rows)]:
         progress.say(line)

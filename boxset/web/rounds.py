@@ -2,7 +2,7 @@
 
 In a turn every query of every supplier gives its next page. A supplier that fails misses its turns; once it answers again, its pages
 come in the turn that they were got in, after all that was known before, so that what was kept stays kept. The order of `results.jsonl` is
-therefore the order in which addresses are tried, and a rebuild from it is the same crawl.
+therefore the order in which addresses are tried, and a rebuild from it is the same crawl. A list of one's own is read as it is now.
 """
 
 import time
@@ -16,7 +16,7 @@ import msgspec
 from boxset.errors import ServiceError
 from boxset.files import disk_error, read_jsonl
 from boxset.params import Query
-from boxset.web.suppliers import Answer, PageError, Supplier
+from boxset.web.suppliers import Answer, PageError, Supplier, as_listed
 
 RESTS_S = (5.0, 30.0, 200.0)  # a supplier none of whose engines answers is asked again after these; engines are suspended for 3 minutes or more
 
@@ -106,7 +106,7 @@ class Rounds:
         self._series = self._new_series()
         self._journal = memory.journal
         self.known = self._read_known(memory.results)
-        self._written = {_page_of(answer): answer for answer in _whole_lines(memory.journal) if not answer.is_unanswered and answer.refresh == refresh}
+        self._written = {_page_of(answer): answer for answer in _whole_lines(memory.journal) if _is_answered(answer, refresh)}
         self._rests: dict[str, tuple[float, int]] = {}
         self._told: set[str] = set()
         self._named: set[str] = set()  # engines that have named a picture
@@ -120,7 +120,7 @@ class Rounds:
 
     def _read_known(self, results: Path) -> list[Round]:
         wanted = [a for a in read_jsonl(results, Answer) if _key(a) in self._series and a.refresh <= self._refresh]
-        ordered = sorted(wanted, key=_place)
+        ordered = sorted(as_listed(wanted, self._suppliers, self._say), key=_place)
         return [Round(*place, tuple(answers)) for place, answers in groupby(ordered, key=_place)]
 
     def __iter__(self) -> Iterator[Round]:
@@ -194,7 +194,8 @@ class Rounds:
             self._say(f"warning: {err}")
             return None
         answer = msgspec.structs.replace(answer, refresh=self._refresh)
-        self._write_down(answer)
+        if not answer.list_name:
+            self._write_down(answer)
         self._tell(answer)
         return answer
 
@@ -262,6 +263,11 @@ def _place(answer: Answer) -> tuple[int, int]:
 
 def _key(answer: Answer) -> Key:
     return answer.supplier, answer.list_name, answer.q, answer.lang
+
+
+def _is_answered(answer: Answer, refresh: int) -> bool:
+    """Return whether a page of the journal is used: of lists none is, they are read as they are now."""
+    return not answer.is_unanswered and answer.refresh == refresh and not answer.list_name
 
 
 def _page_of(answer: Answer) -> tuple[Key, int]:

@@ -7,9 +7,9 @@ from boxset.web.suppliers.commons import Commons
 from boxset.web.suppliers.openverse import Openverse
 from boxset.web.suppliers.searxng import Searxng, read_searxng
 from boxset.web.suppliers.service import Web
-from boxset.web.suppliers.url_lists import UrlList, changed_lists
+from boxset.web.suppliers.url_lists import UrlList, as_listed
 
-__all__ = ["Answer", "Commons", "Hit", "Openverse", "PageError", "Searxng", "Supplier", "UrlList", "Web", "changed_lists", "read_searxng", "suppliers_of"]
+__all__ = ["Answer", "Commons", "Hit", "Openverse", "PageError", "Searxng", "Supplier", "UrlList", "Web", "as_listed", "read_searxng", "suppliers_of"]
 
 
 def suppliers_of(settings: Crawl, endpoints: Endpoints, *, contact: str, category: str) -> list[Supplier]:

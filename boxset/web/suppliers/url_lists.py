@@ -1,12 +1,13 @@
 """CSV files of addresses from anyone: url and category; licence, author, author_url, title and landing_url where known."""
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import msgspec
 
@@ -14,7 +15,7 @@ from boxset.errors import InputError
 from boxset.params import Query
 from boxset.sources.licences import stated
 from boxset.text import visible
-from boxset.web.suppliers.answers import Answer, Hit, page_address, plain, web_address
+from boxset.web.suppliers.answers import Answer, Hit, Supplier, page_address, plain, web_address
 
 PAGE_SIZE = 100
 NAMES = {
@@ -22,6 +23,7 @@ NAMES = {
     "title": ("title",), "landing_url": ("landing_url",),
 }  # fmt: skip
 SHOWN = 3
+NO_ROWS = sha256().hexdigest()[:16]
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +48,7 @@ class ListSummary:
 
 
 class UrlList:
-    """One list of the parameters, page by page."""
+    """One list of the parameters, page by page. It is read as it is now: `again` takes back what it names no more."""
 
     name = "url_lists"
     takes_queries = False
@@ -54,44 +56,121 @@ class UrlList:
 
     def __init__(self, list_name: str, category: str) -> None:
         self.list_name, self._category = list_name, category
-        self._rows, self._at = self._hits(), 0
+        self._read: Counter[str] = Counter()  # the addresses of the rows that were answered before
+        self._rows: Iterator[Hit] | None = None
 
     def ask(self, query: Query, page: int, before: Answer | None = None) -> Answer:  # noqa: ARG002 - a list knows no queries
-        """Return the next addresses of the category, in the order of the file."""
-        start = int(before.more.get("row", "0")) if before is not None else 0
-        if start < self._at:
-            self._rows, self._at = self._hits(), 0
-        hits = tuple(islice(self._rows, start - self._at, start - self._at + PAGE_SIZE))
-        self._at = start + len(hits)
-        more = {"row": str(self._at)} if len(hits) == PAGE_SIZE else {}
-        content, bad = _content(self.list_name, self._category) if start == 0 else ("", [])
+        """Return the next addresses of the category, in the order of the file: of the rows that were not answered yet, or from the first one on."""
+        if before is None or self._rows is None:
+            self._rows = self._hits() if before is None else self._unread()
+        hits = tuple(islice(self._rows, PAGE_SIZE))
+        row = int(before.more.get("row", "0")) if before is not None else 0
+        more = {"row": str(row + len(hits))} if len(hits) == PAGE_SIZE else {}
+        answer = Answer(supplier=self.name, list_name=self.list_name, q="", lang="", page=page, hits=hits, last=not more, more=more)
+        return answer if before is not None else self._with_content(answer)
+
+    def again(self, answers: Sequence[Answer], say: Callable[[str], None]) -> list[Answer]:
+        """Return what the list answered before as it says it now, and go on after it.
+
+        Rows that are gone leave; the others stay in their places, with what is said of them now; new ones come with the next page. A list
+        that is not here says what it said. `say` hears of a change. Raises InputError as `read_list` does.
+        """
+        latest = [answer for answer in answers if answer.refresh == answers[-1].refresh]
+        self._read, self._rows = Counter(hit.url for answer in latest for hit in answer.hits), None
+        if not answers or not Path(self.list_name).is_file():
+            return list(answers)
+        content = _content(self.list_name, self._category)[0]
+        if all(answer.content == content for answer in answers if answer.page == 1):
+            return list(answers)
+        return self._reread(answers, say)
+
+    def _reread(self, answers: Sequence[Answer], say: Callable[[str], None]) -> list[Answer]:
+        known = {hit.url for answer in answers for hit in answer.hits}
+        standing: dict[str, list[Hit]] = {}
+        rows = 0
+        for hit in self._hits():
+            rows += 1
+            if hit.url in known:
+                standing.setdefault(hit.url, []).append(hit)
+        before, found = self._read.total(), list[Answer]()
+        for _, pages in groupby(answers, key=lambda answer: answer.refresh):
+            self._read = Counter()
+            found += [self._as_now(page, standing) for page in pages]
+        unread = rows - self._read.total()
+        say(f"{self.list_name} has changed since it was read: {before - self._read.total():,} of its rows are gone, {unread:,} not read yet")
+        if unread and found[-1].last:
+            found[-1] = msgspec.structs.replace(found[-1], last=False, more={"row": str(self._read.total())})
+        return found
+
+    def _as_now(self, answer: Answer, standing: dict[str, list[Hit]]) -> Answer:
+        """Return an answer with the hits that still stand in the list: of rows with one address as many as there are."""
+        hits = []
+        for hit in answer.hits:
+            rows, taken = standing.get(hit.url, ()), self._read[hit.url]
+            if taken < len(rows):
+                hits.append(rows[taken])
+                self._read[hit.url] += 1
+        answer = msgspec.structs.replace(answer, hits=tuple(hits))
+        return self._with_content(answer) if answer.page == 1 else answer
+
+    def _with_content(self, answer: Answer) -> Answer:
+        content, bad = _content(self.list_name, self._category)
         notes = (f"{len(bad):,} rows cannot be used: {first_of(bad)}",) if bad else ()
-        return Answer(
-            supplier=self.name, list_name=self.list_name, content=content, q="", lang="", page=page,
-            hits=hits, last=not more, more=more, blank=len(bad), notes=notes,
-        )  # fmt: skip
+        return msgspec.structs.replace(answer, content=content, blank=len(bad), notes=notes)
 
     def _hits(self) -> Iterator[Hit]:
         for row in read_list(Path(self.list_name)):
             if isinstance(row, Listed) and row.category == self._category:
                 yield _hit(row, Path(self.list_name).stem)
 
+    def _unread(self) -> Iterator[Hit]:
+        read = self._read.copy()
+        for hit in self._hits():
+            if read[hit.url] > 0:
+                read[hit.url] -= 1
+            else:
+                yield hit
+
+
+def as_listed(answers: list[Answer], suppliers: Iterable[Supplier], say: Callable[[str], None]) -> list[Answer]:
+    """Return answers of earlier runs, those of the lists among the suppliers as the lists say it now. Raises InputError as `read_list` does."""
+    lists = {one.list_name: one for one in suppliers if isinstance(one, UrlList)}
+    found = {name: iter(one.again([answer for answer in answers if answer.list_name == name], say)) for name, one in lists.items()}
+    return [next(found[answer.list_name]) if answer.list_name in found else answer for answer in answers]
+
 
 def _content(name: str, category: str) -> tuple[str, list[str]]:
     """Return a hash of what a list has for a category, wherever in the file it stands, and the rows that cannot be used."""
-    digest, bad = sha256(), []
-    for row in read_list(Path(name)):
+    marks, bad = _contents(Path(name))
+    return marks.get(category, NO_ROWS), bad
+
+
+def _contents(path: Path) -> tuple[dict[str, str], list[str]]:
+    """Return a hash of what a list has for each category that stands in it, and the rows that cannot be used."""
+    digests: dict[str, Any] = {}
+    bad = []
+    for row in read_list(path):
         if isinstance(row, str):
             bad.append(row)
-        elif row.category == category:
-            digest.update(msgspec.json.encode(msgspec.structs.replace(row, line=0)) + b"\n")
-    return digest.hexdigest()[:16], bad
+        else:
+            digests.setdefault(row.category, sha256()).update(msgspec.json.encode(msgspec.structs.replace(row, line=0)) + b"\n")
+    return {category: digest.hexdigest()[:16] for category, digest in digests.items()}, bad
 
 
-def changed_lists(answers: Iterable[Answer], category: str, *, refresh: int) -> list[str]:
-    """Return the lists that have other rows of the category now than when they were read under this refresh. One that is not here has none."""
-    read = {answer.list_name: answer.content for answer in answers if answer.content and answer.refresh == refresh}
-    return [name for name, content in read.items() if Path(name).is_file() and _content(name, category)[0] != content]
+def list_marks(names: Iterable[str], known: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
+    """Return category → list → a mark of the rows that the list has for the category now.
+
+    Of a list that is not here, or cannot be read, the marks that are `known` stay, so that nothing is crawled anew in a clone without it.
+    """
+    marks: dict[str, dict[str, str]] = {}
+    for name in dict.fromkeys(names):
+        try:
+            found = _contents(Path(name))[0]
+        except InputError:
+            found = {category: lists[name] for category, lists in known.items() if name in lists}
+        for category, mark in found.items():
+            marks.setdefault(category, {})[name] = mark
+    return marks
 
 
 def first_of(bad: list[str]) -> str:
