@@ -15,7 +15,7 @@ from boxset.web.suppliers import Answer, Hit, PageError, UrlList, Web, read_sear
 from boxset.web.suppliers import Commons as CommonsSupplier
 from boxset.web.suppliers import Openverse as OpenverseSupplier
 from boxset.web.suppliers import Searxng as SearxngSupplier
-from boxset.web.suppliers.url_lists import summary_of
+from boxset.web.suppliers.url_lists import Listed, read_list, summary_of
 from tests.outside import Asked, Clock, Outside, Reply, as_json, outside
 
 HAMMER = Query(q="claw hammer", lang="fr")
@@ -465,3 +465,27 @@ def test_a_list_that_cannot_be_read_says_what_it_needs(tmp_path: Path, content: 
 )
 def test_a_licence_in_any_usual_spelling_becomes_spdx(text: str, spdx: str) -> None:
     assert spdx_of(text) == spdx
+
+
+@pytest.mark.parametrize("behind", [1, 5, 50, 6000])
+def test_a_quote_that_nobody_closed_costs_its_own_row(tmp_path: Path, behind: int) -> None:
+    lines = ["url,category,title", "https://a.example/0.jpg,hammer,first", 'https://a.example/bad.jpg,hammer,"a hammer']
+    lines += [f"https://a.example/{n}.jpg,hammer,a {n} inch hammer" for n in range(1, behind + 1)]
+    (tmp_path / "l.csv").write_text("\n".join(lines) + "\n")
+
+    found = list(read_list(tmp_path / "l.csv"))
+
+    assert [row for row in found if isinstance(row, str)] == [f"{tmp_path}/l.csv:3: a quote that is not closed"]
+    assert [(row.line, row.url) for row in found if isinstance(row, Listed)] == [
+        (2, "https://a.example/0.jpg"),
+        *((n + 3, f"https://a.example/{n}.jpg") for n in range(1, behind + 1)),
+    ]
+
+
+def test_a_cell_may_hold_lines_and_quotes(tmp_path: Path) -> None:
+    text = 'url,category,title\r\nhttps://a.example/1.jpg,hammer,"two\r\nlines, ""quoted"""\r\n\r\nhttps://a.example/2.jpg,hammer,5" nails'
+    (tmp_path / "l.csv").write_bytes(text.encode())
+
+    found = list(read_list(tmp_path / "l.csv"))
+
+    assert [(row.line, row.title) for row in found if isinstance(row, Listed)] == [(2, 'two\r\nlines, "quoted"'), (5, '5" nails')]

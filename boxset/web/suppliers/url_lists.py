@@ -1,13 +1,13 @@
 """CSV files of addresses from anyone: url and category; licence, author, author_url, title and landing_url where known."""
 
 import csv
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Self, TextIO
 
 import msgspec
 
@@ -23,6 +23,7 @@ NAMES = {
     "title": ("title",), "landing_url": ("landing_url",),
 }  # fmt: skip
 SHOWN = 3
+MOST_LINES = 20  # of one row: a cell may hold a few; more are of a quote that nobody closed
 NO_ROWS = sha256().hexdigest()[:16]
 
 
@@ -208,21 +209,57 @@ def read_list(path: Path) -> Iterator[Listed | str]:
 
 def _rows(path: Path, file: TextIO) -> Iterator[Listed | str]:
     header = file.readline()
-    reader = csv.reader(file, delimiter=max(",;\t", key=header.count))
-    columns = [name.strip().lower() for name in next(csv.reader([header], delimiter=max(",;\t", key=header.count)), [])]
+    delimiter = max(",;\t", key=header.count)
+    columns = [name.strip().lower() for name in next(csv.reader([header], delimiter=delimiter), [])]
     places = {field: next((columns.index(name) for name in names if name in columns), -1) for field, names in NAMES.items()}
     if places["url"] < 0 or places["category"] < 0:
         raise InputError(f"its columns are {', '.join(columns) or 'none'}", where=f"{path}:1", do="It needs at least url and category")
-    while True:
+    lines = _Lines(file)
+    while lines.begin():
         try:
-            row = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as err:  # a cell beyond 131,072 characters: its line alone is lost
-            yield f"{path}:{reader.line_num + 1}: {err}"
-            continue
-        if any(cell.strip() for cell in row):
-            yield _listed(row, places, path=path, line=reader.line_num + 1, width=len(columns))
+            row = next(csv.reader(lines, delimiter=delimiter), [])
+            why = "a quote that is not closed" if lines.is_open else ""
+        except csv.Error as err:  # a cell beyond 131,072 characters
+            why = str(err)
+        if why:
+            lines.give_back()
+            yield f"{path}:{lines.first}: {why}"
+        elif any(cell.strip() for cell in row):
+            yield _listed(row, places, path=path, line=lines.first, width=len(columns))
+
+
+class _Lines:
+    """The lines of a row, one after the other: as many as it takes, up to MOST_LINES. All but the first can be given back, to be rows of their own."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file, self._back, self._row = file, deque[str](), list[str]()
+        self.first, self.is_open = 2, False
+
+    def begin(self) -> bool:
+        """Go on to the next row; return whether there is one."""
+        self.first, self._row, self.is_open = self.first + len(self._row), [], False
+        line = self._line()
+        self._back.appendleft(line)
+        return bool(line)
+
+    def give_back(self) -> None:
+        """Let only the first line be of this row."""
+        self._back.extendleft(reversed(self._row[1:]))
+        del self._row[1:]
+
+    def _line(self) -> str:
+        return self._back.popleft() if self._back else self._file.readline()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        line = self._line() if len(self._row) < MOST_LINES else ""
+        if not line:
+            self.is_open = True  # only within a quote is a row not ended by its line's end
+            raise StopIteration
+        self._row.append(line)
+        return line
 
 
 def _listed(row: list[str], places: dict[str, int], *, path: Path, line: int, width: int) -> Listed | str:
