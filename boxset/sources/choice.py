@@ -55,7 +55,7 @@ def choose(order: ExtractOrder, index: Path) -> Choice:
     for category, boxes in found.items():
         for row in boxes.rows(chosen):
             by_image[row["image_id"]].append({**row, "category": category})
-    known = _known(said, by_image, found, exhaustive=about.exhaustive)
+    known = _known(said, by_image, found, exhaustive=about.exhaustive, torn=frozenset(about.torn))
     return Choice(ordered, by_image, known, refused, unlooked, sum(boxes.dropped for boxes in found.values()))
 
 
@@ -177,10 +177,18 @@ class _Said:
         self._table = tables.read_verified(index, sorted({one for kin in self.kin.values() for one in kin.relevant}))
 
     def of(self, images: Iterable[str]) -> dict[str, dict[str, Answer]]:
-        """Return the answers about some images: image → class → answer."""
+        """Return the answers about some images: image → class → answer. Two that contradict each other say nothing."""
         found: dict[str, dict[str, Answer]] = {}
+        contradicted: set[tuple[str, str]] = set()
         for row in _of_images(self._table, images).to_pylist():
-            found.setdefault(row["image_id"], {})[row["class_id"]] = Answer(row["present"], row["exhaustive"])
+            answer, answers = Answer(row["present"], row["exhaustive"]), found.setdefault(row["image_id"], {})
+            before = answers.setdefault(row["class_id"], answer)
+            if before.present != answer.present:
+                contradicted.add((row["image_id"], row["class_id"]))
+            elif not answer.exhaustive:
+                answers[row["class_id"]] = answer
+        for image, class_id in contradicted:
+            del found[image][class_id]
         return found
 
     def denying(self, category: str) -> list[str]:
@@ -192,17 +200,21 @@ class _Said:
         return ids
 
 
-def _known(said: _Said, boxes: dict[str, list[Row]], found: dict[str, _Boxes], *, exhaustive: bool) -> dict[tuple[str, str], State]:
-    """Return what is known of each chosen image and category. An object whose box a policy dropped has none: it is partly boxed."""
+def _known(
+    said: _Said, boxes: dict[str, list[Row]], found: dict[str, _Boxes], *, exhaustive: bool, torn: frozenset[str]
+) -> dict[tuple[str, str], State]:
+    """Return what is known of each chosen image and category. An object whose box a policy dropped, or cannot be read, has none: it is partly boxed."""
     answers = said.of(boxes)
     known: dict[tuple[str, str], State] = {}
     for category, kin in said.kin.items():
         unboxed = found[category].images_dropped()
         for image, rows in boxes.items():
             boxed = {row["class_id"] for row in rows if row["category"] == category}
-            state = _exhaustive_state(boxed) if exhaustive else state_of(kin, answers.get(image, {}), boxed)
-            if image in unboxed:
+            state: State | None = _exhaustive_state(boxed) if exhaustive else state_of(kin, answers.get(image, {}), boxed)
+            if image in unboxed or (image in torn and state is State.PRESENT):
                 state = State.PARTIAL
+            elif image in torn and state is State.ABSENT:
+                state = None
             if state is not None:
                 known[image, category] = state
     return known
@@ -216,7 +228,8 @@ def _negatives(order: ExtractOrder, index: Path, said: _Said, found: dict[str, _
     """Return images in which a category is verified absent, up to `negatives` each; of a source without our classes, any images."""
     if not order.negatives:
         return set()
-    every = [row["image_id"] for row in tables.all_images(index)] if exhaustive or not order.classes else []
+    torn = set(tables.about(index).torn)
+    every = [image for row in tables.all_images(index) if (image := row["image_id"]) not in torn] if exhaustive or not order.classes else []
     if not order.classes:
         return set(licences.first(every, order.negatives))
     if exhaustive:
@@ -225,7 +238,7 @@ def _negatives(order: ExtractOrder, index: Path, said: _Said, found: dict[str, _
     chosen: set[str] = set()
     for category, kin in said.kin.items():
         boxed = {*found[category].images(), *found[category].images_dropped()}
-        candidates = [image for image in said.denying(category) if image not in boxed]
+        candidates = [image for image in said.denying(category) if image not in boxed and image not in torn]
         answers = said.of(candidates)
         absent = (image for image in candidates if state_of(kin, answers[image], ()) is State.ABSENT)
         chosen.update(licences.first(absent, order.negatives))

@@ -9,7 +9,6 @@ import mmap
 import os
 import re
 from collections.abc import Iterator
-from contextlib import suppress
 from functools import partial
 from itertools import chain
 from operator import attrgetter
@@ -25,7 +24,7 @@ import pyarrow.compute as pc
 from boxset.dataset.reasons import Reason
 from boxset.errors import InputError
 from boxset.sources.counts import Counts, FileCount
-from boxset.sources.json_lines import NotPlainError, comma_before, read_elements
+from boxset.sources.json_lines import UNREADABLE, NotPlainError, comma_before, read_elements
 from boxset.sources.licences import FLICKR, spdx_of, stated
 from boxset.sources.raw import Mapped, RawFiles, mapped
 from boxset.sources.tables import IndexWriter
@@ -42,7 +41,8 @@ BLOCK = 1 << 22  # bytes
 KEYS = (b'"info"', b'"licenses"', b'"images"', b'"categories"')
 _ANNOTATIONS = re.compile(rb'"annotations"\s*:\s*\[')
 _FIRST = re.compile(rb'\s*(\{\s*"\w+")')
-_POLYGON = re.compile(rb'"segmentation": ?\[\[[^]]*\]\]')  # of one part, as most are
+_POLYGON = re.compile(rb'"segmentation": ?\[\[[-+0-9.eE, ]*\]\]')  # of one part, as most are
+_PLACE = b'{"image_id": -9223372036854775808, "category_id": -9223372036854775808, "bbox": [0, 0, 0, 0]}'  # stands where the annotations stood
 _SCHEMA = pa.schema([("image_id", pa.int64()), ("category_id", pa.int64()), ("bbox", pa.list_(pa.float64())), ("iscrowd", pa.int64())])
 R = TypeVar("R")
 Whole = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
@@ -56,8 +56,8 @@ class _License(msgspec.Struct):
 
 class _Image(msgspec.Struct, gc=False):
     id: Whole
-    width: int | float
-    height: int | float
+    width: int | float | None = None
+    height: int | float | None = None
     file_name: str | None = ""
     coco_url: str | None = ""
     flickr_url: str | None = ""
@@ -72,6 +72,12 @@ class _Annotation(msgspec.Struct, gc=False):
     bbox: tuple[float, float, float, float]
     iscrowd: int | bool | None = 0
     is_crowd: int | bool | list[int] | None = 0
+
+
+class _Of(msgspec.Struct):
+    """What image an annotation is of that cannot be read otherwise."""
+
+    image_id: Whole
 
 
 class _Category(msgspec.Struct):
@@ -143,7 +149,7 @@ def _add(path: Path, member: str, split: str, writer: IndexWriter, counts: Count
     with without_collection(), mapped(path, member) as content:
         decoded = _sound(_at_once(content) or decode(content.memory, path, counts), counts)
     _refuse_other_kind(decoded, path, lvis=lvis)
-    writer.add_classes(_new_classes(decoded.categories, writer))
+    writer.add_classes(_new_classes(decoded.categories, writer, path))
     _add_images(decoded, split, writer)
     _add_boxes(decoded.boxes, writer)
     if lvis:
@@ -180,8 +186,8 @@ def _refuse_other_kind(decoded: _File, path: Path, *, lvis: bool) -> None:
 def _at_once(content: Mapped) -> _File | None:
     """Read a file without a Python object for each box; None where anything asks for a second look.
 
-    Where its annotations stand is guessed and then proved: what is left without them is the file with an empty list in their place,
-    and every block of them is a sequence of whole records.
+    Where its annotations stand is guessed and then proved: with a record of ours in their place the file says that this is its only
+    annotation, and every block of them is a sequence of whole records.
     """
     memory = content.memory
     found = _ANNOTATIONS.search(memory)
@@ -191,11 +197,11 @@ def _at_once(content: Mapped) -> _File | None:
     end = _end_of_annotations(memory, found.end(), head)
     start = _FIRST.match(memory, found.end(), end)  # every record begins as the first one does, where one hand wrote them
     try:
-        rest = msgspec.json.decode(b"".join((head, memory[end:])), type=_Document)
-        if rest.annotations or not start:
+        rest = msgspec.json.decode(b"".join((head, _PLACE, memory[end:])), type=_Document)
+        if rest.annotations != [msgspec.json.decode(_PLACE, type=_Annotation)] or not start:
             return None
         parts = list(in_threads(partial(_plain, content.file, start[1]), _blocks(memory, start[1], found.end(), end), workers=2, ahead=2))
-    except (msgspec.MsgspecError, NotPlainError):
+    except (*UNREADABLE, NotPlainError):
         return None
     return _File(rest.images, _Boxes(*map(np.concatenate, zip(*parts, strict=True))), rest.categories, rest.licenses or [])
 
@@ -225,7 +231,7 @@ def _plain(file: int, start: bytes, block: tuple[int, int]) -> _Boxes:
     content = os.pread(file, block[1] - block[0], block[0])
     if b"\\" not in content:
         content = _POLYGON.sub(b'"segmentation":0', content)
-    if b'"is_crowd"' in content:
+    if any(odd in content for odd in (b'"is_crowd"', b"\\u", b"NaN", b"Inf")):
         raise NotPlainError
     table = read_elements(content, start, _SCHEMA)
     images, categories, boxes, crowds = (column.combine_chunks() for column in table.columns)
@@ -242,7 +248,7 @@ def decode(memory: mmap.mmap, path: Path, counts: Counts) -> _File:
     with memoryview(memory) as content, content[3 if content[:3] == BOM else 0 :] as text:
         try:
             document = msgspec.json.decode(text, type=_Document)
-        except msgspec.MsgspecError as err:
+        except UNREADABLE as err:
             patient = _patiently(text, counts, counts.begin(path), err)
             if patient is None:
                 raise InputError(f"not a COCO file: {err}", where=str(path), do="Use the publisher's file") from err
@@ -260,9 +266,10 @@ def _patiently(content: memoryview, counts: Counts, file: FileCount, failure: Ex
     """Return the records that can be read; None where no image or no annotation can, or something else is odd."""
     try:
         records = msgspec.json.decode(content, type=_Records)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None
-    images, boxes = _readable(records.images, _Image), _readable(records.annotations, _Annotation)
+    (images, _), (boxes, bad) = _readable(records.images, _Image), _readable(records.annotations, _Annotation)
+    counts.torn |= {str(one.image_id) for one in _readable(bad, _Of)[0]}
     if not images or not boxes:
         return None
     file.rows = len(records.images) + len(records.annotations)
@@ -271,28 +278,38 @@ def _patiently(content: memoryview, counts: Counts, file: FileCount, failure: Ex
     return _Document(images, boxes, records.categories, records.licenses)
 
 
-def _readable(records: list[msgspec.Raw], kind: type[R]) -> list[R]:
-    decoder, found = msgspec.json.Decoder(kind), []
+def _readable(records: list[msgspec.Raw], kind: type[R]) -> tuple[list[R], list[msgspec.Raw]]:
+    """Return the records that can be read, and the others."""
+    decoder, found, bad = msgspec.json.Decoder(kind), [], []
     for record in records:
-        with suppress(msgspec.MsgspecError):
+        try:
             found.append(decoder.decode(record))
-    return found
+        except UNREADABLE:
+            bad.append(record)
+    return found, bad
 
 
-def _new_classes(categories: list[_Category], writer: IndexWriter) -> Iterator[dict[str, Any]]:
-    known = writer.known_classes()
+def _new_classes(categories: list[_Category], writer: IndexWriter, path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the classes that are not there yet. Raises InputError where one number stands for two."""
+    known = writer.class_names()
     for category in categories:
-        if str(category.id) not in known:
+        number, name = str(category.id), category.name.replace("_", " ")
+        other = known.get(number, name)
+        if other != name:
+            do = "Files whose numbers mean other things are sources of their own"
+            raise InputError(f"categories[…]: {number} is {name!r} here, and {other!r} before", where=str(path), do=do)
+        if number not in known:
+            known[number] = name
             synonyms = [s.replace("_", " ") for s in category.synonyms if s != category.name]
             yield {
-                "class_id": str(category.id),
-                "name": category.name.replace("_", " "),
+                "class_id": number,
+                "name": name,
                 "synonyms": synonyms + ([category.synset] if category.synset else []),
             }
 
 
 def _add_images(decoded: _File, split: str, writer: IndexWriter) -> None:
-    spdx = dict(FLICKR) | {str(licence.id): _terms(licence) for licence in decoded.licenses or ()}
+    spdx = {str(licence.id): _terms(licence) for licence in decoded.licenses} or FLICKR
     for part in batched(decoded.images, ROWS):
         ids = [str(image.id) for image in part]
         addresses = [image.flickr_url or None for image in part]
@@ -323,9 +340,9 @@ def flickr_terms(number: int | str, *said: str | None) -> str:
     return theirs if not words or theirs.rpartition("-")[0] == words.removeprefix("LicenseRef-") else words
 
 
-def _pixels(size: float) -> int | None:
+def _pixels(size: float | None) -> int | None:
     """Return a side's length as a whole number; None, unknown, for what none can be."""
-    return int(size) if 0 <= size <= LONGEST_SIDE and size == int(size) else None
+    return int(size) if size is not None and 0 <= size <= LONGEST_SIDE and size == int(size) else None
 
 
 def picture_url(image: _Image, split: str) -> str:

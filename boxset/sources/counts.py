@@ -25,6 +25,7 @@ class Counts:
     seen: int = 0
     lost: dict[str, int] = field(default_factory=dict)
     files: list[FileCount] = field(default_factory=list)
+    torn: set[str] = field(default_factory=set)  # images of which a record cannot be read: what has no box there may be there all the same
 
     def lose(self, reason: Reason, number: int = 1) -> None:
         """Count records that are left out."""

@@ -8,6 +8,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple, TypeVar
 
@@ -24,8 +25,8 @@ BLOCK = 4 << 20
 QUOTED_BLOCK = 1 << 20  # the reader of quoted fields keeps some fifty of these in hand
 NUMBER = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$|^(?i:[+-]?(?:nan|inf|infinity))$"
 T = TypeVar("T")
-FirstRow = Callable[[], int]
-"""Counts, when asked, which line of the file a batch begins with."""
+LineOf = Callable[[int], int]
+"""Counts, when asked, in which line of the file a batch's row stands; 0 where that is not known."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,12 @@ class _Format:
     types: dict[str, pa.DataType]
     delimiter: str
     quoted: bool
+    key: str
 
     def options(self, skipped: "_Skipped | None" = None) -> dict[str, Any]:
         """Return the reader's options; where rows may be `skipped`, everything is read as bytes."""
         types = self.types if skipped is None else dict.fromkeys(self.types, pa.binary())
-        convert = pacsv.ConvertOptions(column_types=types, include_columns=list(types), strings_can_be_null=True, quoted_strings_can_be_null=True)
+        convert = pacsv.ConvertOptions(column_types=types, include_columns=list(types), null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=True)
         quote = '"' if self.quoted else False
         parse = pacsv.ParseOptions(delimiter=self.delimiter, quote_char=quote, newlines_in_values=self.quoted, invalid_row_handler=skipped)
         return {"parse_options": parse, "convert_options": convert}
@@ -64,6 +66,7 @@ class Columns:
     needed: tuple[str, ...]
     foreign: tuple[str, ...] = ()
     quoted: bool = False
+    key: str = ""  # the column that says what a row is of, so that it is known of what one is missing
 
 
 class _Skipped:
@@ -84,10 +87,11 @@ class _Part(NamedTuple):
     batch: pa.RecordBatch
     bad: int = 0
     why: Callable[[], InputError] | None = None
+    torn: tuple[str, ...] = ()  # what the rows that cannot be read have in their key column
 
 
 def read_rows(
-    path: Path, columns: Columns, counts: Counts, *, make: Callable[[pa.RecordBatch, FirstRow], T], block: int = 0
+    path: Path, columns: Columns, counts: Counts, *, make: Callable[[pa.RecordBatch, LineOf], T], block: int = 0
 ) -> Iterator[tuple[int, T, FileCount]]:
     """Yield the number of rows in a block, `make(the readable ones, their first row)` and the file's count, over a CSV file's wanted columns.
 
@@ -99,15 +103,16 @@ def read_rows(
         form = _format(stream.peek(1 << 16), path, columns)  # type: ignore[attr-defined]
         parts: Iterator[tuple[_Part, T]]
         if form.quoted:
-            parts = ((part, make(part.batch, lambda: 0)) for part in _one_after_another(_Unified(stream), form))
+            parts = ((part, make(part.batch, lambda _: 0)) for part in _one_after_another(_Unified(stream), form))
         else:
             spare = deque[bytearray]()
             blocks = _blocks(_Unified(stream), path, block or BLOCK, spare)
-            parts = in_threads(lambda one: (part := _parsed(one, form, spare), make(part.batch, one.first_row)), blocks, workers=2, ahead=2)
+            parts = in_threads(lambda one: (part := _parsed(one, form, spare), make(part.batch, one.line_of if not part.bad else lambda _: 0)), blocks, workers=2, ahead=2)
         for part, made in parts:
             rows = part.batch.num_rows + part.bad
             file.rows += rows
             counts.unreadable(file, part.bad, part.why)
+            counts.torn.update(part.torn)
             yield rows, made, file
 
 
@@ -122,7 +127,7 @@ def _format(head: bytes, path: Path, columns: Columns) -> _Format:
         do = "This is another file, or one whose boxes are stripped"
         raise InputError(f"{what}; its first line is {first[:80]!r}", where=f"{path}:1", do=do)
     types = {name: kind for name, kind in columns.types.items() if name in names}
-    return _Format(path, names, types, delimiter, columns.quoted or b'"' in head)
+    return _Format(path, names, types, delimiter, columns.quoted or b'"' in head, columns.key)
 
 
 def _one_after_another(stream: "_Unified", form: _Format) -> Iterator[_Part]:
@@ -146,9 +151,9 @@ def _patient_from(done: int, stream: "_Unified", form: _Format, failure: Excepti
         for batch in _reader(stream, form, skipped):
             fresh = batch.slice(min(done, batch.num_rows))
             done -= batch.num_rows - fresh.num_rows
-            good = _readable(fresh, form)
+            good, torn = _readable(fresh, form)
             bad, counted = fresh.num_rows - good.num_rows + skipped.rows - counted, skipped.rows
-            yield _Part(good, bad, lambda: form.refused(failure))
+            yield _Part(good, bad, lambda: form.refused(failure), torn)
     except pa.ArrowInvalid as err:
         raise form.refused(err) from err
 
@@ -165,16 +170,26 @@ class _Block:
     content: memoryview
     buffer: bytearray
     begin: int
+    length: int
     path: Path
 
-    def first_row(self) -> int:
-        """Count the lines before this one again; only an error asks."""
-        row, left = 1, self.begin
+    def first_line(self) -> int:
+        """Return the line with which this block begins."""
+        with opened(self.path, ".csv") as stream:
+            return self._first(_Unified(stream))
+
+    def _first(self, lines: "_Unified") -> int:
+        line, left = 1, self.begin
+        while left and (chunk := lines.read(min(left, BLOCK))):
+            line, left = line + chunk.count(b"\n"), left - len(chunk)
+        return line
+
+    def line_of(self, row: int) -> int:
+        """Return the line in which a row of this block stands; empty lines are no rows. The file is read again: only an error asks."""
         with opened(self.path, ".csv") as stream:
             lines = _Unified(stream)
-            while left and (chunk := lines.read(min(left, BLOCK))):
-                row, left = row + chunk.count(b"\n"), left - len(chunk)
-        return row
+            line, content = self._first(lines), lines.read(self.length)
+        return line + next(islice((number for number, text in enumerate(content.splitlines()) if text), row, None), 0)
 
 
 def _blocks(stream: "_Unified", path: Path, size: int, spare: deque[bytearray]) -> Iterator[_Block]:
@@ -192,7 +207,7 @@ def _blocks(stream: "_Unified", path: Path, size: int, spare: deque[bytearray]) 
         start = (buffer.find(b"\n", 0, cut) + 1 or cut) if not begin and cut else 0
         left = bytes(view[cut:end])
         if bytes(view[start : min(cut, start + 4096)]).strip() or bytes(view[start:cut]).strip():
-            yield _Block(view[start:cut], buffer, begin + start, path)
+            yield _Block(view[start:cut], buffer, begin + start, cut - start, path)
         begin += cut
 
 
@@ -209,8 +224,8 @@ def _parsed(block: _Block, form: _Format, spare: deque[bytearray]) -> _Part:
         every = _parsed_lines(block.content, form, skipped)
     except pa.ArrowInvalid as err:
         raise form.refused(*_first_bad(block, form, err)) from err
-    good = _readable(every, form)
-    return _Part(good, every.num_rows - good.num_rows + skipped.rows, lambda: form.refused(*_first_bad(block, form, failure)))
+    good, torn = _readable(every, form)
+    return _Part(good, every.num_rows - good.num_rows + skipped.rows, lambda: form.refused(*_first_bad(block, form, failure)), torn)
 
 
 def _parsed_lines(content: bytes | memoryview, form: _Format, skipped: _Skipped | None = None) -> pa.RecordBatch:
@@ -219,13 +234,14 @@ def _parsed_lines(content: bytes | memoryview, form: _Format, skipped: _Skipped 
     return next(iter(table.combine_chunks().to_batches()), pa.RecordBatch.from_pylist([], schema=table.schema))
 
 
-def _readable(batch: pa.RecordBatch, form: _Format) -> pa.RecordBatch:
-    """Return the rows of bytes whose every wanted field is what it should be, as that."""
+def _readable(batch: pa.RecordBatch, form: _Format) -> tuple[pa.RecordBatch, tuple[str, ...]]:
+    """Return the rows of bytes whose every wanted field is what it should be, as that; and the keys of the others."""
     columns = {name: _as_kind(batch.column(name), kind) for name, kind in form.types.items()}
     good = pa.array([True] * batch.num_rows, pa.bool_())
     for name, column in columns.items():
         good = pc.and_(good, pc.or_(pc.is_valid(column), pc.is_null(batch.column(name))))
-    return pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns)).filter(good)
+    keys = columns[form.key].filter(pc.invert(good)).drop_null().to_pylist() if form.key else ()
+    return pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns)).filter(good), tuple(keys)
 
 
 def _as_kind(column: pa.Array, kind: pa.DataType) -> pa.Array:
@@ -271,7 +287,7 @@ def _first_bad(block: _Block, form: _Format, err: Exception) -> tuple[Exception,
         _parsed_lines(lines[low], form)
     except pa.ArrowInvalid as alone:
         err = alone
-    return err, block.first_row() + low
+    return err, block.first_line() + low
 
 
 class _Unified(io.RawIOBase):

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from boxset.errors import InputError
 from boxset.sources.counts import Counts
-from boxset.sources.delimited import Columns, FirstRow, read_rows
+from boxset.sources.delimited import Columns, LineOf, read_rows
 from boxset.sources.licences import RESEARCH_ONLY
 from boxset.sources.raw import RawFiles, read_text
 from boxset.sources.tables import IndexWriter
@@ -57,7 +57,7 @@ def _synsets(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _boxes(path: Path, split: str, writer: IndexWriter, counts: Counts) -> None:
-    def parsed(batch: pa.RecordBatch, row: FirstRow) -> tuple[int, _Boxes, Callable[[], InputError]]:
+    def parsed(batch: pa.RecordBatch, row: LineOf) -> tuple[int, _Boxes, Callable[[], InputError]]:
         return batch.num_rows, _sound(batch.column("ImageId"), batch.column("PredictionString")), partial(_first_unsound, batch, row, path)
 
     form = Columns(types=dict.fromkeys(COLUMNS, pa.string()), needed=COLUMNS)
@@ -68,11 +68,12 @@ def _boxes(path: Path, split: str, writer: IndexWriter, counts: Counts) -> None:
             _add(good, split, writer)
 
 
-def _first_unsound(batch: pa.RecordBatch, row: FirstRow, path: Path) -> InputError:
+def _first_unsound(batch: pa.RecordBatch, row: LineOf, path: Path) -> InputError:
     """Say what is wrong with the first row that is left out."""
     rows = zip(*(batch.column(name).to_pylist() for name in COLUMNS), strict=True)
     place, text = next((n, text) for n, (image, text) in enumerate(rows) if not image or not _fives((text or "").strip('" ').split()))
-    where = f"{path}:{row() + place}" if row() else str(path)
+    line = row(place)
+    where = f"{path}:{line}" if line else str(path)
     return InputError(f"expected an image and fives of a synset and four numbers, found {text or ''!r:.60}", where=where)
 
 
@@ -144,7 +145,5 @@ def _fives(tokens: list[str]) -> list[tuple[str, float, float, float, float]]:
     """Return the boxes of a row, or nothing where the row is not made of fives."""
     if not tokens or len(tokens) % 5:
         return []
-    try:
-        return [(tokens[i], *(float(t) for t in tokens[i + 1 : i + 5])) for i in range(0, len(tokens), 5)]  # type: ignore[misc]
-    except ValueError:
-        return []
+    numbers = _numbers(pa.array([tokens], pa.list_(pa.string())))
+    return [] if numbers is None else [(tokens[5 * i], *map(float, box)) for i, box in enumerate(numbers)]  # type: ignore[misc]

@@ -35,6 +35,7 @@ def build_index(order: IndexOrder, out: Path, *, endpoints: Endpoints, contact: 
             counts = Counts() if why_not else _local(place, order, writer) if place else _read(order, files, writer)
             if not why_not:
                 _check_lost(order, counts)
+            writer.torn = counts.torn
         except InputError as err:
             raise files.advised(err) from err
     if why_not:

@@ -20,9 +20,11 @@ FLICKR = {
 }
 RESEARCH_ONLY = "LicenseRef-research-only"
 _NOT_COMMERCIAL = re.compile(
-    r"noncommercial|nocommercial|notforcommercial|notcommercial|allrightsreserved|(research|academic|personal|private|educational|editorial)(use)?(and\w+)?only"
-    r"|(research|academic|personal|educational|editorial)use"
+    r"noncom|nocommercial|notforcommercial|notcommercial|allrights(are)?reserved"
+    r"|(research|academic|personal|private|educational|editorial)((use|purposes?)?(and\w+)?only|use|purpose)"
+    r"|onlyfor(the)?(use(in)?)?(research|academic|personal|private|education|editorial)"
 )
+_LIMITING = {"only", "not", "no", "non", "noncom", "except", "research", "academic", "personal", "private", "educational", "editorial"}
 _NOTHING_SAID = {"unknown", "none", "n/a", "na", "nan", "null", "not stated", "unspecified", "undefined", "not specified", "license", "licence"}
 _IDENTIFIERS = (
     "MIT", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "Unlicense", "CC-PDDC", "ODbL-1.0", "ODC-By-1.0", "PDDL-1.0", "CDLA-Permissive-1.0",
@@ -67,7 +69,7 @@ def spdx_of_name(name: str) -> str:
 def spdx_of_short(name: str | None, version: str | None = None) -> str:
     """Return the SPDX identifier of a short spelling such as `by-sa` with `4.0`, `cc-by-4.0`, `cc0`, `pdm`."""
     text = (name or "").strip().lower().removeprefix("cc-").removeprefix("cc ").replace(" ", "-")
-    if text.startswith(("cc0", "zero")):
+    if re.fullmatch(r"(cc0|zero)(-1\.0)?(-universal)?", text):
         return "CC0-1.0"
     if text in ("pd", "pdm", "public-domain"):
         return "LicenseRef-PDM-1.0"
@@ -109,12 +111,12 @@ def _spdx_of_words(said: str) -> str:
     """Read names such as `CC BY-SA 4.0 International`, `Creative Commons Attribution-NonCommercial 2.0 Generic`, `Public Domain Mark 1.0`."""
     if re.search(r"\bcc[ -]?0\b|\bcc[ -]?zero\b", said):
         return "CC0-1.0"
-    if re.search(r"public[ -]domain|\bpdm\b", said):
+    if re.search(r"public[ -]domain|\bpdm\b", said) and not _words(said) & _LIMITING:
         return "LicenseRef-PDM-1.0"
     if "all rights reserved" in said:
         return FLICKR["0"]
     version, words = re.search(r"\d\.\d", said), _words(said)
-    if "by" not in words or version is None or not (words & {"cc", "creative", "attribution"} or said.startswith("by")):
+    if "by" not in words or version is None or words & _LIMITING or not (words & {"cc", "creative", "attribution"} or said.startswith("by")):
         return ""
     plain = "-".join(["CC-BY", *_parts(words), version[0]])
     port = re.search(r"\d\.\d[ -]([a-z]{2}|igo)$", said)
@@ -123,7 +125,7 @@ def _spdx_of_words(said: str) -> str:
 
 
 def _words(said: str) -> set[str]:
-    words = set(re.findall(r"[a-z]+", re.sub(r"non[ -]?commercial", "nc", said.replace("sharealike", "sa"))))
+    words = set(re.findall(r"[a-z]+", re.sub(r"no[ -]?deriv\w*", "nd", re.sub(r"non?[ -]?com(mercial)?\b", "nc", said.replace("sharealike", "sa")))))
     longer = (("by", "attribution"), ("sa", "alike"), ("nd", "derivatives"), ("nd", "noderivatives"), ("nd", "noderivs"), ("nd", "derivs"))
     return words | {short for short, long in longer if long in words}
 

@@ -18,6 +18,7 @@ from boxset.dataset.reasons import Reason
 from boxset.errors import InputError
 from boxset.sources import yolo
 from boxset.sources.coco import flickr_terms, is_crowd
+from boxset.sources.json_lines import UNREADABLE
 from boxset.sources.licences import spdx_of, stated
 from boxset.sources.place import READERS, Place, is_picture
 from boxset.sources.s3 import Entry
@@ -236,7 +237,7 @@ def _decoded(place: Place, file: str) -> _File:
     try:
         content = place.read(file)
         return msgspec.json.decode(gzip.decompress(content) if content.startswith(GZIP) else content.removeprefix(BOM_UTF8), type=_File)
-    except (msgspec.MsgspecError, OSError, EOFError, zlib.error) as err:
+    except (*UNREADABLE, OSError, EOFError, zlib.error) as err:
         raise InputError(f"not a COCO file: {err}", where=f"{place.address}/{file}", do="Export it as COCO instances, or name another file") from err
 
 

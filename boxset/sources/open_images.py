@@ -17,7 +17,8 @@ import pyarrow.compute as pc
 
 from boxset.errors import InputError
 from boxset.sources.counts import Counts
-from boxset.sources.delimited import Columns, FirstRow, read_rows
+from boxset.sources.delimited import Columns, LineOf, read_rows
+from boxset.sources.json_lines import UNREADABLE
 from boxset.sources.licences import stated
 from boxset.sources.raw import RawFiles, opened, read_text
 from boxset.sources.tables import IndexWriter
@@ -61,10 +62,12 @@ def _classes(files: RawFiles) -> list[dict[str, Any]]:
     path = files.get(*CLASS_FILE)
     text = read_text(path)
     delimiter = ";" if text.count(";") > text.count(",") else ","
-    rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if row]
-    wrong = next((number for number, row in enumerate(rows, 1) if len(row) != 2), 0)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    lines = [(reader.line_num, row) for row in reader if row]
+    wrong = next(((line, len(row)) for line, row in lines if len(row) != 2), None)
     if wrong:
-        raise InputError(f"expected an id and a name, found {len(rows[wrong - 1])} fields", where=f"{path}:{wrong}", do="Fetch it again")
+        raise InputError(f"expected an id and a name, found {wrong[1]} fields", where=f"{path}:{wrong[0]}", do="Fetch it again")
+    rows = [row for _, row in lines]
     if not any(row[0].startswith("/") for row in rows):
         raise InputError(f"LabelName: no id such as /m/03l9g; it begins with {rows[:1]!r:.60}", where=f"{path}:1", do="Use class-descriptions-boxable.csv")
     parents = _parents(files.get(*HIERARCHY)) if files.has(*HIERARCHY) else {}
@@ -81,7 +84,7 @@ def _parents(path: Path) -> dict[str, set[str]]:
     with opened(path, ".json") as stream:
         try:
             root = msgspec.json.decode(stream.read(), type=_Node)
-        except msgspec.MsgspecError as err:
+        except UNREADABLE as err:
             raise InputError(f"not the class hierarchy: {err}", where=str(path), do="Fetch it again") from err
     if not root.name or not root.subcategories:
         raise InputError("not the class hierarchy: no LabelName with a Subcategory", where=str(path), do="Use bbox_labels_600_hierarchy.json")
@@ -104,28 +107,31 @@ def _boxes(path: Path, writer: IndexWriter, counts: Counts) -> None:
     }
     known = writer.known_classes()
 
-    def columns(batch: pa.RecordBatch, row: FirstRow) -> tuple[int, dict[str, Any], Callable[[], InputError]]:
-        return batch.num_rows, _box_columns(_sound(batch, path, row), known), partial(_first_unsound, batch, row, known, path)
+    def columns(batch: pa.RecordBatch, row: LineOf) -> tuple[int, dict[str, Any], Callable[[], InputError], list[str]]:
+        sound = _sound(batch, path, row)
+        torn = [] if sound is batch else batch.column("ImageID").filter(pc.invert(_is_sound(batch))).drop_null().to_pylist()
+        return batch.num_rows, _box_columns(sound, known), partial(_first_unsound, batch, row, known, path), torn
 
     seen = counts.seen
-    for rows, (readable, good, why), file in read_rows(path, Columns(types=types, needed=("ImageID", "LabelName", *COORDINATES)), counts, make=columns):
+    form = Columns(types=types, needed=("ImageID", "LabelName", *COORDINATES), key="ImageID")
+    for rows, (readable, good, why, torn), file in read_rows(path, form, counts, make=columns):
         counts.seen += rows
+        counts.torn.update(torn)
         counts.unreadable(file, readable - writer.add_boxes(good), why)
     if counts.seen == seen:
         raise InputError("no boxes at all: the rows are stripped", where=str(path), do="Fetch it again")
 
 
-def _sound(batch: pa.RecordBatch, path: Path, row: FirstRow) -> pa.RecordBatch:
+def _sound(batch: pa.RecordBatch, path: Path, row: LineOf) -> pa.RecordBatch:
     """Return the rows with an image, a class and corners between 0 and 1. Raises InputError for pixel corners."""
     good = not batch.column("ImageID").null_count and not batch.column("LabelName").null_count
     for name in COORDINATES:
         column = batch.column(name)
         lowest, highest = pc.min_max(column).values()
         if (highest.as_py() or 0.0) > 2:
-            found = row() + pc.index(pc.fill_null(pc.greater(column, 2), False), True).as_py()
-            raise InputError(
-                f"{name}: {highest.as_py():g} in a column of shares from 0 to 1: these are pixels", where=f"{path}:{found}", do="Use the publisher's file"
-            )
+            found = pc.index(pc.fill_null(pc.greater(column, 2), False), True).as_py()
+            what = f"{name}: {highest.as_py():g} in a column of shares from 0 to 1: these are pixels"
+            raise InputError(what, where=_at(path, row(found)), do="Use the publisher's file")
         if lowest.as_py() is None:  # no number at all
             good = not batch.num_rows
             continue
@@ -147,7 +153,7 @@ def _is_sound(batch: pa.RecordBatch) -> pa.Array:
     return valid
 
 
-def _first_unsound(batch: pa.RecordBatch, row: FirstRow, known: set[str], path: Path) -> InputError:
+def _first_unsound(batch: pa.RecordBatch, row: LineOf, known: set[str], path: Path) -> InputError:
     """Say what is wrong with the first row that is left out."""
     named = pc.is_in(batch.column("LabelName"), value_set=pa.array(sorted(known), pa.string()))
     place = pc.index(pc.and_(_is_sound(batch), named), False).as_py()
@@ -156,11 +162,11 @@ def _first_unsound(batch: pa.RecordBatch, row: FirstRow, known: set[str], path: 
     outside = next((name for name in COORDINATES if not empty and not -TOLERANCE <= field[name] <= 1 + TOLERANCE), "")
     foreign = f"LabelName: the class file has no {field['LabelName']!r:.40}"
     what = f"{outside}: {field[outside]:g} is no share" if outside else foreign
-    return InputError(f"{empty}: empty" if empty else what, where=_at(path, row(), place))
+    return InputError(f"{empty}: empty" if empty else what, where=_at(path, row(place)))
 
 
-def _at(path: Path, first_row: int, place: int) -> str:
-    return f"{path}:{first_row + place}" if first_row else str(path)
+def _at(path: Path, line: int) -> str:
+    return f"{path}:{line}" if line else str(path)
 
 
 def _box_columns(batch: pa.RecordBatch, known: set[str]) -> dict[str, Any]:
@@ -187,7 +193,7 @@ def _images(path: Path, split: str, writer: IndexWriter, counts: Counts) -> None
     kept = {"author": "Author", "author_url": "AuthorProfileURL", "title": "Title", "landing_url": "OriginalLandingURL", "original_url": "OriginalURL"}
     names = ("ImageID", "License", "Rotation", *kept.values())
 
-    def columns(batch: pa.RecordBatch, row: FirstRow) -> tuple[int, dict[str, Any]]:  # noqa: ARG001 - bad rows are counted, not refused
+    def columns(batch: pa.RecordBatch, row: LineOf) -> tuple[int, dict[str, Any]]:  # noqa: ARG001 - bad rows are counted, not refused
         rows, batch = batch.num_rows, _whole(batch, ("ImageID",))
         ids = batch.column("ImageID")
         has = set(batch.schema.names)
@@ -237,12 +243,21 @@ def _degrees(text: str | None) -> int | None:
 
 
 def _labels(path: Path, writer: IndexWriter, counts: Counts) -> None:
-    """Read what people verified. Labels of classes that the class file does not name concern no box, and are passed over."""
-    types = {"ImageID": pa.string(), "LabelName": pa.string(), "Confidence": pa.float32()}
+    """Read what people verified. Labels of classes that the class file does not name concern no box, and are passed over.
+
+    Raises InputError where the labels are a machine's.
+    """
+    types = {"ImageID": pa.string(), "LabelName": pa.string(), "Confidence": pa.float32(), "Source": pa.string()}
+    needed = ("ImageID", "LabelName", "Confidence")
     known = writer.known_classes()
 
-    def columns(batch: pa.RecordBatch, row: FirstRow) -> tuple[int, dict[str, Any]]:  # noqa: ARG001 - bad rows are counted, not refused
-        whole = _whole(batch, tuple(types))
+    def columns(batch: pa.RecordBatch, row: LineOf) -> tuple[int, dict[str, Any]]:
+        by_machine = pc.starts_with(batch.column("Source"), "machine") if "Source" in batch.schema.names else None
+        if by_machine is not None and pc.any(by_machine).as_py():
+            where = _at(path, row(pc.index(by_machine, True).as_py()))
+            raise InputError("Source: a machine's labels, not people's", where=where, do="Use …-annotations-human-imagelabels-boxable.csv")
+        whole = _whole(batch, needed)
+        whole = whole.filter(pc.is_in(whole.column("Confidence"), value_set=pa.array([0, 1], pa.float32())))
         bad, classes = batch.num_rows - whole.num_rows, whole.column("LabelName").dictionary_encode()
         if not known.issuperset(classes.dictionary.to_pylist()):
             named = _among(classes, known)
@@ -251,9 +266,9 @@ def _labels(path: Path, writer: IndexWriter, counts: Counts) -> None:
         return bad, {"image_id": whole.column("ImageID"), "class_id": classes, "present": present, "exhaustive": present}
 
     rows = 0
-    for number, (bad, found), file in read_rows(path, Columns(types=types, needed=tuple(types), foreign=COORDINATES), counts, make=columns):
+    for number, (bad, found), file in read_rows(path, Columns(types=types, needed=needed, foreign=COORDINATES), counts, make=columns):
         rows += number
         writer.add_verified(found)
-        counts.unreadable(file, bad, lambda: InputError("a row without image, class or confidence", where=str(path)))
+        counts.unreadable(file, bad, lambda: InputError("a row without image or class, or whose confidence is neither 0 nor 1", where=str(path)))
     if not rows:
         raise InputError("no label at all: the rows are stripped", where=str(path), do="Fetch it again")

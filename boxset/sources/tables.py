@@ -78,6 +78,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     coordinates: Coordinates
     exhaustive: bool  # every class of the vocabulary is fully boxed in every image, so that no box means: absent
     license: str  # terms of the whole source where they bind every image, e.g. research only
+    torn: tuple[str, ...] = ()  # images of which a record cannot be read, so that nothing is absent or fully boxed in them
     boxes: dict[str, tuple[int, int]]  # class → first row, number of rows
     verified: dict[str, tuple[int, int]]
 
@@ -95,7 +96,7 @@ class IndexWriter:
         self._boxes = _Clustered(self._new / "boxes.parquet", BOXES, self._numbers)
         self._verified = _Clustered(self._new / "verified.parquet", VERIFIED, self._numbers)
         self._classes: dict[str, list[Any]] = {"class_id": [], "name": [], "synonyms": [], "parents": []}
-        self.exhaustive, self.license = False, ""
+        self.exhaustive, self.license, self.torn = False, "", set[str]()
         self.images = self.boxes = self.verified = self.second_images = 0
         self._last_id: pa.Array | None = None  # of the images so far, as long as their ids only rise: then none comes twice
         self._rising = True
@@ -121,6 +122,10 @@ class IndexWriter:
     def known_classes(self) -> set[str]:
         """Return the ids of the classes added so far."""
         return set(self._classes["class_id"])
+
+    def class_names(self) -> dict[str, str]:
+        """Return the names of the classes added so far, by their ids."""
+        return dict(zip(self._classes["class_id"], self._classes["name"], strict=True))
 
     def class_number(self, class_id: str) -> int:
         """Return a class's number, by which `add_boxes` and `add_verified` take it faster than by its id."""
@@ -185,7 +190,8 @@ class IndexWriter:
         ids = self._classes["class_id"]
         counts = {"images": [images.get(c, 0) for c in ids], "boxes": [rows.get(c, (0, 0))[1] for c in ids]}
         pq.write_table(pa.table({**self._classes, **counts}, CLASSES).sort_by("class_id"), self._new / "classes.parquet")
-        about = About(**self._about, exhaustive=self.exhaustive, license=self.license, boxes=rows, verified=verified)  # type: ignore[arg-type]
+        whole = {"exhaustive": self.exhaustive, "license": self.license, "torn": tuple(sorted(self.torn))}
+        about = About(**self._about, **whole, boxes=rows, verified=verified)  # type: ignore[arg-type]
         write_json(self._new / "about.json", about)
         self._replace()
 
@@ -266,6 +272,8 @@ class _Clustered:
     def add(self, columns: dict[str, Any]) -> int:
         """Take rows by column, `class_id` as texts, a dictionary of them, or class numbers; return how many there were."""
         codes = self._codes(columns["class_id"])
+        if not len(codes):
+            return 0
         others = [field for field in self._schema if field.name != "class_id"]
         arrays = [codes]
         arrays += [_column(columns[field.name], field.type) if field.name in columns else pa.nulls(len(codes), field.type) for field in others]

@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 from boxset.errors import InputError
 from boxset.sources.coco import LONGEST_SIDE, Whole
 from boxset.sources.counts import Counts, FileCount
-from boxset.sources.json_lines import NotPlainError, comma_before, read_elements
+from boxset.sources.json_lines import UNREADABLE, NotPlainError, comma_before, read_elements
 from boxset.sources.raw import RawFiles, opened
 from boxset.sources.tables import IndexWriter
 from boxset.work import batched, in_threads, without_collection
@@ -150,14 +150,14 @@ def _read(block: _Block, as_type: type[T], member: str, counts: Counts, file: Fi
     where, do = f"{file.path}, block {block.number}", f"Use {member} of version 1.4 or 1.2"
     try:
         found, bad = _with_ids(msgspec.json.decode(content, type=list[as_type]))  # type: ignore[valid-type]
-    except msgspec.MsgspecError as err:
+    except UNREADABLE as err:
         found, bad = _patiently(content, as_type)
         why = InputError(f"not Visual Genome's {member}: {err}", where=where, do=do)
-        if not found:
+        if not found and file.rows == file.bad:  # nothing before it either
             raise why from err
     else:
         why = InputError("an image without image_id", where=where, do=do)
-        if bad and not found:
+        if bad and not found and file.rows == file.bad:
             raise why
     counts.unreadable(file, bad, partial(_itself, why))
     file.rows += bad + sum(map(_records, found))
@@ -194,7 +194,7 @@ def _patiently(block: bytes, as_type: type[T]) -> tuple[list[T], int]:
     """Return the records of a block that can be read, and how many cannot: of objects each, of images that are odd themselves one."""
     try:
         records = msgspec.json.decode(block, type=list[msgspec.Raw])
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return [], 0
     found, bad = [], 0
     for record in records:
@@ -208,7 +208,7 @@ def _patiently(block: bytes, as_type: type[T]) -> tuple[list[T], int]:
 def _one(record: msgspec.Raw, as_type: type[T]) -> tuple[T | None, int]:
     try:
         return msgspec.json.decode(record, type=as_type), 0
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         if as_type is not _ImageObjects:
             return None, 1
     return _image_of(record)  # type: ignore[return-value]
@@ -218,11 +218,11 @@ def _image_of(record: msgspec.Raw) -> tuple[_ImageObjects | None, int]:
     """Return an image with those of its objects that can be read, and how many cannot."""
     try:
         image = msgspec.json.decode(record, type=_Records)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None, 1
     things = []
     for raw in image.objects:
-        with suppress(msgspec.MsgspecError):
+        with suppress(*UNREADABLE):
             things.append(msgspec.json.decode(raw, type=_Object))
     if image.objects and not things:
         return None, len(image.objects)
