@@ -10,7 +10,7 @@ from boxset.checks import notes, problems
 from boxset.commands.init import command
 from boxset.errors import ProjectError
 from boxset.newproject import Answers, dvc_config, project_files, write_project
-from boxset.params import read_params
+from boxset.params import Labeler, read_params
 from tests.project import REPOSITORY, Project
 
 CONTACT = "cv-team@shop.example"
@@ -48,6 +48,16 @@ def test_pipeline_and_stages_are_the_very_files_of_this_repository() -> None:
 
     assert {path: files[path] for path in shared} == {path: (REPOSITORY / path).read_text() for path in shared}
     assert {Path(p).name for p in shared if p.startswith("stages/")} == {p.name for p in (REPOSITORY / "stages").glob("*.py")}
+
+
+def test_pictures_that_are_sent_out_to_be_labelled_are_never_committed(tmp_path: Path) -> None:
+    sent = f"{Labeler().folder}/tools-1/tasks/images/a.jpg"
+
+    for name, text in {"init": project_files(Answers(name="tools"))[".gitignore"], "ours": (REPOSITORY / ".gitignore").read_text()}.items():
+        subprocess.run(["git", "init", "-q", tmp_path / name], check=True)
+        (tmp_path / name / ".gitignore").write_text(text)
+        ignored = subprocess.run(["git", "check-ignore", sent], cwd=tmp_path / name, capture_output=True, text=True, check=False).stdout
+        assert ignored == f"{sent}\n"
 
 
 def test_answers_stand_in_the_files_as_they_were_given(tmp_path: Path) -> None:
