@@ -16,10 +16,11 @@ from boxset.errors import BudgetError, InputError, ProjectError
 from boxset.labeling.answers import answered_pool
 from boxset.labeling.ground_truth import read_manifest
 from boxset.labeling.labeler import Progress
-from boxset.labeling.ledger import PURCHASES, Answered, Asked, Drawn, Job, Reserved, Sent, append, read_ledger
+from boxset.labeling.ledger import ANSWERS, PURCHASES, Answered, Asked, Closed, Drawn, Job, Reserved, Sent, append, read_ledger
 from boxset.labeling.plan import Plan, make_plan, plan_metrics
 from boxset.labeling.price import mills, per_picture_mills, usd
 from boxset.labeling.purchase import Shop, cancel, collect, submit
+from boxset.labeling.received import Received, Refusal
 from boxset.params import Label, Labeler, Params, Project
 from boxset.resolve import Target, Targets
 from tests.build import IDS, picture
@@ -30,7 +31,10 @@ TARGETS = Targets(categories={"hammer": Target(target=50, max=0), "saw": Target(
 class Workforce:
     """A labelling service in memory: it answers what it is told to, and remembers what was sent."""
 
+    takes_corrections = False
+
     def __init__(self, states: Sequence[str] = ()) -> None:
+        self.refused: list[Refusal] = []
         self.sent: dict[str, list[str]] = {}
         self.states = list(states)
         self.fail_next: str = ""
@@ -51,17 +55,20 @@ class Workforce:
         state = self.states.pop(0) if self.states else "completed"
         return Progress(state, len(job.asked))
 
-    def answers(self, job: Job) -> list[Answered]:
+    def answers(self, job: Job) -> Received:
         drawn = (Drawn(category_id=1, bbox=(1.0, 2.0, 30.0, 40.0)),)
-        return [
+        answers = [
             Answered(job=job.name, sha256=sha, state="failed", why="expired")
             if place % 5 == 4
             else Answered(job=job.name, sha256=sha, state="labelled", boxes=drawn if place % 2 else ())
             for place, sha in enumerate(self.sent[job.name])
         ]
+        out = {one.sha256 for one in self.refused}
+        return Received(tuple(one for one in answers if one.sha256 not in out), tuple(self.refused))
 
-    def cancel(self, job: Job) -> None:
+    def cancel(self, job: Job) -> bool:
         self.states = ["stopped"] * 4
+        return False
 
     def _maybe_fail(self, where: str) -> None:
         if self.fail_next == where:
@@ -250,6 +257,36 @@ def test_collecting_twice_takes_nothing_in_twice_and_answers_become_boxes(tmp_pa
     assert metrics["cost_usd"]["spent"] == 2.32
 
 
+def test_a_refused_picture_loses_no_other_and_keeps_its_job_open_until_it_is_given_up(tmp_path: Path) -> None:
+    workforce, settings_ = Workforce(), label()
+    buying = shop(tmp_path, workforce, settings_)
+    submit(buying, plan_of(tmp_path, settings_, 3))
+    name = next(iter(workforce.sent))
+    bad = workforce.sent[name][1]
+    workforce.refused = [Refusal("manifest:2", "left: nan is no number", bad)]
+
+    assert collect(buying).refused == collect(buying).refused == tuple(workforce.refused)
+    held = read_ledger(tmp_path / "ledger").jobs[name]
+    assert (held.closed, len(held.answers), plan_of(tmp_path, settings_, 3).items) == (None, 2, ())
+
+    cancel(buying, [name])
+    given_up = read_ledger(tmp_path / "ledger").jobs[name]
+    assert given_up.answers[bad] == Answered(job=name, sha256=bad, state="failed", why="refused: manifest:2: left: nan is no number")
+    assert given_up.closed == Closed(job=name, state="completed", cost_mills=3 * 116)
+    assert [item.sha256 for item in plan_of(tmp_path, settings_, 3).items] == [bad]
+
+
+def test_the_ledger_takes_in_nothing_that_it_could_not_read_again(tmp_path: Path) -> None:
+    submit(shop(tmp_path, Workforce(), label()), plan_of(tmp_path, label(), 1))
+    before = read_ledger(tmp_path / "ledger")
+    good = Answered(job=next(iter(before.jobs)), sha256="0" * 64, state="labelled")
+    bad = msgspec.structs.replace(good, boxes=(Drawn(category_id=1, bbox=(float("nan"), 1.0, 2.0, 3.0)),))
+
+    with pytest.raises(InputError, match="could read again"):
+        append(tmp_path / "ledger", ANSWERS, [good, bad])
+    assert read_ledger(tmp_path / "ledger") == before
+
+
 def test_answers_find_their_picture_when_only_a_copy_of_it_is_left(tmp_path: Path) -> None:
     buying = shop(tmp_path, Workforce(), label())
     submit(buying, plan_of(tmp_path, label(), 2))
@@ -262,7 +299,7 @@ def test_answers_find_their_picture_when_only_a_copy_of_it_is_left(tmp_path: Pat
 
 
 def test_a_cancelled_job_costs_what_was_done(tmp_path: Path) -> None:
-    buying = shop(tmp_path, Workforce(), label())
+    buying = shop(tmp_path, Workforce(["open"]), label())
     submit(buying, plan_of(tmp_path, label()))
 
     assert len(cancel(buying)) == 1
@@ -316,7 +353,8 @@ def test_a_manifest_line_is_labelled_failed_empty_or_not_yet_there() -> None:
 
     found = read_manifest(b"\n".join([LABELLED, failed, waiting, b"", empty]), job("a", "b", "c", "d"), where="m", attribute="boxes")
 
-    assert found == [
+    assert found.refused == ()
+    assert list(found.answers) == [
         Answered(job="tools-1", sha256="a" * 64, state="labelled", boxes=(Drawn(category_id=9, bbox=(5.25, 10, 20, 30)),)),
         Answered(job="tools-1", sha256="b" * 64, state="failed", why="ClientError: Annotation tasks expired"),
         Answered(job="tools-1", sha256="d" * 64, state="labelled"),
@@ -324,14 +362,28 @@ def test_a_manifest_line_is_labelled_failed_empty_or_not_yet_there() -> None:
 
 
 @pytest.mark.parametrize(
-    "line",
+    ("line", "says"),
     [
-        b"<html>",
-        LABELLED.replace(b"object-detection", b"image-classification"),
-        LABELLED.replace(b'"class_id":1', b'"class_id":7'),
-        LABELLED.replace(b"a" * 64, b"e" * 64),
+        (b"<html>", "JSONDecodeError Expecting value"),
+        (b"[" * 100_000, "RecursionError"),
+        (LABELLED.replace(b"object-detection", b"image-classification"), "type: groundtruth/image-classification"),
+        (LABELLED.replace(b'"class_id":1', b'"class_id":7'), "annotations[0].class_id: 7 is none of the job's 2 labels"),
+        (LABELLED.replace(b'"class_id":1', b'"class_id":-1'), "annotations[0].class_id: -1"),
+        (LABELLED.replace(b"a" * 64, b"e" * 64), "sha256: a picture that was not asked about"),
+        (LABELLED.replace(b'"left":10.5', b'"left":"a"'), "annotations[0].left: Expected `float`, got `str`"),
+        (LABELLED.replace(b'"left":10.5', b'"left":NaN'), "annotations[0].left: nan is no number"),
+        (LABELLED.replace(b'"left":10.5', b'"left":-50'), "annotations[0].left: -25 lies outside the picture"),
+        (LABELLED.replace(b'"width":40,', b'"width":0,'), "annotations[0].width: 0 is not more than 0"),
+        (LABELLED.replace(b'"width":40,', b'"width":90000,'), "annotations[0].left + annotations[0].width: 45005.2 lies outside the picture of 200"),
+        (LABELLED.replace(b'"width":400', b'"width":0'), "image_size: 0 x 200"),
+        (LABELLED.replace(b'"objects":[{"confidence":0}]', b'"objects":3'), "objects: Expected `array`"),
     ],
 )
-def test_what_is_no_line_of_this_job_is_refused_by_its_number(line: bytes) -> None:
-    with pytest.raises(InputError, match="m:1"):
-        read_manifest(line, job("a"), where="m", attribute="boxes")
+def test_what_is_no_line_of_this_job_is_refused_by_number_and_field_and_the_others_are_taken_in(line: bytes, says: str) -> None:
+    good = LABELLED.replace(b"a" * 64, b"b" * 64)
+
+    found = read_manifest(b"\n".join([line, good]), job("a", "b"), where="m", attribute="boxes")
+
+    assert [answer.sha256 for answer in found.answers] == ["b" * 64]
+    assert len(found.refused) == 1
+    assert str(found.refused[0]).startswith(f"m:1: not a bounding-box line of this job: {says}")

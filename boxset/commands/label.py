@@ -11,11 +11,13 @@ from boxset.errors import InputError
 from boxset.terminal import say
 
 if TYPE_CHECKING:
+    from boxset.labeling.ledger import Answered
     from boxset.labeling.plan import Plan
-    from boxset.labeling.purchase import Shop
+    from boxset.labeling.purchase import Collected, Shop
 
 LEDGER = Path("ledger")
 PLAN = Path("data/label/plan.json")
+MOST_NAMED = 20  # refusals that are printed one by one
 
 
 @click.group()
@@ -110,30 +112,44 @@ def collect(wait: bool, every_s: float) -> None:
     from boxset.labeling.purchase import collect as take
     from boxset.labeling.show import status_table
 
-    before = _answered()
+    before = _answers()
     with _shop() as shop:
-        embedded = shop.params.world == "embedded"
-        open_ = take(shop)
-        while (wait or embedded) and any(progress.state == "open" for progress in open_.values()):
+        embedded = shop.params.world == "embedded" and shop.params.labeler.backend == "ground_truth"  # its people work when they are asked
+        found = take(shop)
+        while (wait or embedded) and any(progress.state == "open" for progress in found.progress.values()):
             if not embedded:
                 time.sleep(every_s)
-            open_ = take(shop)
-        status_table(read_ledger(LEDGER), open_, budget_usd=shop.params.label.budget_usd)
-    say(f"{_answered() - before} new answers in {LEDGER}/ : commit it, then `dvc repro`")
+            found = take(shop)
+        status_table(read_ledger(LEDGER), found.progress, budget_usd=shop.params.label.budget_usd)
+    fresh = len(_answers() - before)
+    say(f"{fresh} new {'answer' if fresh == 1 else 'answers'} in {LEDGER}/ : commit it, then `dvc repro`")
+    _check_none_refused(found)
 
 
-def _answered() -> int:
+def _check_none_refused(found: "Collected") -> None:
+    """Name what was refused. Raises InputError where anything was."""
+    for refusal in found.refused[:MOST_NAMED]:
+        say(f"refused  {refusal}")
+    if len(found.refused) > MOST_NAMED:
+        say(f"… and {len(found.refused) - MOST_NAMED} more")
+    if found.refused:
+        do = "Correct them where they were drawn and collect again; `boxset label cancel JOB` gives them up"
+        raise InputError(f"{len(found.refused)} records were refused, the rest was taken in", do=do)
+
+
+def _answers() -> "set[tuple[str, Answered]]":
     from boxset.labeling.ledger import read_ledger
 
-    return sum(len(job.answers) for job in read_ledger(LEDGER).jobs.values())
+    return {(job.name, answer) for job in read_ledger(LEDGER).jobs.values() for answer in job.answers.values()}
 
 
 @command.command()
-@click.confirmation_option(prompt="Stop every open job?")
-def cancel() -> None:
-    """Stop every open job; what was answered is kept."""
+@click.argument("jobs", nargs=-1, metavar="[JOB]...")
+@click.confirmation_option(prompt="Stop these jobs?")
+def cancel(jobs: tuple[str, ...]) -> None:
+    """Stop every open job, or those named; what was answered is kept, the rest is given up."""
     from boxset.labeling.purchase import cancel as stop
 
     with _shop() as shop:
-        for name in stop(shop):
+        for name in stop(shop, jobs):
             say(f"stopped  {name}")

@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
+
+import msgspec
 
 from boxset.errors import InputError
 from boxset.files import link_or_copy, read_bytes, write_json, write_text
@@ -11,11 +13,14 @@ from boxset.labeling.ground_truth import ATTRIBUTE, read_manifest
 from boxset.labeling.labeler import Progress
 from boxset.labeling.ledger import Answered, Drawn, Job, Reserved
 from boxset.labeling.ledger import Asked as Item
+from boxset.labeling.received import UNFIT, Pile, Received, Refusal, checked_bbox, latest, listed, reason, record
 from boxset.params import Params
 
 
 class Folder:
     """`<folder>/<job>/tasks` goes out; results are put into `<folder>/<job>/results` by hand."""
+
+    takes_corrections = True
 
     def __init__(self, params: Params) -> None:
         self._root = Path(params.labeler.folder)
@@ -33,6 +38,7 @@ class Folder:
         write_json(tasks / "annotations" / "instances_default.json", {"images": images, "annotations": [], "categories": categories})
         names = ", ".join(reserved.categories)
         text = f"Draw a tight box round every {names}.\nPut the COCO file (or Ground Truth's output.manifest) into {self._root}/{reserved.job}/results/.\n"
+        text += "It lists every picture that was looked at, also those with nothing to draw; the job waits for those that it does not list.\n"
         write_text(tasks / "README.txt", text)
         (self._root / reserved.job / "results").mkdir(parents=True, exist_ok=True)
 
@@ -41,49 +47,127 @@ class Folder:
         return sorted(path.name for path in self._root.glob(f"{prefix}*") if (path / "tasks").is_dir())
 
     def progress(self, job: Job) -> Progress:
-        """A job is complete when a result lies there."""
+        """A job is complete when its results speak of every picture that was asked."""
         if not (self._root / job.name / "tasks" / "annotations").is_dir():
             return Progress("unknown")
-        results = self._results(job)
-        return Progress("completed" if results else "open", len(job.asked) if results else 0)
+        answers = self.answers(job).answers
+        failed = sum(answer.state == "failed" for answer in answers)
+        return Progress("completed" if len(answers) == len(job.asked) else "open", len(answers) - failed, failed)
 
     def _results(self, job: Job) -> list[Path]:
-        return sorted(path for path in (self._root / job.name / "results").rglob("*") if path.suffix in (".json", ".manifest"))
+        """Return the result files, the one that was written last first."""
+        found = [path for path in (self._root / job.name / "results").rglob("*") if path.suffix.lower() in (".json", ".manifest") and path.is_file()]
+        return sorted(found, key=lambda path: (-path.stat().st_mtime_ns, str(path)))
 
-    def answers(self, job: Job) -> list[Answered]:
-        """Read all results. In a COCO file an image without boxes was looked at and has none; an image that is not listed was not looked at."""
-        found: list[Answered] = []
-        for path in self._results(job):
-            body = read_bytes(path)
-            found += (
-                read_manifest(body, job, where=str(path), attribute=ATTRIBUTE) if path.suffix == ".manifest" else read_coco_result(body, job, path)
-            )
-        return found
+    def answers(self, job: Job) -> Received:
+        """Read all results; of several on one picture the file that was written last holds.
 
-    def cancel(self, job: Job) -> None:
-        """Nothing runs anywhere."""
+        In a COCO file an image without boxes was looked at and has none; an image that is not listed was not looked at.
+        """
+        return latest(_read(path, job) for path in self._results(job))
+
+    def cancel(self, job: Job) -> bool:  # noqa: ARG002 - a service's call
+        """Nothing runs anywhere: the job is over at once."""
+        return True
 
 
-def read_coco_result(body: bytes, job: Job, path: Path) -> list[Answered]:
-    """Read a COCO file by file names and category names, whatever ids the tool gave them. Raises InputError naming the record."""
+def _read(path: Path, job: Job) -> Received:
+    try:
+        body = read_bytes(path)
+    except InputError as err:
+        return Received(refused=(Refusal(str(path), err.what),))
+    if path.suffix.lower() == ".manifest":
+        return read_manifest(body, job, where=str(path), attribute=ATTRIBUTE)
+    return read_coco_result(body, job, path)
+
+
+Number = int | str  # tools number their records in either way
+
+
+class _Image(msgspec.Struct, frozen=True):
+    id: Number
+    file_name: str
+    width: float | None = None
+    height: float | None = None
+
+
+class _Category(msgspec.Struct, frozen=True):
+    id: Number
+    name: str
+
+
+class _Box(msgspec.Struct, frozen=True):
+    image_id: Number
+    category_id: Number
+    bbox: tuple[float, float, float, float]
+
+
+def read_coco_result(body: bytes, job: Job, path: Path) -> Received:
+    """Read a COCO file by file names and category names, whatever ids the tool gave them. What cannot be used is refused by file, record and field."""
+    pile = Pile()
     try:
         coco = json.loads(body)
-        images = {image["id"]: image for image in coco["images"]}
-        names = {category["id"]: category["name"] for category in coco["categories"]}
-        boxes: dict[Any, list[Drawn]] = {number: [] for number in images}
-        for annotation in coco["annotations"]:
-            boxes[annotation["image_id"]].append(
-                Drawn(category_id=job.reserved.categories[names[annotation["category_id"]]], bbox=tuple(annotation["bbox"]))
-            )
-    except (ValueError, KeyError, TypeError) as err:
-        raise InputError(
-            f"not a COCO result of this job: {type(err).__name__} {err}", where=str(path), do="Export as COCO with the job's own labels"
-        ) from err
-    asked = {item.file_name: item for item in job.asked}
-    found = []
-    for number, image in images.items():
-        item = asked.get(Path(str(image["file_name"])).name)
-        if item is None:
-            raise InputError(f"{image['file_name']}: was not asked about in this job", where=str(path), do="Put it into the folder of its own job")
-        found.append(Answered(job=job.name, sha256=item.sha256, state="labelled", boxes=tuple(boxes[number])))
+        records = {name: listed(coco, name) for name in ("categories", "images", "annotations")}
+        categories = {category.id: category.name for category in (record(raw, _Category) for raw in records["categories"])}
+    except UNFIT as err:
+        return Received(refused=(Refusal(str(path), f"not a COCO result of this job: {reason(err)}"),))
+    images = _images(records["images"], job, str(path), pile)
+    others = {_id(raw) for raw in records["images"]} - images.keys()
+    ids = {number: job.reserved.categories.get(name) for number, name in categories.items()}
+    boxes = _boxes(records["annotations"], images, others, ids, where=str(path), pile=pile)
+    for number, item in images.items():
+        pile.answer(Answered(job=job.name, sha256=item.sha256, state="labelled", boxes=tuple(boxes.get(number, ()))), f"{path}: images")
+    return pile.received()
+
+
+def _images(raws: list[Any], job: Job, where: str, pile: Pile) -> dict[Number, Item]:
+    """Return the asked picture of every image by the file's own number; one whose size is another than was sent is refused."""
+    by_name = {item.file_name: item for item in job.asked}
+    found: dict[Number, Item] = {}
+    for place, raw in enumerate(raws):
+        try:
+            image = record(raw, _Image)
+            item = by_name.get(PureWindowsPath(image.file_name).name)
+            if item is None:
+                raise ValueError(f"file_name: {image.file_name} was not asked about in this job")
+        except UNFIT as err:
+            pile.refuse(f"{where}: images[{place}]", reason(err))
+            continue
+        if found.setdefault(image.id, item) is not item:
+            pile.refuse(f"{where}: images[{place}]", f"id: {image.id} stands twice", found[image.id].sha256)
+            pile.refuse(f"{where}: images[{place}]", f"id: {image.id} stands twice", item.sha256)
+        elif (image.width and image.width != item.width) or (image.height and image.height != item.height):
+            size = f"width, height: {image.width or 0:g} x {image.height or 0:g}, and the picture was sent with {item.width} x {item.height}"
+            pile.refuse(f"{where}: images[{place}]", size, item.sha256)
     return found
+
+
+def _boxes(
+    raws: list[Any], images: dict[Number, Item], others: set[Number], ids: dict[Number, int | None], *, where: str, pile: Pile
+) -> dict[Number, list[Drawn]]:
+    found: dict[Number, list[Drawn]] = {}
+    for place, raw in enumerate(raws):
+        item = images.get(_id(raw, "image_id"))
+        try:
+            box = record(raw, _Box)
+            if item is None and box.image_id in others:
+                continue  # its image is refused already
+            if item is None:
+                raise ValueError(f"image_id: {box.image_id} is none of this file's images that were asked about")
+            number = ids.get(box.category_id)
+            if number is None:
+                raise ValueError(f"category_id: {box.category_id} is none of this job's categories")
+            bbox = checked_bbox(box.bbox, item, [f"bbox[{n}]" for n in range(4)])
+            found.setdefault(box.image_id, []).append(Drawn(category_id=number, bbox=bbox))
+        except UNFIT as err:
+            pile.refuse(f"{where}: {_named(place, raw)}", reason(err), item.sha256 if item else "")
+    return found
+
+
+def _named(place: int, raw: object) -> str:
+    return f"annotation {_id(raw)}" if _id(raw) != "" else f"annotations[{place}]"
+
+
+def _id(raw: object, field: str = "id") -> Number:
+    found = raw.get(field) if isinstance(raw, dict) else None
+    return found if isinstance(found, (int, str)) else ""

@@ -8,15 +8,20 @@ import html
 import json
 import re
 from collections.abc import Mapping, Sequence
+from math import inf
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from boxset.dataset.geometry import scaled
 from boxset.endpoints import Endpoints
-from boxset.errors import InputError, ParamsError, ServiceError
+from boxset.errors import ParamsError, ServiceError
 from boxset.labeling.aws import bucket_and_key, client, refused
 from boxset.labeling.labeler import Progress
 from boxset.labeling.ledger import Answered, Asked, Drawn, Job, Reserved
 from boxset.labeling.price import TIERS_MILLS, mills
+from boxset.labeling.received import FIELDS, UNFIT, Pile, Received, checked_bbox, reason, record
 from boxset.params import Params
 
 LAMBDA_ACCOUNTS = {
@@ -41,6 +46,8 @@ TEMPLATE = """<script src="https://assets.crowd.aws/crowd-html-elements.js"></sc
 
 class GroundTruth:
     """Bounding-box jobs of a private team, a vendor, or (opt-in) the public workforce."""
+
+    takes_corrections = False
 
     def __init__(self, params: Params, endpoints: Endpoints) -> None:
         self._params, self._labeler = params, params.labeler
@@ -165,27 +172,28 @@ class GroundTruth:
             raise refused(err, f"Ground Truth, job {name}") from err
         return found
 
-    def answers(self, job: Job) -> list[Answered]:
+    def answers(self, job: Job) -> Received:
         """Read the output manifest as far as it is written."""
         found = self._described(job.name)
         address = (found or {}).get("LabelingJobOutput", {}).get("OutputDatasetS3Uri", "")
         if not address:
-            return []
+            return Received()
         bucket, key = bucket_and_key(address, key="LabelingJobOutput")
         try:
             body = self._s3.get_object(Bucket=bucket, Key=key)["Body"].read()
         except self._errors() as err:
             if getattr(err, "response", {}).get("Error", {}).get("Code") == "NoSuchKey":
-                return []
+                return Received()
             raise refused(err, address) from err
         return read_manifest(body, job, where=address, attribute=ATTRIBUTE)
 
-    def cancel(self, job: Job) -> None:
-        """Stop the job."""
+    def cancel(self, job: Job) -> bool:
+        """Stop the job; it is over when the service says so."""
         try:
             self._jobs.stop_labeling_job(LabelingJobName=job.name)
         except self._errors() as err:
             raise refused(err, f"Ground Truth, job {job.name}") from err
+        return False
 
     def _template(self, reserved: Reserved) -> str:
         path = self._labeler.instructions
@@ -222,55 +230,91 @@ class GroundTruth:
         return BotoCoreError, ClientError
 
 
-def read_manifest(body: bytes, job: Job, *, where: str, attribute: str) -> list[Answered]:
-    """Read an output manifest: lines are labelled, failed, or as they were sent (not labelled yet). Raises InputError for another job type.
+class _Size(msgspec.Struct, frozen=True):
+    width: float
+    height: float
+
+
+class _Box(msgspec.Struct, frozen=True):
+    class_id: int
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+class _Drawing(msgspec.Struct, frozen=True):
+    image_size: list[_Size]
+    annotations: list[_Box]
+
+
+class _Sure(msgspec.Struct, frozen=True):
+    confidence: float = 0.0
+
+
+class _Metadata(msgspec.Struct, frozen=True, rename="kebab"):
+    type: str = "groundtruth/object-detection"
+    failure_reason: str = ""
+    objects: list[_Sure] = []
+
+
+def read_manifest(body: bytes, job: Job, *, where: str, attribute: str) -> Received:
+    """Read an output manifest: lines are labelled, failed, or as they were sent (not labelled yet). A line that is neither is refused by number and field.
 
     `class_id` counts in the order in which the job's categories were frozen. A single worker's confidence is 0 and says nothing.
     """
     by_hash = {asked.sha256: asked for asked in job.asked}
-    ids = list(job.reserved.categories.values())
-    found = []
-    for number, line in enumerate(body.splitlines(), 1):
+    pile = Pile()
+    for number, line in enumerate(body.split(b"\n"), 1):
         if not line.strip():
             continue
+        asked = None
         try:
             row = json.loads(line)
-            answer = _answer(row, job, by_hash, ids, attribute)
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError) as err:
-            raise InputError(
-                f"not a bounding-box line of this job: {type(err).__name__} {err}",
-                where=f"{where}:{number}",
-                do="Check that it is the job's output.manifest",
-            ) from err
+            sha256 = str(row.get("sha256") or Path(row["source-ref"]).stem)
+            asked = by_hash.get(sha256)
+            if asked is None:
+                raise ValueError(f"sha256: a picture that was not asked about, {sha256[:16]}")
+            answer = _answer(row, job, asked, attribute)
+        except UNFIT as err:
+            pile.refuse(f"{where}:{number}", f"not a bounding-box line of this job: {reason(err)}", asked.sha256 if asked else "")
+            continue
         if answer is not None:
-            found.append(answer)
-    return found
+            pile.answer(answer, f"{where}:{number}")
+    return pile.received()
 
 
-def _answer(row: dict[str, Any], job: Job, by_hash: dict[str, Asked], ids: list[int], attribute: str) -> Answered | None:
-    sha256 = str(row.get("sha256") or Path(row["source-ref"]).stem)
-    if sha256 not in by_hash:
-        raise ValueError(f"a picture that was not asked about: {sha256[:16]}")
-    metadata = row.get(f"{attribute}-metadata")
-    if metadata is None:
+def _answer(row: dict[str, Any], job: Job, asked: Asked, attribute: str) -> Answered | None:
+    about = row.get(f"{attribute}-metadata")
+    if about is None:
         return None
-    if metadata.get("type", "groundtruth/object-detection") != "groundtruth/object-detection":
-        raise ValueError(f"type {metadata['type']}")
-    if metadata.get("failure-reason") or attribute not in row:
-        return Answered(job=job.name, sha256=sha256, state="failed", why=str(metadata.get("failure-reason", ""))[:200])
-    sure = [thing.get("confidence", 0.0) for thing in metadata.get("objects", [])]
-    asked = by_hash[sha256]
-    said = row[attribute]["image_size"][0]
-    across, down = asked.width / said["width"], asked.height / said["height"]
-    boxes = tuple(
-        Drawn(
-            category_id=ids[box["class_id"]],
-            bbox=(box["left"] * across, box["top"] * down, box["width"] * across, box["height"] * down),
-            confidence=float(sure[place]) if place < len(sure) else 0.0,
-        )
-        for place, box in enumerate(row[attribute]["annotations"])
-    )
-    return Answered(job=job.name, sha256=sha256, state="labelled", boxes=boxes)
+    metadata = record(about, _Metadata)
+    if metadata.type != _Metadata().type:
+        raise ValueError(f"type: {metadata.type}")
+    if metadata.failure_reason or attribute not in row:
+        return Answered(job=job.name, sha256=asked.sha256, state="failed", why=metadata.failure_reason[:200])
+    drawing = record(row[attribute], _Drawing)
+    size = drawing.image_size[0]
+    if not (0 < size.width < inf and 0 < size.height < inf):
+        raise ValueError(f"image_size: {size.width:g} x {size.height:g}")
+    scale = asked.width / size.width, asked.height / size.height
+    ids = list(job.reserved.categories.values())
+    boxes = [_drawn(box, place, asked, scale=scale, ids=ids) for place, box in enumerate(drawing.annotations)]
+    sure = [_confidence(one.confidence) for one in metadata.objects[: len(boxes)]]
+    boxes = [msgspec.structs.replace(box, confidence=sure[place] if place < len(sure) else 0.0) for place, box in enumerate(boxes)]
+    return Answered(job=job.name, sha256=asked.sha256, state="labelled", boxes=tuple(boxes))
+
+
+def _drawn(box: _Box, place: int, asked: Asked, *, scale: tuple[float, float], ids: list[int]) -> Drawn:
+    if not 0 <= box.class_id < len(ids):
+        raise ValueError(f"annotations[{place}].class_id: {box.class_id} is none of the job's {len(ids)} labels")
+    bbox = scaled((box.left, box.top, box.width, box.height), *scale)
+    return Drawn(category_id=ids[box.class_id], bbox=checked_bbox(bbox, asked, [f"annotations[{place}].{name}" for name in FIELDS]))
+
+
+def _confidence(said: float) -> float:
+    """Return a confidence as far as it says anything: a number from 0 to 1."""
+    return said if 0 <= said <= 1 else 0.0
 
 
 def _type(name: str) -> str:

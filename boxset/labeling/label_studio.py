@@ -7,16 +7,20 @@ import base64
 import os
 from collections.abc import Mapping, Sequence
 from html import escape
+from math import cos, isfinite, radians, sin
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import urllib3
 
+from boxset.dataset.geometry import scaled
+from boxset.dataset.records import BBox
 from boxset.endpoints import Endpoints
 from boxset.errors import ParamsError, ServiceError
 from boxset.labeling.labeler import Progress
 from boxset.labeling.ledger import Answered, Asked, Drawn, Job, Reserved
+from boxset.labeling.received import UNFIT, Pile, Received, checked_bbox, listed, reason, record
 from boxset.params import Params
 
 BATCH = 50
@@ -24,6 +28,8 @@ BATCH = 50
 
 class LabelStudio:
     """A Label Studio server of one's own; the token comes from LABEL_STUDIO_TOKEN."""
+
+    takes_corrections = False
 
     def __init__(self, params: Params, endpoints: Endpoints) -> None:
         self._base, self._endpoints = params.labeler.url.rstrip("/"), endpoints
@@ -55,21 +61,22 @@ class LabelStudio:
         return [name for name in (str(p.get("description") or "") for p in self._projects()) if name.startswith(prefix)]
 
     def progress(self, job: Job) -> Progress:
-        """Return how many tasks have an annotation."""
+        """Return how many tasks have an annotation that can be taken in."""
         project = self._project(job.name)
         if project is None:
             return Progress("unknown")
-        done = sum(bool(task.get("annotations")) for task in self._tasks(project["id"]))
+        done = len(self.answers(job).answers)
         return Progress("completed" if done >= len(job.asked) else "open", done)
 
-    def answers(self, job: Job) -> list[Answered]:
+    def answers(self, job: Job) -> Received:
         """Return the annotated tasks; of several annotations the first that was not cancelled."""
         project = self._project(job.name)
         tasks = self._tasks(project["id"]) if project else []
-        return [answer for task in tasks if (answer := read_task(task, job)) is not None]
+        return read_tasks(tasks, job, where=f"Label Studio, {job.name}")
 
-    def cancel(self, job: Job) -> None:
+    def cancel(self, job: Job) -> bool:  # noqa: ARG002 - a service's call
         """Label Studio has nothing to stop: the project stays, and what is drawn later is not collected."""
+        return True
 
     def _config(self, reserved: Reserved) -> str:
         labels = "".join(f'<Label value="{escape(name)}"/>' for name in reserved.categories)
@@ -105,22 +112,65 @@ def _data_uri(path: Path) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
-def read_task(task: dict[str, Any], job: Job) -> Answered | None:
-    """Read one exported task: rectangles in percent of the picture, turned ones by the box round them."""
-    asked = next((item for item in job.asked if item.sha256 == task.get("data", {}).get("sha256")), None)
+class _Value(msgspec.Struct, frozen=True):
+    x: float
+    y: float
+    width: float
+    height: float
+    rotation: float = 0.0
+    rectanglelabels: list[str] = []
+
+
+def read_tasks(tasks: Sequence[dict[str, Any]], job: Job, *, where: str) -> Received:
+    """Read exported tasks: rectangles in percent of the picture, turned ones by the box round them. A bad one refuses its picture."""
+    by_hash = {item.sha256: item for item in job.asked}
+    pile = Pile()
+    for task in tasks:
+        asked = by_hash.get(str(_data(task).get("sha256")))
+        if asked is None:
+            continue
+        at = f"{where}, task {task.get('id', '?')}"
+        try:
+            boxes = _task_boxes(task, asked, job)
+        except UNFIT as err:
+            pile.refuse(at, reason(err), asked.sha256)
+            continue
+        if boxes is not None:
+            pile.answer(Answered(job=job.name, sha256=asked.sha256, state="labelled", boxes=boxes), at)
+    return pile.received()
+
+
+def _data(task: object) -> dict[str, Any]:
+    found = task.get("data") if isinstance(task, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _task_boxes(task: dict[str, Any], asked: Asked, job: Job) -> tuple[Drawn, ...] | None:
+    """Return the boxes of the first annotation that was not cancelled, or None where there is none."""
     drawn = next((a for a in task.get("annotations") or [] if not a.get("was_cancelled")), None)
-    if asked is None or drawn is None:
+    if drawn is None:
         return None
-    boxes = []
-    for result in drawn.get("result", []):
-        value = result.get("value", {})
-        for label in value.get("rectanglelabels", []):
-            if label in job.reserved.categories:
-                bbox = (
-                    value["x"] * asked.width / 100,
-                    value["y"] * asked.height / 100,
-                    value["width"] * asked.width / 100,
-                    value["height"] * asked.height / 100,
-                )
-                boxes.append(Drawn(category_id=job.reserved.categories[label], bbox=bbox))
-    return Answered(job=job.name, sha256=asked.sha256, state="labelled", boxes=tuple(boxes))
+    results = [(place, raw) for place, raw in enumerate(listed(drawn, "result")) if "rectanglelabels" in raw.get("value", {})]
+    return tuple(box for place, raw in results for box in _result_boxes(raw["value"], f"result[{place}].", asked, job))
+
+
+def _result_boxes(raw: dict[str, Any], at: str, asked: Asked, job: Job) -> list[Drawn]:
+    try:
+        value = record(raw, _Value)
+    except ValueError as err:
+        raise ValueError(f"{at}{err}") from err
+    unknown = next((label for label in value.rectanglelabels if label not in job.reserved.categories), "")
+    if unknown:
+        raise ValueError(f"{at}rectanglelabels: {unknown} is none of this job's categories")
+    bbox = checked_bbox(_upright(value, asked), asked, [f"{at}{name}" for name in ("x", "y", "width", "height")])
+    return [Drawn(category_id=job.reserved.categories[label], bbox=bbox) for label in value.rectanglelabels]
+
+
+def _upright(value: _Value, asked: Asked) -> BBox:
+    """Return the box in pixels round a rectangle that is turned about its top left corner, clockwise, in degrees."""
+    x, y, w, h = scaled((value.x, value.y, value.width, value.height), asked.width / 100, asked.height / 100)
+    if not value.rotation or not isfinite(value.rotation):
+        return x, y, w, h
+    cos_, sin_ = cos(radians(value.rotation)), sin(radians(value.rotation))
+    across, down = (0.0, w * cos_, -h * sin_, w * cos_ - h * sin_), (0.0, w * sin_, h * cos_, w * sin_ + h * cos_)
+    return x + min(across), y + min(down), max(across) - min(across), max(down) - min(down)

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Protocol
 
 from boxset.endpoints import Endpoints
-from boxset.labeling.ledger import Answered, Asked, Job, Reserved
+from boxset.labeling.ledger import Asked, Job, Reserved
+from boxset.labeling.received import Received
 from boxset.params import Params
 
 
@@ -21,7 +22,12 @@ class Progress:
 
 
 class Labeler(Protocol):
-    """A labelling service. Every call may be repeated: sending a job that is there already changes nothing."""
+    """A labelling service. Every call may be repeated: sending a job that is there already changes nothing.
+
+    `takes_corrections`: whether results of a job that is over may still change, and looking costs nothing.
+    """
+
+    takes_corrections: bool
 
     def check(self) -> None:
         """Raise an error where a job could not be sent as things stand; spends nothing."""
@@ -39,12 +45,12 @@ class Labeler(Protocol):
         """Return how far a job is."""
         ...
 
-    def answers(self, job: Job) -> list[Answered]:
-        """Return what has come back so far."""
+    def answers(self, job: Job) -> Received:
+        """Return what has come back so far, checked."""
         ...
 
-    def cancel(self, job: Job) -> None:
-        """Stop a job; what was answered stays."""
+    def cancel(self, job: Job) -> bool:
+        """Stop a job; what was answered stays. Return whether it is over at once, whatever the service says."""
         ...
 
 

@@ -230,8 +230,11 @@ def _is_json(line: bytes) -> bool:
 
 
 def append(folder: Path, file: str, events: Iterable[Event]) -> None:
-    """Append events, on disk before this returns. One process at a time; a line that a killed one left half written is cut off."""
-    content = b"".join(msgspec.json.encode(event) + b"\n" for event in events)
+    """Append events, on disk before this returns. One process at a time; a line that a killed one left half written is cut off.
+
+    Raises InputError, and writes nothing, where an event could not be read again.
+    """
+    content = b"".join(_line(event) + b"\n" for event in events)
     path = folder / file
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -244,6 +247,15 @@ def append(folder: Path, file: str, events: Iterable[Event]) -> None:
         _sync_folder(folder)
     except OSError as err:
         raise disk_error(err, path) from err
+
+
+def _line(event: Event) -> bytes:
+    line = msgspec.json.encode(event)
+    try:
+        msgspec.json.decode(line, type=type(event))
+    except msgspec.MsgspecError as err:
+        raise InputError(f"not a line that the ledger could read again: {err}", where=f"job {event.job}", do="Nothing was written") from err
+    return line
 
 
 def _end_last_line(out: BinaryIO) -> None:

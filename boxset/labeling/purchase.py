@@ -1,19 +1,23 @@
 """Buying a plan and taking the answers in: reserve first, send then, write down what came; every step may be killed and run again."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import msgspec
 
 from boxset.errors import BudgetError, ProjectError
 from boxset.files import sha256_of
 from boxset.labeling.claims import Claims
 from boxset.labeling.labeler import Labeler, Progress
-from boxset.labeling.ledger import ANSWERS, PURCHASES, Asked, Closed, Event, Job, Ledger, Reserved, Sent, append, read_ledger
+from boxset.labeling.ledger import ANSWERS, PURCHASES, Answered, Asked, Closed, Job, Ledger, Reserved, Sent, append, read_ledger
 from boxset.labeling.plan import Item, Plan
 from boxset.labeling.price import mills, per_picture_mills, usd
+from boxset.labeling.received import Received, Refusal
 from boxset.params import Params
 
 PREFIX_LENGTH = 24
+OVER = ("completed", "stopped", "failed")
 
 
 @dataclass(frozen=True)
@@ -111,8 +115,6 @@ def _reservation(shop: Shop, plan: Plan, items: Sequence[Item], *, trial: bool) 
 
 
 def _named(asked: Asked, job: str) -> Asked:
-    import msgspec
-
     return msgspec.structs.replace(asked, job=job)
 
 
@@ -133,24 +135,70 @@ def _send(shop: Shop, reserved: Reserved, asked: Sequence[Asked]) -> str:
     return reserved.job
 
 
-def collect(shop: Shop) -> dict[str, Progress]:
-    """Take in what has been answered; close jobs that are over. Running it again takes in nothing twice."""
+@dataclass(frozen=True)
+class Collected:
+    """How far each job is that was looked at, and what came back and was not taken in."""
+
+    progress: dict[str, Progress]
+    refused: tuple[Refusal, ...]
+
+
+def collect(shop: Shop) -> Collected:
+    """Take in what has been answered; close jobs that are over. Running it again takes in nothing twice.
+
+    What cannot be taken in is returned, and the rest goes on. A job of which a picture is refused stays open, so that it is not bought again.
+    """
     ledger = read_ledger(shop.ledger)
-    found = {}
+    found, refused = {}, list[Refusal]()
     for job in ledger.jobs.values():
-        if job.closed is None and job.is_sent:
-            found[job.name] = progress = shop.labeler.progress(job)
-            fresh = [a for a in shop.labeler.answers(job) if job.answers.get(a.sha256) != a] if progress.state != "unknown" else []
-            if fresh:
-                append(shop.ledger, ANSWERS, fresh)
-            _close(shop, job, progress)
-    return found
+        if job.is_sent and (job.closed is None or (shop.labeler.takes_corrections and not job.is_withdrawn)):
+            progress, received = _take_in(shop, job)
+            refused += [one for one in received.refused if not _is_given_up(job, one)]
+            if job.closed is None:
+                found[job.name] = progress
+    return Collected(found, tuple(refused))
+
+
+def _take_in(shop: Shop, job: Job) -> tuple[Progress, Received]:
+    """Write down the answers of a job that are new or corrected, and its end once nothing is left to wait for."""
+    progress = shop.labeler.progress(job)
+    received = shop.labeler.answers(job) if progress.state != "unknown" else Received()
+    fresh = [answer for one in received.answers if (answer := _news(job, one)) is not None]
+    if fresh:
+        append(shop.ledger, ANSWERS, fresh)
+    missing = {asked.sha256 for asked in job.asked} - job.answers.keys() - {one.sha256 for one in fresh}
+    if progress.state in OVER and not (received.refused and missing):
+        _close(shop, job, progress)
+    return progress, received
+
+
+def _news(job: Job, answer: Answered) -> Answered | None:
+    """Return an answer as the ledger takes it, a correction with its number, or None where the ledger's own holds."""
+    known = job.answers.get(answer.sha256)
+    if known is None:
+        return answer
+    if known.state == "labelled" and answer.state != "labelled":
+        return None
+    if msgspec.structs.replace(answer, revision=known.revision) == known:
+        return None
+    return msgspec.structs.replace(answer, revision=known.revision + 1)
+
+
+def _is_given_up(job: Job, refusal: Refusal) -> bool:
+    """Return whether a job was closed without the picture that a refusal speaks of, for the same reason."""
+    known = job.answers.get(refusal.sha256)
+    return job.closed is not None and known is not None and known.state == "failed" and known.why == _why(refusal)
+
+
+def _why(refusal: Refusal) -> str:
+    return f"refused: {refusal}"[:200]
 
 
 def _close(shop: Shop, job: Job, progress: Progress) -> None:
-    if progress.state in ("completed", "stopped", "failed"):
-        events: list[Event] = [Closed(job=job.name, state=progress.state, cost_mills=_cost(job, progress))]  # type: ignore[arg-type]
-        append(shop.ledger, PURCHASES, events)
+    """Write down that a job is over; of one that is closed already, only that it has cost more."""
+    cost = _cost(job, progress)
+    if job.closed is None or cost > job.closed.cost_mills:
+        append(shop.ledger, PURCHASES, [Closed(job=job.name, state=progress.state, cost_mills=cost)])  # type: ignore[arg-type]
 
 
 def _cost(job: Job, progress: Progress) -> int:
@@ -166,12 +214,35 @@ def status(shop: Shop) -> dict[str, Progress]:
     return {job.name: shop.labeler.progress(job) for job in ledger.jobs.values() if job.closed is None}
 
 
-def cancel(shop: Shop) -> list[str]:
-    """Stop every open job, then take in what was answered."""
-    ledger = read_ledger(shop.ledger)
-    stopped = [job for job in ledger.jobs.values() if job.closed is None and job.is_sent]
-    for job in stopped:
-        shop.labeler.cancel(job)
-    collect(shop)
-    collect(shop)
-    return [job.name for job in stopped]
+def cancel(shop: Shop, names: Sequence[str] = ()) -> list[str]:
+    """Stop the open jobs, or those of these names, and take in what was answered; what was refused or not answered is given up.
+
+    Raises ProjectError for a name that is no open job's.
+    """
+    open_ = {job.name: job for job in read_ledger(shop.ledger).jobs.values() if job.closed is None and job.is_sent}
+    unknown = next((name for name in names if name not in open_), "")
+    if unknown:
+        raise ProjectError("no open job has this name", where=unknown, do="`boxset label status` lists the jobs")
+    for name in names or open_:
+        _stop(shop, open_[name])
+    return list(names or open_)
+
+
+def _stop(shop: Shop, job: Job) -> None:
+    over = shop.labeler.progress(job).state in OVER
+    at_once = over or shop.labeler.cancel(job)
+    _take_in(shop, job)
+    _take_in(shop, read_ledger(shop.ledger).jobs[job.name])
+    now = read_ledger(shop.ledger).jobs[job.name]
+    if now.closed is None and at_once:
+        _give_up(shop, now)
+
+
+def _give_up(shop: Shop, job: Job) -> None:
+    """Close a job whose service brings nothing more; a refused picture is written down as failed, with the reason."""
+    refused = {one.sha256: one for one in reversed(shop.labeler.answers(job).refused) if one.sha256 and one.sha256 not in job.answers}
+    append(shop.ledger, ANSWERS, [Answered(job=job.name, sha256=sha256, state="failed", why=_why(one)) for sha256, one in refused.items()])
+    progress = shop.labeler.progress(job)
+    state = progress.state if progress.state in OVER else "stopped"
+    done = len(job.answers) + len(refused)
+    _close(shop, job, replace(progress, state=state, done=done, failed=0))

@@ -36,7 +36,7 @@ def plan_table(plan: Plan) -> None:
 def status_table(ledger: Ledger, progress: dict[str, Progress], *, budget_usd: float) -> None:
     """Print every job."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("job", "state", "pictures", "labelled", "failed", "empty", "boxes", "USD"):
+    for name in ("job", "state", "pictures", "labelled", "failed", "unanswered", "empty", "boxes", "USD"):
         table.add_column(name, justify="left" if name in ("job", "state") else "right", overflow="fold")
     for job in ledger.jobs.values():
         labelled = [answer for answer in job.answers.values() if answer.state == "labelled"]
@@ -45,7 +45,7 @@ def status_table(ledger: Ledger, progress: dict[str, Progress], *, budget_usd: f
         empty = sum(not answer.boxes for answer in labelled)
         boxes = sum(len(answer.boxes) for answer in labelled)
         failed = len(job.answers) - len(labelled)
-        table.add_row(job.name, state, *(f"{n:,}" for n in (len(job.asked), len(labelled), failed, empty, boxes)), usd(job.committed_mills))
+        table.add_row(job.name, state, *(f"{n:,}" for n in (len(job.asked), len(labelled), failed, len(job.asked) - len(job.answers), empty, boxes)), usd(job.committed_mills))
     terminal = console()
     terminal.print(table)
     terminal.print(f"{usd(ledger.committed_mills)} USD spent or reserved of {budget_usd:,.2f}", highlight=False)
