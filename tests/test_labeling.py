@@ -21,6 +21,7 @@ from boxset.labeling.plan import Plan, make_plan, plan_metrics
 from boxset.labeling.price import mills, per_picture_mills, usd
 from boxset.labeling.purchase import Shop, cancel, collect, submit
 from boxset.labeling.received import Received, Refusal
+from boxset.labeling.standing import Standing, standing
 from boxset.params import Label, Labeler, Params, Project
 from boxset.resolve import Target, Targets
 from tests.build import IDS, picture
@@ -149,10 +150,11 @@ def test_a_second_submit_buys_nothing(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, settings_)
 
     first = submit(shop(tmp_path, workforce, settings_), plan)
-    second = submit(shop(tmp_path, workforce, settings_), plan)
+    with pytest.raises(ProjectError, match=r"nothing bought: the plan is older than the ledger, which stands at 2.32 USD spent or reserved. `dvc repro label`"):
+        submit(shop(tmp_path, workforce, settings_), plan)
     third = submit(shop(tmp_path, workforce, settings_), plan_of(tmp_path, settings_))
 
-    assert (first.pictures, second.pictures, third.pictures) == (20, 0, 0)
+    assert (first.pictures, third.pictures) == (20, 0)
     assert len(workforce.sent) == 1
 
 
@@ -184,6 +186,26 @@ def test_a_kill_anywhere_in_submit_buys_nothing_twice(tmp_path: Path, where: str
     assert len(bought) == 20
     assert max(bought.values()) == 1
     assert read_ledger(tmp_path / "ledger").committed_mills == 20 * 116
+
+
+def test_status_has_the_ledgers_money_and_knows_that_the_plan_and_the_build_are_older(tmp_path: Path) -> None:
+    settings_ = label()
+    plan = plan_of(tmp_path, settings_)
+    built = plan_metrics(plan, Pool(), read_ledger(tmp_path / "ledger"))
+    buying = shop(tmp_path, Workforce(["open"]), settings_)
+
+    def now() -> list[Standing]:
+        ledger = read_ledger(tmp_path / "ledger")
+        return [standing(ledger, planned_from=mark, built=built) for mark in (plan.ledger, None)]
+
+    assert now() == [Standing(0, 0, is_news=False)] * 2
+    submit(buying, plan)
+    assert now() == [Standing(2320, 0, is_news=True)] * 2
+    collect(buying)
+    plan, built = plan_of(tmp_path, settings_), plan_metrics(plan_of(tmp_path, settings_), Pool(), read_ledger(tmp_path / "ledger"))
+    assert now() == [Standing(2320, 0, is_news=False)] * 2
+    cancel(buying)
+    assert now() == [Standing(2320, 2320, is_news=True)] * 2
 
 
 def test_a_torn_line_of_a_killed_append_is_passed_over_and_cut_off(tmp_path: Path) -> None:

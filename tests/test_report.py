@@ -14,6 +14,7 @@ from rich.console import Console
 from boxset.dataset.coco import write_coco
 from boxset.errors import InputError
 from boxset.files import write_json, write_jsonl, write_text
+from boxset.labeling.standing import Standing
 from boxset.params import Category, Label, Params, Project, Source
 from boxset.report import figures, svg
 from boxset.report.data import balance_words
@@ -260,11 +261,14 @@ METRICS: dict[str, Any] = {
 }  # fmt: skip
 
 
+BOUGHT = Standing(1000, 1000, is_news=False)
+
+
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_status_fits_its_terminal(width: int) -> None:
     console = Console(width=width, file=io.StringIO())
     with console.capture() as printed:
-        console.print(status_text(status(PARAMS, METRICS)))
+        console.print(status_text(status(PARAMS, METRICS, BOUGHT)))
 
     lines = [line.rstrip() for line in printed.get().splitlines()]
 
@@ -279,8 +283,20 @@ def test_the_status_fits_its_terminal(width: int) -> None:
     assert "data/report/index.html" in printed.get()
 
 
+def test_the_status_prints_the_ledgers_money_and_offers_no_plan_that_is_older() -> None:
+    state = status(PARAMS, METRICS, Standing(15_792, 15_792, is_news=True))
+    console = Console(width=120, file=io.StringIO())
+    with console.capture() as printed:
+        console.print(status_text(state))
+
+    assert "$15.79 spent or reserved" in printed.get()
+    assert "the plan is older than the ledger: dvc repro label first" in printed.get()
+    assert "next plan" not in printed.get()
+    assert "submit" not in printed.get()
+
+
 def test_the_status_of_a_project_that_was_not_built() -> None:
-    state = status(PARAMS, {})
+    state = status(PARAMS, {}, Standing(0, 0, is_news=False))
 
     assert (state.is_built, state.funnel["tried"], next_step(state)) == (False, 0, "`dvc repro` builds the data set")
 
@@ -289,6 +305,7 @@ def test_the_status_of_a_project_that_was_not_built() -> None:
     ("change", "says"),
     [
         ({"open_usd": 0.2}, "`boxset label collect`"),
+        ({"is_plan_old": True}, "`dvc repro label` plans from the ledger as it is now"),
         ({"planned": 4, "planned_usd": 0.464}, "`boxset label plan` shows the 4 pictures to buy next, for $0.46"),
         ({"planned": 0, "budget_usd": 1.0}, "raise `label.budget_usd` and `dvc repro` for a plan that brings boxes of saw"),
         ({"planned": 0}, "raise `crawl_images` or add queries for saw"),
@@ -296,7 +313,7 @@ def test_the_status_of_a_project_that_was_not_built() -> None:
     ],
 )
 def test_the_next_step_follows_from_the_state(change: dict[str, Any], says: str) -> None:
-    state: Status = msgspec.structs.replace(status(PARAMS, METRICS), **change)
+    state: Status = msgspec.structs.replace(status(PARAMS, METRICS, BOUGHT), **change)
 
     assert next_step(state).startswith(says)
 

@@ -41,13 +41,19 @@ def _shop() -> Iterator["Shop"]:
         yield Shop(LEDGER, params, labeler, lambda name: where.get(name, Path(name)), claims_of(params, endpoints))
 
 
-def _plan() -> "Plan":
+def _plan(*, is_current: bool = True) -> "Plan":
+    """Return the plan. Raises ProjectError where it is older than the ledger, unless that is looked at later."""
     from boxset.files import read_json
+    from boxset.labeling.ledger import read_ledger
     from boxset.labeling.plan import Plan
+    from boxset.labeling.standing import check_is_current
 
     if not PLAN.exists():
         raise InputError("there is no plan", where=str(PLAN), do="`dvc repro label` makes one")
-    return read_json(PLAN, Plan)
+    found = read_json(PLAN, Plan)
+    if is_current:
+        check_is_current(found, read_ledger(LEDGER))
+    return found
 
 
 @command.command()
@@ -57,7 +63,8 @@ def plan(as_json: bool) -> None:
     from boxset.labeling.show import plan_table
 
     if as_json:
-        say(PLAN.read_text() if _plan() else "", nl=False)
+        _plan()
+        say(PLAN.read_text(), nl=False)
         return
     plan_table(_plan())
 
@@ -72,7 +79,7 @@ def submit(yes: bool, max_usd: float | None, no_trial: bool) -> None:
     from boxset.labeling.purchase import submit as buy
     from boxset.labeling.show import plan_table
 
-    found = _plan()
+    found = _plan(is_current=not yes)
     if not yes:
         plan_table(found)
         say("Nothing was bought. `boxset label submit --yes` buys it.")

@@ -1,11 +1,16 @@
 """`boxset status`: what was built, and where to look."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from boxset.params import read_params
 from boxset.terminal import console, say
+
+if TYPE_CHECKING:
+    from boxset.labeling.standing import Standing
 
 
 @click.command()
@@ -13,12 +18,13 @@ from boxset.terminal import console, say
 def command(as_json: bool) -> None:
     """Say what was built, what it cost, and what to do next.
 
-    Reads params.yaml and metrics/ alone, so it is true in a clone without data as well.
+    Reads params.yaml, metrics/ and ledger/, so it is true in a clone without data as well.
     """
     from boxset.report.data import read_metrics
     from boxset.report.status import status
 
-    state = status(read_params(), read_metrics(Path("metrics")))
+    metrics = read_metrics(Path("metrics"))
+    state = status(read_params(), metrics, _standing(metrics.get("label", {})))
     if as_json:
         import msgspec
 
@@ -27,3 +33,13 @@ def command(as_json: bool) -> None:
     from boxset.report.terminal import status_text
 
     console(highlight=False).print(status_text(state))
+
+
+def _standing(built: Mapping[str, Any]) -> "Standing":
+    from boxset.files import read_json
+    from boxset.labeling.ledger import read_ledger
+    from boxset.labeling.plan import Plan
+    from boxset.labeling.standing import standing
+
+    plan = Path("data/label/plan.json")
+    return standing(read_ledger(Path("ledger")), planned_from=read_json(plan, Plan).ledger if plan.exists() else None, built=built)

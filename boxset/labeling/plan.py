@@ -283,9 +283,18 @@ def plan_metrics(plan: Plan, answers: Pool, ledger: Ledger) -> dict[str, Any]:
     boxes: dict[str, int] = {row.category: 0 for row in plan.rows}
     for annotation in answers.annotations:
         boxes[annotation.category] += 1
-    labelled = {a.sha256 for job in ledger.jobs.values() for a in job.answers.values() if a.state == "labelled"}
+    known = bought_metrics(ledger)
     return {
         "boxes": boxes,
-        "images": {"asked": sum(len(job.asked) for job in ledger.jobs.values()), "labelled": len(labelled), "planned": len(plan.items)},
-        "cost_usd": {"spent": ledger.spent_mills / 1000, "committed": ledger.committed_mills / 1000, "plan": plan.cost_mills / 1000},
+        "images": {**known["images"], "planned": len(plan.items)},
+        "cost_usd": {**known["cost_usd"], "plan": plan.cost_mills / 1000},
+    }
+
+
+def bought_metrics(ledger: Ledger) -> dict[str, dict[str, Any]]:
+    """Return what `metrics/label.json` says of the ledger alone."""
+    labelled = {a.sha256 for job in ledger.jobs.values() for a in job.answers.values() if a.state == "labelled"}
+    return {
+        "images": {"asked": sum(len(job.asked) for job in ledger.jobs.values()), "labelled": len(labelled)},
+        "cost_usd": {"spent": ledger.spent_mills / 1000, "committed": ledger.committed_mills / 1000},
     }

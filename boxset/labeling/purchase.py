@@ -14,6 +14,7 @@ from boxset.labeling.ledger import ANSWERS, PURCHASES, Answered, Asked, Closed, 
 from boxset.labeling.plan import Item, Plan
 from boxset.labeling.price import mills, per_picture_mills, usd
 from boxset.labeling.received import Received, Refusal
+from boxset.labeling.standing import check_is_current
 from boxset.params import Params
 
 PREFIX_LENGTH = 24
@@ -48,9 +49,10 @@ class Bought:
 
 
 def submit(shop: Shop, plan: Plan, *, trial: bool = True, max_mills: int | None = None) -> Bought:
-    """Buy the plan. First finishes what an earlier, killed submit reserved and did not send; a plan older than the ledger is refused.
+    """Buy the plan. First finishes what an earlier, killed submit reserved and did not send.
 
-    Raises BudgetError where the worst case would pass the cap, ProjectError where the ledger and the service disagree.
+    Raises BudgetError where the worst case would pass the cap, ProjectError where the ledger and the service disagree, or the plan is older
+    than the ledger.
     """
     if shop.params.label.budget_usd <= 0:
         raise BudgetError("label.budget_usd is 0: nobody is contacted", where="params.yaml", do="Set a cap in USD")
@@ -60,8 +62,7 @@ def submit(shop: Shop, plan: Plan, *, trial: bool = True, max_mills: int | None 
     resumed = tuple(_send(shop, job.reserved, job.asked) for job in ledger.jobs.values() if not job.is_sent and job.closed is None)
     if resumed:
         return Bought(resumed, 0, 0, "finished what an interrupted submit had reserved; `dvc repro label` makes the next plan")
-    if plan.ledger != ledger.fingerprint:
-        return Bought((), 0, 0, "nothing bought: the plan is older than the ledger. `dvc repro label` makes a new one")
+    check_is_current(plan, ledger)
     items, is_trial, says = _due(shop, plan, ledger, trial=trial)
     items = items[: max_mills // plan.per_picture_mills] if max_mills is not None and plan.per_picture_mills else items
     if not items:

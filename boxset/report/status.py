@@ -1,10 +1,11 @@
-"""What was built and where to look, in a few lines, from the parameters and `metrics/` alone: true in a clone without data as well."""
+"""What was built and where to look, in a few lines, from the parameters, `metrics/` and the ledger: true in a clone without data as well."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
+from boxset.labeling.standing import Standing
 from boxset.params import Params
 from boxset.report.html import counted
 
@@ -39,10 +40,11 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     budget_usd: float
     planned: int
     planned_usd: float
+    is_plan_old: bool  # the ledger has what the plan and the data set do not know
 
 
-def status(params: Params, metrics: Metrics) -> Status:
-    """Return the state of a project; what was not built yet counts as nothing."""
+def status(params: Params, metrics: Metrics, bought: Standing) -> Status:
+    """Return the state of a project, its money as the ledger has it; what was not built yet counts as nothing."""
     dataset, label = metrics.get("dataset", {}), metrics.get("label", {})
     cost, asked = label.get("cost_usd", {}), label.get("images", {})
     pictures = {split: int(dataset.get("images", {}).get(split, 0)) for split in SPLITS}
@@ -51,11 +53,12 @@ def status(params: Params, metrics: Metrics) -> Status:
         categories=tuple(_category(name, params, metrics) for name in params.categories),
         pictures=pictures,
         funnel=_funnel(params, metrics, asked=asked, pictures=pictures),
-        spent_usd=float(cost.get("committed", 0)),
-        open_usd=float(cost.get("committed", 0)) - float(cost.get("spent", 0)),
+        spent_usd=bought.committed_mills / 1000,
+        open_usd=(bought.committed_mills - bought.spent_mills) / 1000,
         budget_usd=params.label.budget_usd,
         planned=int(asked.get("planned", 0)),
         planned_usd=float(cost.get("plan", 0)),
+        is_plan_old=bought.is_news,
     )
 
 
@@ -98,6 +101,8 @@ def next_step(state: Status) -> str:
         return "`dvc repro` builds the data set"
     if state.open_usd > 0.0005:
         return "`boxset label collect` takes in what people have answered so far, then `dvc repro`"
+    if state.is_plan_old:
+        return "`dvc repro label` plans from the ledger as it is now; `dvc repro` builds with its answers"
     if state.planned:
         return f"`boxset label plan` shows the {counted(state.planned, 'picture')} to buy next, for ${state.planned_usd:,.2f}; `boxset label submit` buys them"
     if missing and state.budget_usd <= state.spent_usd:

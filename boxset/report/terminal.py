@@ -48,7 +48,8 @@ def _progress(have: int, wanted: int) -> tuple[str, str]:
 def _facts(state: Status) -> Iterable[tuple[str, RenderableType]]:
     yield "pictures", Text(" → ".join(f"{count:,} {step}" for step, count in state.funnel.items()))
     planned = f"; the next plan: {counted(state.planned, 'picture')}, ${state.planned_usd:,.2f}" if state.planned else ""
-    yield "labels", Text(f"${state.spent_usd:,.2f} spent or reserved of ${state.budget_usd:,.2f}{planned}")
+    planned = "; the plan is older than the ledger: `dvc repro label` first" if state.is_plan_old else planned
+    yield "labels", coded(f"${state.spent_usd:,.2f} spent or reserved of ${state.budget_usd:,.2f}{planned}")
     if state.is_built:
         yield "look at", Text(REPORT)
         yield "train on", Text(TRAINING)
