@@ -287,6 +287,20 @@ def _with(params: Params, **crawl: object) -> Params:
     return msgspec.structs.replace(params, crawl=msgspec.convert({**msgspec.to_builtins(params.crawl), **crawl}, type(params.crawl)))
 
 
+def _purchases(project: Patient, params: Params) -> Iterator[Finding]:
+    from boxset.labeling.ledger import read_ledger
+    from boxset.labeling.price import cap_mills
+    from boxset.labeling.standing import faults
+
+    try:
+        found = faults(read_ledger(project.root / "ledger"), cap_mills=cap_mills(params.label.budget_usd))
+    except BoxsetError as err:
+        yield Finding("purchases", FIX, f"{err.where}: {err.what}", err.do)
+        return
+    for fault in found:
+        yield Finding("purchases", LATER, fault, "boxset label status")
+
+
 def _labels(project: Patient, params: Params) -> Iterator[Finding]:
     backend = params.labeler.backend
     if params.label.budget_usd == 0:
@@ -305,4 +319,4 @@ def _labels(project: Patient, params: Params) -> Iterator[Finding]:
 
 
 ALWAYS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (_tools, _parameters, _links, _remote, _ledger, _outputs)
-WITH_PARAMS: tuple[Callable[[Patient, Params], Iterator[Finding]], ...] = (_world, _disk, _raw_cache, _sources, _suppliers, _labels)
+WITH_PARAMS: tuple[Callable[[Patient, Params], Iterator[Finding]], ...] = (_world, _disk, _raw_cache, _sources, _suppliers, _purchases, _labels)

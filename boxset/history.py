@@ -123,6 +123,15 @@ def _yaml(text: bytes) -> Any:
     return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe loaders
 
 
+def upstream(root: Path, paths: Iterable[str]) -> tuple[str, dict[str, bytes]] | None:
+    """Return the name of the branch that this one follows and these files of it, as last fetched; None where it follows none."""
+    name = _git_or_none(root, "rev-parse", "--abbrev-ref", "--symbolic-full-name", "@{upstream}")
+    if not name:
+        return None
+    found = {path: _git_or_none(root, "cat-file", "blob", f"@{{upstream}}:./{path}") for path in paths}
+    return name.decode().strip(), {path: content for path, content in found.items() if content is not None}
+
+
 # files
 
 

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from boxset.commands.doctor import command
 from boxset.doctor import FIX, LATER, OK, Finding, bytes_needed, examine, patient
 from boxset.endpoints import Endpoints
+from boxset.labeling.ledger import PURCHASES, Reserved, append
 from boxset.newproject import Answers, write_project
 from boxset.params import checked
 from tests.searx import serving
@@ -55,6 +56,18 @@ def test_a_new_project_with_a_contact_needs_nothing_more(live: Path) -> None:
     assert {name for name, verdict in verdicts.items() if verdict == LATER} == {
         "remote", "labels", "open_images", "imagenet", "visual_genome", "coco", "lvis",
     }  # fmt: skip
+
+
+def test_purchases_over_the_cap_and_a_ledger_that_cannot_be_read_are_named(live: Path) -> None:
+    edit(live, "budget_usd: 0", "budget_usd: 1")
+    reserved = Reserved(job="tools-1", backend="files", version=1, categories={"hammer": 2}, pictures=0, worst_mills=1500)
+    append(live / "ledger", PURCHASES, [reserved])
+
+    assert findings(live)["purchases"] == Finding(
+        "purchases", LATER, "1.50 USD spent or reserved, over the cap of 1.00 in label.budget_usd: tools-1 1.50", "boxset label status"
+    )
+    (live / "ledger" / PURCHASES).write_text('{"event":"bought"}\n')
+    assert (findings(live)["purchases"].verdict, "purchases.jsonl:1" in findings(live)["purchases"].what) == (FIX, True)
 
 
 def test_a_missing_contact_is_to_be_fixed(live: Path) -> None:

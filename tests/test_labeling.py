@@ -1,8 +1,10 @@
 """Nothing is paid twice or over budget, whatever the workforce does and wherever a run is killed."""
 
+import subprocess
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +15,16 @@ from hypothesis import strategies as st
 
 from boxset.dataset.records import Picture, Pool, Refused
 from boxset.errors import BudgetError, InputError, ProjectError
+from boxset.history import upstream
 from boxset.labeling.answers import answered_pool
 from boxset.labeling.ground_truth import read_manifest
 from boxset.labeling.labeler import Progress
-from boxset.labeling.ledger import ANSWERS, PURCHASES, Answered, Asked, Closed, Drawn, Job, Reserved, Sent, append, read_ledger
+from boxset.labeling.ledger import ANSWERS, PURCHASES, Answered, Asked, Closed, Drawn, Job, Reserved, Sent, append, read_ledger, whole_lines
 from boxset.labeling.plan import Plan, make_plan, plan_metrics
 from boxset.labeling.price import mills, per_picture_mills, usd
-from boxset.labeling.purchase import Shop, cancel, collect, submit
+from boxset.labeling.purchase import Shop, Upstream, cancel, collect, submit
 from boxset.labeling.received import Received, Refusal
-from boxset.labeling.standing import Standing, standing
+from boxset.labeling.standing import Standing, faults, standing
 from boxset.params import Label, Labeler, Params, Project
 from boxset.resolve import Target, Targets
 from tests.build import IDS, picture
@@ -196,7 +199,7 @@ def test_status_has_the_ledgers_money_and_knows_that_the_plan_and_the_build_are_
 
     def now() -> list[Standing]:
         ledger = read_ledger(tmp_path / "ledger")
-        return [standing(ledger, planned_from=mark, built=built) for mark in (plan.ledger, None)]
+        return [standing(ledger, cap_mills=100_000, planned_from=mark, built=built) for mark in (plan.ledger, None)]
 
     assert now() == [Standing(0, 0, is_news=False)] * 2
     submit(buying, plan)
@@ -326,6 +329,93 @@ def test_a_cancelled_job_costs_what_was_done(tmp_path: Path) -> None:
 
     assert len(cancel(buying)) == 1
     assert [job.closed and job.closed.state for job in read_ledger(tmp_path / "ledger").jobs.values()] == ["stopped"]
+
+
+@pytest.fixture
+def clones(tmp_path: Path) -> list[Path]:
+    """Two clones of one repository whose ledgers merge by keeping the lines of both."""
+    git(tmp_path, "init", "-q", "--bare", "-b", "main", "origin")
+    for name in ("ann", "bob"):
+        git(tmp_path, "clone", "-q", "origin", name)
+        for key, value in (("user.name", name), ("user.email", "x@y"), ("pull.rebase", "false")):
+            git(tmp_path / name, "config", key, value)
+    (tmp_path / "ann/.gitattributes").write_text("ledger/*.jsonl merge=union\n")
+    (tmp_path / "ann/ledger").mkdir()
+    (tmp_path / "ann/ledger/.gitkeep").touch()
+    commit(tmp_path / "ann")
+    git(tmp_path / "ann", "push", "-q", "-u", "origin", "HEAD:main")
+    git(tmp_path / "bob", "pull", "-q")
+    return [tmp_path / "ann", tmp_path / "bob"]
+
+
+def git(folder: Path, *arguments: str) -> None:
+    subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True)
+
+
+def commit(folder: Path) -> None:
+    git(folder, "add", "-A", "ledger", ".gitattributes")
+    git(folder, "commit", "-q", "-m", "Buy")
+
+
+def test_what_two_clones_bought_twice_and_over_the_cap_is_named_and_nothing_more_is_bought(clones: list[Path]) -> None:
+    cap = label(budget_usd=1.5)
+    ann, bob = clones
+    first = submit(shop(ann, Workforce(), cap), plan_of(ann, cap, 8), max_mills=600).sent[0]
+    second = submit(shop(bob, Workforce(), cap), plan_of(bob, cap, 8)).sent[0]
+    assert faults(read_ledger(bob / "ledger"), cap_mills=1500) == ()
+    for clone in clones:
+        commit(clone)
+    git(ann, "push", "-q", "origin", "HEAD:main")
+    git(bob, "pull", "-q", "--no-edit")
+
+    one, other = sorted([first, second])
+    assert faults(read_ledger(bob / "ledger"), cap_mills=1500) == (
+        f"5 pictures were asked more than once, by {one} and {other}; `boxset label cancel {other}` stops one",
+        f"1.508 USD spent or reserved, over the cap of 1.50 in label.budget_usd: {second} 0.928, {first} 0.58",
+    )
+    assert faults(read_ledger(bob / "ledger"), cap_mills=0) == faults(read_ledger(bob / "ledger"), cap_mills=1508) != ()
+    workforce = Workforce()
+    with pytest.raises(BudgetError, match=r"over the cap of 1\.50 in label\.budget_usd"):
+        submit(shop(bob, workforce, cap), plan_of(bob, cap, 20))
+    assert workforce.sent == {}
+
+
+def test_a_picture_that_is_tried_again_after_it_came_to_nothing_was_not_bought_twice(tmp_path: Path) -> None:
+    buying = shop(tmp_path, Workforce(["open", "stopped"]), label())
+    submit(buying, plan_of(tmp_path, label(), 5))
+    collect(buying)
+    cancel(buying)
+    again = submit(buying, plan_of(tmp_path, label(), 5))
+
+    assert again.pictures == 1
+    assert faults(read_ledger(tmp_path / "ledger"), cap_mills=100_000) == ()
+
+
+def test_a_submit_waits_for_what_the_upstream_branch_has_bought(clones: list[Path]) -> None:
+    ann, bob = clones
+    submit(shop(ann, Workforce(), label()), plan_of(ann, label(), 3))
+    commit(ann)
+    git(ann, "push", "-q", "origin", "HEAD:main")
+    workforce = Workforce()
+
+    def buying() -> Shop:
+        name, files = upstream(bob, [f"ledger/{PURCHASES}", "ledger/answers.jsonl"]) or ("", {})
+        return replace(shop(bob, workforce, label()), upstream=Upstream(name, frozenset[bytes]().union(*map(whole_lines, files.values()))))
+
+    assert upstream(bob, ["ledger/none"]) == ("origin/main", {})
+    git(bob, "fetch", "-q")
+    with pytest.raises(ProjectError, match=r"origin/main has 5 lines that this clone's ledger has not.*`git pull`"):
+        submit(buying(), plan_of(bob, label(), 6))
+    assert workforce.sent == {}
+
+    git(bob, "pull", "-q")
+    assert submit(buying(), plan_of(bob, label(), 6)).pictures == 3
+
+
+def test_a_branch_that_follows_none_has_no_upstream(tmp_path: Path) -> None:
+    assert upstream(tmp_path, [f"ledger/{PURCHASES}"]) is None
+    git(tmp_path, "init", "-q")
+    assert upstream(tmp_path, [f"ledger/{PURCHASES}"]) is None
 
 
 STEPS: tuple[Callable[[Shop, Path, Label], object], ...] = (

@@ -284,13 +284,14 @@ def test_the_status_fits_its_terminal(width: int) -> None:
 
 
 def test_the_status_prints_the_ledgers_money_and_offers_no_plan_that_is_older() -> None:
-    state = status(PARAMS, METRICS, Standing(15_792, 15_792, is_news=True))
+    state = status(PARAMS, METRICS, Standing(15_792, 15_792, is_news=True, faults=("5 pictures were asked more than once, by a and b",)))
     console = Console(width=120, file=io.StringIO())
     with console.capture() as printed:
         console.print(status_text(state))
 
     assert "$15.79 spent or reserved" in printed.get()
     assert "the plan is older than the ledger: dvc repro label first" in printed.get()
+    assert "amiss     5 pictures were asked more than once, by a and b" in printed.get()
     assert "next plan" not in printed.get()
     assert "submit" not in printed.get()
 

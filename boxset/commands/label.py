@@ -13,7 +13,7 @@ from boxset.terminal import say
 if TYPE_CHECKING:
     from boxset.labeling.ledger import Answered
     from boxset.labeling.plan import Plan
-    from boxset.labeling.purchase import Collected, Shop
+    from boxset.labeling.purchase import Collected, Shop, Upstream
 
 LEDGER = Path("ledger")
 PLAN = Path("data/label/plan.json")
@@ -38,7 +38,30 @@ def _shop() -> Iterator["Shop"]:
     with sole_writer(LEDGER), open_world(params) as endpoints:
         where = {path.name: path for path in sorted([*Path("data").glob("crawl/*/images/*"), *Path("data").glob("extract/*/images/*")], reverse=True)}
         labeler = labeler_of(params, endpoints)
-        yield Shop(LEDGER, params, labeler, lambda name: where.get(name, Path(name)), claims_of(params, endpoints))
+        yield Shop(LEDGER, params, labeler, lambda name: where.get(name, Path(name)), claims_of(params, endpoints), _upstream())
+
+
+def _upstream() -> "Upstream | None":
+    from boxset.history import upstream
+    from boxset.labeling.ledger import ANSWERS, PURCHASES, whole_lines
+    from boxset.labeling.purchase import Upstream
+
+    found = upstream(Path(), [f"{LEDGER}/{name}" for name in (PURCHASES, ANSWERS)])
+    if found is None:
+        return None
+    name, files = found
+    return Upstream(name, frozenset[bytes]().union(*map(whole_lines, files.values())))
+
+
+def _warn_of_other_clones() -> None:
+    """Say in a line that nobody but git knows of other clones' purchases, where that is so."""
+    from boxset.params import read_params
+
+    params = read_params()
+    if params.labeler.backend == "files" and not params.project.bucket:
+        followed = _upstream()
+        seen = f"this ledger is compared with {followed.name} as last fetched" if followed else "this branch follows none to compare with"
+        say(f"Other clones' purchases are not seen until they are pushed and pulled (`files`, no project.bucket): `git fetch` first; {seen}.")
 
 
 def _plan(*, is_current: bool = True) -> "Plan":
@@ -80,6 +103,7 @@ def submit(yes: bool, max_usd: float | None, no_trial: bool) -> None:
     from boxset.labeling.show import plan_table
 
     found = _plan(is_current=not yes)
+    _warn_of_other_clones()
     if not yes:
         plan_table(found)
         say("Nothing was bought. `boxset label submit --yes` buys it.")

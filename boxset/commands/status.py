@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from boxset.params import read_params
+from boxset.params import Params, read_params
 from boxset.terminal import console, say
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ def command(as_json: bool) -> None:
     from boxset.report.status import status
 
     metrics = read_metrics(Path("metrics"))
-    state = status(read_params(), metrics, _standing(metrics.get("label", {})))
+    params = read_params()
+    state = status(params, metrics, _standing(params, metrics.get("label", {})))
     if as_json:
         import msgspec
 
@@ -35,11 +36,13 @@ def command(as_json: bool) -> None:
     console(highlight=False).print(status_text(state))
 
 
-def _standing(built: Mapping[str, Any]) -> "Standing":
+def _standing(params: Params, built: Mapping[str, Any]) -> "Standing":
     from boxset.files import read_json
     from boxset.labeling.ledger import read_ledger
     from boxset.labeling.plan import Plan
+    from boxset.labeling.price import cap_mills
     from boxset.labeling.standing import standing
 
     plan = Path("data/label/plan.json")
-    return standing(read_ledger(Path("ledger")), planned_from=read_json(plan, Plan).ledger if plan.exists() else None, built=built)
+    mark = read_json(plan, Plan).ledger if plan.exists() else None
+    return standing(read_ledger(Path("ledger")), cap_mills=cap_mills(params.label.budget_usd), planned_from=mark, built=built)

@@ -44,8 +44,8 @@ def bought(ledger: Ledger, version: int, *, but: str = "") -> list[Bought]:
     for job in jobs:
         for item in job.asked:
             for category_id in job.reserved.categories.values():
-                failures[item.sha256, category_id] = failures.get((item.sha256, category_id), 0) + _came_to_nothing(job, item.sha256)
-                if failures[item.sha256, category_id] >= MAX_ATTEMPTS or not _came_to_nothing(job, item.sha256):
+                failures[item.sha256, category_id] = failures.get((item.sha256, category_id), 0) + came_to_nothing(job, item.sha256)
+                if failures[item.sha256, category_id] >= MAX_ATTEMPTS or not came_to_nothing(job, item.sha256):
                     asked[item.sha256, category_id] = item
     by_picture: dict[str, set[int]] = {}
     for sha256, category_id in asked:
@@ -59,7 +59,7 @@ def pictures_asked(ledger: Ledger) -> frozenset[str]:
     return frozenset(asked.sha256 for job in ledger.jobs.values() if not job.is_withdrawn for asked in job.asked)
 
 
-def _came_to_nothing(job: Job, sha256: str) -> bool:
+def came_to_nothing(job: Job, sha256: str) -> bool:
     """Return whether a job ended without an answer on a picture."""
     answer = job.answers.get(sha256)
     return job.closed is not None if answer is None else answer.state == "failed"

@@ -155,6 +155,11 @@ def read_ledger(folder: Path) -> Ledger:
     return Ledger(jobs, sha256_of(b"\n".join(sorted({*purchases, *answers})))[:16])
 
 
+def whole_lines(content: bytes) -> frozenset[bytes]:
+    """Return the distinct lines of a ledger's file, without one that was cut short."""
+    return frozenset(line for line in (raw.strip() for raw in content.split(b"\n")) if line and _is_json(line))
+
+
 def jobs_of(events: Iterable[Event], *, where: str) -> dict[str, Job]:
     """Return the jobs that events tell of, by name. Raises InputError where events speak of a job whose reservation is not whole."""
     by_job: dict[str, list[Event]] = {}

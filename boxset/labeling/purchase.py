@@ -10,15 +10,23 @@ from boxset.errors import BudgetError, ProjectError
 from boxset.files import sha256_of
 from boxset.labeling.claims import Claims
 from boxset.labeling.labeler import Labeler, Progress
-from boxset.labeling.ledger import ANSWERS, PURCHASES, Answered, Asked, Closed, Job, Ledger, Reserved, Sent, append, read_ledger
+from boxset.labeling.ledger import ANSWERS, PURCHASES, Answered, Asked, Closed, Job, Ledger, Reserved, Sent, append, read_ledger, whole_lines
 from boxset.labeling.plan import Item, Plan
-from boxset.labeling.price import mills, per_picture_mills, usd
+from boxset.labeling.price import cap_mills, per_picture_mills, usd
 from boxset.labeling.received import Received, Refusal
-from boxset.labeling.standing import check_is_current
+from boxset.labeling.standing import check_is_current, over_cap
 from boxset.params import Params
 
 PREFIX_LENGTH = 24
 OVER = ("completed", "stopped", "failed")
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """The ledger of the branch that this clone follows, as last fetched: the branch's name, and the lines."""
+
+    name: str
+    lines: frozenset[bytes]
 
 
 @dataclass(frozen=True)
@@ -30,6 +38,7 @@ class Shop:
     labeler: Labeler
     picture: Callable[[str], Path]  # file name → path
     claims: Claims | None = None
+    upstream: Upstream | None = None
 
     @property
     def prefix(self) -> str:
@@ -51,13 +60,15 @@ class Bought:
 def submit(shop: Shop, plan: Plan, *, trial: bool = True, max_mills: int | None = None) -> Bought:
     """Buy the plan. First finishes what an earlier, killed submit reserved and did not send.
 
-    Raises BudgetError where the worst case would pass the cap, ProjectError where the ledger and the service disagree, or the plan is older
-    than the ledger.
+    Raises BudgetError where the cap is passed or would be in the worst case, ProjectError where the ledger and the service disagree, the
+    upstream branch has purchases that this clone has not, or the plan is older than the ledger.
     """
     if shop.params.label.budget_usd <= 0:
         raise BudgetError("label.budget_usd is 0: nobody is contacted", where="params.yaml", do="Set a cap in USD")
-    shop.labeler.check()
     ledger = read_ledger(shop.ledger)
+    _check_under_cap(shop, ledger)
+    _check_upstream(shop)
+    shop.labeler.check()
     _check_witness(shop, ledger)
     resumed = tuple(_send(shop, job.reserved, job.asked) for job in ledger.jobs.values() if not job.is_sent and job.closed is None)
     if resumed:
@@ -73,6 +84,22 @@ def submit(shop: Shop, plan: Plan, *, trial: bool = True, max_mills: int | None 
         shop.claims.take(reserved, asked)
     append(shop.ledger, PURCHASES, [reserved, *asked])
     return Bought((_send(shop, reserved, asked),), len(asked), reserved.worst_mills, says)
+
+
+def _check_under_cap(shop: Shop, ledger: Ledger) -> None:
+    passed = over_cap(ledger, cap_mills=cap_mills(shop.params.label.budget_usd))
+    if passed:
+        raise BudgetError(passed, do="Stop an open job with `boxset label cancel JOB`, or raise the cap")
+
+
+def _check_upstream(shop: Shop) -> None:
+    if shop.upstream is None:
+        return
+    here = frozenset[bytes]().union(*(whole_lines(path.read_bytes()) for path in sorted(shop.ledger.glob("*.jsonl"))))
+    missing = len(shop.upstream.lines - here)
+    if missing:
+        what = f"{shop.upstream.name} has {missing:,} lines that this clone's ledger has not: a colleague's purchases or answers"
+        raise ProjectError(what, where="ledger", do="`git pull`, `dvc repro label`, and submit the new plan")
 
 
 def _check_witness(shop: Shop, ledger: Ledger) -> None:
@@ -120,7 +147,7 @@ def _named(asked: Asked, job: str) -> Asked:
 
 
 def _check_budget(shop: Shop, ledger: Ledger, reserved: Reserved) -> None:
-    cap = mills(shop.params.label.budget_usd)
+    cap = cap_mills(shop.params.label.budget_usd)
     if ledger.committed_mills + reserved.worst_mills > cap:
         what = f"{usd(reserved.worst_mills)} USD on top of {usd(ledger.committed_mills)} would pass the cap of {usd(cap)}"
         raise BudgetError(what, where="label.budget_usd", do="Raise the cap, or `dvc repro label` for a plan that fits")

@@ -5,7 +5,8 @@ from rich.table import Table
 from boxset.labeling.labeler import Progress
 from boxset.labeling.ledger import Ledger
 from boxset.labeling.plan import Plan
-from boxset.labeling.price import usd
+from boxset.labeling.price import cap_mills, usd
+from boxset.labeling.standing import faults
 from boxset.terminal import console
 
 
@@ -34,7 +35,7 @@ def plan_table(plan: Plan) -> None:
 
 
 def status_table(ledger: Ledger, progress: dict[str, Progress], *, budget_usd: float) -> None:
-    """Print every job."""
+    """Print every job, and what was bought amiss."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("job", "state", "pictures", "labelled", "failed", "unanswered", "empty", "boxes", "USD"):
         table.add_column(name, justify="left" if name in ("job", "state") else "right", overflow="fold")
@@ -49,3 +50,5 @@ def status_table(ledger: Ledger, progress: dict[str, Progress], *, budget_usd: f
     terminal = console()
     terminal.print(table)
     terminal.print(f"{usd(ledger.committed_mills)} USD spent or reserved of {budget_usd:,.2f}", highlight=False)
+    for fault in faults(ledger, cap_mills=cap_mills(budget_usd)):
+        terminal.print(fault, style="yellow", highlight=False, soft_wrap=True, markup=False)

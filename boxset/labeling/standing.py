@@ -1,32 +1,36 @@
-"""How the ledger stands now: its money, and whether the plan and the last build know of it. Values in, values out."""
+"""How the ledger stands now: its money, what was bought amiss, and whether the plan and the last build know of it. Values in, values out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from boxset.errors import ProjectError
+from boxset.labeling.asked import came_to_nothing
 from boxset.labeling.ledger import Ledger
 from boxset.labeling.plan import Plan, bought_metrics
 from boxset.labeling.price import usd
 
+MOST_NAMED = 6  # jobs
+
 
 @dataclass(frozen=True)
 class Standing:
-    """What the ledger says now. `is_news`: the last `dvc repro label` did not know it."""
+    """What the ledger says now. `is_news`: the last `dvc repro label` did not know it. `faults`: what was bought amiss."""
 
     committed_mills: int
     spent_mills: int
     is_news: bool
+    faults: tuple[str, ...] = ()
 
 
-def standing(ledger: Ledger, *, planned_from: str | None, built: Mapping[str, Any]) -> Standing:
+def standing(ledger: Ledger, *, cap_mills: int, planned_from: str | None, built: Mapping[str, Any]) -> Standing:
     """Return how the ledger stands.
 
     `planned_from` is the mark of the ledger in the plan, None where there is no plan here (a clone without data): then the figures of
     `metrics/label.json` are compared, `built`, which misses corrections that change no figure.
     """
     is_known = planned_from == ledger.fingerprint if planned_from is not None else _figures(built) == _figures(bought_metrics(ledger))
-    return Standing(ledger.committed_mills, ledger.spent_mills, not is_known)
+    return Standing(ledger.committed_mills, ledger.spent_mills, not is_known, faults(ledger, cap_mills=cap_mills))
 
 
 def _figures(metrics: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -39,3 +43,42 @@ def check_is_current(plan: Plan, ledger: Ledger) -> None:
     if plan.ledger != ledger.fingerprint:
         what = f"nothing bought: the plan is older than the ledger, which stands at {usd(ledger.committed_mills)} USD spent or reserved"
         raise ProjectError(what, do="`dvc repro label` makes a new plan")
+
+
+def faults(ledger: Ledger, *, cap_mills: int) -> tuple[str, ...]:
+    """Return what merged purchases did amiss, naming the jobs: pictures that were asked twice, a cap that is passed."""
+    twice = [
+        f"{count:,} {'picture was' if count == 1 else 'pictures were'} asked more than once, by {' and '.join(jobs)}{_stoppable(jobs, ledger)}"
+        for jobs, count in bought_twice(ledger)
+    ]
+    passed = over_cap(ledger, cap_mills=cap_mills)
+    return (*twice, passed) if passed else tuple(twice)
+
+
+def bought_twice(ledger: Ledger) -> list[tuple[tuple[str, ...], int]]:
+    """Return the jobs that asked the same pictures about the same category and version, and how many pictures; no ask that came to nothing counts."""
+    asks: dict[tuple[str, int, int], list[str]] = {}
+    for job in ledger.jobs.values():
+        for sha256 in (item.sha256 for item in job.asked if not job.is_withdrawn and not came_to_nothing(job, item.sha256)):
+            for category_id in job.reserved.categories.values():
+                asks.setdefault((sha256, category_id, job.reserved.version), []).append(job.name)
+    pictures: dict[tuple[str, ...], set[str]] = {}
+    for (sha256, _, _), names in asks.items():
+        if len(names) > 1:
+            pictures.setdefault(tuple(sorted(names)), set()).add(sha256)
+    return [(names, len(some)) for names, some in sorted(pictures.items())]
+
+
+def _stoppable(names: Sequence[str], ledger: Ledger) -> str:
+    open_ = [name for name in names if ledger.jobs[name].closed is None]
+    return f"; `boxset label cancel {open_[-1]}` stops one" if open_ else ""
+
+
+def over_cap(ledger: Ledger, *, cap_mills: int) -> str:
+    """Return in words that more was bought than the cap allows, and by which jobs; an empty string where it was not, or the cap is 0: buy nothing more."""
+    if not 0 < cap_mills < ledger.committed_mills:
+        return ""
+    jobs = sorted((job for job in ledger.jobs.values() if job.committed_mills), key=lambda job: (-job.committed_mills, job.name))
+    named = ", ".join(f"{job.name} {usd(job.committed_mills)}" for job in jobs[:MOST_NAMED])
+    more = f" and {len(jobs) - MOST_NAMED} more" if len(jobs) > MOST_NAMED else ""
+    return f"{usd(ledger.committed_mills)} USD spent or reserved, over the cap of {usd(cap_mills)} in label.budget_usd: {named}{more}"

@@ -41,6 +41,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     planned: int
     planned_usd: float
     is_plan_old: bool  # the ledger has what the plan and the data set do not know
+    faults: tuple[str, ...]  # what was bought amiss
 
 
 def status(params: Params, metrics: Metrics, bought: Standing) -> Status:
@@ -59,6 +60,7 @@ def status(params: Params, metrics: Metrics, bought: Standing) -> Status:
         planned=int(asked.get("planned", 0)),
         planned_usd=float(cost.get("plan", 0)),
         is_plan_old=bought.is_news,
+        faults=bought.faults,
     )
 
 

@@ -50,6 +50,7 @@ def _facts(state: Status) -> Iterable[tuple[str, RenderableType]]:
     planned = f"; the next plan: {counted(state.planned, 'picture')}, ${state.planned_usd:,.2f}" if state.planned else ""
     planned = "; the plan is older than the ledger: `dvc repro label` first" if state.is_plan_old else planned
     yield "labels", coded(f"${state.spent_usd:,.2f} spent or reserved of ${state.budget_usd:,.2f}{planned}")
+    yield from (("amiss", coded(fault)) for fault in state.faults)
     if state.is_built:
         yield "look at", Text(REPORT)
         yield "train on", Text(TRAINING)
