@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from boxset.assemble.merge import boxes_united
 from boxset.dataset.records import Picture, Pool, Refused
 from boxset.errors import BudgetError, InputError, ProjectError
 from boxset.history import upstream
@@ -25,11 +26,12 @@ from boxset.labeling.price import mills, per_picture_mills, usd
 from boxset.labeling.purchase import Shop, Upstream, cancel, collect, submit
 from boxset.labeling.received import Received, Refusal
 from boxset.labeling.standing import Standing, faults, standing
-from boxset.params import Label, Labeler, Params, Project
+from boxset.params import Label, Labeler, Merge, Params, Project
 from boxset.resolve import Target, Targets
-from tests.build import IDS, picture
+from tests.build import IDS, box, picture, pool
 
 TARGETS = Targets(categories={"hammer": Target(target=50, max=0), "saw": Target(target=0, max=0)})
+NOTHING = {"hammer": 0, "saw": 0}  # boxes that there are
 
 
 class Workforce:
@@ -102,7 +104,7 @@ def crawled(count: int) -> dict[str, tuple[Picture, ...]]:
 def plan_of(folder: Path, settings_: Label, count: int = 20) -> Plan:
     """The plan that the ledger in a folder calls for."""
     ledger = read_ledger(folder / "ledger")
-    return make_plan(ledger, IDS, TARGETS, settings_, answers=Pool(), crawled=crawled(count), extracted=[])
+    return make_plan(ledger, IDS, TARGETS, settings_, have=NOTHING, crawled=crawled(count), extracted=[])
 
 
 def test_money_is_counted_in_mills_and_rounded_up() -> None:
@@ -122,12 +124,28 @@ def test_the_plan_stops_at_the_budget_the_limit_and_the_pictures(tmp_path: Path)
     assert plan_of(tmp_path, label(budget_usd=0.0)).items == ()
 
 
+def test_the_plan_counts_boxes_as_targets_do_after_duplicates_are_united(tmp_path: Path) -> None:
+    small = picture(500, source="coco")
+    copy = msgspec.structs.replace(small, sha256="e" * 64, source="lvis", width=800, height=600)
+    pools = {
+        "coco": pool(small, box(500, (10, 20, 100, 80)), box(500, (200, 20, 100, 80)), box(500, (0, 0, 400, 300), iscrowd=1)),
+        "lvis": pool(copy, box(500, (21, 40, 200, 160), sha256=copy.sha256, source="lvis")),
+    }
+
+    have = boxes_united(pools, {}, answers=Pool(), ids=IDS, settings=Merge())
+    plan = make_plan(read_ledger(tmp_path / "ledger"), IDS, TARGETS, label(), have=have, crawled=crawled(60), extracted=list(pools.values()))
+
+    assert have == {"hammer": 2, "saw": 0}
+    assert [(row.category, row.have) for row in plan.rows] == [("hammer", 2), ("saw", 0)]
+    assert plan.items[0].why == "hammer: 2 of 50 boxes"
+
+
 def test_a_copy_of_a_picture_that_a_source_refuses_is_not_bought_unless_it_states_a_licence(tmp_path: Path) -> None:
     first, second, third = (msgspec.structs.replace(one, flickr_id=str(n), license="CC-BY-2.0" if n == 2 else "") for n, one in enumerate(crawled(3)["hammer"], 1))
 
     def planned(refused: Refused) -> set[str]:
         found = {"hammer": (first, second, third)}
-        plan = make_plan(read_ledger(tmp_path / "ledger"), IDS, TARGETS, label(), answers=Pool(), crawled=found, extracted=[], refused=refused)
+        plan = make_plan(read_ledger(tmp_path / "ledger"), IDS, TARGETS, label(), have=NOTHING, crawled=found, extracted=[], refused=refused)
         assert plan.rows[0].candidates == len(plan.items)
         return {item.sha256 for item in plan.items}
 
@@ -141,7 +159,7 @@ def test_a_copy_of_a_picture_is_not_asked_again_until_the_version_rises(tmp_path
 
     def planned(settings_: Label) -> int:
         return len(
-            make_plan(read_ledger(tmp_path / "ledger"), IDS, TARGETS, settings_, answers=Pool(), crawled={"hammer": (copy,)}, extracted=[]).items
+            make_plan(read_ledger(tmp_path / "ledger"), IDS, TARGETS, settings_, have=NOTHING, crawled={"hammer": (copy,)}, extracted=[]).items
         )
 
     assert planned(label()) == 0

@@ -7,6 +7,7 @@ states, the image is left out.
 Copies that are merely near (crops, bursts) stay images of their own but share a `group`, so that a split never parts them.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -93,6 +94,16 @@ def merge(
     )
     metrics = _metrics(coco, pictures, dropped=dropped, fused=fused, conflicts=len(said) + len(crossed))
     return Merged(coco, tuple(sorted([*said, *crossed], key=lambda c: (c.sha256, c.what, c.kept, c.other))), dropped, metrics)
+
+
+def boxes_united(
+    pools: dict[str, Pool], crawled: dict[str, tuple[Picture, ...]], *, answers: Pool, ids: Ids, settings: Merge, refused: Refused | None = None
+) -> dict[str, int]:
+    """Return the boxes of each category that `merge` leaves of its input, crowds apart: what targets count."""
+    coco = merge(pools, crawled, answers=answers, ids=ids, settings=settings, refused=refused).coco
+    names = {category.id: category.name for category in coco.categories}
+    counts = Counter(names[annotation.category_id] for annotation in coco.annotations if not annotation.iscrowd)
+    return {name: counts[name] for name in ids.categories}
 
 
 def _all_pictures(pools: dict[str, Pool], crawled: dict[str, tuple[Picture, ...]]) -> list[Picture]:

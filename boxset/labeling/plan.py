@@ -1,6 +1,6 @@
 """What to buy next, why, and at what price. Values in, values out; buys nothing."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -99,13 +99,14 @@ def make_plan(
     targets: Targets,
     settings: Label,
     *,
-    answers: Pool,
+    have: Mapping[str, int],
     crawled: dict[str, tuple[Picture, ...]],
     extracted: list[Pool],
     refused: Refused | None = None,
 ) -> Plan:
     """Choose pictures for the categories that miss most, until the targets, the budget or the pictures are at their end.
 
+    `have`: the boxes of each category that there are, as targets count them: after duplicates are united (`merge.boxes_united`).
     Pictures without a licence of their own that a source refuses for the one that it states are not bought: `merge` would leave them out.
     """
     known = {picture.sha256: picture for picture in current_pictures(crawled, extracted)}
@@ -115,7 +116,7 @@ def make_plan(
     market = Market(
         {name: [c for c in fresh if c.picture.category == name] for name in ids.categories},
         old,
-        boxes_have([*extracted, answers], ids),
+        have,
         learned(ledger, ids, known),
         {name: targets.categories[name].target for name in ids.categories},
     )
@@ -168,22 +169,6 @@ def _limit(ledger: Ledger, settings: Label, *, most: int) -> tuple[int, str]:
     if settings.max_images and settings.max_images < room:
         return settings.max_images, "label.max_images is reached"
     return room, "the budget is used up"
-
-
-def boxes_have(pools: Iterable[Pool], ids: Ids) -> dict[str, int]:
-    """Return the boxes of each category that there are; crowds and a picture's copies in other sources do not count twice."""
-    found: dict[tuple[str, str], dict[str, int]] = {}
-    for pool in pools:
-        key = {p.sha256: p.coco_id or p.flickr_id or p.sha256 for p in pool.pictures}
-        for annotation in pool.annotations:
-            if not annotation.iscrowd:
-                by_source = found.setdefault((key.get(annotation.sha256, annotation.sha256), annotation.category), {})
-                by_source[annotation.source] = by_source.get(annotation.source, 0) + 1
-    have = dict.fromkeys(ids.categories, 0)
-    for (_, category), by_source in found.items():
-        if category in have:
-            have[category] += max(by_source.values())
-    return have
 
 
 def _candidates(
