@@ -243,17 +243,18 @@ def status(shop: Shop) -> dict[str, Progress]:
 
 
 def cancel(shop: Shop, names: Sequence[str] = ()) -> list[str]:
-    """Stop the open jobs, or those of these names, and take in what was answered; what was refused or not answered is given up.
+    """Stop the open jobs that the service knows, or those of these names, and take in what was answered; the rest is given up.
 
-    Raises ProjectError for a name that is no open job's.
+    A colleague's job whose folder lies elsewhere is stopped by its name alone. Raises ProjectError for a name that is no open job's.
     """
     open_ = {job.name: job for job in read_ledger(shop.ledger).jobs.values() if job.closed is None and job.is_sent}
     unknown = next((name for name in names if name not in open_), "")
     if unknown:
         raise ProjectError("no open job has this name", where=unknown, do="`boxset label status` lists the jobs")
-    for name in names or open_:
+    stopped = list(names) or [name for name, job in open_.items() if shop.labeler.progress(job).state != "unknown"]
+    for name in stopped:
         _stop(shop, open_[name])
-    return list(names or open_)
+    return stopped
 
 
 def _stop(shop: Shop, job: Job) -> None:

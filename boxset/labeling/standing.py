@@ -71,7 +71,8 @@ def bought_twice(ledger: Ledger) -> list[tuple[tuple[str, ...], int]]:
 
 def _stoppable(names: Sequence[str], ledger: Ledger) -> str:
     open_ = [name for name in names if ledger.jobs[name].closed is None]
-    return f"; `boxset label cancel {open_[-1]}` stops one" if open_ else ""
+    least = min(open_, key=lambda name: (len(ledger.jobs[name].answers), name), default="")
+    return f"; `boxset label cancel {least}` stops one" if least else ""
 
 
 def over_cap(ledger: Ledger, *, cap_mills: int) -> str:
