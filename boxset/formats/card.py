@@ -25,7 +25,7 @@ def card(name: str, parts: dict[str, Coco], says: Sequence[str], guidelines: dic
 
 
 _TRAINING = """\
-- `yolo detect train data=data.yaml`
+- `yolo detect train data=data.yaml`, from any folder: its paths are taken from where the file lies
 - any COCO trainer: `annotations/instances_train.json` with `images/train`; ids start at 1; `iscrowd: 1` marks groups, to be ignored
 - `repeat_factors.csv`: how often each picture should be seen, for a sampler of your own
 - pictures of one group of near-duplicates lie in one split"""

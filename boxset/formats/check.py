@@ -52,7 +52,10 @@ def _picture(path: Path, where: str, image: CocoImage) -> Iterator[Fault]:
 
 def _yolo(dataset: Path, parts: dict[str, Coco]) -> Iterator[Fault]:
     data = dataset / "data.yaml"
-    names = (yaml.safe_load(data.read_text()) or {}).get("names") if data.is_file() else None
+    said = (yaml.safe_load(data.read_text()) or {}) if data.is_file() else {}
+    names, root = said.get("names"), str(said.get("path") or "")
+    if root and not Path(root).is_absolute():
+        yield Fault("data.yaml", f"its path is {root!r}: trainers take that from the folder that they are started in; leave it out")
     expected = {number: c.name for number, c in enumerate(sorted(parts["train"].categories, key=lambda c: c.id))}
     if names != expected:
         yield Fault("data.yaml", "its names are not the categories in the order of their ids")

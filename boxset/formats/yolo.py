@@ -12,7 +12,10 @@ from boxset.files import write_text
 
 
 def write_yolo(out: Path, parts: dict[str, Coco]) -> None:
-    """Write `labels/<split>/*.txt` and `data.yaml` beside `images/`."""
+    """Write `labels/<split>/*.txt` and `data.yaml` beside `images/`.
+
+    `data.yaml` names no `path`: Ultralytics then takes its own folder as the root. A `path` of `.` would be the folder that one trains from.
+    """
     for split, part in parts.items():
         (out / "labels" / split).mkdir(parents=True, exist_ok=True)
         (out / "images" / split).mkdir(parents=True, exist_ok=True)
@@ -24,7 +27,7 @@ def write_yolo(out: Path, parts: dict[str, Coco]) -> None:
             lines = [yolo_line(box, image, numbers) for box in boxes.get(image.id, ()) if not box.iscrowd]
             write_text(out / "labels" / split / Path(image.file_name).with_suffix(".txt").name, "".join(lines))
     names = {number: category.name for number, category in enumerate(sorted(parts["train"].categories, key=lambda c: c.id))}
-    content = {"path": ".", **{split: f"images/{split}" for split in parts}, "names": names}
+    content = {**{split: f"images/{split}" for split in parts}, "names": names}
     write_text(out / "data.yaml", yaml.safe_dump(content, sort_keys=False))
 
 

@@ -1,0 +1,73 @@
+"""A trainer finds the pictures and labels from wherever it is started."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from boxset.dataset.validation import Fault
+from boxset.formats.check import validate
+from boxset.formats.yolo import write_yolo
+from tests.build import annotation, coco, image
+from tests.project import Project
+
+
+def roots_of_ultralytics(data_yaml: str, datasets: Path) -> dict[str, Path]:
+    """Where Ultralytics 8.4 looks for the pictures of each split (`check_det_dataset`): `path`, else the yaml's folder, is their root.
+
+    A root that is not there from the working directory is looked for in the user's folder of data sets.
+    """
+    said: dict[str, Any] = yaml.safe_load(Path(data_yaml).read_text())
+    root = Path(said.get("path") or Path(data_yaml).parent)
+    if not root.exists() and not root.is_absolute():
+        root = datasets / root
+    return {split: (root / said[split]).resolve() for split in ("train", "val", "test")}
+
+
+@pytest.mark.parametrize(("start", "named"), [(".", "data/dataset/data.yaml"), ("data/dataset", "data.yaml"), ("elsewhere", "../data/dataset/data.yaml")])
+def test_pictures_are_found_from_any_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: str, named: str) -> None:
+    one = coco([image(1)], [annotation(1, 1)])
+    dataset = tmp_path / "data/dataset"
+    write_yolo(dataset, {"train": one, "val": one, "test": one})
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / start)
+
+    assert roots_of_ultralytics(named, tmp_path / "datasets") == {split: dataset / "images" / split for split in ("train", "val", "test")}
+
+
+def test_labels_have_classes_from_0_in_the_order_of_the_ids(tmp_path: Path) -> None:
+    one = coco([image(1, width=400, height=300)], [annotation(1, 1, 2, bbox=(100, 30, 200, 60)), annotation(2, 1, 1, iscrowd=1)])
+
+    write_yolo(tmp_path, {"train": one, "val": one, "test": one})
+
+    assert yaml.safe_load((tmp_path / "data.yaml").read_text()) == {
+        "train": "images/train",
+        "val": "images/val",
+        "test": "images/test",
+        "names": {0: "hammer", 1: "saw"},
+    }
+    assert (tmp_path / "labels/train" / f"{1:064x}.txt").read_text() == "1 0.50000000 0.20000000 0.50000000 0.20000000\n"
+
+
+@pytest.mark.pipeline
+def test_the_built_set_trains_from_the_projects_folder_as_the_readme_says(small: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(small.root)
+
+    roots = roots_of_ultralytics("data/dataset/data.yaml", small.root / "datasets")
+
+    for split, folder in roots.items():
+        listed = {one["file_name"] for one in small.json(f"data/dataset/annotations/instances_{split}.json")["images"]}
+        assert {path.name for path in folder.iterdir()} == listed
+        assert listed
+
+
+@pytest.mark.pipeline
+def test_a_root_that_depends_on_where_one_trains_is_a_fault(small: Project) -> None:
+    data = small.root / "data/dataset/data.yaml"
+    text = data.read_text()
+    data.unlink()
+    data.write_text(f"path: .\n{text}")
+
+    what = "its path is '.': trainers take that from the folder that they are started in; leave it out"
+    assert validate(small.root / "data/dataset", pictures=False) == [Fault("data.yaml", what)]
