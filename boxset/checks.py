@@ -11,7 +11,7 @@ from pathlib import Path
 from boxset.errors import BoxsetError, ParamsError, did_you_mean
 from boxset.history import check_ids_against_history
 from boxset.labeling.price import TIERS_MILLS, mills
-from boxset.params import FORMATS, NOT_A_SOURCE, Category, Params, Source, checked, queries_of, read_yaml, terms_of
+from boxset.params import FORMATS, NOT_A_SOURCE, Category, Params, Source, checked, queries_of, read_yaml, same_terms, terms_of
 from boxset.resolve import check_world
 from boxset.strict import Fault
 from boxset.web.suppliers.url_lists import first_of, summary_of
@@ -227,15 +227,19 @@ def _classes(params: Params, root: Path) -> Iterator[Fault]:
 
 
 def _classes_in(params: Params, source: str, index: Path) -> Iterator[Fault]:
-    from boxset.sources.classes import Vocabulary
+    from boxset.sources.classes import FREE, Vocabulary, shared_classes
 
-    vocabulary = Vocabulary.of(index)
+    vocabulary, found = Vocabulary.of(index), dict[str, set[str]]()
     for name, category in params.categories.items():
         for term in terms_of(category, source) if vocabulary.rows else ():
             try:
-                vocabulary.find(term, where=f"categories.{name}.classes.{source}")
+                found.setdefault(name, set()).update(vocabulary.find(term, where=f"categories.{name}.classes.{source}"))
             except ParamsError as err:
                 yield _as_fault(err)
+    told = {(one, other) for one, other, _ in same_terms(params, source)}
+    for shared in shared_classes(found, free=(params.sources[source].format or source) in FREE):
+        if (shared.one, shared.other) not in told:
+            yield Fault(f"categories.{shared.other}.classes.{source}", *shared.fault(vocabulary.rows))
 
 
 def _past(params: Params, root: Path) -> Iterator[Fault]:

@@ -4,6 +4,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from statistics import median_high
 from typing import TYPE_CHECKING
@@ -14,21 +15,30 @@ import yaml
 from boxset.errors import ParamsError
 from boxset.files import write_text
 from boxset.history import past_claims
-from boxset.params import NAME, Category, Params, Source, checked, parsed_yaml, queries_of, read_params
+from boxset.params import NAME, Category, ClassTerm, Params, Source, checked, parsed_yaml, queries_of, read_params, terms_of
 
 if TYPE_CHECKING:
     from boxset.sources import coverage
+    from boxset.sources.classes import Vocabulary
 
 PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_/.]*(?:[ -]+[A-Za-z0-9_/.]+)*")
 WORDS_WITH_MEANING = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 
 
 class FoundClass(msgspec.Struct, frozen=True):
-    """A source's class for a word: how `params.yaml` names it, and what it is."""
+    """A source's class for a word: how `params.yaml` names it, and what it is. `owner`: the category that has it already."""
 
     term: str
     title: str
     boxes: int
+    ids: tuple[str, ...] = ()
+    owner: str = ""
+
+
+Classes = Mapping[str, list[FoundClass] | None]
+"""Source → its classes for a category; None where there is no index to look into."""
+Owned = dict[str, dict[str, set[str]]]
+"""Source → category → the ids of its classes there."""
 
 
 def add_category(name: str, words: tuple[str, ...], root: Path = Path()) -> str:
@@ -38,7 +48,9 @@ def add_category(name: str, words: tuple[str, ...], root: Path = Path()) -> str:
     _check_name(name, params)
     searches = tuple(dict.fromkeys([*words, name.replace("_", " ")]))
     text = path.read_text(encoding="utf-8")
-    block = block_of(name, new_category(params, next_id(name, params, root), searches), classes_found(params, searches, root))
+    found = with_owners(classes_found(params, searches, root), owned_classes(params, root), params)
+    _check_not_owned(name, found)
+    block = block_of(name, new_category(params, next_id(name, params, root), searches), found)
     changed = with_block(text, block)
     _check_only_that_changed(params, name, changed, path)
     write_text(path, changed)
@@ -65,6 +77,53 @@ def new_category(params: Params, category_id: int, searches: tuple[str, ...]) ->
     )
 
 
+def owned_classes(params: Params, root: Path) -> Owned:
+    """Return the classes that the categories have by now, in every source with an index. What an index does not have is passed over."""
+    from boxset.sources.classes import Vocabulary
+
+    owned: Owned = {}
+    for source in params.sources:
+        if any(terms_of(category, source) for category in params.categories.values()) and (root / "data/index" / source / "classes.parquet").exists():
+            vocabulary = Vocabulary.of(root / "data/index" / source)
+            owned[source] = {name: _ids_of(vocabulary, terms_of(category, source)) for name, category in params.categories.items()}
+    return owned
+
+
+def _ids_of(vocabulary: "Vocabulary", terms: Iterable[ClassTerm]) -> set[str]:
+    found: set[str] = set()
+    for term in terms:
+        with suppress(ParamsError):
+            found.update(vocabulary.find(term, where=""))
+    return found
+
+
+def with_owners(classes: Classes, owned: Owned, params: Params) -> dict[str, list[FoundClass] | None]:
+    """Return classes, each with the category that it would clash with."""
+    from boxset.sources.classes import FREE, clash
+
+    def owner(source: str, one: FoundClass) -> str:
+        free = (params.sources[source].format or source) in FREE
+        return next((name for name, ids in owned.get(source, {}).items() if clash(set(one.ids), ids, free=free)), "")
+
+    return {
+        source: None if found is None else [msgspec.structs.replace(one, owner=owner(source, one)) for one in found] for source, found in classes.items()
+    }
+
+
+def owners_of_all(classes: Classes) -> list[str]:
+    """Return the categories that have every class that was found, or nothing where some are free or none was found."""
+    owners = [one.owner for found in classes.values() for one in found or ()]
+    return sorted(set(owners)) if owners and all(owners) else []
+
+
+def _check_not_owned(name: str, classes: Classes) -> None:
+    owners = owners_of_all(classes)
+    if owners:
+        terms = ", ".join(f"{source} {one.term}" for source, found in classes.items() for one in found or ())
+        what = f"categories.{name}: {' and '.join(owners)} has these classes already: {terms}"
+        raise ParamsError(what, where="params.yaml", do=f"Edit the block of {owners[0]}; or write that of {name} by hand, with classes of its own")
+
+
 def classes_found(params: Params, words: tuple[str, ...], root: Path) -> dict[str, list[FoundClass] | None]:
     """Return each source's classes for some words; None where there is no index to look into."""
     return {name: _classes_in(name, source, words, root) for name, source in params.sources.items() if (source.format or name) != "local"}
@@ -87,8 +146,8 @@ def _by_term(found: "Iterable[coverage.FoundClass]") -> list[FoundClass]:
     """Unite the classes that one term of `params.yaml` names."""
     by_term: dict[str, FoundClass] = {}
     for one in found:
-        so_far = by_term[one.term].boxes if one.term in by_term else 0
-        by_term[one.term] = FoundClass(one.term, one.name, so_far + one.boxes)
+        so_far = by_term.get(one.term) or FoundClass(one.term, one.name, 0)
+        by_term[one.term] = FoundClass(one.term, one.name, so_far.boxes + one.boxes, (*so_far.ids, one.id))
     return list(by_term.values())
 
 
@@ -97,27 +156,34 @@ class Pasteable(msgspec.Struct, frozen=True):
 
     new: tuple[str, ...]
     there: tuple[str, ...]
+    told: tuple[str, ...] = ()  # sentences about words whose classes another category has
 
 
 def pasteable(words: Sequence[str], found: "Sequence[coverage.Found]", params: Params, root: Path) -> Pasteable:
     """Return for each word a category of its own, or the classes of the category that there is, to be merged by hand.
 
-    All of them together, pasted under `categories`, are accepted: no two new categories have one id, and the others are comments.
+    All of them together, pasted under `categories`, are accepted: no two new categories have one id or one class, and the others are comments.
     """
-    new, there = [], []
+    new, there, told = [], [], []
+    owned = owned_classes(params, root)
     for word in words:
         records = {record.source: record for record in found if record.word == word}
-        classes = {source: _exact_in(source, params, records, root) for source in params.sources if _is_public(source, params) or source in records}
+        exact = {source: _exact_in(source, params, records, root) for source in params.sources if _is_public(source, params) or source in records}
         notes = {source: _holding(record) for source, record in records.items()}
         said = _said(word, records)
         name = _category_name(said, params, root)
-        if name in params.categories:
-            there.append(_commented([f"  {name}:", *_class_lines(classes, name, notes)]))
+        classes = with_owners(exact, owned, params)
+        owners = owners_of_all(classes)
+        if name in params.categories or owners:
+            there.append(_commented([f"  {name}:", *_class_lines(exact, name, notes)]))
+            told += [f"  # {' and '.join(owners)} has these classes already: {word}"] if owners and owners != [name] else []
             continue
         category = new_category(params, next_id(name, params, root), (said,))
         new.append(block_of(name, category, classes, notes))
         params = msgspec.structs.replace(params, categories={**params.categories, name: category})
-    return Pasteable(tuple(new), tuple(there))
+        for source, found_here in classes.items():
+            owned.setdefault(source, {})[name] = {class_id for one in found_here or () if not one.owner for class_id in one.ids}
+    return Pasteable(tuple(new), tuple(there), tuple(told))
 
 
 def _commented(lines: Iterable[str]) -> str:
@@ -175,22 +241,24 @@ def _numbered(params: Params, root: Path) -> str:
     return f"unnamed_{number}"
 
 
-def block_of(name: str, category: Category, classes: Mapping[str, list[FoundClass] | None], notes: Mapping[str, str] | None = None) -> str:
+def block_of(name: str, category: Category, classes: Classes, notes: Mapping[str, str] | None = None) -> str:
     """Return a category as lines of `params.yaml`, indented by two."""
     lines = [f"  {name}:", f"    id: {category.id}", f"    target: {category.target}", *_class_lines(classes, name, notes or {})]
     queries = ", ".join(_scalar(str(query)) for query in category.queries)
     return "\n".join([*lines, f"    queries: [{queries}]", f"    crawl_images: {category.crawl_images}"]) + "\n"
 
 
-def _class_lines(classes: Mapping[str, list[FoundClass] | None], name: str, notes: Mapping[str, str]) -> list[str]:
+def _class_lines(classes: Classes, name: str, notes: Mapping[str, str]) -> list[str]:
     known = {source: found for source, found in classes.items() if found is not None}
     unknown = [source for source, found in classes.items() if found is None]
     remark = f"  # no index here of {', '.join(unknown)}: `boxset coverage {name}` finds its classes after `dvc repro`" if unknown else ""
     lines = [f"    classes:{'' if known else ' {}'}{remark}"]
     for source, found in known.items():
-        said = [", ".join(f"{one.title}: {one.boxes:,} boxes" for one in found), notes.get(source, "")]
+        free = [one for one in found if not one.owner]
+        taken = [f"{one.owner} has {_scalar(one.term)}{'' if one.title in one.term else f' ({one.title})'}" for one in found if one.owner]
+        said = [", ".join(f"{one.title}: {one.boxes:,} boxes" for one in free), *taken, notes.get(source, "")]
         comment = f"  # {'; '.join(part for part in said if part)}" if any(said) else ""
-        lines.append(f"      {source}: [{', '.join(_scalar(one.term) for one in found)}]{comment}")
+        lines.append(f"      {source}: [{', '.join(_scalar(one.term) for one in free)}]{comment}")
     return lines
 
 

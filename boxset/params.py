@@ -6,6 +6,7 @@ docs/parameters.md show them.
 
 import re
 from collections.abc import Hashable, Iterator
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -628,7 +629,7 @@ def checked(value: Any) -> tuple[Params | None, list[Fault]]:
     if malformed:
         return None, malformed
     params = msgspec.convert(value, Params)
-    return params, [fault for check in (_names, _ids, _sources, _class_sources, _split) for fault in check(params)]
+    return params, [fault for check in (_names, _ids, _sources, _class_sources, _one_category_each, _split) for fault in check(params)]
 
 
 def read_yaml(path: Path) -> Any:
@@ -712,6 +713,21 @@ def _class_sources(params: Params) -> Iterator[Fault]:
             if source not in params.sources:
                 hint = did_you_mean(source, params.sources)
                 yield Fault(f"categories.{name}.classes.{source}", f"there is no such source{hint}", "Name a key of `sources`, or delete the line")
+
+
+def _one_category_each(params: Params) -> Iterator[Fault]:
+    """What two categories name by the same word; words that differ and mean one class are found once there is an index."""
+    for source in params.sources:
+        for one, other, word in same_terms(params, source):
+            what = f"{one} has {word} as well: each such object would get both labels"
+            yield Fault(f"categories.{other}.classes.{source}", what, f"Take it out of {one} or of {other}, or make the two one category")
+
+
+def same_terms(params: Params, source: str) -> list[tuple[str, str, str]]:
+    """Return the first word by which each two categories name the same class of a source: one, the other, the word."""
+    words = {name: [term.name for term in terms_of(category, source)] for name, category in params.categories.items()}
+    found = ((one, other, [word for word in words[other] if word in words[one]]) for one, other in combinations(words, 2))
+    return [(one, other, shared[0]) for one, other, shared in found if shared]
 
 
 def _split(params: Params) -> Iterator[Fault]:

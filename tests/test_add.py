@@ -114,6 +114,22 @@ def test_a_name_that_is_taken_or_none_changes_nothing(tmp_path: Path, name: str,
     assert path.read_bytes() == before
 
 
+def test_a_category_whose_classes_another_has_is_not_added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = copy_of_parameters(tmp_path)
+    index(tmp_path / "data/index/open_images", ("/m/01d380", "Drill (Tool)", []))
+    before = path.read_bytes()
+
+    with pytest.raises(ParamsError) as caught:
+        add_category("drill", (), tmp_path)
+
+    assert str(caught.value) == (
+        "params.yaml: categories.drill: driller has these classes already: open_images /m/01d380. "
+        "Edit the block of driller; or write that of drill by hand, with classes of its own"
+    )
+    assert path.read_bytes() == before
+
+
 HEAD = "world: embedded\nproject: {name: x}\n"
 TAIL = "sources: {lvis: {on: true}}\n"
 LAYOUTS = {

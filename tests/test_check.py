@@ -13,6 +13,7 @@ from boxset.checks import FILES, SPLITS, notes, problems
 from boxset.commands.check import command
 from boxset.params import checked
 from boxset.sources import coco, imagenet, open_images, visual_genome
+from boxset.sources.classes import Shared, shared_classes
 from boxset.sources.tables import IndexWriter
 from tests.test_params import plain
 
@@ -114,6 +115,41 @@ def test_a_class_that_a_source_does_not_have_is_met_with_the_nearest(tmp_path: P
         "categories.hammer.classes.lvis: lvis has no class 'hamer'; did you mean hammer?"
     ]
     assert faults_in(tmp_path) == []
+
+
+BOTH = "as well: each such object would get both labels"
+
+
+@pytest.mark.parametrize(
+    ("hammer", "saw", "expected"),
+    [
+        (["hammer"], ["saw", "hammer"], [f"categories.saw.classes.lvis: hammer has hammer {BOTH}"]),
+        (["hammer"], ["id:1"], [f"categories.saw.classes.lvis: hammer has hammer (1) {BOTH}"]),
+        (["hammer"], [{"name": "hammer", "children": True}], [f"categories.saw.classes.lvis: hammer has hammer {BOTH}"]),
+        (["hammer"], ["saw"], []),
+    ],
+)
+def test_a_class_of_two_categories_is_refused_by_any_of_its_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hammer: list[Any], saw: list[Any], expected: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    index(tmp_path / "data/index/lvis", "hammer", "saw")
+
+    assert faults_in(tmp_path, **{"categories.hammer.classes": {"lvis": hammer}, "categories.saw.classes": {"lvis": saw}}) == expected
+
+
+def test_the_same_word_in_two_categories_is_refused_without_an_index() -> None:
+    assert [f"{fault.key}: {fault.what}. {fault.do}" for fault in checked(plain(**{"categories.saw.classes": {"lvis": ["hammer"]}}))[1]] == [
+        f"categories.saw.classes.lvis: hammer has hammer {BOTH}. Take it out of hammer or of saw, or make the two one category"
+    ]
+
+
+def test_an_object_that_people_called_by_two_names_is_no_reason_to_refuse_either() -> None:
+    drill, driver = {"drill", "drill|screwdriver"}, {"screwdriver", "drill|screwdriver"}
+
+    assert shared_classes({"drill": drill, "driver": driver}, free=True) == []
+    assert shared_classes({"drill": drill, "driver": driver}, free=False) == [Shared("drill", "driver", ("drill|screwdriver",))]
+    assert shared_classes({"drill": drill, "driver": {"drill"}}, free=True) == [Shared("drill", "driver", ("drill",))]
 
 
 def git(folder: Path, *words: str) -> None:

@@ -160,6 +160,43 @@ def test_whatever_is_asked_at_once_the_whole_can_be_pasted(words: tuple[str, ...
     assert "For params.yaml" not in run(*words).stdout  # each is a category now, and is known again
 
 
+DRILLER = PARAMS.replace("hammer: {id: 1, target: 10}", 'driller: {id: 1, target: 10, classes: {open_images: [/m/1], visual_genome: ["name:drill"]}}')
+
+
+def test_classes_that_a_category_has_are_printed_as_comments_and_named_as_its_own() -> None:
+    every_source()
+    Path("params.yaml").write_text(DRILLER)
+
+    out = run("drill").stdout
+
+    assert "For params.yaml" not in out
+    assert "  # driller has these classes already: drill\n  # There already; merge by hand what you want of this:\n  # drill:\n" in out
+    assert [line for line in out.splitlines() if "/m/1]" in line] == ["  #     open_images: [/m/1]  # Drill (Tool): 3 boxes"]
+
+
+def test_a_new_category_gets_only_the_classes_that_are_free() -> None:
+    every_source()
+    Path("params.yaml").write_text(DRILLER.replace(', visual_genome: ["name:drill"]', ""))
+
+    block = run("drill").stdout.partition("under `categories`:\n")[2]
+
+    Path("params.yaml").write_text(Path("params.yaml").read_text().replace("sources:", f"{block}sources:"))
+    params, faults = problems()
+    assert faults == []
+    assert params is not None
+    assert params.categories["drill"].classes == {"open_images": (), "imagenet": (), "visual_genome": ("name:drill",)}
+    assert "      open_images: []  # driller has /m/1 (Drill (Tool))\n" in block
+
+
+def test_one_class_under_two_words_becomes_one_new_category() -> None:
+    every_source()
+
+    block = run("barrow", "wheelbarrow").stdout.partition("under `categories`:\n")[2]
+
+    assert list(yaml.safe_load(block)) == ["barrow"]
+    assert "  # barrow has these classes already: wheelbarrow\n" in block
+
+
 def test_words_without_latin_letters_become_categories_of_their_own() -> None:
     every_source()
 

@@ -12,6 +12,7 @@ from PIL import Image
 from boxset.assemble.merge import merge
 from boxset.dataset.records import Pool, read_pool
 from boxset.endpoints import Endpoints
+from boxset.errors import ParamsError
 from boxset.params import ClassTerm, FlagPolicies, Licences, Merge
 from boxset.resolve import ExtractOrder, Identity, Ids, IndexOrder
 from boxset.sources import tables
@@ -92,7 +93,8 @@ def test_open_images_verified_labels_also_of_parents_and_children() -> None:
     Path("open_images-none").touch()
 
     leaves = in_data_set(_with_urls(files, BOTH))
-    tools = in_data_set(_with_urls(files, {"hammer": (ClassTerm(name="tool"),), "saw": (ClassTerm(name="tool", children=True),)}))
+    plain = in_data_set(_with_urls(files, {"hammer": (ClassTerm(name="tool"),)}))
+    whole = in_data_set(_with_urls(files, {"saw": (ClassTerm(name="tool", children=True),)}))
 
     assert leaves == {
         "a": ((2,), (), (1,)),  # hammers boxed, saws verified absent
@@ -102,10 +104,29 @@ def test_open_images_verified_labels_also_of_parents_and_children() -> None:
         "e": ((1,), (), ()),  # some tool, no hammer; whether it is a saw nobody said
         "f": ((2,), (), ()),
     }
-    assert tools["e"] == ((), (1,), (2,))  # without children: what is boxed as a saw would be missing; with them: all
-    assert tools["d"] == ((1, 2), (), ())
-    assert tools["a"] == ((), (1, 2), ())  # a hammer is a tool, and no box says Tool; of other tools nobody spoke
-    assert tools["c"] == ((), (1,), (2,))
+    assert plain == {"d": ((1,), (), ()), "e": ((), (1,), ())}  # without children: what is boxed as a saw would be missing
+    assert whole["e"] == ((), (), (2,))  # with them: all
+    assert whole["a"] == ((), (2,), ())  # a hammer is a tool, and no box says Tool; of other tools nobody spoke
+    assert whole["c"] == ((), (), (2,))
+
+
+def test_a_class_that_two_categories_name_by_different_words_stops_the_source() -> None:
+    photo("train/a.jpg", 1)
+    files = {
+        "boxes_train": HEADER + "a,xclick,/m/hammer,1,0.1,0.5,0.1,0.5,0,0,0,0,0\n",
+        "classes": "/m/hammer,Hammer\n/m/saw,Saw\n/m/tool,Tool\n",
+        "hierarchy": json.dumps({"LabelName": "/m/tool", "Subcategory": [{"LabelName": "/m/hammer"}]}),
+        "images_train": "ImageID,License\n",
+        "labels_train": "ImageID,Source,LabelName,Confidence\na,verification,/m/hammer,1\n",
+    }
+
+    with pytest.raises(ParamsError) as caught:
+        _with_urls(files, {"hammer": (ClassTerm(name="hammer"),), "saw": (ClassTerm(name="tool", children=True),)})
+
+    assert str(caught.value) == (
+        "params.yaml: categories.saw.classes.open_images: hammer has Hammer (/m/hammer) as well: each such object would get both labels. "
+        "Take it out of hammer or of saw, or make the two one category"
+    )
 
 
 def _with_urls(files: dict[str, str], classes: dict[str, tuple[ClassTerm, ...]]) -> Pool:

@@ -47,6 +47,8 @@ def command(words: tuple[str, ...], use: str | None, as_json: bool) -> None:
     if blocks.new:
         say("For params.yaml, under `categories`:", bold=True)
         say("".join(blocks.new), nl=False)
+    for line in blocks.told:
+        say(line)
     if blocks.there:
         say("  # There already; merge by hand what you want of this:")
         say("".join(blocks.there), nl=False)

@@ -15,7 +15,7 @@ from boxset.errors import ParamsError
 from boxset.params import FlagPolicies
 from boxset.resolve import ExtractOrder
 from boxset.sources import tables
-from boxset.sources.classes import Vocabulary
+from boxset.sources.classes import FREE, Vocabulary, shared_classes
 from boxset.sources.known import Answer, kinship, state_of
 from boxset.sources.licences import allowed
 
@@ -79,14 +79,18 @@ def _unlooked(index: Path, classes: dict[str, set[str]]) -> frozenset[str]:
 
 
 def _class_ids(order: ExtractOrder, vocabulary: Vocabulary) -> dict[str, set[str]]:
-    """Return category → class ids. A class of two categories belongs to both."""
+    """Return category → class ids. Raises ParamsError where two categories name the same class."""
     if not vocabulary.rows:
         _check_annotated(order)
         return {}
-    return {
+    classes = {
         category: set(chain.from_iterable(vocabulary.find(term, where=f"categories.{category}.classes.{order.name}") for term in terms))
         for category, terms in order.classes.items()
     }
+    for shared in shared_classes(classes, free=order.format in FREE):
+        what, do = shared.fault(vocabulary.rows)
+        raise ParamsError(f"categories.{shared.other}.classes.{order.name}: {what}", where="params.yaml", do=do)
+    return classes
 
 
 def _check_annotated(order: ExtractOrder) -> None:

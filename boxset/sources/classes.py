@@ -5,9 +5,10 @@ regular expression over them.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from difflib import get_close_matches
 from functools import cached_property
+from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -21,6 +22,7 @@ from boxset.sources import tables
 SYNSET = r"[\w'.-]+\.[nvars]\.\d{2}"
 KINDS = ("id", "name", "synset")
 GAP = r"[\s_-]"
+FREE = ("visual_genome",)  # formats in which people named objects as they liked
 Row = dict[str, Any]
 
 
@@ -29,6 +31,41 @@ class Matches(NamedTuple):
 
     exact: list[str]
     part: list[str]
+
+
+class Shared(NamedTuple):
+    """Classes of one source that two categories both name."""
+
+    one: str
+    other: str
+    classes: tuple[str, ...]
+
+    def fault(self, rows: Mapping[str, Row]) -> tuple[str, str]:
+        """Say what is wrong with `categories.<other>.classes`, and what to do."""
+        some = ", ".join(named(rows[class_id]) for class_id in self.classes[:3]) + (f" and {len(self.classes) - 3:,} more" if len(self.classes) > 3 else "")
+        return f"{self.one} has {some} as well: each such object would get both labels", f"Take it out of {self.one} or of {self.other}, or make the two one category"
+
+
+def clash(one: Set[str], other: Set[str], *, free: bool) -> Set[str]:
+    """Return the classes because of which two categories, or a term and a category, cannot stand side by side.
+
+    Where people name objects freely (`free`, Visual Genome) a class is one spelling, and an object may well bear the names of two
+    things: there only a set that lies wholly in the other is refused.
+    """
+    shared = one & other
+    return shared if not free or shared in (one, other) else frozenset()
+
+
+def shared_classes(classes: Mapping[str, Set[str]], *, free: bool) -> list[Shared]:
+    """Return each two categories that name the same classes of a source, by `clash`, in the order of the categories."""
+    found = [(one, other, clash(classes[one], classes[other], free=free)) for one, other in combinations(classes, 2)]
+    return [Shared(one, other, tuple(sorted(shared))) for one, other, shared in found if shared]
+
+
+def named(row: Row) -> str:
+    """Return a class's name, with its id where that says something else."""
+    name, class_id = row["name"] or "", row["class_id"]
+    return name if not name or "|" in class_id or folded(name) == folded(class_id) else f"{name} ({class_id})"
 
 
 class Rows(Mapping[str, Row]):
