@@ -579,7 +579,12 @@ class Split(Section, frozen=True):
     ratio: Annotated[Ratio, _about("Shares of the splits; they add up to 1.")] = Ratio()
     min_boxes: Annotated[
         int,
-        _about("Boxes of every category that val and test hold at least, where there are enough.", unit="boxes", why="the ratio alone decides", ge=0),
+        _about(
+            "Boxes of every category that val and test hold at least, where there are enough; groups leave train for it, none leaves test. Fewer are reported.",
+            unit="boxes",
+            why="the ratio alone decides",
+            ge=0,
+        ),
     ] = 0
     never_test: Annotated[
         tuple[str, ...],

@@ -3,13 +3,14 @@
 from pathlib import Path
 
 from boxset.assemble.balance import balance
-from boxset.assemble.split import read_splits, split, write_splits
+from boxset.assemble.split import read_splits, short_words, split, write_splits
 from boxset.dataset.coco import read_coco
 from boxset.files import read_json, write_json
 from boxset.formats.folder import write_dataset
 from boxset.params import read_params
 from boxset.resolve import Targets
 from boxset.stage import run
+from boxset.terminal import say
 
 VERSION = 4
 OUT = Path("data/dataset")
@@ -25,6 +26,8 @@ def main() -> None:
     write_dataset(OUT, chosen, parted, name=params.project.name, guidelines={n: c.guideline for n, c in params.categories.items()}, pictures=Path("data"))
     write_splits(SPLITS, parted.remembered)
     write_json(Path("metrics/dataset.json"), {**chosen.metrics, **parted.metrics})
+    for line in short_words(parted.metrics):
+        say(f"warning: {line}")
 
 
 if __name__ == "__main__":

@@ -123,6 +123,16 @@ def test_the_page_says_what_was_built(tmp_path: Path) -> None:
         assert told in words
 
 
+def test_a_split_too_small_to_measure_by_is_worth_a_look(tmp_path: Path) -> None:
+    by_split = {"train": {"hammer": 2}, "val": {"hammer": 1}, "test": {"hammer": 0}}
+    write_json(project(tmp_path) / "metrics/dataset.json", {"boxes_by_split": by_split, "short_of_min_boxes": {"test": {"hammer": 5}}})
+
+    words = " ".join(" ".join(outline(render(read_report_data(tmp_path))).text).split())
+
+    assert "Too few to measure by hammer: test has 0 of the 5 boxes of split.min_boxes." in words
+    assert "hammer: val" not in words
+
+
 def test_the_same_data_give_the_same_bytes(tmp_path: Path) -> None:
     data = read_report_data(project(tmp_path / "project"))
 

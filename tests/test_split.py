@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from boxset.assemble.split import Remembered, read_splits, split, write_splits
+from boxset.assemble.split import Remembered, read_splits, short_words, split, write_splits
 from boxset.dataset.coco import Coco
 from boxset.errors import InputError
 from boxset.params import Ratio, Split
@@ -46,7 +46,7 @@ def test_an_image_keeps_its_split_over_ten_versions() -> None:
     for version in range(1, 11):
         parted = split(data(20 * version), past, Split())
         assert {name: parted.remembered[name] for name in past} == past
-        assert parted.metrics["moved"] == {"ratio": 0, "merged_groups": 0}
+        assert parted.metrics["moved"] == {"ratio": 0, "floor": 0, "merged_groups": 0}
         past = parted.remembered
 
 
@@ -102,6 +102,50 @@ def test_val_and_test_hold_the_floor_where_there_are_enough() -> None:
     parted = split(rare, {}, Split(min_boxes=4))
 
     assert [parted.metrics["boxes_by_split"][name]["hammer"] for name in ("val", "test")] == [4, 4]
+
+
+def rare_tools() -> Coco:
+    """100 pictures, the first 20 with a hammer."""
+    return coco([image(n) for n in range(1, 101)], [annotation(n, n, 1 if n <= 20 else 2) for n in range(1, 101)])
+
+
+def test_a_floor_that_comes_later_is_filled_out_of_train_and_nothing_leaves_test() -> None:
+    past = {one.sha256: "train" if number < 20 else "test" for number, one in enumerate(rare_tools().images, 1)}
+
+    parted = split(rare_tools(), past, Split(min_boxes=4))
+
+    hammers = {name: parted.metrics["boxes_by_split"][name]["hammer"] for name in ("train", "val", "test")}
+    assert hammers == {"train": 12, "val": 4, "test": 4}
+    assert parted.metrics["moved"] == {"ratio": 0, "floor": 7, "merged_groups": 0}
+    assert {parted.remembered[name] for name, was in past.items() if was == "test"} == {"test"}
+    again = split(rare_tools(), parted.remembered, Split(min_boxes=4))
+    assert (again.assignment, again.metrics["moved"]["floor"]) == (parted.assignment, 0)
+
+
+def test_new_pictures_fill_the_floor_before_old_ones_move() -> None:
+    hammers = coco([image(n) for n in range(1, 61)], [annotation(n, n, 1) for n in range(1, 61)])
+    past = {one.sha256: "train" for one in hammers.images if one.id > 20}
+
+    parted = split(hammers, past, Split(min_boxes=12))
+
+    assert parted.metrics["boxes_by_split"] == {name: {"hammer": n, "saw": 0} for name, n in (("train", 36), ("val", 12), ("test", 12))}
+    assert parted.metrics["moved"]["floor"] == 4
+    assert {name for number, name in parted.assignment.items() if number <= 20} == {"val", "test"}
+
+
+def test_a_split_under_the_floor_is_counted_and_named_with_what_helps() -> None:
+    few = coco([image(n) for n in range(1, 7)], [annotation(n, n, 1) for n in range(1, 7)])
+    kept_out = coco([image(n, source="coco") for n in range(1, 41)], [annotation(n, n, 1) for n in range(1, 41)])
+
+    parted = split(few, {}, Split(min_boxes=5))
+
+    assert parted.metrics["short_of_min_boxes"] == {"val": {"hammer": 4}, "test": {"hammer": 4}}
+    assert short_words(parted.metrics)[1] == (
+        "hammer: test has 1 of the 5 boxes of split.min_boxes. It says little about a detector. "
+        "More boxes of it help (queries, crawl_images, labels); or lower split.min_boxes"
+    )
+    assert split(kept_out, {}, Split(min_boxes=4, never_test=("coco",))).metrics["short_of_min_boxes"] == {"test": {"hammer": 4}}
+    assert split(rare_tools(), {}, Split(min_boxes=4)).metrics["short_of_min_boxes"] == {}
 
 
 def test_splits_are_written_sorted_and_read_back(tmp_path: Path) -> None:

@@ -1,13 +1,13 @@
 """Train, val and test: groups of near-duplicates as units, stratified over boxes, remembered in `splits.csv` for good.
 
 An image does not change its split as the data set grows. Where groups that lie in different splits become one, it goes to test, else val,
-else train, so that nothing that was tested on is ever trained on. Only a new ratio (`ratio` has a row of its own) moves groups, the fewest. Of two rows for one picture (after a
-merge of branches) the same rule decides.
+else train, so that nothing that was tested on is ever trained on. Only a new ratio (`ratio` has a row of its own) moves groups, the fewest, and the floor
+(`min_boxes`) where new groups do not fill it: out of train alone, never out of test. Of two rows for one picture (after a merge of branches) the same rule decides.
 """
 
 import csv
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,11 +80,31 @@ def split(coco: Coco, past: Remembered, settings: Split) -> Parted:
     ratio = f"{settings.ratio.train:g}/{settings.ratio.val:g}/{settings.ratio.test:g}"
     moved = state.rebalance() if ratio not in past.get(RATIO, ratio).split("|") else 0
     state.place_new()
-    state.raise_to_floor()
+    raised = state.raise_to_floor()
     assignment = {image: assigned_split for group in groups for image in group.images if (assigned_split := state.split_of[group.key])}
     by_id = {image.id: image.sha256 for image in coco.images}
     remembered = {**past, **{by_id[image]: name for image, name in assignment.items()}, RATIO: ratio}
-    return Parted(assignment, remembered, {**_counts(coco, assignment), "moved": {"ratio": moved, "merged_groups": merged}})
+    counts = _counts(coco, assignment)
+    short = _short(counts["boxes_by_split"], settings)
+    return Parted(assignment, remembered, {**counts, "moved": {"ratio": moved, "floor": raised, "merged_groups": merged}, "short_of_min_boxes": short})
+
+
+def _short(boxes: dict[str, dict[str, int]], settings: Split) -> dict[str, dict[str, int]]:
+    """Return split → category → how many boxes it lacks of the floor; of categories that have boxes, in splits that are wanted."""
+    has_some = {category for counts in boxes.values() for category, count in counts.items() if count}
+    wanted = [name for name in ("val", "test") if getattr(settings.ratio, name)]
+    lacking = {name: {c: settings.min_boxes - n for c, n in boxes[name].items() if c in has_some and n < settings.min_boxes} for name in wanted}
+    return {name: categories for name, categories in lacking.items() if categories}
+
+
+def short_words(metrics: Mapping[str, Any]) -> list[str]:
+    """Say of each split and category that is under the floor what it has, and what helps."""
+    do = "It says little about a detector. More boxes of it help (queries, crawl_images, labels); or lower split.min_boxes"
+    return [
+        f"{category}: {name} has {(have := metrics['boxes_by_split'][name][category]):,} of the {have + lacking:,} boxes of split.min_boxes. {do}"
+        for name, categories in metrics.get("short_of_min_boxes", {}).items()
+        for category, lacking in categories.items()
+    ]
 
 
 def _groups(coco: Coco, past: Remembered, settings: Split) -> list[_Group]:
@@ -190,22 +210,21 @@ class _State:
         return moved
 
     def raise_to_floor(self) -> int:
-        """Take new groups from train until val and test hold `min_boxes` of every category, where there are enough; return how many."""
-        moved = 0
-        for name in ("test", "val"):
-            for category in sorted(c for c in self.total if c):
-                moved += self._raise(name, category)
-        return moved
+        """Take groups from train until val and test hold `min_boxes` of every category, where there are enough; new ones first.
+
+        Return how many groups left train that had been there before.
+        """
+        return sum(self._raise(name, category) for name in ("test", "val") for category in sorted(c for c in self.total if c))
 
     def _raise(self, name: str, category: int) -> int:
         floor = min(self._settings.min_boxes, int(self.total[category] * self._ratio[name] * 2))
         moved = 0
-        for group in self.groups:
+        for group in sorted(self.groups, key=lambda g: (len(g.images), g.key) if g.past else (0, g.key)):
             if self.have[name][category] >= floor:
                 break
-            if not group.past and self.split_of[group.key] == "train" and name in group.allowed and group.weight[category]:
+            if group.past <= {"train"} and self.split_of[group.key] == "train" and name in group.allowed and group.weight[category]:
                 self._move(group, name)
-                moved += 1
+                moved += bool(group.past)
         return moved
 
 

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, zip_longest
 
+from boxset.assemble.split import short_words
 from boxset.report.data import ReportData
 from boxset.report.figures import Box, Odd, by_category, odd_boxes
-from boxset.report.html import Content, Html, joined, tag
+from boxset.report.html import Content, Html, coded, joined, tag
 from boxset.report.pictures import Drawn, Pictures, shot
 
 SHEET = 21  # pictures of a category: whole rows on a wide screen
@@ -32,14 +33,20 @@ def gallery(data: ReportData, boxes: Sequence[Box], *, budget: int) -> Html:
 
 
 def worth_a_look(data: ReportData, boxes: Sequence[Box], *, budget: int) -> Html:
-    """Return boxes far from their category's usual size or shape, and records that contradict each other."""
+    """Return splits under the floor, boxes far from their category's usual size or shape, and records that contradict each other."""
+    short = _short(data)
     odd = _varied(odd_boxes(boxes))
     pictures = Pictures(data.folders, budget)
     lead = "Not errors by themselves: boxes far from the usual size or shape of their category, and places where sources contradict each other."
     if not odd and not data.conflicts:
-        return tag("p", "Nothing stands out.")
+        return short or tag("p", "Nothing stands out.")
     sheet = tag("div", *(_odd_shot(one, pictures) for one in odd), class_="sheet")
-    return joined([tag("p", lead), sheet, _conflicts(data)])
+    return joined([short, tag("p", lead), sheet, _conflicts(data)])
+
+
+def _short(data: ReportData) -> Html:
+    lines = [tag("li", coded(line)) for line in short_words(data.metrics.get("dataset", {}))]
+    return joined([tag("h3", "Too few to measure by"), tag("ul", *lines, class_="warn")]) if lines else Html("")
 
 
 def _by_image(boxes: Sequence[Box]) -> dict[str, list[Box]]:

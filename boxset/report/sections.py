@@ -65,7 +65,11 @@ def _boxes_of(coco: Coco, category: str) -> int:
 
 
 def _moved(data: ReportData) -> Html:
-    told = {"ratio": "groups went to another split for the ratio or floor", "merged_groups": "groups that lay in different splits became one"}
+    told = {
+        "ratio": "groups went to another split for the ratio",
+        "floor": "groups went from train to val or test for split.min_boxes",
+        "merged_groups": "groups that lay in different splits became one",
+    }
     moved = data.metrics.get("dataset", {}).get("moved", {})
     said = [f"{count:,} {told.get(key, key)}" for key, count in moved.items() if count]
     return tag("p", f"In this build {' and '.join(said)}." if said else "No picture went to another split in this build.", class_="soft")
