@@ -309,7 +309,24 @@ def test_the_status_prints_the_ledgers_money_and_offers_no_plan_that_is_older() 
 def test_the_status_of_a_project_that_was_not_built() -> None:
     state = status(PARAMS, {}, Standing(0, 0, is_news=False))
 
-    assert (state.is_built, state.funnel["tried"], next_step(state)) == (False, 0, "`dvc repro` builds the data set")
+    assert (state.is_built, state.funnels["crawl"]["tried"], next_step(state)) == (False, 0, "`dvc repro` builds the data set")
+
+
+def test_the_status_tells_what_the_crawl_the_public_sources_and_own_pictures_brought() -> None:
+    own = msgspec.structs.replace(PARAMS, sources={**PARAMS.sources, "returns": Source(format="local", path="photos")})
+    console = Console(width=120, file=io.StringIO())
+
+    with console.capture() as printed:
+        console.print(status_text(status(own, {**METRICS, "extract/returns": {"seen": 4, "kept": 3}})))
+
+    lines = {line[:16].strip(): line[16:].strip() for line in printed.get().splitlines()}
+    assert {name: lines[name] for name in ("crawl", "public sources", "own pictures", "data set")} == {
+        "crawl": "90 found by search → 30 tried → 12 kept",
+        "public sources": "25 tried → 23 kept",
+        "own pictures": "4 tried → 3 kept",
+        "data set": "18 pictures; people have labelled 3",
+    }
+    assert list(status(PARAMS, METRICS).funnels) == ["crawl", "public sources"]
 
 
 @pytest.mark.parametrize(

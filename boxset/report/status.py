@@ -1,6 +1,6 @@
 """What was built and where to look, in a few lines, from the parameters, `metrics/` and the ledger: true in a clone without data as well."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -34,7 +34,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     is_built: bool
     categories: tuple[CategoryStatus, ...]
     pictures: dict[str, int]  # split → pictures
-    funnel: dict[str, int]  # step → pictures, in order
+    funnels: dict[str, dict[str, int]]  # crawl, public sources, own pictures → step → addresses or pictures, in order
+    labelled: int  # pictures that people have answered
     spent_usd: float  # or reserved
     open_usd: float  # of it, in jobs that are not over
     budget_usd: float
@@ -53,7 +54,8 @@ def status(params: Params, metrics: Metrics, bought: Standing) -> Status:
         is_built=bool(dataset),
         categories=tuple(_category(name, params, metrics) for name in params.categories),
         pictures=pictures,
-        funnel=_funnel(params, metrics, asked=asked, pictures=pictures),
+        funnels=_funnels(params, metrics),
+        labelled=int(asked.get("labelled", 0)),
         spent_usd=bought.committed_mills / 1000,
         open_usd=(bought.committed_mills - bought.spent_mills) / 1000,
         budget_usd=params.label.budget_usd,
@@ -84,16 +86,20 @@ def _boxes(metrics: Metrics, stage: str, category: str) -> int:
     return int(metrics.get(stage, {}).get("boxes", {}).get(category, 0))
 
 
-def _funnel(params: Params, metrics: Metrics, *, asked: Mapping[str, int], pictures: Mapping[str, int]) -> dict[str, int]:
+def _funnels(params: Params, metrics: Metrics) -> dict[str, dict[str, int]]:
+    """Return what became of the pictures of each origin; one's own where there are such sources."""
     crawls = [metrics.get(f"crawl/{name}", {}) for name in params.categories]
-    extracts = [metrics.get(f"extract/{name}", {}) for name in params.sources]
+    own = {name for name, source in params.sources.items() if (source.format or name) == "local"}
+    found = {"found by search": sum(sum(crawl.get("found", {}).values()) for crawl in crawls)}
     return {
-        "found by search": sum(sum(c.get("found", {}).values()) for c in crawls),
-        "tried": sum(int(m.get("seen", 0)) for m in (*crawls, *extracts)),
-        "kept": sum(int(m.get("kept", 0)) for m in (*crawls, *extracts)),
-        "labelled": int(asked.get("labelled", 0)),
-        "in the data set": sum(pictures.values()),
+        "crawl": {**found, **_tried(crawls)},
+        "public sources": _tried([metrics.get(f"extract/{name}", {}) for name in params.sources if name not in own]),
+        **({"own pictures": _tried([metrics.get(f"extract/{name}", {}) for name in sorted(own)])} if own else {}),
     }
+
+
+def _tried(stages: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    return {step: sum(int(metrics.get(key, 0)) for metrics in stages) for step, key in (("tried", "seen"), ("kept", "kept"))}
 
 
 def next_step(state: Status) -> str:

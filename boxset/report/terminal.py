@@ -46,7 +46,9 @@ def _progress(have: int, wanted: int) -> tuple[str, str]:
 
 
 def _facts(state: Status) -> Iterable[tuple[str, RenderableType]]:
-    yield "pictures", Text(" → ".join(f"{count:,} {step}" for step, count in state.funnel.items()))
+    for origin, funnel in state.funnels.items():
+        yield origin, Text(" → ".join(f"{count:,} {step}" for step, count in funnel.items()))
+    yield "data set", Text(f"{counted(sum(state.pictures.values()), 'picture')}; people have labelled {state.labelled:,}")
     planned = f"; the next plan: {counted(state.planned, 'picture')}, ${state.planned_usd:,.2f}" if state.planned else ""
     planned = "; the plan is older than the ledger: `dvc repro label` first" if state.is_plan_old else planned
     yield "labels", coded(f"${state.spent_usd:,.2f} spent or reserved of ${state.budget_usd:,.2f}{planned}")
