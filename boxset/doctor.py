@@ -13,8 +13,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from boxset.checks import problems
+from boxset.conflicts import conflicts
 from boxset.endpoints import Endpoints
-from boxset.errors import BoxsetError
+from boxset.errors import BoxsetError, ParamsError
 from boxset.params import Params, Query, Source
 from boxset.stage import locked_outputs
 
@@ -44,11 +45,15 @@ class Patient:
     params: Params | None
     faults: int
     endpoints: Endpoints
+    unreadable: str = ""  # why params.yaml could not be read at all
 
 
 def patient(root: Path, endpoints: Endpoints) -> Patient:
     """Read a project as far as it can be read."""
-    params, faults = problems(root)
+    try:
+        params, faults = problems(root)
+    except ParamsError as err:
+        return Patient(root, None, 1, endpoints, f"{err.where}: {err.what}")
     return Patient(root, params, len(faults), endpoints)
 
 
@@ -92,8 +97,15 @@ def _said(*command: str, cwd: Path) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
+def _unresolved(project: Patient) -> Iterator[Finding]:
+    for conflict in conflicts(project.root):
+        yield Finding("merge", FIX, f"{conflict.where}: {conflict.what}", conflict.do)
+
+
 def _parameters(project: Patient) -> Iterator[Finding]:
-    if project.faults:
+    if project.unreadable:
+        yield Finding("parameters", FIX, project.unreadable, "boxset check")
+    elif project.faults:
         yield Finding("parameters", FIX, f"{project.faults} problem{'s' if project.faults > 1 else ''} in params.yaml", "boxset check")
     else:
         yield Finding("parameters", OK, "params.yaml is sound")
@@ -152,7 +164,13 @@ def _ledger(project: Patient) -> Iterator[Finding]:
 
 
 def _outputs(project: Patient) -> Iterator[Finding]:
-    missing = sorted(path for path in locked_outputs(project.root / "dvc.lock") if not (project.root / path).exists() and _is_wanted(project, path))
+    try:
+        locked = locked_outputs(project.root / "dvc.lock")
+    except BoxsetError as err:
+        if not conflicts(project.root):  # they have lines of their own
+            yield Finding("outputs", FIX, f"{Path(err.where).name}: {err.what}", err.do)
+        return
+    missing = sorted(path for path in locked if not (project.root / path).exists() and _is_wanted(project, path))
     if missing:
         some = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
         yield Finding("outputs", FIX, f"dvc.lock has {some}, and they are not here", "dvc pull")
@@ -318,5 +336,5 @@ def _labels(project: Patient, params: Params) -> Iterator[Finding]:
         yield Finding("labels", OK, f"{backend}: could be sent; the budget is {params.label.budget_usd:,.2f} USD")
 
 
-ALWAYS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (_tools, _parameters, _links, _remote, _ledger, _outputs)
+ALWAYS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (_tools, _unresolved, _parameters, _links, _remote, _ledger, _outputs)
 WITH_PARAMS: tuple[Callable[[Patient, Params], Iterator[Finding]], ...] = (_world, _disk, _raw_cache, _sources, _suppliers, _purchases, _labels)

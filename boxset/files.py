@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, TypeVar
 
 import msgspec
 
+from boxset.conflicts import conflict_in
 from boxset.errors import InputError, ProjectError
 
 T = TypeVar("T")
@@ -63,10 +64,11 @@ def write_json(path: Path, value: object) -> None:
 
 def read_json(path: Path, as_type: type[T]) -> T:
     """Read JSON strictly as a type. Raises InputError naming the file and the field."""
+    content = read_bytes(path)
     try:
-        return msgspec.json.decode(read_bytes(path), type=as_type)
+        return msgspec.json.decode(content, type=as_type)
     except msgspec.MsgspecError as err:
-        raise InputError(f"not what was expected: {err}", where=str(path)) from err
+        raise conflict_in(content, path) or InputError(f"not what was expected: {err}", where=str(path)) from err
 
 
 def read_bytes(path: Path) -> bytes:
@@ -90,12 +92,12 @@ def read_jsonl(path: Path, as_type: type[T]) -> list[T]:
     if not path.exists():
         return []
     decoder = msgspec.json.Decoder(as_type)
-    rows = []
-    for number, line in enumerate(read_bytes(path).splitlines(), start=1):
+    rows, content = [], read_bytes(path)
+    for number, line in enumerate(content.splitlines(), start=1):
         try:
             rows.append(decoder.decode(line))
         except msgspec.MsgspecError as err:
-            raise InputError(f"not what was expected: {err}", where=f"{path}:{number}") from err
+            raise conflict_in(content, path) or InputError(f"not what was expected: {err}", where=f"{path}:{number}") from err
     return rows
 
 

@@ -268,9 +268,10 @@ def _scalar(text: str) -> str:
 
 
 def with_block(text: str, block: str) -> str:
-    """Return the text of `params.yaml` with one more block at the end of `categories`; nothing else changes.
+    """Return the text of `params.yaml` with one more block in `categories`, before the first name that comes after its own; nothing else changes.
 
-    Raises ParamsError where `categories` is written on one line with categories in it.
+    So branches that add different categories to a list in the order of names rarely touch the same lines. Raises ParamsError where
+    `categories` is written on one line with categories in it.
     """
     node = _categories_node(text)
     lines = text.splitlines(keepends=True)
@@ -279,11 +280,32 @@ def with_block(text: str, block: str) -> str:
             do = "Give each category lines of its own, as `boxset init` writes them"
             raise ParamsError("categories: written on one line", where=f"params.yaml:{node.start_mark.line + 1}", do=do)
         return text[: node.start_mark.index].rstrip(" ") + "\n" + block + text[node.end_mark.index :].lstrip("\n")
-    last = max(i for i in range(node.start_mark.line, node.end_mark.line + 1) if i < len(lines) and lines[i].startswith(" ") and lines[i].strip())
-    if not lines[last].endswith("\n"):
-        lines[last] += "\n"
-    indent = node.start_mark.column
-    return "".join([*lines[: last + 1], _indented(block, indent), *lines[last + 1 :]])
+    name = block.partition(":")[0].strip()
+    after = next((key for key, _ in node.value if str(key.value) > name), None)
+    place = _start_of(after.start_mark, lines) if after and _is_sorted(node) else _end_of(node, lines)
+    if place == len(lines) and not lines[-1].endswith("\n"):
+        lines[-1] += "\n"
+    return "".join([*lines[:place], _indented(block, node.start_mark.column), *lines[place:]])
+
+
+def _is_sorted(node: yaml.MappingNode) -> bool:
+    """Return whether the categories stand in the order of their names; else a new one goes to the end."""
+    names = [str(key.value) for key, _ in node.value]
+    return names == sorted(names)
+
+
+def _start_of(key: yaml.Mark, lines: list[str]) -> int:
+    """Return the line where a category begins, with the comments over it that are indented as it is."""
+    line = key.line
+    while lines[line - 1].startswith(f"{' ' * key.column}#"):
+        line -= 1
+    return line
+
+
+def _end_of(node: yaml.MappingNode, lines: list[str]) -> int:
+    """Return the line after the last one of `categories`."""
+    inside = range(node.start_mark.line, node.end_mark.line + 1)
+    return max(i for i in inside if i < len(lines) and lines[i].startswith(" ") and lines[i].strip()) + 1
 
 
 def _indented(block: str, columns: int) -> str:

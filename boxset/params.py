@@ -14,6 +14,7 @@ import msgspec
 import yaml
 from msgspec import Meta
 
+from boxset.conflicts import conflict_in
 from boxset.errors import InputError, ParamsError, did_you_mean
 from boxset.strict import Fault, faults
 
@@ -653,6 +654,9 @@ def parsed_yaml(text: str, *, where: str) -> Any:
     try:
         return yaml.load(text, Loader=_Yaml12)  # noqa: S506 - a safe loader
     except (yaml.YAMLError, ValueError) as err:
+        conflict = conflict_in(text.encode(), where)
+        if conflict:
+            raise ParamsError(conflict.what, where=conflict.where, do=conflict.do) from err
         mark = getattr(err, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         raise ParamsError(f"not YAML: {getattr(err, 'problem', None) or str(err).splitlines()[0]}", where=f"{where}{line}", do="Mend that line") from err

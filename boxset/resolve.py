@@ -4,8 +4,8 @@ import shutil
 from pathlib import Path
 
 import msgspec
-import yaml
 
+from boxset.conflicts import read_lock
 from boxset.errors import InputError, ProjectError
 from boxset.files import read_json, write_json
 from boxset.params import ClassTerm, FlagPolicies, Licences, Params, Query, Source, queries_of, terms_of
@@ -200,9 +200,8 @@ def check_world(params: Params, out: Path, *, lock: Path = Path("dvc.lock")) -> 
 
 
 def _locked_world(lock: Path) -> str:
-    """Return the world with which `resolve` last ran, or an empty string."""
-    stages = (yaml.safe_load(lock.read_text()) or {}).get("stages", {}) if lock.exists() else {}
-    return str(stages.get("resolve", {}).get("params", {}).get("params.yaml", {}).get("world", ""))
+    """Return the world with which `resolve` last ran, or an empty string. Raises ProjectError where the lock cannot be read."""
+    return str(read_lock(lock).get("resolve", {}).get("params", {}).get("params.yaml", {}).get("world", ""))
 
 
 def prune(params: Params, root: Path) -> None:

@@ -6,8 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import yaml
-
+from boxset.conflicts import read_lock
 from boxset.errors import BoxsetError, ProjectError
 from boxset.files import sole_writer
 
@@ -37,11 +36,8 @@ def refuse_silent_rebuild(out: Path, *, lock: Path = Path("dvc.lock")) -> None:
 
 
 def locked_outputs(lock: Path) -> set[str]:
-    """Return the paths of all outputs in `dvc.lock`."""
-    if not lock.exists():
-        return set()
-    stages = (yaml.safe_load(lock.read_text()) or {}).get("stages", {})
-    return {out["path"] for stage in stages.values() for out in stage.get("outs", [])}
+    """Return the paths of all outputs in `dvc.lock`. Raises ProjectError where it cannot be read."""
+    return {out["path"] for stage in read_lock(lock).values() for out in stage.get("outs", [])}
 
 
 def end_with_parent() -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from boxset.conflicts import conflict_in
 from boxset.dataset.coco import Coco
 from boxset.errors import InputError
 from boxset.files import write_csv
@@ -48,6 +49,9 @@ def read_splits(path: Path) -> Remembered:
     """Read which split each picture went to; nothing where there is no file. Raises InputError naming the line."""
     if not path.exists():
         return {}
+    conflict = conflict_in(path.read_bytes(), path)
+    if conflict:
+        raise conflict
     found: Remembered = {}
     with path.open(newline="", encoding="utf-8") as file:
         for number, row in enumerate(csv.reader(file), 1):

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from boxset.checks import notes, problems
+from boxset.conflicts import conflicts
 from boxset.errors import BoxsetError
 from boxset.params import Params, read_params
 from boxset.reference import ANY, Entry, as_markdown, as_text, entry_of, every_entry, parts_of, spelt, value_at, values_at
@@ -31,7 +32,12 @@ def command(explain: str | None, reference: bool) -> None:
 
 
 def report() -> int:
-    """Print problems and notes; return the exit code."""
+    """Print problems and notes, or what a merge left unresolved; return the exit code."""
+    unresolved = conflicts(Path())
+    for conflict in unresolved:
+        say(str(conflict))
+    if unresolved:
+        return 1
     params, found = problems()
     for fault in found:
         say(str(fault.error(str(PARAMS))))

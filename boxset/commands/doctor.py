@@ -12,6 +12,8 @@ from rich.table import Table
 from boxset.checks import problems
 from boxset.doctor import FIX, LATER, OK, Finding, examine, patient
 from boxset.endpoints import Endpoints, open_world
+from boxset.errors import ParamsError
+from boxset.params import Params
 from boxset.terminal import console, say
 
 COLOURS = {OK: "green", FIX: "bold red", LATER: "dim"}
@@ -35,12 +37,19 @@ def command() -> None:
 
 @contextmanager
 def _endpoints() -> Iterator[Endpoints]:
-    params, _ = problems()
+    params = _readable()
     if params is None:
         yield Endpoints()
         return
     with open_world(params) as endpoints:
         yield endpoints
+
+
+def _readable() -> Params | None:
+    try:
+        return problems()[0]
+    except ParamsError:
+        return None  # `examine` says why
 
 
 def table(findings: Iterable[Finding]) -> Table:
