@@ -4,14 +4,15 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from difflib import SequenceMatcher
 from itertools import combinations
 from pathlib import Path
 
 from boxset.errors import BoxsetError, ParamsError, did_you_mean
-from boxset.history import check_ids_against_history
+from boxset.history import check_ids_against_history, past_claims
 from boxset.labeling.price import TIERS_MILLS, mills
-from boxset.params import FORMATS, NOT_A_SOURCE, Category, Params, Source, checked, queries_of, read_yaml, same_terms, terms_of
+from boxset.params import FORMATS, NOT_A_SOURCE, Category, Params, Source, checked, queries_of, read_yaml, same_terms, second_ids, terms_of
 from boxset.resolve import check_world
 from boxset.strict import Fault
 from boxset.web.suppliers.url_lists import first_of, summary_of
@@ -51,7 +52,18 @@ def problems(root: Path = Path()) -> tuple[Params | None, list[Fault]]:
     params, found = checked(read_yaml(root / "params.yaml"))
     if params is None:
         return None, found
-    return params, [*found, *(fault for check in CHECKS for fault in check(params, root))]
+    past = list(_past(params, root))
+    return params, [*_with_free_ids(params, root, found, past), *(fault for check in CHECKS for fault in check(params, root)), *past]
+
+
+def _with_free_ids(params: Params, root: Path, found: list[Fault], past: list[Fault]) -> list[Fault]:
+    """Say of two categories with one id which changes, and to what: git's history where it knows, else the second."""
+    seconds = {f"categories.{name}.id" for name in second_ids(params)}
+    if any(fault.key.startswith("categories.") for fault in past):
+        return [fault for fault in found if fault.key not in seconds]
+    free = max([*past_claims(root)[0], *(category.id for category in params.categories.values())], default=0) + 1 if seconds else 0
+    do = f"Give it {free}, which none has had"
+    return [replace(fault, do=do) if fault.key in seconds else fault for fault in found]
 
 
 def notes(params: Params, root: Path = Path()) -> list[str]:
@@ -285,7 +297,7 @@ def _listed(params: Params, root: Path) -> dict[str, int]:
     return found
 
 
-CHECKS: tuple[Check, ...] = (_contact, _without_queries, _categories, _sources, _texts, _addresses, _licences, _trust, _labeler, _classes, _url_lists, _past)
+CHECKS: tuple[Check, ...] = (_contact, _without_queries, _categories, _sources, _texts, _addresses, _licences, _trust, _labeler, _classes, _url_lists)
 
 
 def _names_alike(params: Params) -> Iterator[str]:

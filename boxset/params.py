@@ -16,6 +16,7 @@ from msgspec import Meta
 
 from boxset.conflicts import conflict_in
 from boxset.errors import InputError, ParamsError, did_you_mean
+from boxset.lines import line_of
 from boxset.strict import Fault, faults
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
@@ -625,8 +626,14 @@ def read_params(path: Path = Path("params.yaml")) -> Params:
     """Read and check all parameters. Raises ParamsError naming the first wrong key and what to do."""
     params, found = checked(read_yaml(path))
     if params is None or found:
-        raise found[0].error(str(path), others=len(found) - 1)
+        raise found[0].error(place_of(found[0], path), others=len(found) - 1)
     return params
+
+
+def place_of(fault: Fault, path: Path) -> str:
+    """Return the file and, where it can be had, the line of the key that a fault is about."""
+    line = line_of(path.read_text(encoding="utf-8"), fault.key) if fault.key else None
+    return f"{path}:{line}" if line else str(path)
 
 
 def checked(value: Any) -> tuple[Params | None, list[Fault]]:
@@ -693,13 +700,15 @@ def _names(params: Params) -> Iterator[Fault]:
 
 
 def _ids(params: Params) -> Iterator[Fault]:
-    seen: dict[int, str] = {}
-    for name, category in params.categories.items():
-        if category.id in seen:
-            free = max(other.id for other in params.categories.values()) + 1
-            what = f"{category.id} is the id of {seen[category.id]} as well"
-            yield Fault(f"categories.{name}.id", what, f"Give the newer one a new id, {free} or higher")
-        seen.setdefault(category.id, name)
+    for name, other in second_ids(params).items():
+        what = f"{params.categories[name].id} is the id of {other} as well"
+        yield Fault(f"categories.{name}.id", what, "`boxset check` says which of the two changes, and to what")
+
+
+def second_ids(params: Params) -> dict[str, str]:
+    """Return each category whose id one before it has, with that one."""
+    first: dict[int, str] = {}
+    return {name: other for name, category in params.categories.items() if (other := first.setdefault(category.id, name)) != name}
 
 
 def _sources(params: Params) -> Iterator[Fault]:

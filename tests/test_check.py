@@ -168,6 +168,34 @@ def test_an_id_that_another_category_had_in_the_past_is_refused(tmp_path: Path) 
     assert found[0].startswith("categories.wrench.id: 2 was the id of saw in commit ")
 
 
+def told_of(folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> list[str]:
+    """What `boxset check` prints of a small project, without notes and the count."""
+    monkeypatch.chdir(project(folder, **changes))
+    return [line for line in CliRunner().invoke(command, []).output.splitlines() if "note: " not in line and not line.endswith("problems")]
+
+
+def test_one_id_for_two_gets_one_hint_whatever_git_knows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert told_of(tmp_path, monkeypatch, **{"categories.saw.id": 1}) == [
+        "params.yaml:12: categories.saw.id: 1 is the id of hammer as well. Give it 2, which none has had"
+    ]
+    git(project(tmp_path), "init", "-q")
+    git(tmp_path, "add", "params.yaml")
+    git(tmp_path, "commit", "-qm", "Start")
+
+    (told,) = told_of(tmp_path, monkeypatch, **{"categories.saw.id": 1})
+    (other,) = told_of(tmp_path, monkeypatch, **{"categories.hammer.id": 2})
+
+    assert (told.split(" in commit")[0], told.rpartition(". ")[2]) == ("params.yaml:12: categories.saw.id: 1 was the id of hammer", "An id is never used again; saw can have 2")
+    assert other.startswith("params.yaml:6: categories.hammer.id: 2 was the id of saw")
+
+
+def test_a_wrong_value_names_its_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert told_of(tmp_path, monkeypatch, **{"categories.saw.target": -1, "split.min_boxes": "x"}) == [
+        "params.yaml:13: categories.saw.target: expected a whole number of at least 0, not -1. `boxset check --explain categories.saw.target` says more",
+        "params.yaml:20: split.min_boxes: expected a whole number of at least 0, not 'x'. `boxset check --explain split.min_boxes` says more",
+    ]
+
+
 def test_a_moved_world_is_refused(tmp_path: Path) -> None:
     (tmp_path / "data/resolve").mkdir(parents=True)
     (tmp_path / "data/resolve/world.json").write_text(json.dumps({"world": "embedded", "version": 1}))

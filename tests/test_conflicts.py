@@ -11,6 +11,7 @@ from boxset.cli import cli
 from boxset.conflicts import conflicts, read_lock
 from boxset.errors import BoxsetError, InputError, ProjectError
 from boxset.files import read_json, read_jsonl
+from boxset.lines import line_of
 from boxset.newcategory import add_category
 from boxset.params import read_params
 from tests.test_check import git
@@ -153,3 +154,24 @@ def test_in_a_list_without_order_a_block_goes_to_the_end(tmp_path: Path) -> None
     add_category("pliers", ("long pliers",), tmp_path)
 
     assert list(read_params(path).categories) == ["hammer", "saw", "axe", "pliers"]
+
+
+def test_two_clones_that_took_one_id_are_told_which_of_the_two_changes_and_to_what(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home, clone = repository(tmp_path / "home"), tmp_path / "clone"
+    git(tmp_path, "clone", "-q", str(home), str(clone))
+    for folder, name in ((home, "pliers"), (clone, "drill")):
+        add_category(name, (f"{name} tool",), folder)
+        git(folder, "commit", "-qam", f"Add {name}")
+    git(home, "pull", "-q", "--no-rebase", "--no-edit", str(clone), "main")
+    monkeypatch.chdir(home)
+
+    done = CliRunner().invoke(cli, ["check"])
+
+    (told,) = [line for line in done.output.splitlines() if not line.startswith("note: ")]
+    newer = "drill" if "categories.drill" in told else "pliers"
+    at = line_of((home / "params.yaml").read_text(), f"categories.{newer}.id")
+    assert told.startswith(f"params.yaml:{at}: categories.{newer}.id: 4 was the id of ")
+    assert told.endswith(f"An id is never used again; {newer} can have 5")
+    params = home / "params.yaml"
+    params.write_text(params.read_text().replace(f"  {newer}:\n    id: 4", f"  {newer}:\n    id: 5"))
+    assert CliRunner().invoke(cli, ["check"]).exit_code == 0

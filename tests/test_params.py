@@ -115,7 +115,7 @@ def test_reading_raises_the_first_fault_and_counts_the_others(tmp_path: Path) ->
         read_params(tmp_path / "params.yaml")
 
     assert str(caught.value) == (
-        f"{tmp_path}/params.yaml: categories.hammer.targett: unknown key; did you mean target? "
+        f"{tmp_path}/params.yaml:8: categories.hammer.targett: unknown key; did you mean target? "
         "`boxset check --explain categories.hammer` says what may stand here. `boxset check` lists 1 more"
     )
 

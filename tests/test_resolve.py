@@ -239,9 +239,9 @@ def resolve_stage(folder: Path) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"categories.hammer.targett": 1}, "boxset: params.yaml: categories.hammer.targett: unknown key; did you mean target? "),
-        ({"categories.saw.id": 1}, "boxset: params.yaml: categories.saw.id: 1 is the id of hammer as well. Give the newer one a new id, 2 or higher"),
-        ({"split.ratio": {"val": 0.5}}, "boxset: params.yaml: split.ratio: the shares add up to 1.4, not 1. Change one of them"),
+        ({"categories.hammer.targett": 1}, "boxset: params.yaml:11: categories.hammer.targett: unknown key; did you mean target? "),
+        ({"categories.saw.id": 1}, "boxset: params.yaml:12: categories.saw.id: 1 is the id of hammer as well. `boxset check` says which of the two changes, and to what"),
+        ({"split.ratio": {"val": 0.5}}, "boxset: params.yaml:20: split.ratio: the shares add up to 1.4, not 1. Change one of them"),
     ],
 )
 def test_a_wrong_parameter_ends_the_stage_with_one_line(tmp_path: Path, changes: dict[str, Any], line: str) -> None:

@@ -8,7 +8,7 @@ import click
 from boxset.checks import notes, problems
 from boxset.conflicts import conflicts
 from boxset.errors import BoxsetError
-from boxset.params import Params, read_params
+from boxset.params import Params, place_of, read_params
 from boxset.reference import ANY, Entry, as_markdown, as_text, entry_of, every_entry, parts_of, spelt, value_at, values_at
 from boxset.terminal import say
 
@@ -40,7 +40,7 @@ def report() -> int:
         return 1
     params, found = problems()
     for fault in found:
-        say(str(fault.error(str(PARAMS))))
+        say(str(fault.error(place_of(fault, PARAMS))))
     for note in notes(params) if params else ():
         say(f"note: {note}")
     if params and not found:
