@@ -11,13 +11,15 @@ from typing import Any
 
 import boto3
 import pytest
+from click.testing import CliRunner
 from moto.server import ThreadedMotoServer
 from PIL import Image
 
-from boxset.dataset.records import Pool, Refused, read_pool, read_refused
+from boxset.cli import cli
+from boxset.dataset.records import ImageRow, Pool, Refused, read_pool, read_refused
 from boxset.endpoints import Endpoints
 from boxset.errors import InputError, ParamsError, ServiceError
-from boxset.files import write_json
+from boxset.files import read_jsonl, write_json
 from boxset.params import ClassTerm, FlagPolicies, Licences, Source, checked
 from boxset.resolve import ExtractOrder, IndexOrder, index_order, known_listings
 from boxset.sources.coverage import coverage
@@ -119,6 +121,40 @@ def test_a_coco_file_without_its_boxes_is_refused_unless_it_says_what_is_absent(
     _, pool = take(negatives=5)
 
     assert states(pool) == {"a.jpg": "absent"}
+
+
+def test_pictures_without_our_categories_are_counted_where_no_negatives_are_wanted(capsys: pytest.CaptureFixture[str]) -> None:
+    put(**{f"images__{name}_dot_jpg": photo(n) for n, name in enumerate("abcd", 1)})
+    put(labels__a_dot_txt="0 0.5 0.5 0.2 0.2\n", labels__b_dot_txt="", labels__c_dot_txt="1 0.5 0.5 0.2 0.2\n", classes_dot_txt="hammer\nsaw\n")
+    index()
+
+    metrics, pool = take()
+    told = capsys.readouterr().out
+    rows = read_jsonl(Path("data/extract/own/images.jsonl"), ImageRow)
+    with_negatives, all_of_them = take(negatives=5)
+
+    why = "it shows none of our categories, and sources.own.negatives is 0"
+    assert states(pool) == {"images/a.jpg": "present"}
+    assert (metrics["seen"], metrics["kept"], metrics["dropped"]) == (4, 2, {"over_limit": 2})  # d has no label file: nobody has looked
+    assert told == f"own: 2 of your pictures left out, each: {why}\n"
+    assert (with_negatives["kept"], with_negatives["dropped"]) == (4, {})
+    assert states(all_of_them) == {"images/a.jpg": "present", "images/b.jpg": "absent", "images/c.jpg": "absent"}
+    assert [(row.source_id, row.detail) for row in rows if row.outcome == "over_limit"] == [("images/b.jpg", why), ("images/c.jpg", why)]
+
+
+def test_a_picture_of_ones_own_that_was_left_out_is_explained_by_any_of_its_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    put(images__a_dot_jpg=photo(1), images__b_dot_jpg=photo(2), labels__a_dot_txt="0 0.5 0.5 0.2 0.2\n", labels__b_dot_txt="", classes_dot_txt="hammer\n")
+    index()
+    take()
+
+    for name in ("own/images/b.jpg", "./own/images/b.jpg", "images/b.jpg", "own:b.jpg", "own:images/b.jpg"):
+        done = CliRunner().invoke(cli, ["explain", name])
+        assert done.exit_code == 0
+        assert "left out: over_limit: there were more than were asked for" in done.output
+        assert "what was seen: it shows none of our categories, and sources.own.negatives is 0" in done.output
+    for name in ("own/images/a.jpg", "own:a.jpg"):
+        assert "kept; not merged yet" in CliRunner().invoke(cli, ["explain", name]).output
+    assert CliRunner().invoke(cli, ["explain", "other:b.jpg"]).exit_code == 1
 
 
 def test_a_file_that_says_what_is_known_is_believed() -> None:

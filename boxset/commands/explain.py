@@ -2,11 +2,13 @@
 
 import re
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from boxset.errors import InputError
 from boxset.terminal import console, say
 
 if TYPE_CHECKING:
@@ -28,9 +30,7 @@ def command(picture: str, *, as_json: bool, show_all: bool) -> None:
 
     PICTURE is a SHA-256 or its first digits, a file name, the address it came from or was published at, SOURCE:ID, or a picture file of your own.
     """
-    from boxset.compare.explain import explain
-
-    stories = explain(_name_of(picture), read_records(Path()))
+    stories = _stories(picture, read_records(Path()))
     if as_json:
         import msgspec
 
@@ -41,6 +41,17 @@ def command(picture: str, *, as_json: bool, show_all: bool) -> None:
         _print(terminal, story)
     if len(stories) > MANY and not show_all:
         terminal.print(f"and {len(stories) - MANY:,} more: --all shows them")
+
+
+def _stories(picture: str, records: "Records") -> "list[Story]":
+    """Return the stories of a file by its content, else by its name: one that was left out unread is known by its name alone."""
+    from boxset.compare.explain import explain
+
+    name = _name_of(picture)
+    if name != picture:
+        with suppress(InputError):
+            return explain(name, records)
+    return explain(picture, records)
 
 
 def _name_of(picture: str) -> str:

@@ -183,8 +183,17 @@ def _addresses(row: ImageRow) -> tuple[str, ...]:
 def _pictures(name: str, records: Records) -> list[str]:
     """Return the content of each picture that a name fits; united copies once, by the copy that was kept."""
     stem = name.rpartition("/")[2].partition(".")[0].lower()
-    found = [p.sha256 for p in records.pictures if name in _names(p) or (len(stem) >= 6 and p.sha256.startswith(stem))]
+    found = [p.sha256 for p in records.pictures if name in _names(p) or _is_own(name, p.source, p.source_id, p.url) or (len(stem) >= 6 and p.sha256.startswith(stem))]
     return list(dict.fromkeys(records.image_of[sha256].sha256 if sha256 in records.image_of else sha256 for sha256 in found))
+
+
+def _is_own(name: str, source: str, source_id: str, url: str) -> bool:
+    """Return whether a name is that of a picture of one's own, whose address is its name and a mark: `SOURCE:NAME`, or a path that ends alike."""
+    if not url.startswith(f"{source_id}#"):
+        return False
+    prefix, colon, rest = name.partition(":")
+    path = (rest if colon and prefix == source else name).removeprefix("./")
+    return bool(path) and (path == source_id or source_id.endswith(f"/{path}") or path.endswith(f"/{source_id}"))
 
 
 def _names(picture: Picture) -> set[str]:
@@ -272,7 +281,7 @@ def _lost_stories(name: str, records: Records) -> list[Story]:
     """Return one story for each address that a name fits and that brought no picture, wherever it was tried."""
     by_url: dict[str, list[tuple[str, ImageRow]]] = {}
     for where, row in records.rows:
-        if row.picture is None and name in (row.url, row.source_id):
+        if row.picture is None and (name in (row.url, row.source_id) or _is_own(name, where.rpartition(" ")[2], row.source_id, row.url)):
             by_url.setdefault(row.url or row.source_id, []).append((where, row))
     return [
         Story(name=url, verdict=f"left out: {_why(rows[0][1].outcome)}", steps=tuple(_lost_step(where, row, records) for where, row in rows))

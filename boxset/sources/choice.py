@@ -1,7 +1,7 @@
 """Which images of one source's index our categories need, their boxes, and what is known of each category in them."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
@@ -32,6 +32,7 @@ class Choice:
     refused: dict[str, str]  # image → the licence that keeps it out
     unlooked: frozenset[str]  # one's own pictures that nobody has looked at yet
     flagged: int  # boxes that a flag's policy leaves out, over all images of the source
+    passed: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # one's own pictures that were looked at and not asked for → address and why
 
 
 def choose(order: ExtractOrder, index: Path) -> Choice:
@@ -48,6 +49,7 @@ def choose(order: ExtractOrder, index: Path) -> Choice:
     chosen |= _negatives(order, index, said, found, licences=licences, exhaustive=about.exhaustive)
     unlooked = _unlooked(index, classes) if order.format == "local" and order.on else frozenset()
     chosen |= unlooked
+    passed = _passed(order, index, chosen, found) if order.format == "local" and order.on else {}
     images = tables.read_images(index, chosen)
     ordered = {image: images.get(image, {"image_id": image}) for image in sorted(chosen)}
     refused = {image: terms for image in ordered if (terms := licences.refusing(image)) is not None}
@@ -56,7 +58,16 @@ def choose(order: ExtractOrder, index: Path) -> Choice:
         for row in boxes.rows(chosen):
             by_image[row["image_id"]].append({**row, "category": category})
     known = _known(said, by_image, found, exhaustive=about.exhaustive, torn=frozenset(about.torn))
-    return Choice(ordered, by_image, known, refused, unlooked, sum(boxes.dropped for boxes in found.values()))
+    return Choice(ordered, by_image, known, refused, unlooked, sum(boxes.dropped for boxes in found.values()), passed)
+
+
+def _passed(order: ExtractOrder, index: Path, chosen: set[str], found: Mapping[str, "_Boxes"]) -> dict[str, tuple[str, str]]:
+    """Return the address of each of one's own pictures that are not chosen, and what would let it in."""
+    boxed = {image for boxes in found.values() for image in boxes.images()}
+    most = f"sources.{order.name}.max_images_per_category is {order.max_images_per_category}"
+    none = f"it shows none of our categories, and sources.{order.name}.negatives is {order.negatives}"
+    rows = tables.image_columns(index, ["image_id", "url"]).to_pylist()
+    return {row["image_id"]: (row["url"] or "", most if row["image_id"] in boxed else none) for row in rows if row["image_id"] not in chosen}
 
 
 def refused_everywhere(order: ExtractOrder, index: Path) -> Refused:

@@ -21,6 +21,7 @@ from boxset.sources.imagenet import FOLDER as IMAGENET_FOLDER
 from boxset.sources.local import unversioned
 from boxset.sources.place import MAX_BYTES, READERS, Place, place_of
 from boxset.sources.raw import RawFiles
+from boxset.terminal import say
 from boxset.text import cleaned
 from boxset.web.fetcher import Fetched, Fetcher, FetchPolicy
 from boxset.web.mirror import from_folder
@@ -31,6 +32,7 @@ CONNECTIONS = 32
 PER_HOST = 16
 FLAGS = tables.FLAGS
 TOLD = ("split", "landing_url", "original_url", "license", "author", "author_url", "title", "flickr_id", "coco_id")
+NOT_TRIED = (Reason.LICENCE, Reason.OVER_LIMIT)
 ROUNDING_PX = 1e-3  # a box that clipping changes by less was not outside
 Row = dict[str, Any]
 
@@ -46,8 +48,11 @@ def extract(order: ExtractOrder, index: Path, out: Path, *, endpoints: Endpoints
     with Journal(journal_path) as journal:
         _remember(journal, out, retry=order.retry)
         outcomes = _pictures(order, choice, out, journal=journal, endpoints=endpoints, contact=contact)
-    rows = [_row(order, choice, image, outcomes) for image in choice.images]
+    passed = [ImageRow(source_id=image, url=url, outcome=Reason.OVER_LIMIT, detail=why) for image, (url, why) in choice.passed.items()]
+    rows = sorted([*(_row(order, choice, image, outcomes) for image in choice.images), *passed], key=lambda row: row.source_id)
     _check_missing(order, rows)
+    for why, count in count_reasons(row.detail for row in passed).items():
+        say(f"{order.name}: {count:,} of your pictures left out, each: {why}")
     pool, fate = _pool(order, choice, rows, tables.about(index).coordinates)
     write_jsonl(out / "images.jsonl", rows)
     write_pool(out / "annotations.json", pool)
@@ -59,7 +64,7 @@ def extract(order: ExtractOrder, index: Path, out: Path, *, endpoints: Endpoints
 def _remember(journal: Journal, out: Path, *, retry: int) -> None:
     """Take what an earlier run of the stage wrote as known, so that a pulled clone fetches nothing again."""
     for row in read_jsonl(out / "images.jsonl", ImageRow):
-        if row.url not in journal.known and (row.picture is not None or not retry) and row.outcome != Reason.LICENCE:
+        if row.url not in journal.known and (row.picture is not None or not retry) and row.outcome not in NOT_TRIED:
             journal.known[row.url] = Outcome(url=row.url, outcome=row.outcome, detail=row.detail, stored=_stored(row.picture))
 
 
@@ -179,7 +184,7 @@ def _row(order: ExtractOrder, choice: Choice, image: str, outcomes: dict[str, Ou
 
 
 def _check_missing(order: ExtractOrder, rows: list[ImageRow]) -> None:
-    tried = [row for row in rows if row.outcome != Reason.LICENCE]
+    tried = [row for row in rows if row.outcome not in NOT_TRIED]
     missing = [row for row in tried if row.outcome != KEPT]
     if tried and len(missing) > order.max_missing_share * len(tried):
         reasons = ", ".join(f"{reason} {count}" for reason, count in count_reasons(row.outcome for row in missing).items())
