@@ -5,6 +5,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from difflib import get_close_matches
 from pathlib import Path
 from statistics import median_high
 from typing import TYPE_CHECKING
@@ -41,8 +42,12 @@ Owned = dict[str, dict[str, set[str]]]
 """Source → category → the ids of its classes there."""
 
 
-def add_category(name: str, words: tuple[str, ...], root: Path = Path()) -> str:
-    """Write a category's block into `params.yaml` and return it. Raises ParamsError where the name is taken or no name."""
+def add_category(name: str, words: tuple[str, ...], root: Path = Path(), *, anyway: bool = False) -> str:
+    """Write a category's block into `params.yaml` and return it.
+
+    Raises ParamsError where the name is taken or no name, where another category has its classes, and where no index here has any for it,
+    no words to search for were given and `anyway` is not set: it may be misspelt.
+    """
     path = root / "params.yaml"
     params = read_params(path)
     _check_name(name, params)
@@ -50,6 +55,8 @@ def add_category(name: str, words: tuple[str, ...], root: Path = Path()) -> str:
     text = path.read_text(encoding="utf-8")
     found = with_owners(classes_found(params, searches, root), owned_classes(params, root), params)
     _check_not_owned(name, found)
+    if not words and not anyway:
+        _check_known(name, found, params, root)
     block = block_of(name, new_category(params, next_id(name, params, root), searches), found)
     changed = with_block(text, block)
     _check_only_that_changed(params, name, changed, path)
@@ -124,6 +131,18 @@ def _check_not_owned(name: str, classes: Classes) -> None:
         raise ParamsError(what, where="params.yaml", do=f"Edit the block of {owners[0]}; or write that of {name} by hand, with classes of its own")
 
 
+def _check_known(name: str, classes: Classes, params: Params, root: Path) -> None:
+    looked = [source for source, found in classes.items() if found is not None]
+    if not looked or any(classes.values()):
+        return
+    from boxset.sources.coverage import nearest
+
+    near = list(dict.fromkeys([*nearest(root / "data/index", name.replace("_", " ")), *get_close_matches(name, params.categories, n=1)]))
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    do = f"Correct the name; or give words to search for: `boxset add {name} QUERY…`; or `boxset add {name} --anyway`"
+    raise ParamsError(f"categories.{name}: no class of that name in {', '.join(looked)}{hint}", where="boxset add", do=do)
+
+
 def classes_found(params: Params, words: tuple[str, ...], root: Path) -> dict[str, list[FoundClass] | None]:
     """Return each source's classes for some words; None where there is no index to look into."""
     return {name: _classes_in(name, source, words, root) for name, source in params.sources.items() if (source.format or name) != "local"}
@@ -157,6 +176,7 @@ class Pasteable(msgspec.Struct, frozen=True):
     new: tuple[str, ...]
     there: tuple[str, ...]
     told: tuple[str, ...] = ()  # sentences about words whose classes another category has
+    unknown: tuple[str, ...] = ()  # words that no source has: perhaps misspelt, so no block
 
 
 def pasteable(words: Sequence[str], found: "Sequence[coverage.Found]", params: Params, root: Path) -> Pasteable:
@@ -164,7 +184,7 @@ def pasteable(words: Sequence[str], found: "Sequence[coverage.Found]", params: P
 
     All of them together, pasted under `categories`, are accepted: no two new categories have one id or one class, and the others are comments.
     """
-    new, there, told = [], [], []
+    new, there, told, unknown = [], [], [], []
     owned = owned_classes(params, root)
     for word in words:
         records = {record.source: record for record in found if record.word == word}
@@ -178,12 +198,15 @@ def pasteable(words: Sequence[str], found: "Sequence[coverage.Found]", params: P
             there.append(_commented([f"  {name}:", *_class_lines(exact, name, notes)]))
             told += [f"  # {' and '.join(owners)} has these classes already: {word}"] if owners and owners != [name] else []
             continue
+        if not records:
+            unknown.append(word)
+            continue
         category = new_category(params, next_id(name, params, root), (said,))
         new.append(block_of(name, category, classes, notes))
         params = msgspec.structs.replace(params, categories={**params.categories, name: category})
         for source, found_here in classes.items():
             owned.setdefault(source, {})[name] = {class_id for one in found_here or () if not one.owner for class_id in one.ids}
-    return Pasteable(tuple(new), tuple(there), tuple(told))
+    return Pasteable(tuple(new), tuple(there), tuple(told), tuple(unknown))
 
 
 def _commented(lines: Iterable[str]) -> str:

@@ -114,6 +114,23 @@ def test_a_name_that_is_taken_or_none_changes_nothing(tmp_path: Path, name: str,
     assert path.read_bytes() == before
 
 
+def test_a_name_that_no_index_has_is_added_only_with_words_or_when_it_is_insisted_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project(tmp_path))
+    index(tmp_path / "data/index/lvis", ("1", "hammer", []), ("2", "wrench", []))
+    before = (tmp_path / "params.yaml").read_bytes()
+
+    refused = CliRunner().invoke(command, ["hamer"])
+
+    assert str(refused.exception) == (
+        "boxset add: categories.hamer: no class of that name in lvis; did you mean hammer? "
+        "Correct the name; or give words to search for: `boxset add hamer QUERY…`; or `boxset add hamer --anyway`"
+    )
+    assert (tmp_path / "params.yaml").read_bytes() == before
+    for words in (["wrench"], ["hamer", "--anyway"], ["gizmo", "blue gizmo"]):
+        assert CliRunner().invoke(command, words).exit_code == 0
+    assert set(read_params(tmp_path / "params.yaml").categories) == {"hammer", "saw", "wrench", "hamer", "gizmo"}
+
+
 def test_a_category_whose_classes_another_has_is_not_added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     path = copy_of_parameters(tmp_path)

@@ -198,12 +198,47 @@ def test_one_class_under_two_words_becomes_one_new_category() -> None:
 
 
 def test_words_without_latin_letters_become_categories_of_their_own() -> None:
-    every_source()
+    named = [{"class_id": "1", "name": "日本"}, {"class_id": "2", "name": "ドリル"}]
+    index("lvis", named, [("a", "1"), ("a", "2")], [{"image_id": "a"}])
 
     lines = run("日本", "ドリル").stdout.splitlines()
 
     assert [line for line in lines if line.endswith(":") and line.startswith("  u")] == ["  unnamed_2:", "  unnamed_3:"]
     assert [line.strip() for line in lines if "queries" in line] == ['queries: ["日本"]', 'queries: ["ドリル"]']
+
+
+def test_a_word_that_nobody_has_gets_its_likely_spelling_and_no_block() -> None:
+    every_source()
+
+    one, both = run("drll"), run("drll", "drill")
+
+    assert one.exit_code == 1
+    assert "did you mean drill" in one.stdout
+    assert "# No block for drll: no index here has it." in one.stdout
+    assert "For params.yaml" not in one.stdout
+    assert both.exit_code == 0
+    assert list(yaml.safe_load(both.stdout.partition("under `categories`:\n")[2])) == ["drill"]
+
+
+def test_a_class_without_boxes_is_known_and_named() -> None:
+    index("coco", [{"class_id": "24", "name": "zebra"}, {"class_id": "1", "name": "person"}], [("a", "1")], [{"image_id": "a"}])
+    Path("params.yaml").write_text(PARAMS.replace("lvis: {}", "lvis: {}, coco: {}"))
+
+    done = run("zebra")
+
+    assert done.exit_code == 0
+    assert [" ".join(line.split()) for line in done.stdout.splitlines() if line.startswith("  coco")] == ["coco 0 0 0 0 zebra; no boxes in its index"]
+    assert "did you mean" not in done.stdout
+    assert "      coco: [zebra]  # zebra: 0 boxes\n" in done.stdout
+
+
+def test_together_counts_what_the_block_takes() -> None:
+    every_source()
+
+    lines = run("drill").stdout.splitlines()
+
+    assert next(line for line in lines if "together" in line).split() == ["together", "5", "3", "4", "2", "of", "that", "name"]
+    assert next(line for line in lines if line.startswith("  imagenet")).endswith("none of that name; power drill (n03995372)")
 
 
 @pytest.mark.parametrize(

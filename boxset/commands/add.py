@@ -10,13 +10,14 @@ from boxset.terminal import say
 @click.command("add")
 @click.argument("name")
 @click.argument("words", nargs=-1)
-def command(name: str, words: tuple[str, ...]) -> None:
+@click.option("--anyway", is_flag=True, help="Add it though no index here has a class of that name.")
+def command(name: str, words: tuple[str, ...], *, anyway: bool) -> None:
     """Add the category NAME to params.yaml, searched for by WORDS and its name.
 
     Its id is one that was never used, its classes are those that the indexes here have under these words, its target and crawl are
     like the others'. Only the new block is written; read it, correct it, then run `dvc repro`.
     """
-    block = add_category(name, words)
+    block = add_category(name, words, anyway=anyway)
     say("params.yaml:")
     say(block, nl=False)
     extracts = [f"extract@{source}" for source, terms in read_params().categories[name].classes.items() if terms]

@@ -1,5 +1,6 @@
 """`boxset coverage`."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,10 @@ COLUMNS = ("boxes", "images", "usable boxes", "usable images")
 @click.option("--use", type=click.Choice(["commercial", "research"]), help="What the data set is for; default: project.use.")
 @click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
 def command(words: tuple[str, ...], use: str | None, as_json: bool) -> None:
-    """Which sources have WORDS, how many boxes, usable under my licence? From the indexes alone."""
+    """Which sources have WORDS, how many boxes, usable under my licence? From the indexes alone.
+
+    Prints a block for params.yaml of each word that some source has; exits 1 where none has any.
+    """
     from boxset.params import read_params
     from boxset.sources.coverage import coverage
     from boxset.sources.lean import lean_arrow
@@ -52,6 +56,9 @@ def command(words: tuple[str, ...], use: str | None, as_json: bool) -> None:
     if blocks.there:
         say("  # There already; merge by hand what you want of this:")
         say("".join(blocks.there), nl=False)
+    for word in blocks.unknown:
+        say(f"  # No block for {word}: no index here has it. `boxset add NAME QUERY…` writes a category that lives on the crawl.")
+    sys.exit(0 if found else 1)
 
 
 def _show(word: str, found: "list[Found]", params: "Params", use: str) -> None:
@@ -64,8 +71,9 @@ def _show(word: str, found: "list[Found]", params: "Params", use: str) -> None:
         for split, count in record.by_split.items():
             if split != "all":
                 say(f"    {split:{source_width - 4}}{_numbers(count)}", dim=True)
-    if len(found) > 1:
-        say(f"  {'together':{source_width - 2}}{_sums(found)}")
+    exact = [record for record in found if record.exact]
+    if exact and len(found) > 1:
+        say(f"  {'together':{source_width - 2}}{_sums(exact)}{'' if len(exact) == len(found) else '   of that name'}")
     for line in [*_left_out(found, use), *_without(word, found, params)]:
         say(f"  {line}")
     say()
@@ -86,7 +94,8 @@ def _classes(record: "Found") -> str:
     named = [f"{one.name} ({one.id})" if one.term == one.id else one.name for one in record.counted]
     distinct = list(dict.fromkeys(named))
     more = f" and {len(distinct) - 3} more" if len(distinct) > 3 else ""
-    return f"{'' if record.exact else 'none of that name; '}{', '.join(distinct[:3])}{more}"
+    empty = "" if record.total.boxes else "; no boxes in its index"
+    return f"{'' if record.exact else 'none of that name; '}{', '.join(distinct[:3])}{more}{empty}"
 
 
 def _left_out(found: "list[Found]", use: str) -> list[str]:

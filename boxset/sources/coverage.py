@@ -57,7 +57,10 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def coverage(index: Path, words: Sequence[str], *, use: str, licences: Licences) -> list[Found]:
-    """Return a record for every word and source that has something, in their order. A source without an index is passed over."""
+    """Return a record for every word and source that has something, in their order. A source without an index is passed over.
+
+    A class that bears the word counts as something where it has no box too: its source knows the thing.
+    """
     sources = sorted(path.parent for path in index.glob("*/about.json"))
     return [found for source in sources for found in _of_source(source, words, use, licences)]
 
@@ -65,7 +68,7 @@ def coverage(index: Path, words: Sequence[str], *, use: str, licences: Licences)
 def _of_source(source: Path, words: Sequence[str], use: str, licences: Licences) -> list[Found]:
     vocabulary = Vocabulary.of(source)
     about = tables.about(source)
-    by_word = {word: tuple(c for c in classes_of(vocabulary, word, about.format) if c.boxes) for word in dict.fromkeys(words)}
+    by_word = {word: tuple(c for c in classes_of(vocabulary, word, about.format) if c.boxes or c.exact) for word in dict.fromkeys(words)}
     if not any(by_word.values()):
         return []
     none = pa.table({"image_id": pa.array([], pa.string())})
