@@ -12,7 +12,20 @@ from pathlib import Path
 from boxset.errors import BoxsetError, ParamsError, did_you_mean
 from boxset.history import check_ids_against_history, past_claims
 from boxset.labeling.price import TIERS_MILLS, mills
-from boxset.params import FORMATS, NOT_A_SOURCE, Category, Params, Source, checked, queries_of, read_yaml, same_terms, second_ids, terms_of
+from boxset.params import (
+    FORMATS,
+    NO_CONTACT,
+    NOT_A_SOURCE,
+    Category,
+    Params,
+    Source,
+    checked,
+    queries_of,
+    read_yaml,
+    same_terms,
+    second_ids,
+    terms_of,
+)
 from boxset.resolve import check_world
 from boxset.strict import Fault
 from boxset.web.suppliers.url_lists import first_of, summary_of
@@ -76,8 +89,7 @@ def _contact(params: Params, _: Path) -> Iterator[Fault]:
     if contact and not CONTACT.fullmatch(contact):
         yield Fault("project.contact", f"{contact!r} is neither an e-mail address nor the address of a page", "Write one that reaches you")
     if not contact and params.world == "live":
-        do = "Write an e-mail address or a page of yours: it is sent to every site that is fetched from"
-        yield Fault("project.contact", "empty, and nothing is fetched from the internet without one", do)
+        yield Fault("project.contact", *NO_CONTACT)
 
 
 def _categories(params: Params, root: Path) -> Iterator[Fault]:

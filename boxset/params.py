@@ -23,6 +23,11 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
 FORMATS = ("open_images", "imagenet", "visual_genome", "coco", "lvis", "local")
 NOT_A_SOURCE = ("crawl", "label")  # what boxes and pictures from there call their source
 
+NO_CONTACT = (
+    "empty, and nothing is fetched from the internet without one",
+    "Write an e-mail address or a page of yours: it is sent to every site that is fetched from",
+)
+
 World = Literal["embedded", "live"]
 Use = Literal["commercial", "research"]
 FlagPolicy = Literal["crowd", "keep", "drop"]

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from boxset.checks import problems
 from boxset.cli import cli
-from boxset.errors import ParamsError
+from boxset.errors import InputError, ParamsError
 from boxset.params import ClassTerm, Licences
 from boxset.sources.classes import Vocabulary, forms
 from boxset.sources.coverage import Count, coverage
@@ -279,6 +279,25 @@ def test_what_brings_nothing_is_named_with_its_reason() -> None:
 
     assert "none in open_images, imagenet, visual_genome; did you mean drill" in out
     assert "no index yet of lvis, own: `dvc repro index@lvis index@own`" in out
+
+
+def test_without_indexes_it_says_what_they_need() -> None:
+    live = PARAMS.replace("world: embedded", "world: live")
+
+    embedded = run_without_catching("drill")
+    Path("params.yaml").write_text(live)
+
+    assert embedded == "data/index: there are no indexes yet. `dvc pull data/index`, or `dvc repro index`"
+    assert run_without_catching("drill") == (
+        f"{embedded}, which fetches once, in GB: open_images 3.4, visual_genome 0.1, lvis 0.5; `dvc repro index@visual_genome` makes one alone"
+    )
+
+
+def run_without_catching(*words: str) -> str:
+    """Run the command and return the error that it ends with."""
+    with pytest.raises(InputError) as caught:
+        run(*words)
+    return str(caught.value)
 
 
 def test_json_says_the_same() -> None:

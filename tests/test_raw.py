@@ -17,10 +17,21 @@ from pathlib import Path
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
+from urllib3 import HTTPSConnectionPool
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    MaxRetryError,
+    NameResolutionError,
+    NewConnectionError,
+    ProtocolError,
+    ReadTimeoutError,
+    ResponseError,
+    SSLError,
+)
 
 from boxset.endpoints import Endpoints
-from boxset.errors import InputError, ServiceError
-from boxset.sources.download import cached_name
+from boxset.errors import InputError, ParamsError, ServiceError
+from boxset.sources.download import cached_name, cause_of
 from boxset.sources.raw import RawFiles, mapped, opened
 
 FIRST, SECOND = b"first" * 40_000, b"other" * 40_000
@@ -158,7 +169,7 @@ def test_a_date_serves_where_there_is_no_strong_etag(server: Server, etag: str) 
 def test_a_server_that_announces_more_than_it_has_is_given_up(server: Server) -> None:
     server.answer = lambda *_: (200, {"Content-Length": "999999", "ETag": '"1"'}, FIRST, None)
 
-    with pytest.raises(ServiceError, match=r"does not answer: (ProtocolError|IncompleteRead)"):
+    with pytest.raises(ServiceError, match=r"does not answer: the connection broke off\. Run it again"):
         fetch(f"{server.address}/a.csv")
 
     assert not list(Path("cache").rglob("a.csv"))
@@ -198,10 +209,47 @@ def test_an_error_page_with_status_200_does_not_stay_in_the_cache(server: Server
     assert leftovers() == []
 
 
+def test_nothing_is_fetched_without_a_contact_but_from_the_stand_in(server: Server) -> None:
+    server.answer = lambda n, h: ranged(FIRST, h, etag='"1"')
+
+    def files(endpoints: Endpoints) -> RawFiles:
+        return RawFiles(endpoints, contact="", path="", files={}, sha256={}, sleep=lambda _: None)
+
+    with pytest.raises(ParamsError) as caught:
+        files(Endpoints()).get("boxes", f"{server.address}/a.csv")
+
+    assert str(caught.value) == (
+        "params.yaml: project.contact: empty, and nothing is fetched from the internet without one. "
+        "Write an e-mail address or a page of yours: it is sent to every site that is fetched from"
+    )
+    assert server.asked == []
+    assert files(Endpoints(gateway=server.address)).get("boxes", "https://a.example/a.csv").read_bytes() == FIRST
+
+
+POOL, URL = HTTPSConnectionPool("no.example"), "https://no.example/a.csv"
+
+
+@pytest.mark.parametrize(
+    ("err", "said"),
+    [
+        (MaxRetryError(POOL, URL, NameResolutionError("no.example", POOL, OSError())), "no server of that name is found (is there a network?)"),  # type: ignore[arg-type]
+        (MaxRetryError(POOL, URL, NewConnectionError(POOL, "refused")), "no connection: nothing listens there, or the network is down"),  # type: ignore[arg-type]
+        (MaxRetryError(POOL, URL, ConnectTimeoutError()), "no connection within 20 s"),
+        (MaxRetryError(POOL, URL, SSLError("x")), "its certificate is not accepted"),
+        (MaxRetryError(POOL, URL, ResponseError("too many redirects")), "too many redirects"),
+        (ReadTimeoutError(POOL, URL, "x"), "nothing came for 60 s"),
+        (ProtocolError("IncompleteRead"), "the connection broke off"),
+        (ConnectionResetError(), "the connection broke off"),
+    ],
+)
+def test_the_cause_of_a_failure_is_said_in_words(err: Exception, said: str) -> None:
+    assert cause_of(err) == said
+
+
 def test_a_busy_server_is_asked_again_after_the_time_that_it_names_and_a_refusal_is_final(server: Server) -> None:
     waited: list[float] = []
     server.answer = lambda n, h: (503, {"Retry-After": "7"}, b"", None) if n == 1 else ranged(FIRST, h, etag='"1"')
-    files = RawFiles(Endpoints(), contact="", path="", files={}, sha256={}, sleep=waited.append)
+    files = RawFiles(Endpoints(), contact="a@shop.example", path="", files={}, sha256={}, sleep=waited.append)
     assert files.get("boxes", f"{server.address}/a.csv").read_bytes() == FIRST
     assert waited[0] == 7
 

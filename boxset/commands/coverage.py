@@ -32,7 +32,7 @@ def command(words: tuple[str, ...], use: str | None, as_json: bool) -> None:
 
     params = read_params()
     if not any(INDEX.glob("*/about.json")):
-        raise InputError("there are no indexes yet", where=str(INDEX), do="`dvc pull data/index`, or `dvc repro index`")
+        raise InputError("there are no indexes yet", where=str(INDEX), do=_how_to_index(params))
     words = tuple(dict.fromkeys(word.strip() for word in words if word.strip()))
     if not words:
         raise click.UsageError("an empty word finds nothing")
@@ -59,6 +59,17 @@ def command(words: tuple[str, ...], use: str | None, as_json: bool) -> None:
     for word in blocks.unknown:
         say(f"  # No block for {word}: no index here has it. `boxset add NAME QUERY…` writes a category that lives on the crawl.")
     sys.exit(0 if found else 1)
+
+
+def _how_to_index(params: "Params") -> str:
+    """Say what brings the indexes, and what that fetches in a live project."""
+    from boxset.doctor import RAW_BYTES
+
+    sizes = {name: RAW_BYTES.get(source.format or name, 0) / 1e9 for name, source in params.sources.items() if source.on and not source.path}
+    smallest = min((name for name in sizes if sizes[name]), key=lambda name: sizes[name], default="")
+    each = ", ".join(f"{name} {size:.1f}" for name, size in sizes.items() if size)
+    fetches = f", which fetches once, in GB: {each}; `dvc repro index@{smallest}` makes one alone" if params.world == "live" and smallest else ""
+    return f"`dvc pull data/index`, or `dvc repro index`{fetches}"
 
 
 def _show(word: str, found: "list[Found]", params: "Params", use: str) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -84,9 +85,10 @@ def _of_source(source: Path, words: Sequence[str], use: str, licences: Licences)
 
 
 def nearest(index: Path, word: str) -> list[str]:
-    """Return names in any index that are near a word which none of them has."""
+    """Return names in any index that are near a word which none of them has, the nearest first."""
     hints = [Vocabulary.of(path.parent).near(word) for path in sorted(index.glob("*/about.json"))]
-    return sorted({name for some in hints for name in some})
+    names = {name.casefold(): name for some in reversed(hints) for name in some if not re.fullmatch(SYNSET, name)}
+    return [names[near] for near in get_close_matches(word.rpartition(":")[2].casefold(), names, n=3, cutoff=0.6)]
 
 
 def classes_of(vocabulary: Vocabulary, word: str, format_: str) -> tuple[FoundClass, ...]:

@@ -26,6 +26,19 @@ CHUNK = 1 << 20
 TRIES = 5  # in a row without a single new byte
 RETRIED = {408, 425, 429, 500, 502, 503, 504}
 LONGEST_WAIT_S = 60.0
+CONNECT_S, READ_S = 20, 60
+
+CAUSES: tuple[tuple[type[BaseException], str], ...] = (  # the first that fits
+    (urllib3.exceptions.NameResolutionError, "no server of that name is found (is there a network?)"),
+    (urllib3.exceptions.NewConnectionError, "no connection: nothing listens there, or the network is down"),
+    (urllib3.exceptions.ConnectTimeoutError, f"no connection within {CONNECT_S} s"),
+    (urllib3.exceptions.ReadTimeoutError, f"nothing came for {READ_S} s"),
+    (urllib3.exceptions.SSLError, "its certificate is not accepted"),
+    (urllib3.exceptions.ProxyError, "the proxy lets nothing through"),
+    (urllib3.exceptions.ResponseError, "too many redirects"),
+    (TimeoutError, f"nothing came for {READ_S} s"),
+    (ConnectionRefusedError, "nothing listens there"),
+)
 
 Connect = Callable[[], tuple[str, dict[str, str]]]
 """Returns the address to connect to, and the headers that this needs; asked anew at each try, as signed addresses grow old."""
@@ -85,12 +98,19 @@ def download(address: str, target: Path, *, endpoints: Endpoints, headers: dict[
             failure = f"answers HTTP {err.status}"
             sleep(min(err.after_s, LONGEST_WAIT_S))
         except (urllib3.exceptions.HTTPError, ConnectionError, TimeoutError) as err:
-            failure = f"does not answer: {type(err).__name__}"
+            failure = f"does not answer: {cause_of(err)}"
         except OSError as err:
             raise disk_error(err, part.path) from err
         idle = idle + 1 if part.size <= before else 0
         sleep(min(0.5 * 2**idle, LONGEST_WAIT_S) if idle else 0.0)
     raise ServiceError(failure, where=address, do="Run it again: it goes on where it stopped. A mirror can be named under `mirrors`")
+
+
+def cause_of(err: BaseException) -> str:
+    """Say in words why a server was not reached, or its answer not whole."""
+    cause = getattr(err, "reason", None)
+    cause = cause if isinstance(cause, BaseException) else err
+    return next((words for kind, words in CAUSES if isinstance(cause, kind)), "the connection broke off")
 
 
 def _hint(address: str, status: int) -> str:
@@ -151,7 +171,7 @@ def _go_on(part: _Part, connect: Connect, headers: dict[str, str]) -> bool:
     url, more = connect()
     ranged = {"Range": f"bytes={have}-", "If-Range": version} if version else {}
     retries = urllib3.Retry(total=5, connect=0, read=0, redirect=5, status=0, other=0, respect_retry_after_header=False)
-    with urllib3.PoolManager(timeout=urllib3.Timeout(connect=20, read=60), retries=retries) as pools:
+    with urllib3.PoolManager(timeout=urllib3.Timeout(connect=CONNECT_S, read=READ_S), retries=retries) as pools:
         answer = pools.request("GET", url, headers={**headers, **more, **ranged}, preload_content=False, redirect=True)
         try:
             return _taken(part, answer, have=have, version=version)

@@ -18,8 +18,9 @@ from typing import IO, Any, NamedTuple, cast
 
 from boxset import __version__
 from boxset.endpoints import Endpoints
-from boxset.errors import InputError
+from boxset.errors import InputError, ParamsError
 from boxset.files import whole_file
+from boxset.params import NO_CONTACT
 from boxset.sources.download import cached_name, download
 from boxset.terminal import say
 
@@ -58,7 +59,8 @@ class RawFiles:
     def get(self, name: str, address: str) -> Path:
         """Return a file's local path. `address` is its public address, or its name where the source has none.
 
-        Raises InputError where it is missing or is not what was expected, ServiceError where a server does not answer.
+        Raises InputError where it is missing or is not what was expected, ServiceError where a server does not answer, ParamsError where the
+        internet would be asked without a contact.
         """
         where = self._where(name, address)
         found = self._fetched(where) if _is_remote(where) else self._out_of_zip(Path(where)) or Path(where.removeprefix("file://"))
@@ -115,6 +117,8 @@ class RawFiles:
         sent = {"User-Agent": f"Boxset/{__version__} (contact: {self._contact})", "Accept-Encoding": "identity"}
         with _locked(target.with_name(f".{target.name}.lock")):
             if not target.exists():
+                if self._endpoints.gateway is None and not self._contact:
+                    raise ParamsError(f"project.contact: {NO_CONTACT[0]}", where="params.yaml", do=NO_CONTACT[1])
                 download(address, target, endpoints=self._endpoints, headers=sent, sleep=self._sleep)
         self._out_of_cache[str(target)] = address
         return target
