@@ -272,7 +272,7 @@ class Licences(Section, frozen=True):
     allow: Annotated[tuple[str, ...], _about("Only these licences enter.", why="empty: all that `project.use` permits")] = ()
     deny: Annotated[
         tuple[str, ...],
-        _about("These never enter.", why="under `use: commercial` NC licences and research-only sources are out anyway"),
+        _about("These never enter.", why="under `use: commercial` NC licences and research-only sources are out anyway; ND ones are not: `*-ND*` keeps them out"),
     ] = ()
     unknown: Annotated[
         UnknownPolicy,

@@ -11,13 +11,13 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from boxset.dataset.coco import write_coco
+from boxset.dataset.coco import CocoLicense, write_coco
 from boxset.errors import InputError
 from boxset.files import write_json, write_jsonl, write_text
 from boxset.labeling.standing import Standing
 from boxset.params import Category, Label, Params, Project, Source
 from boxset.report import figures, svg
-from boxset.report.data import balance_words
+from boxset.report.data import ReportData, balance_words
 from boxset.report.html import Html, coded, html, percent, tag
 from boxset.report.page import box_series, read_report_data, render, write_report
 from boxset.report.pictures import Pictures, thumbnail
@@ -121,6 +121,18 @@ def test_the_page_says_what_was_built(tmp_path: Path) -> None:
         "screwdriver covers 100% of the picture",
     ):
         assert told in words
+
+
+def test_pictures_that_may_only_be_passed_on_unchanged_are_counted(tmp_path: Path) -> None:
+    def words(*names: str) -> str:
+        licences = tuple(CocoLicense(id=number, name=name) for number, name in enumerate(names, 1))
+        train = msgspec.structs.replace(coco(("a", [HAMMER]), ("b", [HAMMER])), licenses=licences)
+        return " ".join(" ".join(outline(render(ReportData(dataset={"train": train}))).text).split())
+
+    told = "2 pictures may be used commercially and passed on unchanged only (CC-BY-ND-2.0): no derivatives."
+
+    assert told in words("CC-BY-ND-2.0", "unknown")
+    assert "no derivatives" not in words("CC-BY-SA-2.0", "CC-BY-ND-2.0")  # which is the licence of none of them
 
 
 def test_a_split_too_small_to_measure_by_is_worth_a_look(tmp_path: Path) -> None:

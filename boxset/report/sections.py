@@ -9,6 +9,7 @@ from boxset.report import html, svg
 from boxset.report.data import Metrics, ReportData
 from boxset.report.figures import SIZE_STEPS, TRAINING_SIDE, Box, boxes_per_image, by_category, places, size_counts
 from boxset.report.html import Column, Content, Html, counted, joined, percent, table, tag
+from boxset.sources.licences import no_derivatives
 
 MANY_REASONS = 6
 SUBMIT = "`boxset label submit` buys it; nothing else does."
@@ -173,7 +174,17 @@ def licences(data: ReportData) -> Html:
         rows.append((names[number].name or "unknown", count, percent(count, len(images)), ", ".join(sources), _link(names[number].url)))
     columns = (Column("licence"), Column("pictures"), Column("share"), Column("from", "left"), Column("text", "left"))
     lead = "Who made each picture and where it is from stands in `data/dataset/ATTRIBUTION.csv`. Of those called unknown, nobody stated a licence."
-    return joined([tag("p", html.coded(lead)), table(columns, rows)])
+    return joined([tag("p", html.coded(lead)), table(columns, rows), _no_derivatives({names[number].name: count for number, count in counts.items()})])
+
+
+def _no_derivatives(counts: Mapping[str, int]) -> Html:
+    """Say how many pictures may be passed on unchanged only, where there are some."""
+    bound = {name: count for name, count in sorted(counts.items()) if no_derivatives(name)}
+    if not bound:
+        return Html("")
+    do = "`licences.deny` with `*-ND*` keeps them out; docs/sources.md says more."
+    words = f"{counted(sum(bound.values()), 'picture')} may be used commercially and passed on unchanged only ({', '.join(bound)}): no derivatives. {do}"
+    return tag("p", html.coded(words), class_="warn")
 
 
 def _link(url: str) -> Content:

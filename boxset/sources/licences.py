@@ -141,7 +141,10 @@ def url_of(spdx: str) -> str:
 
 
 def allowed(spdx: str, use: str, policy: Licences) -> bool:
-    """Return whether a picture under a licence (empty: unknown) may enter. Commercial use excludes NC, research-only and reserved terms."""
+    """Return whether a picture under a licence (empty: unknown) may enter.
+
+    Commercial use excludes NC, research-only and reserved terms. ND terms allow commerce and enter: see `no_derivatives`.
+    """
     if not spdx:
         return policy.unknown == "allow"
     if any(fnmatchcase(spdx, pattern) for pattern in policy.deny):
@@ -149,6 +152,11 @@ def allowed(spdx: str, use: str, policy: Licences) -> bool:
     if use == "commercial" and _forbids_commerce(spdx):
         return False
     return not policy.allow or any(fnmatchcase(spdx, pattern) for pattern in policy.allow)
+
+
+def no_derivatives(spdx: str) -> bool:
+    """Return whether a licence lets a picture be passed on unchanged only."""
+    return re.search(r"-ND(-|$)|noderiv", spdx, re.IGNORECASE) is not None
 
 
 def _forbids_commerce(spdx: str) -> bool:
