@@ -12,7 +12,7 @@ from boxset.resolve import Targets
 from boxset.stage import run
 from boxset.terminal import say
 
-VERSION = 4
+VERSION = 5
 OUT = Path("data/dataset")
 SPLITS = Path("splits.csv")
 

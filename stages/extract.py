@@ -10,7 +10,7 @@ from boxset.resolve import ExtractOrder
 from boxset.sources.extract import extract
 from boxset.stage import run
 
-VERSION = 6
+VERSION = 7
 
 
 def main(name: str) -> None:
