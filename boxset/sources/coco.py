@@ -313,6 +313,7 @@ def _add_images(decoded: _File, split: str, writer: IndexWriter) -> None:
     for part in batched(decoded.images, ROWS):
         ids = [str(image.id) for image in part]
         addresses = [image.flickr_url or None for image in part]
+        pages = [flickr_page(address) if address else None for address in addresses]
         writer.add_images(
             {
                 "image_id": ids,
@@ -321,9 +322,9 @@ def _add_images(decoded: _File, split: str, writer: IndexWriter) -> None:
                 "width": [_pixels(image.width) for image in part],
                 "height": [_pixels(image.height) for image in part],
                 "license": [spdx.get(str(image.license)) or None if image.license is not None else None for image in part],
-                "landing_url": [flickr_page(address) if address else None for address in addresses],
+                "landing_url": pages,
                 "original_url": addresses,
-                "flickr_id": [flickr_photo(address) if address else None for address in addresses],
+                "flickr_id": [flickr_photo(page) if page else None for page in pages],
                 "coco_id": ids,
             }
         )
