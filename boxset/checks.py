@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from difflib import SequenceMatcher
+from functools import reduce
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 from boxset.errors import BoxsetError, ParamsError, did_you_mean
 from boxset.history import check_ids_against_history, past_claims
@@ -62,11 +64,25 @@ def problems(root: Path = Path()) -> tuple[Params | None, list[Fault]]:
 
     Raises InputError or ParamsError where the file cannot be read at all.
     """
-    params, found = checked(read_yaml(root / "params.yaml"))
+    value = read_yaml(root / "params.yaml")
+    params, found = checked(value)
     if params is None:
         return None, found
+    found = [*found, *_left_out(value, root)]
     past = list(_past(params, root))
     return params, [*_with_free_ids(params, root, found, past), *(fault for check in CHECKS for fault in check(params, root)), *past]
+
+
+def _left_out(value: Any, root: Path) -> Iterator[Fault]:
+    """Name the keys that a stage of dvc.yaml reads and params.yaml leaves to their defaults: DVC does not know these, and runs nothing."""
+    path = root / "dvc.yaml"
+    stages = (read_yaml(path) or {}).get("stages") or {} if path.exists() else {}
+    wanted = {str(key): name for name, stage in stages.items() for key in (stage.get("do") or stage).get("params") or () if not isinstance(key, dict)}
+    for key, stage in wanted.items():
+        held = reduce(lambda inner, part: inner.get(part) if isinstance(inner, dict) else None, key.split("."), value)
+        if held is None:
+            section, _, inner = key.partition(".")
+            yield Fault(key, f"missing, and dvc.yaml's {stage} names it: DVC runs nothing", f"Write {section}: {{{f'{inner}: …' if inner else ''}}}")
 
 
 def _with_free_ids(params: Params, root: Path, found: list[Fault], past: list[Fault]) -> list[Fault]:

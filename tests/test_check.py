@@ -15,6 +15,7 @@ from boxset.params import checked
 from boxset.sources import coco, imagenet, open_images, visual_genome
 from boxset.sources.classes import Shared, shared_classes
 from boxset.sources.tables import IndexWriter
+from tests.project import REPOSITORY
 from tests.test_params import plain
 
 ROLE = "arn:aws:iam::123456789012:role/GroundTruth"
@@ -52,6 +53,22 @@ def test_every_problem_is_one_line_and_the_exit_code_is_1(tmp_path: Path, monkey
         "split.ratio", "project.contact", "categories.hammer.queries", "categories.saw.max",
     ]  # fmt: skip
     assert done.output.splitlines()[-1] == "params.yaml: 4 problems"
+
+
+def test_a_section_that_a_stage_names_and_that_is_left_to_its_defaults_is_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "dvc.yaml").write_text((REPOSITORY / "boxset/project/dvc.yaml").read_text())
+    project(tmp_path)
+    whole = yaml.safe_load((tmp_path / "params.yaml").read_text())
+    sections = {"world": "live", "licences": {}, "crawl": {}, "label": {}, "merge": {}, "balance": {}, "split": {}}
+    whole |= {name: whole.get(name, default) for name, default in sections.items()}
+    whole["project"] = {"use": "research", "name": "tools", **whole.get("project", {})}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(whole))
+    assert not [fault for fault in problems(tmp_path)[1] if "dvc.yaml" in fault.what]
+
+    for name in sections.keys() - {"world"}:
+        (tmp_path / "params.yaml").write_text(yaml.safe_dump({key: value for key, value in whole.items() if key != name}))
+        missing = [fault for fault in problems(tmp_path)[1] if "dvc.yaml" in fault.what]
+        assert [(fault.key, fault.do) for fault in missing] == [(name, f"Write {name}: {{}}")]
 
 
 PROBLEMS: list[tuple[dict[str, Any], list[str]]] = [
