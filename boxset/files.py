@@ -122,9 +122,8 @@ def link_or_copy(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
     except OSError:
-        part = target.with_name(f".{target.name}.{os.getpid()}.part")
-        shutil.copyfile(source, part)
-        part.replace(target)
+        with source.open("rb") as content, whole_file(target) as out:
+            shutil.copyfileobj(content, out)
 
 
 @contextmanager
