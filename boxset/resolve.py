@@ -1,7 +1,10 @@
 """What each stage is asked to do: the parameters of one consumer, defaults filled in, so that DVC sees only what concerns it."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -13,6 +16,9 @@ from boxset.params import ClassTerm, FlagPolicies, Licences, Params, Query, Sour
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """Base of what a stage reads from `data/resolve`."""
+
+
+T = TypeVar("T", bound=Order)
 
 
 class IndexOrder(Order, frozen=True):
@@ -116,24 +122,19 @@ def write_resolved(
 
 def known_listings(out: Path) -> dict[str, str]:
     """Return the marks of what each source had on this machine when it was last looked into."""
-    found = {}
-    for path in sorted((out / "sources").glob("*.json")):
-        try:
-            found[path.stem] = read_json(path, IndexOrder).listing
-        except InputError:  # written by another version, and about to be written anew
-            continue
-    return found
+    return {name: order.listing for name, order in _orders(out / "sources", IndexOrder)}
 
 
 def known_lists(out: Path) -> dict[str, dict[str, str]]:
     """Return category → list of addresses → the mark of its rows when it was last looked into."""
-    found = {}
-    for path in sorted((out / "queries").glob("*.json")):
-        try:
-            found[path.stem] = read_json(path, CrawlOrder).lists
-        except InputError:  # written by another version, and about to be written anew
-            continue
-    return found
+    return {name: order.lists for name, order in _orders(out / "queries", CrawlOrder)}
+
+
+def _orders(folder: Path, kind: type[T]) -> Iterator[tuple[str, T]]:
+    """Yield what was resolved before, by name; what another version has written is about to be written anew."""
+    for path in sorted(folder.glob("*.json")):
+        with suppress(InputError):
+            yield path.stem, read_json(path, kind)
 
 
 def index_order(name: str, source: Source, listing: str = "") -> IndexOrder:
