@@ -6,6 +6,7 @@ else train, so that nothing that was tested on is ever trained on. Only a new ra
 """
 
 import csv
+import io
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -49,11 +50,12 @@ def read_splits(path: Path) -> Remembered:
     """Read which split each picture went to; nothing where there is no file. Raises InputError naming the line."""
     if not path.exists():
         return {}
-    conflict = conflict_in(path.read_bytes(), path)
+    content = path.read_bytes()
+    conflict = conflict_in(content, path)
     if conflict:
         raise conflict
     found: Remembered = {}
-    with path.open(newline="", encoding="utf-8") as file:
+    with io.StringIO(content.decode(), newline="") as file:
         for number, row in enumerate(csv.reader(file), 1):
             if (number == 1 and tuple(row) == HEADER) or not row:
                 continue

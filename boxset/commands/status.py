@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from boxset.commands.label import LEDGER, PLAN
 from boxset.params import Params, read_params
 from boxset.terminal import console, say
 
@@ -43,6 +44,5 @@ def _standing(params: Params, built: Mapping[str, Any]) -> "Standing":
     from boxset.labeling.price import cap_mills
     from boxset.labeling.standing import standing
 
-    plan = Path("data/label/plan.json")
-    mark = read_json(plan, Plan).ledger if plan.exists() else None
-    return standing(read_ledger(Path("ledger")), cap_mills=cap_mills(params.label.budget_usd), planned_from=mark, built=built)
+    mark = read_json(PLAN, Plan).ledger if PLAN.exists() else None
+    return standing(read_ledger(LEDGER), cap_mills=cap_mills(params.label.budget_usd), planned_from=mark, built=built)

@@ -46,7 +46,7 @@ def choose(order: ExtractOrder, index: Path) -> Choice:
     licences = _Licences(order, index)
     chosen = {image for boxes in found.values() for image in licences.first(boxes.images(), order.max_images_per_category)}
     about, said = tables.about(index), _Said(index, vocabulary, classes)
-    chosen |= _negatives(order, index, said, found, licences=licences, exhaustive=about.exhaustive)
+    chosen |= _negatives(order, index, said, found, licences=licences, about=about)
     unlooked = _unlooked(index, classes) if order.format == "local" and order.on else frozenset()
     chosen |= unlooked
     passed = _passed(order, index, chosen, found) if order.format == "local" and order.on else {}
@@ -239,15 +239,15 @@ def _exhaustive_state(boxed: set[str]) -> State:
     return State.PRESENT if boxed else State.ABSENT
 
 
-def _negatives(order: ExtractOrder, index: Path, said: _Said, found: dict[str, _Boxes], *, licences: _Licences, exhaustive: bool) -> set[str]:
+def _negatives(order: ExtractOrder, index: Path, said: _Said, found: dict[str, _Boxes], *, licences: _Licences, about: tables.About) -> set[str]:
     """Return images in which a category is verified absent, up to `negatives` each; of a source without our classes, any images."""
     if not order.negatives:
         return set()
-    torn = set(tables.about(index).torn)
-    every = [image for row in tables.all_images(index) if (image := row["image_id"]) not in torn] if exhaustive or not order.classes else []
+    torn = set(about.torn)
+    every = [image for row in tables.all_images(index) if (image := row["image_id"]) not in torn] if about.exhaustive or not order.classes else []
     if not order.classes:
         return set(licences.first(every, order.negatives))
-    if exhaustive:
+    if about.exhaustive:
         boxed = {image for boxes in found.values() for image in (*boxes.images(), *boxes.images_dropped())}
         return set(licences.first((image for image in every if image not in boxed), order.negatives))
     chosen: set[str] = set()

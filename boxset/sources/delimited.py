@@ -170,7 +170,6 @@ class _Block:
     content: memoryview
     buffer: bytearray
     begin: int
-    length: int
     path: Path
 
     def first_line(self) -> int:
@@ -188,7 +187,7 @@ class _Block:
         """Return the line in which a row of this block stands; empty lines are no rows. The file is read again: only an error asks."""
         with opened(self.path, ".csv") as stream:
             lines = _Unified(stream)
-            line, content = self._first(lines), lines.read(self.length)
+            line, content = self._first(lines), lines.read(len(self.content))
         return line + next(islice((number for number, text in enumerate(content.splitlines()) if text), row, None), 0)
 
 
@@ -207,7 +206,7 @@ def _blocks(stream: "_Unified", path: Path, size: int, spare: deque[bytearray]) 
         start = (buffer.find(b"\n", 0, cut) + 1 or cut) if not begin and cut else 0
         left = bytes(view[cut:end])
         if bytes(view[start : min(cut, start + 4096)]).strip() or bytes(view[start:cut]).strip():
-            yield _Block(view[start:cut], buffer, begin + start, cut - start, path)
+            yield _Block(view[start:cut], buffer, begin + start, path)
         begin += cut
 
 

@@ -105,8 +105,6 @@ def _encoded(part: str) -> str:
 
 def flickr_photo(url: str) -> str | None:
     """Return the photo's number from an address of Flickr's: a picture's (http://farm1.staticflickr.com/1/2345_abc_z.jpg) or its page's; or None."""
-    if url.startswith(FLICKR_PAGE) and url[len(FLICKR_PAGE) :].isdecimal():  # as `flickr_page` gives it
-        return url[len(FLICKR_PAGE) :]
     found = FLICKR_PICTURE.fullmatch(url) or _FLICKR_PHOTO.fullmatch(url)
     return found[1] if found else None
 
