@@ -11,7 +11,10 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from boxset.assemble.trust import frozen_words
+from boxset.dataset.frozen import frozen_names, frozen_path, read_frozen
 from boxset.errors import BoxsetError, ParamsError, did_you_mean
+from boxset.files import read_json
 from boxset.history import check_ids_against_history, past_claims
 from boxset.labeling.price import TIERS_MILLS, mills
 from boxset.params import (
@@ -97,7 +100,7 @@ def _with_free_ids(params: Params, root: Path, found: list[Fault], past: list[Fa
 
 def notes(params: Params, root: Path = Path()) -> list[str]:
     """Return what is not wrong, and still perhaps not meant."""
-    return [*_names_alike(params), *_research_only(params), *_nothing_to_do(params), *_odd_rows(params, root)]
+    return [*_names_alike(params), *_research_only(params), *_nothing_to_do(params), *_odd_rows(params, root), *_test_set(params, root)]
 
 
 def _contact(params: Params, _: Path) -> Iterator[Fault]:
@@ -325,7 +328,18 @@ def _listed(params: Params, root: Path) -> dict[str, int]:
     return found
 
 
-CHECKS: tuple[Check, ...] = (_contact, _without_queries, _categories, _sources, _texts, _addresses, _licences, _trust, _labeler, _classes, _url_lists)
+def _frozen(params: Params, root: Path) -> Iterator[Fault]:
+    """Name a frozen test set that is not there or was edited; the one that is held stands with its key."""
+    held = params.split.freeze_test
+    for name in sorted({*frozen_names(root), *([held] if held else [])}):
+        try:
+            read_frozen(frozen_path(name, root))
+        except BoxsetError as err:
+            where = err.where.removeprefix(f"{root}/")
+            yield Fault("split.freeze_test", f"{where}: {err.what}", err.do) if name == held else Fault(where, err.what, err.do)
+
+
+CHECKS: tuple[Check, ...] = (_contact, _without_queries, _categories, _sources, _texts, _addresses, _licences, _trust, _labeler, _classes, _url_lists, _frozen)
 
 
 def _names_alike(params: Params) -> Iterator[str]:
@@ -364,3 +378,14 @@ def _odd_rows(params: Params, root: Path) -> Iterator[str]:
         for category, count in sorted(summary.rows.items()):
             if category not in params.categories:
                 yield f"{name}: {count:,} rows are for {category!r}, which is no category{did_you_mean(category, params.categories)}"
+
+
+def _test_set(params: Params, root: Path) -> Iterator[str]:
+    """Yield what the last build says of the frozen test set, where it is the one that is held now."""
+    path = root / "metrics/dataset.json"
+    try:
+        metrics = read_json(path, dict[str, Any]) if path.exists() and params.split.freeze_test else {}
+    except BoxsetError:
+        return
+    if metrics.get("frozen", {}).get("name") == params.split.freeze_test:
+        yield from frozen_words(metrics)

@@ -19,6 +19,7 @@ COMMANDS = {
     "status": "What was built, and where to look.",
     "diff": "What changed between two versions, box by box.",
     "explain": "The whole history of one picture, or where it was left out.",
+    "freeze": "Declare the test set of now as a version that no later build changes.",
     "validate": "Check a data set record by record.",
     "export": "Write the data set in another format.",
 }

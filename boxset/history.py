@@ -132,6 +132,33 @@ def upstream(root: Path, paths: Iterable[str]) -> tuple[str, dict[str, bytes]] |
     return name.decode().strip(), {path: content for path, content in found.items() if content is not None}
 
 
+def changed_files(root: Path) -> list[str]:
+    """Return the paths that git would commit or does not know yet. Raises ProjectError where there is no git."""
+    listing = _git_or_none(root, "status", "--porcelain", "-z", "--no-renames", "--", ".")
+    if listing is None:
+        raise ProjectError("this folder is not under git", where=str(root.resolve()), do="`git init`, and commit what was built")
+    return [entry[3:] for entry in listing.decode(errors="replace").split("\0") if entry]
+
+
+def head_commit(root: Path) -> str:
+    """Return the hash of the commit that is checked out."""
+    return Revision("HEAD", root).commit
+
+
+def tag_exists(root: Path, name: str) -> None:
+    """Raise ProjectError where git has a tag of this name already."""
+    if _git_or_none(root, "rev-parse", "--verify", "--quiet", f"refs/tags/{name}") is not None:
+        raise ProjectError(f"git has a tag {name} already", where=name, do="Take another name, or leave out --tag")
+
+
+def set_tag(root: Path, name: str, message: str, commit: str) -> None:
+    """Set an annotated tag on a commit. Raises ProjectError with what git says where it cannot."""
+    done = subprocess.run(["git", "tag", "-a", name, "-m", message, commit], cwd=root, capture_output=True, text=True, check=False)  # noqa: S603, S607 - the user's own git
+    if done.returncode:
+        said = (done.stderr.strip().splitlines() or ["nothing"])[-1]
+        raise ProjectError(f"git could not set the tag and said: {said}", where=name, do="Mend that, then `git tag` by hand: the version is frozen")
+
+
 # files
 
 

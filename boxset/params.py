@@ -21,6 +21,8 @@ from boxset.strict import Fault, faults
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
 FORMATS = ("open_images", "imagenet", "visual_genome", "coco", "lvis", "local")
+FROZEN_NAME = re.compile(r"(?!.*\.\.)(?!.*\.lock$)[A-Za-z0-9](?:[A-Za-z0-9._-]{0,46}[A-Za-z0-9_-])?")  # a tag of git and a file may be called so
+FROZEN_NAME_DO = "Letters, digits, dots, hyphens and underscores, such as v1 or 2026-11"
 NOT_A_SOURCE = ("crawl", "label")  # what boxes and pictures from there call their source
 
 NO_CONTACT = (
@@ -595,12 +597,25 @@ class Split(Section, frozen=True):
     ] = 0
     never_test: Annotated[
         tuple[str, ...],
-        _about("Sources whose pictures stay out of test: pre-trained backbones have seen them.", why="a small data set needs them all"),
+        _about(
+            "Sources (or crawl) whose pictures, and their near-duplicates, stay out of test: pre-trained backbones have seen them.",
+            why="a small data set needs them all",
+        ),
     ] = ()
     test_only_from: Annotated[
         tuple[str, ...],
-        _about("Sources that alone may fill test: measure where the detector will work.", why="empty: all of them"),
+        _about(
+            "Sources (or crawl) that alone fill test: measure where the detector will work. Where they are too few, test stays small, and that is said.",
+            why="empty: all of them",
+        ),
     ] = ()
+    freeze_test: Annotated[
+        str,
+        _about(
+            "The frozen version that test is held to, whatever grows: a name that `boxset freeze` has written into frozen/.",
+            why="empty: test grows with the data set",
+        ),
+    ] = ""
 
 
 class Params(Section, frozen=True):
@@ -760,9 +775,14 @@ def _split(params: Params) -> Iterator[Fault]:
         yield Fault("split.ratio", f"the shares add up to {total:g}, not 1", "Change one of them")
     sources = {*params.sources, "crawl"}
     for key, named in (("never_test", params.split.never_test), ("test_only_from", params.split.test_only_from)):
-        for source in named:
+        for place, source in enumerate(named):
             if source not in sources:
-                yield Fault(f"split.{key}", f"there is no source {source}{did_you_mean(source, sources)}", "Name a key of `sources`, or crawl")
+                yield Fault(f"split.{key}[{place}]", f"there is no source {source}{did_you_mean(source, sources)}", "Name a key of `sources`, or crawl")
+    for source in sorted({*params.split.never_test} & {*params.split.test_only_from}):
+        place = params.split.test_only_from.index(source)
+        yield Fault(f"split.test_only_from[{place}]", f"{source} is in split.never_test as well", "Take it out of one of the two")
+    if params.split.freeze_test and not FROZEN_NAME.fullmatch(params.split.freeze_test):
+        yield Fault("split.freeze_test", f"{params.split.freeze_test!r} is no name of a frozen version", FROZEN_NAME_DO)
 
 
 def queries_of(category: Category) -> tuple[Query, ...]:

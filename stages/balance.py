@@ -1,32 +1,41 @@
 """Balance the merged pictures, split them, and lay the data set out so that it trains at once."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from boxset.assemble.balance import balance
-from boxset.assemble.split import read_splits, short_words, split, write_splits
+from boxset.assemble.split import read_splits, room_words, short_words, split, write_splits
+from boxset.assemble.trust import frozen_words
 from boxset.dataset.coco import read_coco
 from boxset.files import read_json, write_json
 from boxset.formats.folder import write_dataset
+from boxset.freezing import hold_test, with_freeze, write_record
 from boxset.params import read_params
 from boxset.resolve import Targets
 from boxset.stage import run
 from boxset.terminal import say
 
-VERSION = 5
+VERSION = 6
 OUT = Path("data/dataset")
 SPLITS = Path("splits.csv")
 
 
 def main() -> None:
-    """Read the merged set and the past splits, balance, split, write."""
+    """Read the merged set and the past splits, hold the test set where it is frozen, balance, split, write."""
     params = read_params()
     merged = read_coco(Path("data/merge/annotations.json"))
-    chosen = balance(merged, read_json(Path("data/resolve/targets.json"), Targets), params.balance)
-    parted = split(chosen.coco, read_splits(SPLITS), params.split)
+    holding, record = hold_test(merged, params) or (None, None)
+    frozen = holding.images if holding else None
+    targets = read_json(Path("data/resolve/targets.json"), Targets)
+    chosen = balance(holding.coco if holding else merged, targets, params.balance, keep=frozen or frozenset())
+    parted = split(chosen.coco, read_splits(SPLITS), params.split, frozen=frozen)
+    parted = replace(parted, metrics=with_freeze({**chosen.metrics, **parted.metrics}, holding))
     write_dataset(OUT, chosen, parted, name=params.project.name, guidelines={n: c.guideline for n, c in params.categories.items()}, pictures=Path("data"))
     write_splits(SPLITS, parted.remembered)
-    write_json(Path("metrics/dataset.json"), {**chosen.metrics, **parted.metrics})
-    for line in short_words(parted.metrics):
+    if record:
+        write_record(OUT, record)
+    write_json(Path("metrics/dataset.json"), parted.metrics)
+    for line in [*short_words(parted.metrics), *room_words(parted.metrics), *frozen_words(parted.metrics)]:
         say(f"warning: {line}")
 
 

@@ -10,7 +10,7 @@ from boxset.params import read_params
 from boxset.resolve import Ids, check_folders
 from boxset.stage import run
 
-VERSION = 6
+VERSION = 7
 OUT = Path("data/merge")
 
 

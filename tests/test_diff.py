@@ -189,6 +189,7 @@ def test_the_terminal_shows_counts_and_names_the_changes() -> None:
         "came, went: with their pictures; added, removed: in pictures that both have",
         "",
         "pictures 1 added, 1 removed",
+        "test: unchanged since v1",
         "",
         "moved hammer IoU 0.78 610000000000",
         "removed screwdriver 610000000000",
@@ -270,7 +271,10 @@ def test_the_command_compares_head_with_the_work_tree(two_versions: Path) -> Non
 def test_the_command_finds_no_change_in_one_version(two_versions: Path) -> None:
     done = CliRunner().invoke(cli, ["diff", "main", "HEAD", "--exit-code"])
 
-    assert (done.exit_code, done.stdout.splitlines()) == (0, ["main → HEAD", "The two hold the same pictures, boxes, splits and licences."])
+    assert (done.exit_code, done.stdout.splitlines()) == (
+        0,
+        ["main → HEAD", "The two hold the same pictures, boxes, splits and licences.", "test: unchanged since main"],
+    )
 
 
 def test_the_command_writes_the_page(two_versions: Path) -> None:

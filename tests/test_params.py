@@ -91,7 +91,7 @@ WRONG = [
     ({"crawl.searxng.urll": "http://x"}, "crawl.searxng.urll: unknown key; did you mean url?"),
     ({"label.budget_usd": float("inf")}, "label.budget_usd: expected a finite number, not inf"),
     ({"split.ratio": {"train": 0.5}}, "split.ratio: the shares add up to 0.7, not 1"),
-    ({"split.never_test": ["coco"]}, "split.never_test: there is no source coco"),
+    ({"split.never_test": ["coco"]}, "split.never_test[0]: there is no source coco"),
     ({"merge": None}, f"merge: expected a section with the keys {', '.join(keys_of(bare(keys_of(Params)['merge'].type)))}, not nothing"),
     ({"budget": 3}, f"budget: unknown key; known here: {', '.join(keys_of(Params))}"),
 ]

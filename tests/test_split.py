@@ -46,7 +46,7 @@ def test_an_image_keeps_its_split_over_ten_versions() -> None:
     for version in range(1, 11):
         parted = split(data(20 * version), past, Split())
         assert {name: parted.remembered[name] for name in past} == past
-        assert parted.metrics["moved"] == {"ratio": 0, "floor": 0, "merged_groups": 0}
+        assert parted.metrics["moved"] == {"ratio": 0, "floor": 0, "merged_groups": 0, "rule": 0}
         past = parted.remembered
 
 
@@ -116,7 +116,7 @@ def test_a_floor_that_comes_later_is_filled_out_of_train_and_nothing_leaves_test
 
     hammers = {name: parted.metrics["boxes_by_split"][name]["hammer"] for name in ("train", "val", "test")}
     assert hammers == {"train": 12, "val": 4, "test": 4}
-    assert parted.metrics["moved"] == {"ratio": 0, "floor": 7, "merged_groups": 0}
+    assert parted.metrics["moved"] == {"ratio": 0, "floor": 7, "merged_groups": 0, "rule": 0}
     assert {parted.remembered[name] for name, was in past.items() if was == "test"} == {"test"}
     again = split(rare_tools(), parted.remembered, Split(min_boxes=4))
     assert (again.assignment, again.metrics["moved"]["floor"]) == (parted.assignment, 0)

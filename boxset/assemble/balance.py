@@ -27,12 +27,13 @@ class Chosen:
     metrics: dict[str, Any]
 
 
-def balance(coco: Coco, targets: Targets, settings: Balance) -> Chosen:
-    """Choose. Whole images only, never single boxes, so that nothing becomes false background."""
+def balance(coco: Coco, targets: Targets, settings: Balance, *, keep: frozenset[int] = frozenset()) -> Chosen:
+    """Choose. Whole images only, never single boxes, so that nothing becomes false background. Those to `keep` stay over every cap."""
     boxes = boxes_by_image(coco)
     chosen, says = _selected(coco, boxes, targets, settings) if settings.mode == "select" else ({image.id for image in coco.images}, [])
+    chosen |= keep
     negatives = sorted(
-        (image for image in coco.images if image.id in chosen and not boxes.get(image.id)), key=lambda i: (not i.neg_category_ids, i.sha256)
+        (image for image in coco.images if image.id in chosen - keep and not boxes.get(image.id)), key=lambda i: (not i.neg_category_ids, i.sha256)
     )
     most = _most_negatives(len(chosen) - len(negatives), settings.negatives_share)
     if len(negatives) > most:

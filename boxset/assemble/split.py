@@ -1,20 +1,22 @@
 """Train, val and test: groups of near-duplicates as units, stratified over boxes, remembered in `splits.csv` for good.
 
 An image does not change its split as the data set grows. Where groups that lie in different splits become one, it goes to test, else val,
-else train, so that nothing that was tested on is ever trained on. Only a new ratio (`ratio` has a row of its own) moves groups, the fewest, and the floor
-(`min_boxes`) where new groups do not fill it: out of train alone, never out of test. Of two rows for one picture (after a merge of branches) the same rule decides.
+else train, so that nothing that was tested on is ever trained on. Only a new ratio or other rules for test (`ratio` and `rule` have a row of their own) move
+groups, the fewest, and the floor (`min_boxes`) where new groups do not fill it: out of train alone, never out of test. Of two rows for one picture (after a merge
+of branches) the same rule decides. Where the test set is frozen, it is what was frozen and nothing else (`assemble.freeze`).
 """
 
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from boxset.assemble.trust import frozen_words, trust, trust_words
 from boxset.conflicts import conflict_in
-from boxset.dataset.coco import Coco
+from boxset.dataset.coco import Coco, CocoImage
 from boxset.errors import InputError
 from boxset.files import write_csv
 from boxset.params import Split
@@ -23,6 +25,8 @@ NAMES = ("train", "val", "test")
 STRENGTH = {"train": 0, "val": 1, "test": 2}
 HEADER = ("sha256", "split")
 RATIO = "ratio"
+RULE = "rule"  # which sources may be in test; there is no such row where all may
+OWN_ROWS = (RATIO, RULE)
 SLACK = 0.5  # groups are moved for a new ratio only where a split is off by more than this share of a group's mean size
 
 Remembered = dict[str, str]
@@ -59,8 +63,8 @@ def read_splits(path: Path) -> Remembered:
         for number, row in enumerate(csv.reader(file), 1):
             if (number == 1 and tuple(row) == HEADER) or not row:
                 continue
-            if len(row) == 2 and row[0] == RATIO:
-                found[RATIO] = "|".join(sorted({*found.get(RATIO, row[1]).split("|"), row[1]}))
+            if len(row) == 2 and row[0] in OWN_ROWS:
+                found[row[0]] = "|".join(sorted({*found.get(row[0], row[1]).split("|"), row[1]}))
                 continue
             if len(row) != 2 or row[1] not in NAMES or len(row[0]) != 64:
                 raise InputError(
@@ -77,22 +81,47 @@ def write_splits(path: Path, remembered: Remembered) -> None:
     write_csv(path, HEADER, sorted(remembered.items()))
 
 
-def split(coco: Coco, past: Remembered, settings: Split) -> Parted:
-    """Assign every image; pictures that are gone stay remembered, so that they come back to the same split."""
-    groups = _groups(coco, past, settings)
+def split(coco: Coco, past: Remembered, settings: Split, *, frozen: frozenset[int] | None = None) -> Parted:
+    """Assign every image; pictures that are gone stay remembered, so that they come back to the same split.
+
+    `frozen`: the images that are the test set, and no others; None where it is not frozen.
+    """
+    groups = _groups(coco, past, settings, frozen)
     assigned = {group.key: _kept(group) for group in groups}
-    merged = sum(len(group.past) > 1 for group in groups)
     state = _State(groups, assigned, settings)
-    ratio = f"{settings.ratio.train:g}/{settings.ratio.val:g}/{settings.ratio.test:g}"
-    moved = state.rebalance() if ratio not in past.get(RATIO, ratio).split("|") else 0
+    moved = {"ratio": 0, "floor": 0, "merged_groups": sum(len(group.past) > 1 for group in groups), "rule": sum(map(_is_evicted, groups))}
+    ratio, rule = f"{settings.ratio.train:g}/{settings.ratio.val:g}/{settings.ratio.test:g}", _rule(settings)
+    if ratio not in past.get(RATIO, ratio).split("|"):
+        moved["ratio"] = state.rebalance()
+    elif rule not in past.get(RULE, "").split("|"):
+        moved["rule"] += state.rebalance()
     state.place_new()
-    raised = state.raise_to_floor()
+    moved["floor"] = state.raise_to_floor()
     assignment = {image: assigned_split for group in groups for image in group.images if (assigned_split := state.split_of[group.key])}
     by_id = {image.id: image.sha256 for image in coco.images}
-    remembered = {**past, **{by_id[image]: name for image, name in assignment.items()}, RATIO: ratio}
+    rows = {name: row for name, row in past.items() if name != RULE}
+    remembered = {**rows, **{by_id[image]: name for image, name in assignment.items()}, RATIO: ratio, **({RULE: rule} if rule else {})}
     counts = _counts(coco, assignment)
+    test = trust(coco, {image for image, name in assignment.items() if name == "test"})
+    rules = _room(coco, groups, counts["images"], settings)
     short = _short(counts["boxes_by_split"], settings)
-    return Parted(assignment, remembered, {**counts, "moved": {"ratio": moved, "floor": raised, "merged_groups": merged}, "short_of_min_boxes": short})
+    return Parted(assignment, remembered, {**counts, "moved": moved, "short_of_min_boxes": short, "test": test, **rules})
+
+
+def _rule(settings: Split) -> str:
+    """Return which sources may be in test, as `splits.csv` has it; empty where all may."""
+    lists = {"never_test": settings.never_test, "test_only_from": settings.test_only_from}
+    return " ".join(f"{key}={'+'.join(sorted(set(names)))}" for key, names in lists.items() if names)
+
+
+def _room(coco: Coco, groups: Sequence["_Group"], images: Mapping[str, int], settings: Split) -> dict[str, Any]:
+    """Return what the rules leave to test: boxes and pictures that may be in it, and how many pictures its share lacks. Nothing without rules."""
+    if not _rule(settings):
+        return {}
+    weight = sum((group.weight for group in groups if "test" in group.allowed), Counter[int]())
+    boxes = {category.name: weight[category.id] for category in coco.categories}
+    lacking = max(0, round(settings.ratio.test * len(coco.images)) - images["test"])
+    return {"may_test": {"images": weight[0], "boxes": boxes, "short_of_ratio": lacking}}
 
 
 def _short(boxes: dict[str, dict[str, int]], settings: Split) -> dict[str, dict[str, int]]:
@@ -105,15 +134,41 @@ def _short(boxes: dict[str, dict[str, int]], settings: Split) -> dict[str, dict[
 
 def short_words(metrics: Mapping[str, Any]) -> list[str]:
     """Say of each split and category that is under the floor what it has, and what helps."""
-    do = "It says little about a detector. More boxes of it help (queries, crawl_images, labels); or lower split.min_boxes"
     return [
-        f"{category}: {name} has {(have := metrics['boxes_by_split'][name][category]):,} of the {have + lacking:,} boxes of split.min_boxes. {do}"
+        f"{category}: {name} has {(have := metrics['boxes_by_split'][name][category]):,} of the {have + lacking:,} boxes of split.min_boxes. "
+        + _what_helps(metrics, name, category)
         for name, categories in metrics.get("short_of_min_boxes", {}).items()
         for category, lacking in categories.items()
     ]
 
 
-def _groups(coco: Coco, past: Remembered, settings: Split) -> list[_Group]:
+def _what_helps(metrics: Mapping[str, Any], name: str, category: str) -> str:
+    if name == "test" and "frozen" in metrics:
+        return "The test set is frozen and takes nothing more; a new version can: docs/testset.md"
+    if name == "test" and "may_test" in metrics:
+        most = metrics["may_test"]["boxes"].get(category, 0)
+        return f"The sources that may be in test have {most:,} in all, and no other fills it. More of theirs help; or change split.test_only_from, never_test"
+    return "It says little about a detector. More boxes of it help (queries, crawl_images, labels); or lower split.min_boxes"
+
+
+def room_words(metrics: Mapping[str, Any]) -> list[str]:
+    """Say where the sources that may be in test do not fill its share."""
+    room = metrics.get("may_test", {})
+    if "frozen" in metrics or not room.get("short_of_ratio"):
+        return []
+    have, may = metrics["images"]["test"], room["images"]
+    elsewhere = f"{may - have:,} of theirs are in train and val" if may > have else "none of theirs is left for train and val"
+    wanted = f"{have + room['short_of_ratio']:,} that split.ratio wants"
+    do = "Lower ratio.test or bring more of them"
+    return [f"test has {have:,} pictures of the {wanted}: the sources that may be in it have {may:,}; {elsewhere}. {do}"]
+
+
+def test_words(metrics: Mapping[str, Any]) -> list[str]:
+    """Say in plain words all that limits the trust in a score on test, from `metrics/dataset.json`."""
+    return [*frozen_words(metrics), *short_words(metrics), *room_words(metrics), *trust_words(metrics)]
+
+
+def _groups(coco: Coco, past: Remembered, settings: Split, frozen: frozenset[int] | None) -> list[_Group]:
     boxes: dict[int, Counter[int]] = {}
     for annotation in coco.annotations:
         boxes.setdefault(annotation.image_id, Counter())[annotation.category_id] += 1
@@ -126,20 +181,36 @@ def _groups(coco: Coco, past: Remembered, settings: Split) -> list[_Group]:
         for image in images:
             weight.update(boxes.get(image.id, {}))
         was = frozenset(past[image.sha256] for image in images if image.sha256 in past)
-        groups.append(_Group(min(i.sha256 for i in images), tuple(i.id for i in images), weight, was, _allowed(images, settings)))
+        groups.append(_Group(min(i.sha256 for i in images), tuple(i.id for i in images), weight, was, _allowed(images, settings, frozen)))
     return sorted(groups, key=lambda group: group.key)
 
 
-def _allowed(images: Iterable[Any], settings: Split) -> frozenset[str]:
-    sources = {image.source for image in images} | {other.partition(":")[0] for image in images for other in image.also_in}
-    may_test = not sources & set(settings.never_test) and (not settings.test_only_from or sources <= set(settings.test_only_from))
-    return frozenset(NAMES if may_test else ("train", "val"))
+def _allowed(images: Iterable[CocoImage], settings: Split, frozen: frozenset[int] | None) -> frozenset[str]:
+    """Return the splits that a group may be in: whole groups, so one picture of a source that never is in test keeps all of its group out."""
+    if frozen is not None:
+        return frozenset({"test"} if any(image.id in frozen for image in images) else {"train", "val"})
+    return frozenset(NAMES if may_be_in_test(sources_of(images), settings) else ("train", "val"))
+
+
+def sources_of(images: Iterable[CocoImage]) -> set[str]:
+    """Return the sources of pictures and of their other copies."""
+    return {name for image in images for name in (image.source, *(other.partition(":")[0] for other in image.also_in))}
+
+
+def may_be_in_test(sources: set[str], settings: Split) -> bool:
+    """Return whether a group whose pictures are from these sources may be in test."""
+    return not sources & set(settings.never_test) and (not settings.test_only_from or bool(sources & set(settings.test_only_from)))
 
 
 def _kept(group: _Group) -> str:
     """Return the split that a group had, the strongest where its pictures had several; empty for a new one."""
     past = max(group.past, key=STRENGTH.__getitem__, default="")
-    return past if past in group.allowed or not past else "train"
+    return past if past in group.allowed or not past else next(name for name in NAMES if name in group.allowed)
+
+
+def _is_evicted(group: _Group) -> bool:
+    """Return whether a group may not be where it was."""
+    return bool(group.past) and max(group.past, key=STRENGTH.__getitem__) not in group.allowed
 
 
 class _State:
@@ -187,7 +258,7 @@ class _State:
         """Move groups only where the wished shares cannot be reached by placing the new ones; return how many moved."""
         new: Counter[int] = Counter()
         for group in self.groups:
-            if not self.split_of[group.key]:
+            if not self.split_of[group.key] and "test" in group.allowed:
                 new.update(group.weight)
         moved = 0
         for name in NAMES:
@@ -207,8 +278,8 @@ class _State:
             size = group.weight[0]
             if min(surplus, short) < size * SLACK:
                 continue
-            goal = max((o for o in lacking if o in group.allowed), key=lambda o: lacking[o])
-            if lacking[goal] <= 0:
+            goal = max((o for o in lacking if o in group.allowed), key=lambda o: lacking[o], default="")
+            if not goal or lacking[goal] <= 0:
                 continue
             self._move(group, goal)
             lacking[goal] -= size

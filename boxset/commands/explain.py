@@ -85,6 +85,7 @@ def read_records(root: Path) -> "Records":
     from boxset.dataset.coco import read_coco
     from boxset.dataset.records import ImageRow, read_pool
     from boxset.files import read_jsonl
+    from boxset.freezing import read_record
     from boxset.report.data import read_dataset
 
     data = root / "data"
@@ -104,6 +105,7 @@ def read_records(root: Path) -> "Records":
         dataset=read_dataset(data / "dataset"),
         wanted={path.stem: _wanted(path) for path in sorted((root / "metrics/crawl").glob("*.json"))},
         forms=(_plain, _key),
+        near_frozen=frozenset(one.sha256 for one in record.near) if (record := read_record(data / "dataset")) else frozenset(),
     )
 
 

@@ -2,25 +2,65 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from boxset.terminal import say
 
+if TYPE_CHECKING:
+    from boxset.dataset.validation import Fault
+    from boxset.freezing import Record
+    from boxset.params import Params
+
 MOST = 50  # faults that are printed
+CHANGES = 12  # and boxes that would have changed
+DATASET = Path("data/dataset")
 
 
 @click.command()
 @click.argument("dataset", type=click.Path(path_type=Path), default=Path("data/dataset"))
 @click.option("--no-pictures", is_flag=True, help="Check the records alone, where the pictures were not pulled.")
 def command(dataset: Path, no_pictures: bool) -> None:
-    """Check a data set record by record; exit 1 where a fault is found."""
-    from boxset.formats.check import validate
+    """Check a data set record by record, that nothing stands in two splits, and that a frozen test set is what was frozen; exit 1 where a fault is found.
 
-    faults = validate(dataset, pictures=not no_pictures)
+    Then says in plain words what limits the trust in a score on test.
+    """
+    from boxset.formats.check import read_parts, validate
+    from boxset.freezing import change_lines, frozen_faults, read_record
+    from boxset.params import Merge, read_params
+
+    params = read_params() if dataset == DATASET and Path("params.yaml").exists() else None
+    record = read_record(dataset)
+    faults = validate(dataset, pictures=not no_pictures, bits=(params.merge if params else Merge()).duplicate_bits)
+    faults += frozen_faults(read_parts(dataset), record, dataset.parent.parent)
+    faults += not_as_told(params, record)
     for fault in faults[:MOST]:
         say(f"{fault.where}: {fault.what}")
     if len(faults) > MOST:
         say(f"… and {len(faults) - MOST} more")
+    for line in words(dataset, params is not None):
+        say(f"note: {line}")
+    for line in change_lines(record, CHANGES) if record else ():
+        say(line)
     say(f"{dataset}: {len(faults)} faults" if faults else f"{dataset}: no faults")
     sys.exit(1 if faults else 0)
+
+
+def not_as_told(params: "Params | None", record: "Record | None") -> "list[Fault]":
+    """Return a fault where the data set was built with another `split.freeze_test` than stands in params.yaml."""
+    from boxset.dataset.validation import Fault
+
+    wanted, built = params.split.freeze_test if params else "", record.name if record else ""
+    if params is None or wanted == built:
+        return []
+    return [Fault("split.freeze_test", f"is {wanted or 'empty'}, and the data set was built {f'with {built}' if built else 'without'}: `dvc repro`")]
+
+
+def words(dataset: Path, own: bool) -> list[str]:
+    """Return what limits the trust in a score on test, from the metrics where they are this data set's."""
+    from boxset.assemble.split import test_words
+    from boxset.files import read_json
+
+    metrics = Path("metrics/dataset.json")
+    return test_words(read_json(metrics, dict[str, Any])) if own and metrics.exists() and dataset.exists() else []

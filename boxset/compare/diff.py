@@ -77,6 +77,29 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     new: int
 
 
+class TestChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What changed of test: pictures that it gained, lost or has in another copy, and boxes in those that both have."""
+
+    old: str
+    added: int
+    removed: int
+    replaced: int
+    boxes: int
+    box_images: int  # pictures in which boxes changed
+
+    @property
+    def words(self) -> str:
+        """Say it in one line."""
+        changes = {"added": self.added, "removed": self.removed, "replaced by another copy": self.replaced}
+        said = [f"{_counted(count, 'picture', 'pictures')} {what}" for what, count in changes.items() if count]
+        boxes = [f"{_counted(self.boxes, 'box', 'boxes')} changed in {_counted(self.box_images, 'picture', 'pictures')}"] if self.boxes else []
+        return f"test: {', '.join([*said, *boxes])} since {self.old}" if said or boxes else f"test: unchanged since {self.old}"
+
+
+def _counted(count: int, one: str, more: str) -> str:
+    return f"{count:,} {one if count == 1 else more}"
+
+
 class Diff(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that changed from `old` to `new` (their names). All rendering starts from this value."""
 
@@ -90,6 +113,7 @@ class Diff(msgspec.Struct, frozen=True, kw_only=True):
     sources: dict[str, Change]  # images
     image_changes: tuple[ImageChange, ...]
     box_changes: tuple[BoxChange, ...]
+    test: TestChange
 
     @property
     def is_empty(self) -> bool:
@@ -126,6 +150,7 @@ def diff(old: Mapping[str, Coco], new: Mapping[str, Coco], *, names: tuple[str, 
         *(change for a, b in both for change in _kept_image_changes(a, b)),
     ]
     return Diff(
+        test=_test_change(names[0], image_changes, box_changes),
         old=names[0],
         new=names[1],
         images=Change(old=len(before), new=len(after)),
@@ -137,6 +162,20 @@ def diff(old: Mapping[str, Coco], new: Mapping[str, Coco], *, names: tuple[str, 
         image_changes=tuple(sorted(image_changes, key=lambda c: (c.kind, c.source, c.source_id, c.sha256))),
         box_changes=tuple(sorted(box_changes, key=lambda c: (c.sha256, c.category, c.kind, c.bbox or c.old_bbox or (0, 0, 0, 0)))),
     )
+
+
+def _test_change(old: str, images: Iterable[ImageChange], boxes: Iterable[BoxChange]) -> TestChange:
+    kinds = Counter(_test_kind(change) for change in images)
+    changed = [change.sha256 for change in boxes if change.split == "test"]
+    counts = {"added": kinds["added"], "removed": kinds["removed"], "replaced": kinds["replaced"]}
+    return TestChange(old=old, **counts, boxes=len(changed), box_images=len(set(changed)))
+
+
+def _test_kind(change: ImageChange) -> str:
+    """Return what a picture's change is to test; empty where it is none."""
+    if change.kind == "split":
+        return "added" if change.split == "test" else "removed" if change.old_split == "test" else ""
+    return change.kind if change.split == "test" and change.old_split in ("", "test") else ""
 
 
 def _shots(version: Mapping[str, Coco]) -> list[_Shot]:

@@ -48,6 +48,7 @@ WHY = {
     Reason.NO_PICTURE: "its picture was left out, or is unknown",
     Reason.UNLABELLED: "nobody has looked at it yet: it waits for labels",
     Reason.UNKNOWN_CATEGORY: "it may show a category that nobody looked for (merge.unknown)",
+    Reason.NEAR_FROZEN: "it is like a picture of the frozen test set (split.freeze_test), so it may neither train nor enter test",
     Reason.OVER_CAP: "more than balance takes in (a category's max, balance.negatives_share)",
     Reason.REJECTED: "a person said no",
 }
@@ -93,6 +94,7 @@ class Records:
     conflicts: Mapping[str, Sequence[str]] = field(default_factory=dict)  # SHA-256 → what contradicts what
     dataset: Mapping[str, Coco] = field(default_factory=dict)
     wanted: Mapping[str, int] = field(default_factory=dict)  # category → how many pictures its crawl was to keep
+    near_frozen: frozenset[str] = frozenset()  # SHA-256 of pictures that the frozen test set keeps out
     forms: Sequence[Callable[[str], str]] = ()  # of an address, in which spellings of it are equal; each one says so of more than the one before
 
     @cached_property
@@ -234,9 +236,14 @@ def _verdict(sha256: str, image: CocoImage | None, records: Records) -> str:
         boxes = sum(a.image_id == placed.id for a in records.dataset[split].annotations)
         return f"in the data set: {split}, {_counted(boxes, 'box')}"
     if image is not None:
-        return f"left out by balance: {WHY[Reason.OVER_CAP]}" if records.dataset else "merged; the data set is not built yet"
+        return f"left out by balance: {WHY[_reason(image, records)]}" if records.dataset else "merged; the data set is not built yet"
     reason = records.dropped.get(sha256)
     return f"not in the data set: {_why(reason)}" if reason else "kept; not merged yet"
+
+
+def _reason(image: CocoImage, records: Records) -> Reason:
+    """Return why balance leaves a merged picture out."""
+    return Reason.NEAR_FROZEN if image.sha256 in records.near_frozen else Reason.OVER_CAP
 
 
 def _counted(count: int, word: str) -> str:
@@ -367,7 +374,7 @@ def _dataset_steps(image: CocoImage | None, records: Records) -> list[Step]:
     if image is None or not records.dataset:
         return []
     if image.sha256 not in records.placed:
-        return [Step(where="balance", what=f"left out, {_why(Reason.OVER_CAP)}", is_end=True)]
+        return [Step(where="balance", what=f"left out, {_why(_reason(image, records))}", is_end=True)]
     split, placed = records.placed[image.sha256]
     coco = records.dataset[split]
     names = {c.id: c.name for c in coco.categories}

@@ -49,6 +49,7 @@ class Reason(StrEnum):
     UNLABELLED = "unlabelled"  # waits for people
     UNKNOWN_CATEGORY = "unknown_category"  # may show a category that nobody looked for
     OVER_CAP = "over_cap"  # balance leaves it out
+    NEAR_FROZEN = "near_frozen"  # a copy or near-copy of a picture of the frozen test set
     REJECTED = "rejected"  # a person said no
 
 

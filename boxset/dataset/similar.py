@@ -15,9 +15,11 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from boxset.dataset.coco import CocoImage
 from boxset.dataset.records import Picture
 
 Cells = npt.NDArray[np.float64]
+Print = Picture | CocoImage  # what has a size, a hash and colours
 
 BANDS = 4
 MAX_BITS = 11
@@ -35,7 +37,7 @@ def distance(first: str, second: str) -> int:
     return (int(first, 16) ^ int(second, 16)).bit_count()
 
 
-def same_picture(first: Picture, second: Picture, bits: int) -> bool:
+def same_picture(first: Print, second: Print, bits: int) -> bool:
     """Return whether two pictures are copies of one: near in hash, in shape and in colours. The order does not matter."""
     if first.sha256 == second.sha256:
         return True
@@ -96,7 +98,7 @@ def _same_hues(a: Cells, b: Cells) -> bool:
     return bool(np.abs(pale - vivid * share).max() <= MAX_HUE_DISTANCE)
 
 
-def _shape_ratio(first: Picture, second: Picture) -> float:
+def _shape_ratio(first: Print, second: Print) -> float:
     ratio = (first.width * second.height) / (first.height * second.width)
     return max(ratio, 1 / ratio)
 

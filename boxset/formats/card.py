@@ -1,19 +1,22 @@
 """The data card: what is in the data set, from where, under which licences, and what is not known of it."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from boxset.assemble.split import test_words
 from boxset.dataset.coco import Coco
 
 
-def card(name: str, parts: dict[str, Coco], says: Sequence[str], guidelines: dict[str, str]) -> str:
-    """Return the card as Markdown."""
+def card(name: str, parts: dict[str, Coco], says: Sequence[str], guidelines: dict[str, str], *, test: Mapping[str, Any]) -> str:
+    """Return the card as Markdown. `test`: the data set's metrics, of which it says how far test can be trusted."""
     images = sum(len(part.images) for part in parts.values())
     boxes = sum(len(part.annotations) for part in parts.values())
     sections = [
         f"# {name}\n\n{images:,} pictures, {boxes:,} boxes.",
         "## Boxes\n\n" + _boxes_table(parts),
         "## Sources\n\n" + _counted(parts, "source", "source"),
+        "## Test\n\n" + _test(test),
         "## Licences\n\n" + _licences(parts) + "\n\nWho made each picture, and where it is from: `ATTRIBUTION.csv`.",
         "## What is not known\n\n" + _gaps(parts),
         "## Training\n\n" + _TRAINING,
@@ -29,6 +32,23 @@ _TRAINING = """\
 - any COCO trainer: `annotations/instances_train.json` with `images/train`; ids start at 1; `iscrowd: 1` marks groups, to be ignored
 - `repeat_factors.csv`: how often each picture should be seen, for a sampler of your own
 - pictures of one group of near-duplicates lie in one split"""
+
+
+def _test(metrics: Mapping[str, Any]) -> str:
+    """Say how exactly test measures, where its pictures are from, and what limits the trust in it."""
+    test, images = metrics["test"], metrics["images"]["test"]
+    held = metrics.get("frozen")
+    rows = [(name, f"{metrics['boxes_by_split']['test'][name]:,}", f"±{width:.1%}") for name, width in test["half_width"].items()]
+    by = test["labelled_by"]
+    facts = [
+        *([f"Frozen as {held['name']}: no build changes it until a new version."] if held else []),
+        f"Sources of its {images:,} pictures: {', '.join(f'{name} {count:,}' for name, count in test['sources'].items()) or 'none'}.",
+        f"Labelled by people of this project {by['people']:,}, by public sources {by['public']:,}, by both {by['both']:,}.",
+        f"Known for every category: {test['known_for_all']:,}.",
+        *(f"{sentence}." for sentence in test_words(metrics)),
+    ]
+    lead = "A share such as recall, measured on so many boxes, is known to within (95 %, Wilson's interval, where it is widest):"
+    return "\n\n".join([lead, _table(("", "boxes", "95 %"), rows), "\n".join(f"- {fact}" for fact in facts)])
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -12,15 +12,23 @@ from boxset.dataset.coco import Coco, CocoImage, read_coco
 from boxset.dataset.validation import Fault, faults_of
 from boxset.errors import InputError
 from boxset.files import read_bytes, sha256_of
+from boxset.formats.leaks import leaks, read_extracted
 from boxset.formats.yolo import class_numbers, yolo_line
+from boxset.params import Merge
 
 
-def validate(dataset: Path, *, pictures: bool = True) -> list[Fault]:
-    """Return all faults of a data set's folder. Raises InputError where it is none."""
+def read_parts(dataset: Path) -> dict[str, Coco]:
+    """Return the COCO file of each split of a data set's folder. Raises InputError where it is none."""
     if not (dataset / "annotations").is_dir():
         raise InputError("no annotations/ here", where=str(dataset), do="Name a data set's folder; `dvc repro` or `dvc pull` brings it")
-    parts = {split: read_coco(dataset / "annotations" / f"instances_{split}.json") for split in NAMES}
+    return {split: read_coco(dataset / "annotations" / f"instances_{split}.json") for split in NAMES}
+
+
+def validate(dataset: Path, *, pictures: bool = True, bits: int = Merge().duplicate_bits) -> list[Fault]:
+    """Return all faults of a data set's folder. `bits`: `merge.duplicate_bits`, for copies across splits. Raises InputError where it is none."""
+    parts = read_parts(dataset)
     found = [*faults_of(parts), *_yolo(dataset, parts), *_tables(dataset, parts)]
+    found += leaks(parts, bits=bits, extracted=read_extracted(dataset.parent))
     if pictures:
         found += [fault for split, coco in parts.items() for fault in _pictures(dataset / "images" / split, split, coco)]
     return found

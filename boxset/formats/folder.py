@@ -28,7 +28,7 @@ def write_dataset(out: Path, chosen: Chosen, parted: Parted, *, name: str, guide
     factors = ((image.file_name, parted.assignment[image.id], f"{chosen.repeat_factors[image.id]:g}") for image in coco.images)
     write_csv(out / "repeat_factors.csv", ("file_name", "split", "factor"), factors)
     write_csv(out / "ATTRIBUTION.csv", ATTRIBUTION, (_attribution(image, parted.assignment[image.id], coco) for image in coco.images))
-    write_text(out / "README.md", card(name, parts, chosen.says, _texts(guidelines)))
+    write_text(out / "README.md", card(name, parts, chosen.says, _texts(guidelines), test=parted.metrics))
 
 
 def _part(coco: Coco, split: str, parted: Parted, name: str) -> Coco:

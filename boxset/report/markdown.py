@@ -15,8 +15,8 @@ def diff_markdown(diff: Diff) -> str:
     """Return what changed; a text that is too long for a comment loses its folds from the end and says so."""
     head = [f"### Data set: `{diff.old}` → `{diff.new}`", ""]
     if diff.is_empty:
-        return "\n".join([*head, "The two hold the same pictures, boxes, splits and licences.", ""])
-    head += [f"**{_delta(diff.images, 'picture')} · {_delta(diff.boxes, 'box')}**", "", *_categories(diff), "", *_mixes(diff), ""]
+        return "\n".join([*head, "The two hold the same pictures, boxes, splits and licences.", "", diff.test.words, ""])
+    head += [f"**{_delta(diff.images, 'picture')} · {_delta(diff.boxes, 'box')}**", "", *_categories(diff), "", *_mixes(diff), f"- {diff.test.words}", ""]
     text, left = "\n".join(head), 0
     for fold in _folds(diff):
         if len(text) + len(fold) > MOST:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from boxset.assemble.split import test_words
 from boxset.dataset.coco import Coco
 from boxset.labeling.price import usd
 from boxset.report import html, svg
@@ -57,7 +58,25 @@ def splits(data: ReportData) -> Html:
     foot = ("share of pictures", *(percent(len(coco.images), data.pictures) for coco in parts), percent(data.pictures, data.pictures))
     lead = "Boxes of each category in each split. Pictures that look alike lie in the same split, and a picture stays where it once was."
     columns = [Column("boxes"), *map(Column, data.dataset), Column("all")]
-    return joined([tag("p", lead), table(columns, rows, foot=foot), _moved(data)])
+    return joined([tag("p", lead), table(columns, rows, foot=foot), _moved(data), _trust(data)])
+
+
+def _trust(data: ReportData) -> Html:
+    """How far test can be trusted: how exactly it measures each category, where it is from, and what limits it."""
+    metrics = data.metrics.get("dataset", {})
+    test = metrics.get("test")
+    if not test:
+        return Html("")
+    rows = [(name, metrics["boxes_by_split"]["test"].get(name, 0), f"±{width:.1%}") for name, width in test["half_width"].items()]
+    by, held, pictures = test["labelled_by"], metrics.get("frozen"), metrics["images"]["test"]
+    frozen = f"Frozen as {held['name']}: no build changes it until a new version. " if held else ""
+    origin = f"{frozen}Its {counted(pictures, 'picture')}: {', '.join(f'{name} {count:,}' for name, count in test['sources'].items()) or 'none'}. "
+    people = f"Labelled by people of this project {by['people']:,}, by public sources {by['public']:,}, by both {by['both']:,}. "
+    lead = "To within how much a share such as recall is known from so many boxes (95 %, Wilson’s interval, where it is widest; boxes of one picture are alike)."
+    known = f"Known for every category: {test['known_for_all']:,}."
+    says = [tag("ul", *(tag("li", html.coded(sentence)) for sentence in test_words(metrics)))] if test_words(metrics) else []
+    columns = (Column("category"), Column("boxes in test"), Column("known to within"))
+    return joined([tag("h3", "How far test can be trusted"), tag("p", lead), table(columns, rows), tag("p", origin + people + known), *says])
 
 
 def _boxes_of(coco: Coco, category: str) -> int:

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from boxset.assemble.split import test_words
 from boxset.labeling.standing import Standing
 from boxset.params import Params
 from boxset.report.html import counted
@@ -43,6 +44,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     planned_usd: float
     is_plan_old: bool  # the ledger has what the plan and the data set do not know
     faults: tuple[str, ...]  # what was bought amiss
+    frozen: str  # the version that test was held to, and what that kept out; empty where it is not frozen
+    test_says: tuple[str, ...]  # what limits the trust in a score on test
 
 
 def status(params: Params, metrics: Metrics, bought: Standing) -> Status:
@@ -63,7 +66,17 @@ def status(params: Params, metrics: Metrics, bought: Standing) -> Status:
         planned_usd=float(cost.get("plan", 0)),
         is_plan_old=bought.is_news,
         faults=bought.faults,
+        frozen=_frozen(dataset, params),
+        test_says=tuple(test_words(dataset)),
     )
+
+
+def _frozen(dataset: Mapping[str, Any], params: Params) -> str:
+    held, wanted = dataset.get("frozen", {}), params.split.freeze_test
+    if dataset and held.get("name", "") != wanted:
+        return f"not as split.freeze_test says ({wanted or 'empty'}): `dvc repro balance`"
+    near = f"; {counted(held['near_left_out'], 'picture')} near one of these left out of training" if held.get("near_left_out") else ""
+    return f"frozen as {wanted}: {counted(held['images'], 'picture')}, {counted(held['boxes'], 'box')}{near}" if held else ""
 
 
 def _category(name: str, params: Params, metrics: Metrics) -> CategoryStatus:

@@ -53,6 +53,7 @@ def _facts(state: Status) -> Iterable[tuple[str, RenderableType]]:
     planned = "; the plan is older than the ledger: `dvc repro label` first" if state.is_plan_old else planned
     yield "labels", coded(f"${state.spent_usd:,.2f} spent or reserved of ${state.budget_usd:,.2f}{planned}")
     yield from (("amiss", coded(fault)) for fault in state.faults)
+    yield from (("test set", coded(sentence)) for sentence in (state.frozen, *state.test_says) if sentence)
     if state.is_built:
         yield "look at", Text(REPORT)
         yield "train on", Text(TRAINING)
@@ -71,9 +72,9 @@ def diff_text(diff: Diff) -> RenderableType:
     """Return what changed, for the terminal."""
     head = Text.assemble((diff.old, "bold"), " → ", (diff.new, "bold"))
     if diff.is_empty:
-        return Group(head, Text("The two hold the same pictures, boxes, splits and licences."))
+        return Group(head, Text("The two hold the same pictures, boxes, splits and licences."), Text(diff.test.words))
     totals = Text.assemble("pictures ", _change(diff.images), "   boxes ", _change(diff.boxes))
-    parts: list[RenderableType] = [head, totals, Text(), _changed_categories(diff), Text(LEGEND, style="dim"), Text(), _changed_rest(diff)]
+    parts: list[RenderableType] = [head, totals, Text(), _changed_categories(diff), Text(LEGEND, style="dim"), Text(), _changed_rest(diff), Text(diff.test.words)]
     return Group(*parts, *_named(diff))
 
 

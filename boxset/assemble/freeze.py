@@ -1,0 +1,150 @@
+"""Hold the test set to what was frozen: its records and boxes stay as they were, and whatever stands near one of its pictures trains nothing.
+
+A frozen picture is looked for in what is merged today by content, else by the names of its copies: then a better copy has come, and the frozen
+one stays. Pictures that share a group with a frozen one are left out of every split, so that nothing leaks and the test set does not change.
+The frozen records keep their ids; all others are numbered round them.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+import msgspec
+
+from boxset.dataset.coco import Coco, CocoAnnotation, CocoImage, CocoLicense
+from boxset.dataset.frozen import Frozen, removed_categories
+from boxset.dataset.reasons import Reason
+from boxset.dataset.similar import near_pairs, same_picture
+from boxset.errors import ProjectError
+
+change = msgspec.structs.replace
+
+
+@dataclass(frozen=True)
+class Holding:
+    """The merged set with the frozen pictures as they were frozen; what today's merge says of these; and what was left out."""
+
+    coco: Coco
+    images: frozenset[int]  # ids of the frozen pictures
+    today: Coco  # the same pictures, or their better copies, as they are merged today
+    near: tuple[CocoImage, ...]  # left out of every split
+    denied: tuple[CocoImage, ...]  # frozen, and kept out by their licence now
+    metrics: dict[str, Any]
+
+
+def hold(merged: Coco, frozen: Frozen, *, files: Collection[str], is_denied: Callable[[CocoImage, str], bool], bits: int) -> Holding:
+    """Hold the test set to a frozen version.
+
+    `files`: names of the pictures that are here; `is_denied` tells, of a frozen picture that is merged no more and its licence, whether the
+    licence is why. A licence that keeps a picture out wins over the freeze. Raises ProjectError where another picture is gone.
+    """
+    twins = _twins(frozen.coco.images, merged.images)
+    licence = {one.id: one.name for one in frozen.coco.licenses}
+    denied = [image for image in frozen.coco.images if image.sha256 not in twins and is_denied(image, licence[image.license])]
+    kept = [image for image in frozen.coco.images if image not in denied]
+    _refuse_missing([image for image in kept if image.file_name not in files], frozen)
+    near = _near(kept, merged.images, twins, bits)
+    gone = removed_categories(frozen.coco.categories, merged.categories)
+    held = _without(frozen.coco, kept, gone)
+    rest = _part(merged, {image.id for image in merged.images} - {image.id for image in near} - {twin.id for twin in twins.values()})
+    new = sorted({category.name for category in merged.categories} - {category.name for category in frozen.coco.categories})
+    metrics = {
+        "name": frozen.name,
+        "sha256": frozen.sha256,
+        "images": len(held.images),
+        "boxes": len(held.annotations),
+        "denied": len(denied),
+        "near_left_out": len(near),
+        "removed_boxes": sum(annotation.category_id in gone for annotation in frozen.coco.annotations),
+        "unknown_categories": new,
+    }
+    today = _part(merged, {twin.id for twin in twins.values()})
+    return Holding(_united(rest, held), frozenset(image.id for image in kept), today, near, tuple(denied), metrics)
+
+
+def _twins(frozen: Iterable[CocoImage], merged: Iterable[CocoImage]) -> dict[str, CocoImage]:
+    """Return a frozen picture's SHA-256 → what is merged of it today: the same content, else one that counts it among its copies."""
+    images = sorted(merged, key=lambda image: image.sha256)
+    by_content = {image.sha256: image for image in images}
+    by_name = {name: image for image in reversed(images) for name in _names(image)}
+    found = ((one, by_content.get(one.sha256) or next((by_name[n] for n in sorted(_names(one)) if n in by_name), None)) for one in frozen)
+    return {one.sha256: twin for one, twin in found if twin is not None}
+
+
+def _names(image: CocoImage) -> set[str]:
+    return {f"{image.source}:{image.source_id}", *image.also_in}
+
+
+def _refuse_missing(missing: list[CocoImage], frozen: Frozen) -> None:
+    if missing:
+        some = ", ".join(f"{image.sha256[:12]} of {image.source}" for image in missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
+        do = "Bring its source, category or address back (`boxset explain` says what became of it), or take split.freeze_test out, build, and freeze a new version"
+        raise ProjectError(f"a picture of the frozen test set is gone: {some}", where=f"frozen/{frozen.name}.jsonl", do=do)
+
+
+def _near(kept: list[CocoImage], merged: Iterable[CocoImage], twins: Mapping[str, CocoImage], bits: int) -> tuple[CocoImage, ...]:
+    """Return what stands in one group with a frozen picture and is not frozen; of those that are merged no more, by fingerprint."""
+    images, own = list(merged), {image.sha256 for image in kept}
+    groups = {twins[image.sha256].group for image in kept if image.sha256 in twins}
+    alone = [image for image in kept if image.sha256 not in twins]
+    both = [*alone, *images] if alone else []
+    for i, j in near_pairs([image.phash for image in both], bits):
+        if i < len(alone) <= j and same_picture(both[i], both[j], bits):
+            groups.add(both[j].group)
+    return tuple(image for image in images if image.group in groups and image.sha256 not in own)
+
+
+def _without(coco: Coco, kept: list[CocoImage], gone: frozenset[int]) -> Coco:
+    """Return the frozen set without pictures that may not stay and without what is said of categories that there are no more."""
+    part = _part(coco, {image.id for image in kept})
+    if not gone:
+        return part
+    annotations = tuple(annotation for annotation in part.annotations if annotation.category_id not in gone)
+    return change(part, images=tuple(_forget(image, gone) for image in part.images), annotations=annotations)
+
+
+def _forget(image: CocoImage, gone: frozenset[int]) -> CocoImage:
+    fields = ("neg_category_ids", "not_exhaustive_category_ids", "exhaustive_category_ids")
+    return change(image, **{field: tuple(number for number in getattr(image, field) if number not in gone) for field in fields})
+
+
+def _part(coco: Coco, ids: set[int]) -> Coco:
+    images = tuple(image for image in coco.images if image.id in ids)
+    return change(coco, images=images, annotations=tuple(annotation for annotation in coco.annotations if annotation.image_id in ids))
+
+
+def _united(rest: Coco, held: Coco) -> Coco:
+    """Return both as one set: the held records as they are, the others numbered round them, in the order of ids."""
+    licences = _licences(held.licenses, rest.licenses)
+    number = {one.name: one.id for one in licences}
+    licence = {one.id: number[one.name] for one in rest.licenses}
+    images = _numbers((image.id for image in rest.images), {image.id for image in held.images})
+    groups = _numbers((image.group for image in rest.images), {image.group for image in held.images})
+    boxes = _numbers((annotation.id for annotation in rest.annotations), {annotation.id for annotation in held.annotations})
+    moved = [change(image, id=images[image.id], group=groups[image.group], license=licence[image.license]) for image in rest.images]
+    drawn: list[CocoAnnotation] = [change(a, id=boxes[a.id], image_id=images[a.image_id]) for a in rest.annotations]
+    return change(
+        rest,
+        licenses=licences,
+        images=tuple(sorted([*held.images, *moved], key=lambda image: image.id)),
+        annotations=tuple(sorted([*held.annotations, *drawn], key=lambda annotation: annotation.id)),
+    )
+
+
+def _numbers(old: Iterable[int], taken: set[int]) -> dict[int, int]:
+    """Return old number → new one, in the order of the old ones, passing over those that are taken."""
+    free: Iterator[int] = (number for number in count(1) if number not in taken)
+    return {number: next(free) for number in sorted(set(old))}
+
+
+def _licences(frozen: tuple[CocoLicense, ...], today: tuple[CocoLicense, ...]) -> tuple[CocoLicense, ...]:
+    known = {one.name for one in frozen}
+    new = [one for one in today if one.name not in known]
+    return (*frozen, *(change(one, id=len(frozen) + place) for place, one in enumerate(new, 1)))
+
+
+def left_out(holding: Holding) -> dict[str, int]:
+    """Return how many pictures were left out for the freeze, by reason."""
+    counts = {Reason.NEAR_FROZEN.value: len(holding.near), Reason.LICENCE.value: len(holding.denied)}
+    return {reason: number for reason, number in counts.items() if number}

@@ -1,0 +1,37 @@
+"""`boxset freeze`: declare the test set of now as a version that no later build changes."""
+
+import shlex
+from pathlib import Path
+
+import click
+
+from boxset.terminal import say
+
+
+@click.command("freeze")
+@click.argument("name")
+@click.option("-m", "--message", "text", default="", help="What it is, in a few words.")
+@click.option("--tag", "tagged", is_flag=True, help="Set git's tag of this name as well, on the commit whose data set it is.")
+def command(name: str, text: str, *, tagged: bool) -> None:
+    """Declare the test set of now as version NAME, in frozen/NAME.jsonl; print what to do next.
+
+    With `split.freeze_test: NAME` no later build changes it: no picture enters or leaves, no box moves. Needs a clean work tree, and the
+    data set that dvc.lock names. val is not frozen: it may grow.
+    """
+    from boxset.freezing import freeze
+    from boxset.history import set_tag, tag_exists
+
+    root = Path()
+    if tagged:
+        tag_exists(root, name)
+    frozen = freeze(root, name, text)
+    message = frozen.text or f"Test set {name}"
+    if tagged:
+        set_tag(root, name, message, frozen.commit)
+    coco = frozen.coco
+    say(f"frozen/{name}.jsonl: {len(coco.images):,} pictures and {len(coco.annotations):,} boxes, as commit {frozen.commit[:9]} has them in test")
+    say(f"to hold test to it: write `freeze_test: {name}` under `split` in params.yaml, then")
+    tag = () if tagged else (f"git tag -a {name} -m {shlex.quote(message)} {frozen.commit[:9]}",)
+    keep = f"git add frozen params.yaml dvc.lock metrics splits.csv && git commit -m {shlex.quote(f'Freeze the test set as {name}')}"
+    for line in ("dvc repro", keep, *tag, "dvc push", f"git push origin HEAD {name}"):
+        say(f"  {line}")

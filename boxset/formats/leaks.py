@@ -1,0 +1,64 @@
+"""Does anything stand in two splits? Looked for anew, by content, by the names that pictures go by outside, and by what they look like.
+
+The groups that `merge` made are not asked: a mistake there would hide itself.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+from pathlib import Path
+
+from boxset.dataset.coco import Coco, CocoImage
+from boxset.dataset.records import Picture, read_pool
+from boxset.dataset.similar import near_pairs, same_picture
+from boxset.dataset.validation import Fault
+from boxset.web.addresses import flickr_photo
+
+COCO_PICTURE = re.compile(r"https?://(?:images\.cocodataset\.org|[^/]*mscoco\.org)/(?:[^/]+/)+(?:COCO_[a-z]+2014_)?0*(\d+)\.jpg", re.IGNORECASE)
+
+
+def leaks(parts: Mapping[str, Coco], *, bits: int, extracted: Iterable[Picture] = ()) -> list[Fault]:
+    """Return what stands in two splits. `extracted`: the sources' own records, which know COCO's and Flickr's ids, where they are here."""
+    images = [(split, image) for split, coco in parts.items() for image in coco.images]
+    told = _told(extracted)
+    names = {image.sha256: _names(image) | told.get(image.sha256, set()) for _, image in images}
+    found = dict.fromkeys(chain(_shared(images, names), _alike(images, bits)))
+    return [Fault(f"picture {one}", f"{what} in {other}") for what, one, other in found]
+
+
+def read_extracted(data: Path) -> list[Picture]:
+    """Return the records of all sources under a project's `data/`; none where they are not here."""
+    return [picture for path in sorted(data.glob("extract/*/annotations.json")) for picture in read_pool(path).pictures]
+
+
+def _told(pictures: Iterable[Picture]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for picture in pictures:
+        ids = {f"coco_id {picture.coco_id}" if picture.coco_id else "", f"flickr_id {picture.flickr_id}" if picture.flickr_id else ""}
+        found.setdefault(picture.sha256, set()).update(ids - {""})
+    return found
+
+
+def _names(image: CocoImage) -> set[str]:
+    """Return all that a picture is known by outside: its content, where its copies are from, COCO's and Flickr's numbers in its addresses."""
+    addresses = (image.coco_url, image.flickr_url, image.original_url, image.landing_url)
+    photos = {f"flickr_id {photo}" for address in addresses if (photo := flickr_photo(address))}
+    numbers = {f"coco_id {found[1]}" for address in addresses if (found := COCO_PICTURE.fullmatch(address))}
+    own = {f"content {image.sha256}", f"copy {image.source}:{image.source_id}", *(f"copy {name}" for name in image.also_in)}
+    return own | photos | numbers
+
+
+def _shared(images: list[tuple[str, CocoImage]], names: Mapping[str, set[str]]) -> Iterator[tuple[str, str, str]]:
+    first: dict[str, tuple[str, CocoImage]] = {}
+    for split, image in images:
+        for name in sorted(names[image.sha256]):
+            where, other = first.setdefault(name, (split, image))
+            if where != split:
+                yield f"in {where} has the same {name} as", other.sha256, f"{split}: {image.sha256}"
+
+
+def _alike(images: list[tuple[str, CocoImage]], bits: int) -> Iterator[tuple[str, str, str]]:
+    for i, j in near_pairs([image.phash for _, image in images], bits):
+        (one, first), (other, second) = images[i], images[j]
+        if one != other and first.sha256 != second.sha256 and same_picture(first, second, bits):
+            yield f"in {one} looks like", first.sha256, f"{other}: {second.sha256}"

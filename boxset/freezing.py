@@ -1,0 +1,199 @@
+"""Freezing the test set: what a project's folders say when it is declared, when it is held, and when it is checked."""
+
+import json
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from boxset.assemble.freeze import Holding, hold, left_out
+from boxset.assemble.split import may_be_in_test, sources_of
+from boxset.compare.diff import BoxChange, diff
+from boxset.dataset.coco import Coco, CocoImage, read_coco
+from boxset.dataset.frozen import Frozen, frozen_names, frozen_path, read_frozen, removed_categories, write_frozen
+from boxset.dataset.reasons import Reason
+from boxset.dataset.records import ImageRow
+from boxset.dataset.validation import Fault
+from boxset.errors import ParamsError, ProjectError
+from boxset.files import read_json, read_jsonl, write_json
+from boxset.history import changed_files, head_commit
+from boxset.params import FROZEN_NAME, FROZEN_NAME_DO, Params
+from boxset.sources.licences import allowed
+
+DATASET = Path("data/dataset")
+TEST = DATASET / "annotations/instances_test.json"
+RECORD = "frozen.json"  # in the data set: what the freeze kept out, and what would have changed
+BUILT = ("balance", "report")
+
+
+class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
+    """A picture that the freeze keeps out of every split, or a frozen one that its licence keeps out."""
+
+    sha256: str
+    source: str
+    source_id: str
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """`data/dataset/frozen.json`: how the test set that was built stands to the frozen one."""
+
+    name: str
+    sha256: str
+    changes: tuple[BoxChange, ...]
+    near: tuple[LeftOut, ...]
+    denied: tuple[LeftOut, ...]
+
+
+# holding it
+
+
+def hold_test(merged: Coco, params: Params, root: Path = Path()) -> tuple[Holding, Record] | None:
+    """Hold the test set of a project to `split.freeze_test`; None where that is empty. Raises InputError or ProjectError."""
+    if not params.split.freeze_test:
+        return None
+    frozen, data = read_frozen(frozen_path(params.split.freeze_test, root)), root / "data"
+    files = {path.name for folder in (*data.glob("extract/*/images"), *data.glob("crawl/*/images")) for path in folder.iterdir()}
+    holding = hold(merged, frozen, files=files, is_denied=_Denied(params, data), bits=params.merge.duplicate_bits)
+    held = _part(holding.coco, holding.images)
+    changes = diff({"test": held}, {"test": holding.today}, names=(frozen.name, "now")).box_changes
+    against = sum(not may_be_in_test(sources_of([image]), params.split) for image in held.images)
+    counted = {"changed": {"boxes": len(changes), "images": len({change.sha256 for change in changes})}, "against_rules": against}
+    holding.metrics.update(counted)
+    near, denied = (tuple(map(_left_out, some)) for some in (holding.near, holding.denied))
+    return holding, Record(name=frozen.name, sha256=frozen.sha256, changes=changes, near=near, denied=denied)
+
+
+def write_record(out: Path, record: Record) -> None:
+    """Write the record beside the data set that it speaks of."""
+    write_json(out / RECORD, record)
+
+
+def with_freeze(metrics: dict[str, Any], holding: Holding | None) -> dict[str, Any]:
+    """Return the data set's metrics with what the freeze did."""
+    if holding is None:
+        return metrics
+    return {**metrics, "frozen": holding.metrics, "left_out": dict(Counter(metrics.get("left_out", {})) + Counter(left_out(holding)))}
+
+
+def _part(coco: Coco, ids: frozenset[int]) -> Coco:
+    images = tuple(image for image in coco.images if image.id in ids)
+    return msgspec.structs.replace(coco, images=images, annotations=tuple(a for a in coco.annotations if a.image_id in ids))
+
+
+def _left_out(image: CocoImage) -> LeftOut:
+    return LeftOut(sha256=image.sha256, source=image.source, source_id=image.source_id)
+
+
+class _Denied:
+    """Tells whether a licence is why a frozen picture is merged no more: by the policy of now, or by what became of it on its way."""
+
+    def __init__(self, params: Params, data: Path) -> None:
+        self._params, self._data = params, data
+        self._known: tuple[set[str], set[tuple[str, str]]] | None = None
+
+    def __call__(self, image: CocoImage, licence: str) -> bool:
+        if not allowed("" if licence == "unknown" else licence, self._params.project.use, self._params.licences):
+            return True
+        contents, names = self._known = self._known or self._refused()
+        return image.sha256 in contents or (image.source, image.source_id) in names
+
+    def _refused(self) -> tuple[set[str], set[tuple[str, str]]]:
+        reason = Reason.LICENCE.value
+        dropped = read_jsonl(self._data / "merge/dropped.jsonl", dict[str, str])
+        tried = [(p.parent.name, p) for p in sorted(self._data.glob("extract/*/images.jsonl"))]
+        tried += [("crawl", p) for p in sorted(self._data.glob("crawl/*/images.jsonl"))]
+        rows = ((source, row) for source, path in tried for row in read_jsonl(path, ImageRow))
+        return {d["sha256"] for d in dropped if d["reason"] == reason}, {(s, row.source_id) for s, row in rows if row.outcome == reason}
+
+
+# declaring it
+
+
+def freeze(root: Path, name: str, text: str) -> Frozen:
+    """Declare the test set of now as a version, and return it. Raises ParamsError or ProjectError where it may not be declared."""
+    if not FROZEN_NAME.fullmatch(name):
+        raise ParamsError(f"{name!r} is no name for a frozen test set", do=FROZEN_NAME_DO)
+    path = frozen_path(name, root)
+    if path.exists() or name.casefold() in {other.casefold() for other in frozen_names(root)}:
+        raise ProjectError("this version is frozen already, and a version never changes", where=str(path), do="Take the next name")
+    if not (root / TEST).exists():
+        raise ProjectError("there is no data set here", where=str(TEST), do="`dvc pull` or `dvc repro` brings it")
+    record = read_record(root / DATASET)
+    if record is not None:
+        do = "For a new version take split.freeze_test out, `dvc repro`, look, commit, and freeze then"
+        raise ProjectError(f"test is held to frozen {record.name}, so it would be the same again", where="split.freeze_test", do=do)
+    _refuse_changed(root)
+    commit = head_commit(root)
+    coco = read_coco(root / TEST)
+    if not coco.images:
+        raise ProjectError("test has no picture", where=str(TEST), do="There is nothing to freeze: see split.ratio, test_only_from and never_test")
+    return write_frozen(path, coco, text=" ".join(text.split()), commit=commit)
+
+
+def _refuse_changed(root: Path) -> None:
+    """Raise ProjectError where the work tree is not what is committed, or the data set not what `dvc.lock` says."""
+    changed = changed_files(root)
+    if changed:
+        some = ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
+        raise ProjectError(f"changes that are not committed: {some}", where=str(root.resolve().name), do="Commit them: a version is of a commit")
+    command = (sys.executable, "-m", "dvc", "status", "--json", *BUILT)
+    done = subprocess.run(command, cwd=root, capture_output=True, check=False, text=True)  # noqa: S603 - DVC, with our own words
+    found = re.search(r"^\{.*", done.stdout, re.MULTILINE | re.DOTALL)
+    if done.returncode or not found:
+        said = (done.stderr.strip().splitlines() or ["nothing"])[-1]
+        raise ProjectError(f"`dvc status` failed and said: {said}", where="dvc.lock", do="Mend that first: whether the data set is the built one is not known")
+    if stages := json.loads(found[0]):
+        what = f"data/dataset is not what dvc.lock says: {', '.join(sorted(stages))} changed"
+        raise ProjectError(what, where="dvc.lock", do="`dvc repro` (in a clone `dvc pull`), commit, then freeze")
+
+
+# checking it
+
+
+def read_record(dataset: Path) -> Record | None:
+    """Return how the data set's test stands to the frozen one; None where it was built without a freeze."""
+    return read_json(dataset / RECORD, Record) if (dataset / RECORD).is_file() else None
+
+
+def frozen_faults(parts: dict[str, Coco], record: Record | None, root: Path) -> Iterator[Fault]:
+    """Yield where the test set that was built is not the frozen version that it is held to. Raises InputError where that is unsound."""
+    if record is None:
+        return
+    frozen = read_frozen(frozen_path(record.name, root))
+    if frozen.sha256 != record.sha256:
+        yield Fault(str(frozen_path(record.name)), "is another one than the data set was built with: `dvc repro`")
+    gone = removed_categories(frozen.coco.categories, parts["test"].categories)
+    denied = {one.sha256 for one in record.denied}
+    wanted = {one.sha256: one for one in frozen.coco.images if one.sha256 not in denied}
+    have = {image.sha256: image for image in parts["test"].images}
+    yield from (Fault(f"test image {sha}", f"is missing: it is in frozen {record.name}") for sha in sorted(wanted.keys() - have.keys()))
+    yield from (Fault(f"test image {sha}", f"is in test, and not in frozen {record.name}") for sha in sorted(have.keys() - wanted.keys()))
+    before, after = _boxes(frozen.coco, gone), _boxes(parts["test"], frozenset())
+    for sha in sorted(wanted.keys() & have.keys()):
+        if before[sha] != after[sha]:
+            yield Fault(f"test image {sha}", f"its boxes are not those of frozen {record.name}")
+
+
+def _boxes(coco: Coco, gone: frozenset[int]) -> dict[str, list[Any]]:
+    found: dict[int, list[Any]] = {image.id: [] for image in coco.images}
+    for a in coco.annotations:
+        if a.category_id not in gone:
+            found[a.image_id].append((a.category_id, a.bbox, a.iscrowd, a.source))
+    return {image.sha256: sorted(found[image.id]) for image in coco.images}
+
+
+def change_lines(record: Record, most: int) -> list[str]:
+    """Return the boxes that would have changed in the frozen pictures, one a line."""
+    lines = [f"  {c.sha256[:12]} {_words(c)}" for c in record.changes[:most]]
+    return [*lines, *([f"  … and {len(record.changes) - most:,} more in data/dataset/{RECORD}"] if len(record.changes) > most else [])]
+
+
+def _words(change: BoxChange) -> str:
+    label = f"{change.old_category} → {change.category}" if change.old_category else change.category
+    places = " → ".join(f"[{', '.join(f'{value:.0f}' for value in bbox)}]" for bbox in (change.old_bbox, change.bbox) if bbox is not None)
+    return f"{change.kind} {label} {places} ({change.source})"
