@@ -28,7 +28,7 @@ def main() -> None:
     frozen = holding.images if holding else None
     targets = read_json(Path("data/resolve/targets.json"), Targets)
     chosen = balance(holding.coco if holding else merged, targets, params.balance, keep=frozen or frozenset())
-    parted = split(chosen.coco, read_splits(SPLITS), params.split, frozen=frozen)
+    parted = split(chosen.coco, read_splits(SPLITS), params.split, frozen=frozen, queries=read_json(Path("data/merge/queries.json"), dict[str, str]))
     parted = replace(parted, metrics=with_freeze({**chosen.metrics, **parted.metrics}, holding))
     write_dataset(OUT, chosen, parted, name=params.project.name, guidelines={n: c.guideline for n, c in params.categories.items()}, pictures=Path("data"))
     write_splits(SPLITS, parted.remembered)

@@ -29,6 +29,7 @@ def main() -> None:
         refused=read_refused(sorted(Path("data/extract").glob("*/refused.json"))),
     )
     write_coco(OUT / "annotations.json", merged.coco)
+    write_json(OUT / "queries.json", {p.sha256: p.query for some in crawled.values() for p in some if p.query})
     write_jsonl(OUT / "conflicts.jsonl", merged.conflicts)
     write_jsonl(OUT / "dropped.jsonl", merged.dropped)
     write_json(Path("metrics/merge.json"), merged.metrics)

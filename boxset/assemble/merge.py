@@ -325,7 +325,6 @@ def _coco_image(number: int, image: _Image, *, license_: int, group: int, known:
         group=group,
         also_in=tuple(others),
         flags=best.flags,
-        query=next((copy.query for copy in (best, *image.copies) if copy.query), ""),
         neg_category_ids=by_state[State.ABSENT],
         not_exhaustive_category_ids=by_state[State.PARTIAL],
         exhaustive_category_ids=by_state[State.PRESENT],

@@ -27,6 +27,7 @@ HEADER = ("sha256", "split")
 RATIO = "ratio"
 RULE = "rule"  # which sources may be in test; there is no such row where all may
 OWN_ROWS = (RATIO, RULE)
+NO_QUERIES: Mapping[str, str] = {}
 SLACK = 0.5  # groups are moved for a new ratio only where a split is off by more than this share of a group's mean size
 
 Remembered = dict[str, str]
@@ -81,10 +82,10 @@ def write_splits(path: Path, remembered: Remembered) -> None:
     write_csv(path, HEADER, sorted(remembered.items()))
 
 
-def split(coco: Coco, past: Remembered, settings: Split, *, frozen: frozenset[int] | None = None) -> Parted:
+def split(coco: Coco, past: Remembered, settings: Split, *, frozen: frozenset[int] | None = None, queries: Mapping[str, str] = NO_QUERIES) -> Parted:
     """Assign every image; pictures that are gone stay remembered, so that they come back to the same split.
 
-    `frozen`: the images that are the test set, and no others; None where it is not frozen.
+    `frozen`: the images that are the test set, and no others; None where it is not frozen. `queries`: SHA-256 of crawled pictures → what found them.
     """
     groups = _groups(coco, past, settings, frozen)
     assigned = {group.key: _kept(group) for group in groups}
@@ -102,7 +103,7 @@ def split(coco: Coco, past: Remembered, settings: Split, *, frozen: frozenset[in
     rows = {name: row for name, row in past.items() if name != RULE}
     remembered = {**rows, **{by_id[image]: name for image, name in assignment.items()}, RATIO: ratio, **({RULE: rule} if rule else {})}
     counts = _counts(coco, assignment)
-    test = trust(coco, {image for image, name in assignment.items() if name == "test"})
+    test = trust(coco, {image for image, name in assignment.items() if name == "test"}, queries)
     rules = _room(coco, groups, counts["images"], settings)
     short = _short(counts["boxes_by_split"], settings)
     return Parted(assignment, remembered, {**counts, "moved": moved, "short_of_min_boxes": short, "test": test, **rules})

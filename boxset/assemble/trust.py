@@ -22,7 +22,7 @@ def half_width(boxes: int) -> float:
     return Z / (2 * sqrt(boxes + Z * Z))
 
 
-def trust(coco: Coco, test: Collection[int]) -> dict[str, Any]:
+def trust(coco: Coco, test: Collection[int], queries: Mapping[str, str]) -> dict[str, Any]:
     """Return the figures of the images that are in test; pictures but for `half_width`."""
     images = [image for image in coco.images if image.id in test]
     boxes = [annotation for annotation in coco.annotations if annotation.image_id in test and not annotation.iscrowd]
@@ -35,7 +35,7 @@ def trust(coco: Coco, test: Collection[int]) -> dict[str, Any]:
     return {
         "half_width": {category.name: round(half_width(counts[category.id]), DIGITS) for category in coco.categories},
         "sources": dict(sorted(Counter(image.source for image in images).items())),
-        "queries": len({image.query for image in images if image.query}),
+        "queries": len({queries[image.sha256] for image in images if image.sha256 in queries}),
         "labelled_by": {name: who[name] for name in ("people", "public", "both")},
         "known_for_all": sum(every <= {*image.exhaustive_category_ids, *image.neg_category_ids} for image in images),
     }

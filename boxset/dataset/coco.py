@@ -52,7 +52,6 @@ class CocoImage(msgspec.Struct, frozen=True, kw_only=True):
     group: int  # the group of near-duplicates; pictures of one group share a split
     also_in: tuple[str, ...]  # `source:source_id` of its other copies
     flags: tuple[str, ...]
-    query: str = ""  # of a crawled picture: the search that found it
     neg_category_ids: tuple[int, ...]  # verified absent
     not_exhaustive_category_ids: tuple[int, ...]  # may be there without a box
     exhaustive_category_ids: tuple[int, ...]  # every instance has its box
