@@ -140,6 +140,11 @@ def changed_files(root: Path) -> list[str]:
     return [entry[3:] for entry in listing.decode(errors="replace").split("\0") if entry]
 
 
+def is_revision(name: str, root: Path = Path()) -> bool:
+    """Return whether git knows a revision of this name."""
+    return _git_or_none(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}") is not None
+
+
 def head_commit(root: Path) -> str:
     """Return the hash of the commit that is checked out."""
     return Revision("HEAD", root).commit

@@ -39,10 +39,11 @@ def hold(merged: Coco, frozen: Frozen, *, files: Collection[str], is_denied: Cal
     `files`: names of the pictures that are here; `is_denied` tells, of a frozen picture that is merged no more and its licence, whether the
     licence is why. A licence that keeps a picture out wins over the freeze. Raises ProjectError where another picture is gone.
     """
-    twins = _twins(frozen.coco.images, merged.images)
-    licence = {one.id: one.name for one in frozen.coco.licenses}
-    denied = [image for image in frozen.coco.images if image.sha256 not in twins and is_denied(image, licence[image.license])]
-    kept = [image for image in frozen.coco.images if image not in denied]
+    here, licence = {image.sha256 for image in merged.images}, {one.id: one.name for one in frozen.coco.licenses}
+    denied = [image for image in frozen.coco.images if image.sha256 not in here and is_denied(image, licence[image.license])]
+    barred = {image.sha256 for image in denied}
+    kept = [image for image in frozen.coco.images if image.sha256 not in barred]
+    twins = _twins(kept, merged.images)
     _refuse_missing([image for image in kept if image.file_name not in files], frozen)
     near = _near(kept, merged.images, twins, bits)
     gone = removed_categories(frozen.coco.categories, merged.categories)

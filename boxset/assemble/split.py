@@ -140,6 +140,7 @@ def short_words(metrics: Mapping[str, Any]) -> list[str]:
         + _what_helps(metrics, name, category)
         for name, categories in metrics.get("short_of_min_boxes", {}).items()
         for category, lacking in categories.items()
+        if not (name == "test" and category in metrics.get("frozen", {}).get("unknown_categories", ()))
     ]
 
 
@@ -164,7 +165,7 @@ def room_words(metrics: Mapping[str, Any]) -> list[str]:
     return [f"test has {have:,} pictures of the {wanted}: the sources that may be in it have {may:,}; {elsewhere}. {do}"]
 
 
-def test_words(metrics: Mapping[str, Any]) -> list[str]:
+def words_on_test(metrics: Mapping[str, Any]) -> list[str]:
     """Say in plain words all that limits the trust in a score on test, from `metrics/dataset.json`."""
     return [*frozen_words(metrics), *short_words(metrics), *room_words(metrics), *trust_words(metrics)]
 
@@ -229,11 +230,14 @@ class _State:
         self._ratio = {name: getattr(settings.ratio, name) for name in NAMES}
 
     def place_new(self) -> None:
-        """Place groups without a past, those of the rarest categories first, each where it is missed most."""
+        """Place groups without a past, those of the rarest categories first, each where it is missed most.
+
+        Where rules leave few to test, test takes of those first.
+        """
         new = [group for group in self.groups if not self.split_of[group.key]]
         for group in sorted(new, key=lambda g: (-self._rarity(g), g.key)):
-            best = max(sorted(group.allowed, key=NAMES.index), key=lambda name: self._missed(group, name))
-            self._put(group, best)
+            is_scarce = bool(_rule(self._settings)) and "test" in group.allowed and self._missed(group, "test") > 0
+            self._put(group, "test" if is_scarce else max(sorted(group.allowed, key=NAMES.index), key=lambda name: self._missed(group, name)))
 
     def _rarity(self, group: _Group) -> float:
         return sum(count / self.total[category] for category, count in group.weight.items())

@@ -60,7 +60,8 @@ def trust_words(metrics: Mapping[str, Any]) -> list[str]:
 
 def _missing(metrics: Mapping[str, Any]) -> list[str]:
     by_split, short = metrics.get("boxes_by_split", {}), metrics.get("short_of_min_boxes", {}).get("test", {})
-    none = [c for c, boxes in by_split.get("test", {}).items() if not boxes and c not in short and metrics["boxes"].get(c)]
+    said = {*short, *metrics.get("frozen", {}).get("unknown_categories", ())}
+    none = [c for c, boxes in by_split.get("test", {}).items() if not boxes and c not in said and metrics["boxes"].get(c)]
     return [f"{category}: test has no box of it, so nothing is measured of it" for category in none]
 
 
@@ -77,6 +78,8 @@ def _unknown(test: Mapping[str, Any], images: int) -> list[str]:
     known = test["known_for_all"]
     if known == images:
         return []
+    if not known:
+        return ["no picture of test is known for every category: nobody looked for some, so a right find may count as a mistake"]
     rest = f"in the other {images - known:,} nobody looked for some category, so a right find may count as a mistake"
     return [f"{known:,} of the {images:,} pictures of test are known for every category; {rest}"]
 

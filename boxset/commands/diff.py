@@ -24,12 +24,13 @@ PICTURE_BYTES = 12_000_000  # of thumbnails in a page
 def command(old: str, new: str | None, *, as_json: bool, as_markdown: bool, page: Path | None, exit_code: bool) -> None:
     """Say what changed from one version to another: pictures, boxes added, removed, moved and relabelled, splits, licences.
 
-    REV is anything that git knows (default: HEAD); without a second one, the work tree. Reads annotations alone: no picture is fetched.
+    REV is anything that git knows (default: HEAD), or a frozen version of test; without a second one, the work tree. Says of test whether it is
+    the same. Reads annotations alone: no picture is fetched.
     """
     from boxset.api import read_version
     from boxset.compare.diff import diff
 
-    before, after = read_version(old), read_version(new)
+    before, after = read_version(_revision(old)), read_version(_revision(new) if new else None)
     found = diff(before, after, names=(old, new or "work tree"))
     if page is not None:
         _write_page(page, found, before, after)
@@ -47,6 +48,16 @@ def command(old: str, new: str | None, *, as_json: bool, as_markdown: bool, page
         say(f"{page}: {len(found.image_changes):,} pictures and {len(found.box_changes):,} boxes changed")
     if exit_code and not found.is_empty:
         raise SystemExit(1)
+
+
+def _revision(name: str) -> str:
+    """Return the commit of a frozen version that git has no tag of; any other name as it is."""
+    from boxset.dataset.frozen import frozen_path, read_frozen
+    from boxset.history import is_revision
+    from boxset.params import FROZEN_NAME
+
+    is_frozen = FROZEN_NAME.fullmatch(name) and not is_revision(name) and frozen_path(name).is_file()
+    return read_frozen(frozen_path(name)).commit if is_frozen else name
 
 
 def _print(found: "Diff") -> None:

@@ -59,8 +59,8 @@ def not_as_told(params: "Params | None", record: "Record | None") -> "list[Fault
 
 def words(dataset: Path, own: bool) -> list[str]:
     """Return what limits the trust in a score on test, from the metrics where they are this data set's."""
-    from boxset.assemble.split import test_words
+    from boxset.assemble.split import words_on_test
     from boxset.files import read_json
 
     metrics = Path("metrics/dataset.json")
-    return test_words(read_json(metrics, dict[str, Any])) if own and metrics.exists() and dataset.exists() else []
+    return words_on_test(read_json(metrics, dict[str, Any])) if own and metrics.exists() and dataset.exists() else []

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from boxset.assemble.split import test_words
+from boxset.assemble.split import words_on_test
 from boxset.dataset.coco import Coco
 
 
@@ -45,7 +45,7 @@ def _test(metrics: Mapping[str, Any]) -> str:
         f"Sources of its {images:,} pictures: {', '.join(f'{name} {count:,}' for name, count in test['sources'].items()) or 'none'}.",
         f"Labelled by people of this project {by['people']:,}, by public sources {by['public']:,}, by both {by['both']:,}.",
         f"Known for every category: {test['known_for_all']:,}.",
-        *(f"{sentence}." for sentence in test_words(metrics)),
+        *(f"{sentence}." for sentence in words_on_test(metrics)),
     ]
     lead = "A share such as recall, measured on so many boxes, is known to within (95 %, Wilson's interval, where it is widest):"
     return "\n\n".join([lead, _table(("", "boxes", "95 %"), rows), "\n".join(f"- {fact}" for fact in facts)])

@@ -14,6 +14,7 @@ from boxset.dataset.similar import near_pairs, same_picture
 from boxset.dataset.validation import Fault
 from boxset.web.addresses import flickr_photo
 
+CRAWL = "crawl"  # whose names are addresses: one may have given two pictures at two times
 COCO_PICTURE = re.compile(r"https?://(?:images\.cocodataset\.org|[^/]*mscoco\.org)/(?:[^/]+/)+(?:COCO_[a-z]+2014_)?0*(\d+)\.jpg", re.IGNORECASE)
 
 
@@ -44,8 +45,8 @@ def _names(image: CocoImage) -> set[str]:
     addresses = (image.coco_url, image.flickr_url, image.original_url, image.landing_url)
     photos = {f"flickr_id {photo}" for address in addresses if (photo := flickr_photo(address))}
     numbers = {f"coco_id {found[1]}" for address in addresses if (found := COCO_PICTURE.fullmatch(address))}
-    own = {f"content {image.sha256}", f"copy {image.source}:{image.source_id}", *(f"copy {name}" for name in image.also_in)}
-    return own | photos | numbers
+    copies = {f"{image.source}:{image.source_id}", *image.also_in}
+    return {f"content {image.sha256}", *(f"copy {name}" for name in copies if not name.startswith(f"{CRAWL}:"))} | photos | numbers
 
 
 def _shared(images: list[tuple[str, CocoImage]], names: Mapping[str, set[str]]) -> Iterator[tuple[str, str, str]]:

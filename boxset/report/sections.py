@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from boxset.assemble.split import test_words
+from boxset.assemble.split import words_on_test
 from boxset.dataset.coco import Coco
 from boxset.labeling.price import usd
 from boxset.report import html, svg
@@ -74,7 +74,7 @@ def _trust(data: ReportData) -> Html:
     people = f"Labelled by people of this project {by['people']:,}, by public sources {by['public']:,}, by both {by['both']:,}. "
     lead = "To within how much a share such as recall is known from so many boxes (95 %, Wilson’s interval, where it is widest; boxes of one picture are alike)."
     known = f"Known for every category: {test['known_for_all']:,}."
-    says = [tag("ul", *(tag("li", html.coded(sentence)) for sentence in test_words(metrics)))] if test_words(metrics) else []
+    says = [tag("ul", *(tag("li", html.coded(sentence)) for sentence in words_on_test(metrics)))] if words_on_test(metrics) else []
     columns = (Column("category"), Column("boxes in test"), Column("known to within"))
     return joined([tag("h3", "How far test can be trusted"), tag("p", lead), table(columns, rows), tag("p", origin + people + known), *says])
 
@@ -88,6 +88,7 @@ def _moved(data: ReportData) -> Html:
     told = {
         "ratio": "groups went to another split for the ratio",
         "floor": "groups went from train to val or test for split.min_boxes",
+        "rule": "groups went to another split for the rules of test (never_test, test_only_from, freeze_test)",
         "merged_groups": "groups that lay in different splits became one",
     }
     moved = data.metrics.get("dataset", {}).get("moved", {})

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from boxset.assemble.split import test_words
+from boxset.assemble.split import words_on_test
 from boxset.labeling.standing import Standing
 from boxset.params import Params
 from boxset.report.html import counted
@@ -67,7 +67,7 @@ def status(params: Params, metrics: Metrics, bought: Standing) -> Status:
         is_plan_old=bought.is_news,
         faults=bought.faults,
         frozen=_frozen(dataset, params),
-        test_says=tuple(test_words(dataset)),
+        test_says=tuple(words_on_test(dataset)),
     )
 
 

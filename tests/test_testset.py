@@ -1,0 +1,487 @@
+"""A test set that can be trusted: who may be in it, that a frozen one never changes, and that nothing leaks out of it."""
+
+from collections.abc import Callable
+from math import sqrt
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import settings as example_settings
+from hypothesis import strategies as st
+
+from boxset.assemble.balance import balance
+from boxset.assemble.freeze import Holding, hold, left_out
+from boxset.assemble.split import Parted, Remembered, read_splits, room_words, short_words, split, words_on_test, write_splits
+from boxset.assemble.trust import Z, half_width, trust, trust_words
+from boxset.dataset.coco import Coco, CocoCategory, CocoImage, CocoLicense
+from boxset.dataset.frozen import Frozen, frozen_path, read_frozen, write_frozen
+from boxset.dataset.validation import Fault
+from boxset.errors import InputError, ProjectError
+from boxset.formats.leaks import leaks
+from boxset.params import Balance, Ratio, Split
+from tests.build import TARGETS, annotation, coco, image, picture
+
+change = msgspec.structs.replace
+
+
+def mixed(count: int, own: int, *, groups: int | None = None) -> Coco:
+    """Pictures with one box each, the first `own` of one's own source, the others from coco."""
+    images = [image(n, source="own" if n <= own else "coco", group=n if groups is None else n % groups + 1) for n in range(1, count + 1)]
+    return coco(images, [annotation(n, n, n % 2 + 1) for n in range(1, count + 1)])
+
+
+def sources_in(data: Coco, parted: Parted, name: str) -> set[str]:
+    """The sources of a split's pictures."""
+    return {one.source for one in data.images if parted.assignment[one.id] == name}
+
+
+# who may be in test
+
+
+@pytest.mark.parametrize(
+    ("sources", "rules", "may"),
+    [
+        (("own", "coco"), {}, True),
+        (("own", "coco"), {"test_only_from": ("own",)}, True),
+        (("coco",), {"test_only_from": ("own",)}, False),
+        (("own", "coco"), {"never_test": ("coco",)}, False),
+        (("own",), {"never_test": ("coco",)}, True),
+        (("own", "coco"), {"test_only_from": ("own",), "never_test": ("coco",)}, False),
+        (("own", "lvis"), {"test_only_from": ("own",), "never_test": ("coco",)}, True),
+        (("crawl",), {"test_only_from": ("crawl",)}, True),
+    ],
+)
+def test_a_group_may_be_in_test_where_its_sources_let_it(sources: tuple[str, ...], rules: dict[str, Any], may: bool) -> None:
+    one_group = coco([image(n, source=source, group=1) for n, source in enumerate(sources, 1)], [])
+
+    parted = split(one_group, {}, Split(ratio=Ratio(train=0, val=0, test=1), **rules))
+
+    assert set(parted.assignment.values()) == ({"test"} if may else {next(iter({"train", "val"} & set(parted.assignment.values())))})
+
+
+def test_a_copy_from_a_source_that_never_is_in_test_keeps_a_picture_out_as_well() -> None:
+    copied = coco([image(1, source="own", also_in=("coco:7",))], [])
+
+    parted = split(copied, {}, Split(ratio=Ratio(train=0, val=0, test=1), never_test=("coco",)))
+
+    assert parted.assignment[1] != "test"
+
+
+def test_too_few_pictures_for_the_floor_are_said_and_not_filled_from_elsewhere() -> None:
+    data = mixed(100, 6)
+    rules = Split(test_only_from=("own",), min_boxes=8)
+
+    parted = split(data, {}, rules)
+
+    assert sources_in(data, parted, "test") == {"own"}
+    assert parted.metrics["short_of_min_boxes"]["test"] == {"hammer": 5, "saw": 5}
+    assert parted.metrics["may_test"] == {"images": 6, "boxes": {"hammer": 3, "saw": 3}, "short_of_ratio": 4}
+    assert short_words(parted.metrics)[0] == (
+        "hammer: test has 3 of the 8 boxes of split.min_boxes. The sources that may be in test have 3 in all, and no other fills it. "
+        "More of theirs help; or change split.test_only_from, never_test"
+    )
+    (room,) = room_words(parted.metrics)
+    assert room == (
+        "test has 6 pictures of the 10 that split.ratio wants: the sources that may be in it have 6; none of theirs is left for train and val. "
+        "Lower ratio.test or bring more of them"
+    )
+
+
+def test_without_rules_nothing_is_said_of_them() -> None:
+    parted = split(mixed(40, 6), {}, Split())
+
+    assert "may_test" not in parted.metrics
+    assert room_words(parted.metrics) == []
+    assert "rule" not in parted.remembered
+
+
+def test_a_new_rule_moves_what_it_forbids_and_fills_test_from_what_it_allows() -> None:
+    data = mixed(100, 50)
+    first = split(data, {}, Split())
+    rules = Split(test_only_from=("own",))
+
+    second = split(data, first.remembered, rules)
+    third = split(data, second.remembered, rules)
+
+    evicted = sum(first.assignment[one.id] == "test" and one.source == "coco" for one in data.images)
+    moved = sum(first.assignment[i] != second.assignment[i] for i in first.assignment)
+    assert sources_in(data, second, "test") == {"own"}
+    assert second.metrics["images"] == {"train": 80, "val": 10, "test": 10}
+    assert second.metrics["moved"] == {"ratio": 0, "floor": 0, "merged_groups": 0, "rule": 2 * evicted}
+    assert 0 < moved == 2 * evicted
+    assert (third.assignment, third.metrics["moved"]["rule"]) == (second.assignment, 0)
+
+
+def test_the_rule_has_a_row_of_its_own_that_a_merge_of_branches_may_double(tmp_path: Path) -> None:
+    file = tmp_path / "splits.csv"
+    parted = split(mixed(10, 5), {}, Split(never_test=("coco",), test_only_from=("own",)))
+    write_splits(file, parted.remembered)
+    file.write_text(file.read_text() + "rule,never_test=lvis\n")
+
+    assert read_splits(file) == {**parted.remembered, "rule": "never_test=coco test_only_from=own|never_test=lvis"}
+    assert split(mixed(10, 5), read_splits(file), Split(never_test=("coco",), test_only_from=("own",))).remembered == parted.remembered
+
+
+@given(st.integers(3, 50), st.integers(1, 12), st.integers(0, 50), st.sampled_from([{"never_test": ("coco",)}, {"test_only_from": ("own",)}]))
+@example_settings(max_examples=40)
+def test_under_any_rule_no_group_is_parted_and_only_what_may_is_in_test(count: int, groups: int, own: int, rules: dict[str, Any]) -> None:
+    data = mixed(count, own, groups=groups)
+    past = split(data, {}, Split()).remembered
+
+    parted = split(data, past, Split(min_boxes=3, **rules))
+
+    where: dict[int, set[str]] = {}
+    inside: dict[int, set[str]] = {}
+    for one in data.images:
+        where.setdefault(one.group, set()).add(parted.assignment[one.id])
+        inside.setdefault(one.group, set()).add(one.source)
+    assert {group for group, splits in where.items() if len(splits) > 1} == set()
+    wrong = {g for g, splits in where.items() if "test" in splits and ("coco" in inside[g] if "never_test" in rules else "own" not in inside[g])}
+    assert wrong == set()
+
+
+# frozen
+
+
+def frozen_of(data: Coco, tmp_path: Path, *numbers: int) -> Frozen:
+    """Freeze some pictures of a data set as v1."""
+    images = tuple(one for one in data.images if one.id in numbers)
+    part = change(data, images=images, annotations=tuple(a for a in data.annotations if a.image_id in numbers))
+    return write_frozen(frozen_path("v1", tmp_path), part, text="the first", commit="0" * 40)
+
+
+def held(merged: Coco, frozen: Frozen, **more: Any) -> Holding:
+    """Hold the test set; every picture of both is here, and no licence denies one."""
+    files = {one.file_name for one in (*merged.images, *frozen.coco.images)}
+    return hold(merged, frozen, **{"files": files, "is_denied": lambda _image, _licence: False, "bits": 6, **more})
+
+
+def far(number: int, **more: Any) -> CocoImage:
+    """A picture whose fingerprint is far from that of other numbers."""
+    return image(number, phash=picture(number).phash, **more)
+
+
+def test_a_frozen_version_is_read_back_whole(tmp_path: Path) -> None:
+    data = coco([far(1), far(2)], [annotation(1, 1), annotation(2, 2, 2), annotation(3, 1, 2)])
+
+    frozen = frozen_of(data, tmp_path, 1, 2)
+
+    assert frozen.coco == data
+    assert (frozen.name, frozen.text, frozen.commit) == ("v1", "the first", "0" * 40)
+    assert read_frozen(frozen_path("v1", tmp_path)) == frozen
+
+
+def edit(old: bytes, new: bytes) -> Callable[[bytes], bytes]:
+    """Change the first of something in a file."""
+    return lambda content: content.replace(old, new, 1)
+
+
+BROKEN = {
+    "a box that was moved": (edit(b"[10.0,", b"[11.0,"), "v1.jsonl: it was changed after it was frozen"),
+    "a text that was mended": (edit(b"the first", b"the last"), "v1.jsonl: it was changed after it was frozen"),
+    "a line that is cut": (lambda content: content[:-9], "v1.jsonl:4: not what was frozen: "),
+    "a line that is gone": (lambda content: b"\n".join(content.splitlines()[:-1]) + b"\n", "v1.jsonl: it was changed after it was frozen"),
+    "another name": (edit(b'"frozen":"v1"', b'"frozen":"v0"'), "v1.jsonl:1: it was frozen as v0"),
+    "a conflict": (lambda content: b"<<<<<<< HEAD\n" + content, "v1.jsonl:1: a merge conflict of git is not resolved. Two branches froze one name"),
+    "nothing at all": (lambda _: b"", "v1.jsonl:1: not what was frozen: "),
+    "one line": (lambda content: content.splitlines()[0] + b"\n", "v1.jsonl:2: not what was frozen: "),
+    "a field of another type": (edit(b'"width":400', b'"width":"x"'), "v1.jsonl:3: not what was frozen: "),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_a_frozen_file_that_was_touched_names_its_line_and_what_to_do(tmp_path: Path, what: str) -> None:
+    break_it, message = BROKEN[what]
+    frozen_of(coco([far(1), far(2)], [annotation(1, 1)]), tmp_path, 1, 2)
+    path = frozen_path("v1", tmp_path)
+    path.write_bytes(break_it(path.read_bytes()))
+
+    with pytest.raises(InputError) as caught:
+        read_frozen(path)
+
+    assert message in str(caught.value)
+    assert "git " in caught.value.do
+
+
+def test_a_name_that_was_never_frozen_suggests_one_that_was(tmp_path: Path) -> None:
+    frozen_of(coco([far(1)], []), tmp_path, 1)
+
+    with pytest.raises(InputError, match=r"there is no such frozen test set; did you mean v1\? There are v1"):
+        read_frozen(frozen_path("v11", tmp_path))
+
+
+def test_a_frozen_set_is_held_whole_with_the_records_that_it_had(tmp_path: Path) -> None:
+    data = coco([far(n) for n in range(1, 7)], [annotation(n, n) for n in range(1, 7)])
+    frozen = frozen_of(data, tmp_path, 2, 5)
+    renumbered = [far(n, id=n + 1, group=n + 1) for n in range(1, 9)]
+    grown = coco([far(9, id=1, group=1), *renumbered], [annotation(n, n, 2, bbox=(0.0, 0.0, 9.0, 9.0), area=81.0) for n in range(1, 10)])
+
+    found = held(grown, frozen)
+    parted = split(found.coco, {}, Split(), frozen=found.images)
+
+    in_test = {i for i, name in parted.assignment.items() if name == "test"}
+    assert in_test == found.images == {2, 5}
+    assert tuple(one for one in found.coco.images if one.id in in_test) == frozen.coco.images
+    assert tuple(a for a in found.coco.annotations if a.image_id in in_test) == frozen.coco.annotations
+    assert sorted(one.sha256 for one in found.coco.images) == sorted(one.sha256 for one in grown.images)
+    assert len({one.id for one in found.coco.images}) == len({a.id for a in found.coco.annotations}) == 9
+    assert {one.sha256 for one in found.today.images} == {one.sha256 for one in frozen.coco.images}
+
+
+def test_right_after_the_freeze_nothing_at_all_changes(tmp_path: Path) -> None:
+    data = coco([far(n) for n in range(1, 30)], [annotation(n, n) for n in range(1, 30)])
+    before = split(data, {}, Split())
+    test = [i for i, name in before.assignment.items() if name == "test"]
+
+    found = held(data, frozen_of(data, tmp_path, *test))
+    after = split(found.coco, before.remembered, Split(), frozen=found.images)
+
+    assert found.coco == data
+    assert (after.assignment, after.remembered) == (before.assignment, before.remembered)
+
+
+def test_a_near_copy_of_a_frozen_picture_is_in_no_split_and_counted(tmp_path: Path) -> None:
+    data = coco([far(1), far(2)], [])
+    grown = coco([far(1), far(2), far(3, group=1), far(4)], [annotation(1, 3)])
+
+    found = held(grown, frozen_of(data, tmp_path, 1))
+
+    assert [one.sha256 for one in found.near] == [far(3).sha256]
+    assert {one.sha256 for one in found.coco.images} == {far(n).sha256 for n in (1, 2, 4)}
+    assert found.coco.annotations == ()
+    assert left_out(found) == {"near_frozen": 1}
+
+
+def test_a_better_copy_does_not_take_the_frozen_ones_place(tmp_path: Path) -> None:
+    frozen = frozen_of(coco([far(1, source="lvis", source_id="7")], [annotation(1, 1)]), tmp_path, 1)
+    grown = coco([far(8, source="own", source_id="x", also_in=("lvis:7",)), far(2)], [annotation(1, 8)])
+
+    found = held(grown, frozen)
+
+    assert [one.sha256 for one in found.coco.images] == [far(1).sha256, far(2).sha256]
+    assert found.coco.annotations == frozen.coco.annotations
+    assert [one.sha256 for one in found.today.images] == [one.sha256 for one in found.near] == [far(8).sha256]
+
+
+def test_a_frozen_picture_that_is_merged_no_more_stays_and_keeps_its_likes_out(tmp_path: Path) -> None:
+    frozen = frozen_of(coco([far(1)], [annotation(1, 1)]), tmp_path, 1)
+    like = image(5, phash=far(1).phash, group=3)
+
+    found = held(coco([like, far(6, group=3), far(2)], []), frozen)
+
+    assert {one.sha256 for one in found.coco.images} == {far(1).sha256, far(2).sha256}
+    assert {one.sha256 for one in found.near} == {far(5).sha256, far(6).sha256}
+
+
+def test_a_frozen_picture_that_is_gone_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+    frozen = frozen_of(coco([far(1), far(2)], []), tmp_path, 1, 2)
+
+    with pytest.raises(ProjectError, match=r"v1.jsonl: a picture of the frozen test set is gone: 0{12} of coco. Bring its source"):
+        held(coco([far(2)], []), frozen, files={far(2).file_name})
+
+
+def test_a_licence_that_denies_wins_over_the_freeze_and_is_counted(tmp_path: Path) -> None:
+    frozen = frozen_of(coco([far(1), far(2)], [annotation(1, 1)]), tmp_path, 1, 2)
+
+    found = held(coco([far(2)], []), frozen, files={far(2).file_name}, is_denied=lambda _, licence: licence == "CC-BY-4.0")
+
+    assert [one.sha256 for one in found.denied] == [far(1).sha256]
+    assert [one.sha256 for one in found.coco.images] == [far(2).sha256]
+    assert (found.metrics["denied"], left_out(found)) == (1, {"licence": 1})
+
+
+def test_a_category_that_came_later_is_unknown_to_a_frozen_set_and_one_that_went_takes_its_boxes(tmp_path: Path) -> None:
+    data = coco([far(1, exhaustive_category_ids=(1, 2))], [annotation(1, 1, 1), annotation(2, 1, 2)])
+    today = (CocoCategory(id=1, name="hammer"), CocoCategory(id=3, name="wrench"))
+    grown = change(coco([far(1), far(2)], [annotation(1, 1), annotation(2, 1, 3)]), categories=today)
+
+    found = held(grown, frozen_of(data, tmp_path, 1))
+
+    frozen_image = next(one for one in found.coco.images if one.id == 1)
+    assert found.coco.categories == today
+    assert [(a.id, a.category_id) for a in found.coco.annotations if a.image_id == 1] == [(1, 1)]
+    assert (frozen_image.exhaustive_category_ids, frozen_image.neg_category_ids) == ((1,), ())
+    assert (found.metrics["unknown_categories"], found.metrics["removed_boxes"]) == (["wrench"], 1)
+
+
+def test_licences_keep_the_numbers_that_they_had_in_the_frozen_set(tmp_path: Path) -> None:
+    data = coco([far(1)], [])
+    names = (CocoLicense(id=1, name="CC-BY-2.0"), CocoLicense(id=2, name="CC-BY-4.0"))
+    grown = change(coco([far(1, license=2), far(2, license=2), far(3, license=1)], []), licenses=names)
+
+    found = held(grown, frozen_of(data, tmp_path, 1))
+
+    name = {one.id: one.name for one in found.coco.licenses}
+    assert [name[one.license] for one in found.coco.images] == ["CC-BY-4.0", "CC-BY-4.0", "CC-BY-2.0"]
+    assert name[1] == "CC-BY-4.0"
+
+
+def test_what_was_in_test_and_is_not_frozen_leaves_it_and_is_counted(tmp_path: Path) -> None:
+    data = coco([far(n) for n in range(1, 11)], [])
+    past: Remembered = {far(n).sha256: "test" if n < 4 else "train" for n in range(1, 11)}
+
+    found = held(data, frozen_of(data, tmp_path, 1, 9))
+    parted = split(found.coco, past, Split(ratio=Ratio(train=0.2, val=0.2, test=0.6), min_boxes=5), frozen=found.images)
+
+    assert {i for i, name in parted.assignment.items() if name == "test"} == {1, 9}
+    assert parted.metrics["moved"]["rule"] == 3
+
+
+def test_no_cap_takes_a_frozen_picture_out() -> None:
+    empty = coco([image(n) for n in range(1, 21)], [annotation(1, 1)])
+
+    chosen = balance(empty, TARGETS, Balance(negatives_share=0.1), keep=frozenset({7, 8}))
+
+    assert {one.id for one in chosen.coco.images} >= {1, 7, 8}
+
+
+numbers = st.integers(1, 40)
+
+
+@given(st.sets(numbers, min_size=4), st.lists(st.sets(numbers), max_size=4), st.integers(2, 9), st.booleans())
+@example_settings(max_examples=60)
+def test_however_the_set_grows_the_frozen_one_is_the_same_and_nothing_near_it_trains(
+    tmp_path_factory: pytest.TempPathFactory, first: set[int], more: list[set[int]], groups: int, ruled: bool
+) -> None:
+    """Pictures come; groups join as others come; boxes are drawn anew; rules and ratios change."""
+
+    def version(pictures: set[int], turn: int) -> Coco:
+        ordered = sorted(pictures, key=lambda n: far(n).phash)
+        images = [far(n, id=place, group=n % (groups + 5 - turn) + 1) for place, n in enumerate(ordered, 1)]
+        return coco(images, [annotation(n, n, turn % 2 + 1, bbox=(0.0, 0.0, 5.0 + turn, 5.0), area=25.0 + 5 * turn) for n in range(1, len(images) + 1)])
+
+    data = version(first, 0)
+    before = split(data, {}, Split())
+    test = [i for i, name in before.assignment.items() if name == "test"] or [1]
+    frozen = frozen_of(data, tmp_path_factory.mktemp("frozen"), *test)
+    past, pictures = before.remembered, set(first)
+    for turn, new in enumerate(more, 1):
+        pictures |= new
+        grown = version(pictures, turn)
+        rules = Split(min_boxes=turn, never_test=("coco",) if ruled else (), ratio=Ratio(train=0.5, val=0.2, test=0.3) if turn % 2 else Ratio())
+        found = held(grown, frozen)
+        parted = split(found.coco, past, rules, frozen=found.images)
+        past = parted.remembered
+
+        tested = [one for one in found.coco.images if parted.assignment[one.id] == "test"]
+        assert tuple(tested) == frozen.coco.images
+        assert tuple(a for a in found.coco.annotations if parted.assignment[a.image_id] == "test") == frozen.coco.annotations
+        group = {one.sha256: one.group for one in grown.images}
+        trained = {group[one.sha256] for one in found.coco.images if parted.assignment[one.id] != "test"}
+        assert {group[one.sha256] for one in tested} & trained == set()
+        assert len(found.coco.images) + len(found.near) == len(grown.images)
+
+
+# trust
+
+
+@pytest.mark.parametrize("boxes", [0, 1, 5, 100, 1000])
+def test_the_half_width_is_that_of_wilsons_interval_at_its_widest(boxes: int) -> None:
+    def wilson(p: float) -> float:
+        return Z / (1 + Z * Z / boxes) * sqrt(p * (1 - p) / boxes + Z * Z / (4 * boxes * boxes)) if boxes else 0.5
+
+    assert half_width(boxes) == pytest.approx(max(wilson(hits / 50) for hits in range(51)))
+
+
+def test_the_figures_say_where_test_is_from_who_drew_it_and_what_is_known() -> None:
+    data = coco(
+        [
+            image(1, source="crawl", exhaustive_category_ids=(1, 2)),
+            image(2, source="crawl", neg_category_ids=(1, 2)),
+            image(3, source="lvis", exhaustive_category_ids=(1,)),
+            image(4, source="lvis"),
+            image(5, source="coco"),
+        ],
+        [annotation(1, 1, source="label"), annotation(2, 3, source="lvis"), annotation(3, 3, source="label"), annotation(4, 4, source="lvis")],
+    )
+
+    found = trust(data, {1, 2, 3, 4}, {image(1).sha256: "claw hammer", image(2).sha256: "claw hammer"})
+
+    assert found == {
+        "half_width": {"hammer": 0.35, "saw": 0.5},
+        "sources": {"crawl": 2, "lvis": 2},
+        "queries": 1,
+        "labelled_by": {"people": 2, "public": 1, "both": 1},
+        "known_for_all": 2,
+    }
+
+
+SAID: dict[str, tuple[dict[str, Any], str]] = {
+    "one source": ({"sources": {"lvis": 9}}, "all 9 pictures of test are from lvis: a score says little of pictures from elsewhere"),
+    "one query": ({"sources": {"crawl": 9}, "queries": 1}, "all 9 pictures of test were found by one query: a score says little of others"),
+    "not known": (
+        {"known_for_all": 2},
+        "2 of the 9 pictures of test are known for every category; in the other 7 nobody looked for some category, so a right find may count as a mistake",
+    ),
+    "nothing known": (
+        {"known_for_all": 0},
+        "no picture of test is known for every category: nobody looked for some, so a right find may count as a mistake",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", SAID)
+def test_what_limits_the_trust_is_said_in_plain_words(what: str) -> None:
+    fields, sentence = SAID[what]
+    sound = {"half_width": {}, "sources": {"lvis": 4, "coco": 5}, "queries": 0, "labelled_by": {}, "known_for_all": 9}
+
+    assert trust_words({"images": {"test": 9}, "test": sound}) == []
+    assert trust_words({"images": {"test": 9}, "test": {**sound, **fields}}) == [sentence]
+
+
+def test_a_category_that_test_has_nothing_of_is_named_without_a_floor_too() -> None:
+    parted = split(coco([image(1, neg_category_ids=(2,), exhaustive_category_ids=(1,))], [annotation(1, 1)]), {}, Split())
+
+    assert words_on_test(parted.metrics) == ["test is empty: nothing can be measured"]
+    assert trust_words({**parted.metrics, "images": {"test": 1}}) == [
+        "hammer: test has no box of it, so nothing is measured of it",
+        "no picture of test is known for every category: nobody looked for some, so a right find may count as a mistake",
+    ]
+
+
+# leaks
+
+
+LEAKS: dict[str, tuple[dict[str, Any], str]] = {
+    "the same content": ({"sha256": image(1).sha256}, f"in train has the same content {image(1).sha256} as in test: {image(1).sha256}"),
+    "a Flickr photo": (
+        {"flickr_url": "https://www.flickr.com/photos/someone/4242"},
+        f"in train has the same flickr_id 4242 as in test: {image(2).sha256}",
+    ),
+    "a picture of COCO's": (
+        {"coco_url": "http://images.cocodataset.org/val2014/COCO_val2014_000000000042.jpg"},
+        f"in train has the same coco_id 42 as in test: {image(2).sha256}",
+    ),
+    "another copy of one": ({"also_in": ("lvis:9",)}, f"in train has the same copy lvis:9 as in test: {image(2).sha256}"),
+    "a near-copy": ({"phash": f"{int(picture(1).phash, 16) ^ 3:016x}"}, f"in train looks like in test: {image(2).sha256}"),
+}
+
+
+@pytest.mark.parametrize("what", LEAKS)
+def test_what_stands_in_two_splits_is_found_whatever_the_groups_say(what: str) -> None:
+    fields, message = LEAKS[what]
+    address = {"coco_url": "http://images.cocodataset.org/train2017/000000000042.jpg", "flickr_url": "https://live.staticflickr.com/1/4242_ab.jpg"}
+    train = {"train": coco([far(1, also_in=("lvis:9",), **address)], [])}
+
+    sound = leaks({**train, "test": coco([far(2)], [])}, bits=6)
+    found = leaks({**train, "test": coco([change(far(2), **fields)], [])}, bits=6)
+
+    assert sound == []
+    assert Fault(f"picture {image(1).sha256}", message) in found
+
+
+def test_ids_that_only_the_sources_records_know_are_asked_too() -> None:
+    parts = {"train": coco([far(1)], []), "val": coco([far(2)], [])}
+    told = [picture(n, sha256=far(n).sha256, coco_id="42") for n in (1, 2)]
+
+    assert leaks(parts, bits=6) == []
+    assert leaks(parts, bits=6, extracted=told) == [Fault(f"picture {far(1).sha256}", f"in train has the same coco_id 42 as in val: {far(2).sha256}")]
+
+
+def test_colours_confirm_what_the_hash_suspects() -> None:
+    red, blue = "ff0000" * 16, "0000ff" * 16
+    parts = {"train": coco([image(1, phash="0" * 16, grid=red)], []), "test": coco([image(2, phash="0" * 16, grid=blue)], [])}
+
+    assert leaks(parts, bits=6) == []
