@@ -77,7 +77,8 @@ def with_freeze(metrics: dict[str, Any], holding: Holding | None) -> dict[str, A
     """Return the data set's metrics with what the freeze did."""
     if holding is None:
         return metrics
-    return {**metrics, "frozen": holding.metrics, "left_out": dict(Counter(metrics.get("left_out", {})) + Counter(left_out(holding)))}
+    out = Counter(metrics.get("left_out", {})) + Counter(left_out(holding))
+    return {**metrics, "frozen": holding.metrics, **({"left_out": dict(out)} if out else {})}
 
 
 def _part(coco: Coco, ids: frozenset[int]) -> Coco:
@@ -188,9 +189,10 @@ def _boxes(coco: Coco, gone: frozenset[int]) -> dict[str, list[Any]]:
 
 
 def change_lines(record: Record, most: int) -> list[str]:
-    """Return the boxes that would have changed in the frozen pictures, one a line."""
-    lines = [f"  {c.sha256[:12]} {_words(c)}" for c in record.changes[:most]]
-    return [*lines, *([f"  … and {len(record.changes) - most:,} more in data/dataset/{RECORD}"] if len(record.changes) > most else [])]
+    """Name the frozen pictures that a licence keeps out, and the boxes that would have changed, one a line."""
+    denied = [f"  {one.sha256[:12]} kept out by its licence: {one.source} {one.source_id}" for one in record.denied]
+    lines = [*denied, *(f"  {change.sha256[:12]} {_words(change)}" for change in record.changes)]
+    return [*lines[:most], *([f"  … and {len(lines) - most:,} more in data/dataset/{RECORD}"] if len(lines) > most else [])]
 
 
 def _words(change: BoxChange) -> str:

@@ -110,6 +110,8 @@ EDITS = {
     "a query": (change("categories.hammer.queries", ["claw hammer", "sledge hammer"]), ["resolve", "crawl@hammer", *AFTER_LABEL]),
     "a target": (change("categories.hammer.target", 31), ["resolve", "label", "balance", "report"]),
     "a split ratio": (change("split.ratio", {"train": 0.7, "val": 0.15, "test": 0.15}), ["balance", "report"]),
+    "who never is in test": (change("split.never_test", ["coco", "lvis"]), ["balance", "report"]),
+    "who alone is in test": (change("split.test_only_from", ["open_images"]), ["balance", "report"]),
     "the budget": (change("label.budget_usd", 7.0), ["label", "report"]),
     "the labelling service": (change("labeler.title", "Boxes, please"), []),
     "the contact": (change("project.contact", "someone@shop.example"), []),

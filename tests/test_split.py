@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from boxset.assemble.split import Remembered, read_splits, short_words, split, write_splits
 from boxset.dataset.coco import Coco
 from boxset.errors import InputError
+from boxset.files import sha256_of
 from boxset.params import Ratio, Split
 from tests.build import annotation, coco, image
 
@@ -170,3 +171,18 @@ def test_a_line_that_is_none_names_itself(tmp_path: Path, line: str) -> None:
 
     with pytest.raises(InputError, match=r"splits\.csv:2"):
         read_splits(tmp_path / "splits.csv")
+
+
+SPLITS_BEFORE_RULES = "876aaba3d88b2cd80b835d26ecc1d54b228b0bc1b466fdd75a509e3d2c57cd2b"
+
+
+def test_without_rules_and_freeze_every_picture_goes_where_it_always_went() -> None:
+    """Four builds with growth, a floor, a new ratio and groups that join, as they were split before there were rules for test."""
+    wide, past, told = Ratio(train=0.6, val=0.2, test=0.2), dict[str, str](), []
+    for count, joins, rules in ((40, 30, Split()), (90, 60, Split(min_boxes=6)), (90, 60, Split(ratio=wide)), (150, 70, Split(ratio=wide, min_boxes=9))):
+        images = [image(n, group=n // 2 if n % joins else 1) for n in range(1, count + 1)]
+        parted = split(coco(images, [annotation(n, n, n % 3 % 2 + 1) for n in range(1, count + 1)]), past, rules)
+        past = parted.remembered
+        told.append("".join(parted.assignment[n][1] for n in sorted(parted.assignment)))
+
+    assert sha256_of("\n".join(told).encode() + repr(sorted(past.items())).encode()) == SPLITS_BEFORE_RULES

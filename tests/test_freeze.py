@@ -1,0 +1,252 @@
+"""`boxset freeze` in a real project: what it refuses, that test stays what it was, and that every command says where it would have changed."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.project import Project
+from tests.test_pipeline import change
+
+pytestmark = pytest.mark.pipeline
+
+TEST = "data/dataset/annotations/instances_test.json"
+
+
+@pytest.fixture(scope="module")
+def frozen_project(small_project: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The small project, its test set frozen as v1 and held to it, committed. Copy it before changing it."""
+    project = small_project.copy_to(tmp_path_factory.mktemp("frozen") / "project")
+    project.run("boxset", "freeze", "v1", "-m", "the first", "--tag")
+    edit(project, "split.freeze_test", "v1")
+    assert project.repro() == ["balance", "report"]
+    project.commit("Freeze the test set as v1")
+    return project
+
+
+@pytest.fixture
+def frozen(frozen_project: Project, tmp_path: Path) -> Project:
+    """A copy of the frozen project for one test."""
+    return frozen_project.copy_to(tmp_path / "project")
+
+
+def edit(project: Project, key: str, value: Any) -> None:
+    """Change one parameter."""
+    params = project.params()
+    change(key, value)(params)
+    project.set_params(params)
+
+
+def records(project: Project) -> tuple[Any, Any]:
+    """The pictures and the boxes of test."""
+    test = project.json(TEST)
+    return test["images"], test["annotations"]
+
+
+def test_freezing_prints_what_to_do_and_names_the_commit(small: Project) -> None:
+    head = small.run("git", "rev-parse", "HEAD").stdout.strip()
+    pictures, boxes = records(small)
+
+    printed = small.run("boxset", "freeze", "v1", "-m", "it's the first").stdout.splitlines()
+
+    assert printed == [
+        f"frozen/v1.jsonl: {len(pictures)} pictures and {len(boxes)} boxes, as commit {head[:9]} has them in test",
+        "to hold test to it: write `freeze_test: v1` under `split` in params.yaml, then",
+        "  dvc repro",
+        "  git add frozen params.yaml dvc.lock metrics splits.csv && git commit -m 'Freeze the test set as v1'",
+        f"  git tag -a v1 -m 'it'\"'\"'s the first' {head[:9]}",
+        "  dvc push",
+        "  git push origin HEAD v1",
+    ]
+    assert small.run("git", "tag").stdout == ""
+
+
+def test_a_tag_stands_on_the_commit_whose_data_set_it_is(frozen: Project) -> None:
+    assert frozen.run("git", "log", "-1", "--format=%s", "v1").stdout == "Build\n"
+    assert frozen.run("git", "tag", "-n").stdout.split() == ["v1", "the", "first"]
+
+
+def refused(project: Project, *arguments: str) -> str:
+    """What `boxset freeze` says where it refuses; nothing is written then."""
+    before = project.bytes_of("frozen")
+    done = project.run("boxset", "freeze", *arguments, check=False)
+    assert (done.returncode, project.bytes_of("frozen")) == (1, before)
+    return done.stderr
+
+
+def test_a_test_set_that_is_not_what_was_committed_is_not_frozen(small: Project) -> None:
+    (small.root / "notes.txt").write_text("x")
+    assert "changes that are not committed: notes.txt. Commit them" in refused(small, "v1")
+    (small.root / "notes.txt").unlink()
+
+    annotations = small.root / TEST
+    whole = annotations.read_bytes()
+    annotations.unlink()
+    annotations.write_bytes(whole.replace(b'"iscrowd":0', b'"iscrowd":1', 1))
+
+    assert "data/dataset is not what dvc.lock says: balance, report changed. `dvc repro`" in refused(small, "v1")
+    annotations.unlink()
+    assert "there is no data set here. `dvc pull` or `dvc repro` brings it" in refused(small, "v1")
+
+
+def test_a_name_is_used_once_and_fits_a_tag_and_a_file(small: Project) -> None:
+    small.run("git", "tag", "v0")
+    small.run("boxset", "freeze", "v1")
+    small.commit("Freeze")
+
+    assert "frozen/V1.jsonl: this version is frozen already" in refused(small, "V1")
+    assert "git has a tag v0 already" in refused(small, "v0", "--tag")
+    for name in ("../v1", "a b", "v1.lock", "v..1", ".v"):
+        assert "is no name for a frozen test set" in refused(small, name)
+
+
+def test_a_held_test_set_is_frozen_under_no_second_name(frozen: Project) -> None:
+    assert "test is held to frozen v1, so it would be the same again. For a new version take split.freeze_test out" in refused(frozen, "v2")
+
+
+def test_right_after_freezing_the_data_set_has_the_same_bytes(small: Project, frozen: Project) -> None:
+    folders = ("data/dataset/annotations", "data/dataset/labels", "splits.csv")
+
+    assert frozen.bytes_of(*folders) == small.bytes_of(*folders)
+    assert frozen.json("metrics/dataset.json")["frozen"]["changed"] == {"boxes": 0, "images": 0}
+    assert frozen.run("boxset", "diff", "v1").stdout.splitlines()[-1] == "test: unchanged since v1"
+
+
+def test_whatever_grows_the_test_set_is_the_same(frozen: Project) -> None:
+    before = records(frozen)
+    frozen.run("boxset", "add", "wrench", "adjustable wrench")
+    edit(frozen, "split.ratio", {"train": 0.5, "val": 0.2, "test": 0.3})
+    frozen.run("boxset", "label", "submit", "--yes")
+    frozen.run("boxset", "label", "collect")
+    frozen.repro()
+
+    metrics = frozen.json("metrics/dataset.json")
+    assert records(frozen) == before
+    assert metrics["images"]["train"] + metrics["images"]["val"] > 40
+    assert metrics["frozen"]["unknown_categories"] == ["wrench"]
+    validated = frozen.run("boxset", "validate").stdout.splitlines()
+    assert validated[-1] == "data/dataset: no faults"
+    assert any(line.startswith("note: wrench: newer than frozen v1") for line in validated)
+    assert "test: unchanged since v1" in frozen.run("boxset", "diff", "v1").stdout
+    assert "- test: unchanged since v1" in frozen.run("boxset", "diff", "v1", "--md").stdout.splitlines()
+    assert json.loads(frozen.run("boxset", "diff", "v1", "--json").stdout)["test"]["boxes"] == 0
+    assert frozen.repro() == []
+
+
+def test_a_box_that_would_have_changed_is_named_and_the_frozen_one_stays(frozen: Project) -> None:
+    before = records(frozen)
+    box, picture = before[1][0], {one["id"]: one for one in before[0]}[before[1][0]["image_id"]]
+    merged = frozen.json("data/merge/annotations.json")
+    (now,) = [a for a in merged["annotations"] if a["id"] == box["id"]]
+    now["bbox"][2] -= 1
+    now["area"] = now["bbox"][2] * now["bbox"][3]
+    rewrite(frozen.root / "data/merge/annotations.json", merged)
+
+    said = frozen.run("python", "-m", "stages.balance").stdout
+
+    sentence = "test differs from frozen v1: 1 box in 1 picture. The frozen ones stay; a new version takes the changes in"
+    assert records(frozen) == before
+    assert f"warning: {sentence}" in said
+    validated = frozen.run("boxset", "validate").stdout.splitlines()
+    assert f"note: {sentence}" in validated
+    assert any(line.startswith(f"  {picture['sha256'][:12]} moved ") for line in validated)
+    assert f"note: {sentence}" in frozen.run("boxset", "check").stdout
+    assert "test differs from frozen v1: 1 box in 1 picture" in frozen.run("boxset", "status").stdout
+
+
+def rewrite(path: Path, value: Any) -> None:
+    """Write JSON where a hard link of DVC's cache stands, and leave the cache alone."""
+    path.unlink()
+    path.write_text(json.dumps(value))
+
+
+def test_a_near_copy_that_comes_is_left_out_and_explained(frozen: Project) -> None:
+    pictures, _ = records(frozen)
+    merged = frozen.json("data/merge/annotations.json")
+    in_test = {one["sha256"] for one in pictures}
+    group = next(one["group"] for one in merged["images"] if one["sha256"] in in_test)
+    other = next(one for one in merged["images"] if one["sha256"] not in in_test)
+    other["group"] = group
+    rewrite(frozen.root / "data/merge/annotations.json", merged)
+
+    frozen.run("python", "-m", "stages.balance")
+
+    metrics = frozen.json("metrics/dataset.json")
+    assert (metrics["left_out"], metrics["frozen"]["near_left_out"]) == ({"near_frozen": 1}, 1)
+    assert "left out, near_frozen: it is like a picture of the frozen test set" in " ".join(frozen.run("boxset", "explain", other["sha256"]).stdout.split())
+    assert "1 picture near one of these left out of training" in " ".join(frozen.run("boxset", "status").stdout.split())
+
+
+def test_a_licence_that_denies_wins_and_a_source_that_goes_is_refused(frozen: Project) -> None:
+    pictures, _ = records(frozen)
+    names = {one["id"]: one["name"] for one in frozen.json(TEST)["licenses"]}
+    denied = next(names[one["license"]] for one in pictures if names[one["license"]].startswith("CC-"))
+    count = sum(names[one["license"]] == denied for one in pictures)
+    untouched = frozen.params()
+
+    edit(frozen, "licences.deny", [denied])
+    frozen.repro()
+
+    assert frozen.json("metrics/dataset.json")["frozen"]["denied"] == count
+    assert len(records(frozen)[0]) == len(pictures) - count
+    assert f"{count} picture{'' if count == 1 else 's'} of frozen v1 left test, as a licence keeps" in frozen.run("boxset", "validate").stdout
+
+    frozen.set_params(untouched)
+    edit(frozen, f"sources.{pictures[0]['source']}.on", False)
+    done = frozen.run("dvc", "repro", check=False)
+
+    assert done.returncode != 0
+    assert f"a picture of the frozen test set is gone: {pictures[0]['sha256'][:12]} of {pictures[0]['source']}" in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_a_frozen_file_that_was_edited_is_named_with_the_line_of_its_key(frozen: Project) -> None:
+    path = frozen.root / "frozen/v1.jsonl"
+    path.write_text(path.read_text().replace('"iscrowd":0', '"iscrowd":1', 1))
+    line = 1 + [text.strip() for text in (frozen.root / "params.yaml").read_text().splitlines()].index("freeze_test: v1")
+
+    checked = frozen.run("boxset", "check", check=False)
+    built = frozen.run("dvc", "repro", check=False)
+
+    message = f"params.yaml:{line}: split.freeze_test: frozen/v1.jsonl: it was changed after it was frozen"
+    assert checked.returncode == 1
+    assert checked.stdout.startswith(message)
+    assert "frozen/v1.jsonl: it was changed after it was frozen" in built.stderr + built.stdout
+    assert "Traceback" not in built.stderr + built.stdout
+
+
+def test_a_version_that_is_not_there_is_refused_with_the_nearest(frozen: Project) -> None:
+    edit(frozen, "split.freeze_test", "v11")
+
+    done = frozen.run("boxset", "check", check=False)
+
+    assert done.returncode == 1
+    assert "split.freeze_test: frozen/v11.jsonl: there is no such frozen test set; did you mean v1?" in done.stdout
+    assert "is v11, and the data set was built with v1: `dvc repro`" in frozen.run("boxset", "validate", "--no-pictures", check=False).stdout
+
+
+def test_a_data_set_that_was_edited_is_not_the_frozen_one(frozen: Project) -> None:
+    test = frozen.json(TEST)
+    test["annotations"][0]["bbox"][0] += 0.5
+    rewrite(frozen.root / TEST, test)
+
+    done = frozen.run("boxset", "validate", "--no-pictures", check=False)
+
+    assert done.returncode == 1
+    assert "its boxes are not those of frozen v1" in done.stdout
+
+
+def test_two_versions_are_compared_by_name_where_git_has_no_tag_of_them(frozen: Project) -> None:
+    frozen.run("git", "tag", "-d", "v1")
+
+    assert frozen.run("boxset", "diff", "v1").stdout.splitlines()[-1] == "test: unchanged since v1"
+
+
+def test_a_clone_has_nothing_to_run(frozen: Project, tmp_path: Path) -> None:
+    clone = frozen.clone_to(tmp_path / "clone")
+    clone.run("dvc", "config", "--local", "cache.dir", str(frozen.root / ".dvc/cache"))
+    clone.run("dvc", "checkout")
+
+    assert clone.repro() == []
+    assert clone.bytes_of("data/dataset") == frozen.bytes_of("data/dataset")
