@@ -28,7 +28,7 @@ def frozen_project(small_project: Project, tmp_path_factory: pytest.TempPathFact
 @pytest.fixture
 def frozen(frozen_project: Project, tmp_path: Path) -> Project:
     """A copy of the frozen project for one test."""
-    return frozen_project.copy_to(tmp_path / "project")
+    return frozen_project.copy_to(tmp_path / "frozen")
 
 
 def edit(project: Project, key: str, value: Any) -> None:
