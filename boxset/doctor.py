@@ -163,6 +163,11 @@ def _ledger(project: Patient) -> Iterator[Finding]:
         yield Finding("ledger", OK, "all of it is committed" if list((project.root / "ledger").glob("*.jsonl")) else "nothing bought yet")
 
 
+def _frozen(project: Patient) -> Iterator[Finding]:
+    if not (project.root / "frozen").is_dir():
+        yield Finding("frozen", FIX, "the folder frozen/ is missing, and dvc.yaml's balance reads it", "git checkout -- frozen, or mkdir frozen")
+
+
 def _outputs(project: Patient) -> Iterator[Finding]:
     try:
         locked = locked_outputs(project.root / "dvc.lock")
@@ -336,5 +341,5 @@ def _labels(project: Patient, params: Params) -> Iterator[Finding]:
         yield Finding("labels", OK, f"{backend}: could be sent; the budget is {params.label.budget_usd:,.2f} USD")
 
 
-ALWAYS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (_tools, _unresolved, _parameters, _links, _remote, _ledger, _outputs)
+ALWAYS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (_tools, _unresolved, _parameters, _links, _remote, _ledger, _frozen, _outputs)
 WITH_PARAMS: tuple[Callable[[Patient, Params], Iterator[Finding]], ...] = (_world, _disk, _raw_cache, _sources, _suppliers, _purchases, _labels)

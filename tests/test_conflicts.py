@@ -9,22 +9,27 @@ from click.testing import CliRunner
 from boxset.assemble.split import read_splits
 from boxset.cli import cli
 from boxset.conflicts import conflicts, read_lock
+from boxset.dataset.frozen import frozen_path, read_frozen, write_frozen
 from boxset.errors import BoxsetError, InputError, ProjectError
 from boxset.files import read_json, read_jsonl
 from boxset.lines import line_of
 from boxset.newcategory import add_category
 from boxset.params import read_params
+from tests.build import annotation, coco, image
+from tests.project import REPOSITORY
 from tests.test_check import git
 
 SIDES = "<<<<<<< HEAD\n{ours}\n=======\n{theirs}\n>>>>>>> other\n"
 BUILT = "Either side will do, as `dvc repro` writes it anew: `git checkout --ours dvc.lock metrics`, then `dvc repro`"
 BOTH = "Delete the marker lines and keep the rows of both sides: double rows are resolved when it is read"
 EDIT = "Keep what is wanted of both sides, delete the marker lines, then `boxset check`"
+SIDE = "Two branches froze one name: take one side whole (`git checkout --ours` or `--theirs` and the file), and freeze the other under another name"
 FILES = {
     "params.yaml": ("world: embedded\n" + SIDES.format(ours="a: 1", theirs="a: 2"), 2, EDIT),
     "dvc.lock": ("schema: '2.0'\nstages:\n" + SIDES.format(ours="  a: {}", theirs="  b: {}"), 3, BUILT),
     "splits.csv": ("sha256,split\n" + SIDES.format(ours="a" * 64 + ",train", theirs="a" * 64 + ",val"), 2, BOTH),
     "ledger/purchases.jsonl": (SIDES.format(ours="{}", theirs="{}"), 1, BOTH),
+    "frozen/v1.jsonl": (SIDES.format(ours="{}", theirs="{}"), 1, SIDE),
     "metrics/crawl/hammer.json": ("{\n" + SIDES.format(ours='  "kept": 1', theirs='  "kept": 2') + "}\n", 2, BUILT),
 }
 
@@ -68,6 +73,7 @@ def test_doctor_goes_on_and_says_what_to_mend(merged: Path) -> None:
         (read_lock, "dvc.lock"),
         (read_splits, "splits.csv"),
         (lambda path: read_jsonl(path, dict[str, int]), "ledger/purchases.jsonl"),
+        (read_frozen, "frozen/v1.jsonl"),
         (lambda path: read_json(path, dict[str, int]), "metrics/crawl/hammer.json"),
     ],
 )
@@ -175,3 +181,33 @@ def test_two_clones_that_took_one_id_are_told_which_of_the_two_changes_and_to_wh
     params = home / "params.yaml"
     params.write_text(params.read_text().replace(f"  {newer}:\n    id: 4", f"  {newer}:\n    id: 5"))
     assert CliRunner().invoke(cli, ["check"]).exit_code == 0
+
+
+def branches_that_freeze(root: Path, one: str, other: str) -> subprocess.CompletedProcess[str]:
+    """Merge a branch that froze a test set under one name into one that froze another test set."""
+    (root / ".gitattributes").write_text((REPOSITORY / ".gitattributes").read_text())
+    git(root, "init", "-q", "-b", "main")
+    git(root, "add", "-A")
+    git(root, "commit", "-qm", "Start")
+    for branch, name, number in (("ours", one, 1), ("theirs", other, 2)):
+        git(root, "checkout", "-q", "-b", branch, "main")
+        write_frozen(frozen_path(name, root), coco([image(number)], [annotation(number, number)]), text=branch, commit="0" * 40)
+        git(root, "add", "-A")
+        git(root, "commit", "-qm", branch)
+    git(root, "checkout", "-q", "ours")
+    command = ("git", "-c", "user.name=T", "-c", "user.email=t@shop.example", "merge", "-q", "--no-edit", "theirs")
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+
+
+def test_versions_that_two_branches_froze_merge_by_themselves(tmp_path: Path) -> None:
+    merge = branches_that_freeze(tmp_path, "v1", "v2")
+
+    assert merge.returncode == 0
+    assert [read_frozen(frozen_path(name, tmp_path)).text for name in ("v1", "v2")] == ["ours", "theirs"]
+
+
+def test_of_two_versions_of_one_name_no_line_is_mixed(tmp_path: Path) -> None:
+    merge = branches_that_freeze(tmp_path, "v1", "v1")
+
+    assert merge.returncode == 1
+    assert read_frozen(frozen_path("v1", tmp_path)).text == "ours"

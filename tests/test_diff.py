@@ -282,3 +282,22 @@ def test_the_command_writes_the_page(two_versions: Path) -> None:
 
     assert done.stdout == "out.html: 2 pictures and 3 boxes changed\n"
     assert (two_versions / "out.html").read_text().startswith("<!doctype html>")
+
+
+TEST_CHANGES = {
+    "test: unchanged since v1": {"test": coco(("a", [HAMMER]), ("b", [DRIVER]))},
+    "test: 1 picture removed since v1": {"test": coco(("a", [HAMMER]))},
+    "test: 1 picture added since v1": {"test": coco(("a", [HAMMER]), ("b", [DRIVER]), ("d", [HAMMER, HAMMER]))},
+    "test: 2 boxes changed in 1 picture since v1": {"test": coco(("a", [DRIVER]), ("b", [DRIVER]))},
+    "test: 1 picture removed, 1 box changed in 1 picture since v1": {"test": coco(("a", [])), "train": coco(("b", [DRIVER]), ("c", []), first=9)},
+}
+
+
+@pytest.mark.parametrize("words", TEST_CHANGES)
+def test_one_line_says_whether_test_is_the_same(words: str) -> None:
+    old = {"train": coco(("c", [HAMMER]), first=5), "test": coco(("a", [HAMMER]), ("b", [DRIVER]))}
+
+    found = diff(old, {"train": coco(("c", []), first=5), **TEST_CHANGES[words]}, names=NAMES)
+
+    assert found.test.words == words
+    assert f"- {words}" in diff_markdown(found).splitlines()

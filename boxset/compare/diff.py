@@ -77,7 +77,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     new: int
 
 
-class TestChange(msgspec.Struct, frozen=True, kw_only=True):
+class ChangeInTest(msgspec.Struct, frozen=True, kw_only=True):
     """What changed of test: pictures that it gained, lost or has in another copy, and boxes in those that both have."""
 
     old: str
@@ -113,7 +113,7 @@ class Diff(msgspec.Struct, frozen=True, kw_only=True):
     sources: dict[str, Change]  # images
     image_changes: tuple[ImageChange, ...]
     box_changes: tuple[BoxChange, ...]
-    test: TestChange
+    test: ChangeInTest
 
     @property
     def is_empty(self) -> bool:
@@ -164,11 +164,11 @@ def diff(old: Mapping[str, Coco], new: Mapping[str, Coco], *, names: tuple[str, 
     )
 
 
-def _test_change(old: str, images: Iterable[ImageChange], boxes: Iterable[BoxChange]) -> TestChange:
+def _test_change(old: str, images: Iterable[ImageChange], boxes: Iterable[BoxChange]) -> ChangeInTest:
     kinds = Counter(_test_kind(change) for change in images)
     changed = [change.sha256 for change in boxes if change.split == "test"]
     counts = {"added": kinds["added"], "removed": kinds["removed"], "replaced": kinds["replaced"]}
-    return TestChange(old=old, **counts, boxes=len(changed), box_images=len(set(changed)))
+    return ChangeInTest(old=old, **counts, boxes=len(changed), box_images=len(set(changed)))
 
 
 def _test_kind(change: ImageChange) -> str:

@@ -32,7 +32,7 @@ def diff_page(diff: Diff, before: Version, after: Version, pictures: Pictures) -
             made[f"pictures-{kind}"] = (words, section(f"pictures-{kind}", words, _image_sheet(images, pictures, sizes, boxes=boxes)))
     counted = ((_delta(diff.images), "pictures"), (_delta(diff.boxes), "boxes"), (len(diff.box_changes), "boxes changed in pictures that both have"))
     legend = "Dashed red: as it was. Green: new. Orange: where a moved or relabelled box is now. `boxset explain PICTURE` tells more."
-    return page(title, joined([tiles(counted), tag("p", coded(legend))]), made, footer="Made by boxset diff.")
+    return page(title, joined([tiles(counted), tag("p", diff.test.words), tag("p", coded(legend))]), made, footer="Made by boxset diff.")
 
 
 def _drawn_of(version: Version, kind: str) -> Boxes:

@@ -67,7 +67,7 @@ def _trust(data: ReportData) -> Html:
     test = metrics.get("test")
     if not test:
         return Html("")
-    rows = [(name, metrics["boxes_by_split"]["test"].get(name, 0), f"±{width:.1%}") for name, width in test["half_width"].items()]
+    rows = [(name, metrics["boxes_by_split"]["test"].get(name, 0), f"±{100 * width:.1f} %") for name, width in test["half_width"].items()]
     by, held, pictures = test["labelled_by"], metrics.get("frozen"), metrics["images"]["test"]
     frozen = f"Frozen as {held['name']}: no build changes it until a new version. " if held else ""
     origin = f"{frozen}Its {counted(pictures, 'picture')}: {', '.join(f'{name} {count:,}' for name, count in test['sources'].items()) or 'none'}. "
