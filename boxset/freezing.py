@@ -162,9 +162,12 @@ def read_record(dataset: Path) -> Record | None:
 
 
 def frozen_faults(parts: dict[str, Coco], record: Record | None, root: Path) -> Iterator[Fault]:
-    """Yield where the test set that was built is not the frozen version that it is held to. Raises InputError where that is unsound."""
-    if record is None:
-        return
+    """Yield where the test set that was built is not the frozen version that it is held to. Raises InputError where that is unsound.
+
+    `root`: the data set's project.
+    """
+    if record is None or not (root / "dvc.yaml").exists():
+        return  # a copy of a data set, away from its project
     frozen = read_frozen(frozen_path(record.name, root))
     if frozen.sha256 != record.sha256:
         yield Fault(str(frozen_path(record.name)), "is another one than the data set was built with: `dvc repro`")

@@ -652,6 +652,8 @@ def read_params(path: Path = Path("params.yaml")) -> Params:
 
 def place_of(fault: Fault, path: Path) -> str:
     """Return the file and, where it can be had, the line of the key that a fault is about."""
+    if fault.key.startswith("frozen/"):
+        return ""  # a file of its own, and no key of this one
     line = line_of(path.read_text(encoding="utf-8"), fault.key) if fault.key else None
     return f"{path}:{line}" if line else str(path)
 

@@ -216,6 +216,21 @@ def test_a_frozen_file_that_was_edited_is_named_with_the_line_of_its_key(frozen:
     assert "Traceback" not in built.stderr + built.stdout
 
 
+def test_a_version_that_is_not_held_is_checked_too_and_names_its_own_file(frozen: Project) -> None:
+    (frozen.root / "frozen/v0.jsonl").write_text((frozen.root / "frozen/v1.jsonl").read_text())
+
+    checked = frozen.run("boxset", "check", check=False)
+
+    assert checked.returncode == 1
+    assert checked.stdout.startswith("frozen/v0.jsonl: it was frozen as v1. A frozen test set keeps its name")
+
+
+def test_a_copy_of_the_data_set_is_validated_away_from_its_project(frozen: Project, tmp_path: Path) -> None:
+    frozen.run("cp", "-r", "data/dataset", str(tmp_path / "copy"))
+
+    assert frozen.run("boxset", "validate", str(tmp_path / "copy")).stdout.strip().endswith("no faults")
+
+
 def test_a_version_that_is_not_there_is_refused_with_the_nearest(frozen: Project) -> None:
     edit(frozen, "split.freeze_test", "v11")
 

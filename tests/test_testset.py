@@ -329,6 +329,21 @@ def test_what_was_in_test_and_is_not_frozen_leaves_it_and_is_counted(tmp_path: P
     assert parted.metrics["moved"]["rule"] == 3
 
 
+def test_rules_wait_while_the_test_set_is_frozen(tmp_path: Path) -> None:
+    data = mixed(100, 50)
+    first = split(data, {}, Split())
+    frozen = frozen_of(data, tmp_path, *(i for i, name in first.assignment.items() if name == "test"))
+    found, rules = held(data, frozen, bits=0), Split(test_only_from=("own",))
+
+    while_frozen = split(found.coco, first.remembered, rules, frozen=found.images)
+    thawed = split(data, while_frozen.remembered, rules)
+
+    assert (while_frozen.assignment, while_frozen.remembered) == (first.assignment, first.remembered)
+    assert thawed.metrics["moved"]["rule"] > 0
+    assert sources_in(data, thawed, "test") == {"own"}
+    assert thawed.metrics["images"]["test"] == 10
+
+
 def test_no_cap_takes_a_frozen_picture_out() -> None:
     empty = coco([image(n) for n in range(1, 21)], [annotation(1, 1)])
 

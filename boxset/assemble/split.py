@@ -94,17 +94,18 @@ def split(coco: Coco, past: Remembered, settings: Split, *, frozen: frozenset[in
     ratio, rule = f"{settings.ratio.train:g}/{settings.ratio.val:g}/{settings.ratio.test:g}", _rule(settings)
     if ratio not in past.get(RATIO, ratio).split("|"):
         moved["ratio"] = state.rebalance()
-    elif rule not in past.get(RULE, "").split("|"):
+    elif frozen is None and rule not in past.get(RULE, "").split("|"):
         moved["rule"] += state.rebalance()
     state.place_new()
     moved["floor"] = state.raise_to_floor()
     assignment = {image: assigned_split for group in groups for image in group.images if (assigned_split := state.split_of[group.key])}
     by_id = {image.id: image.sha256 for image in coco.images}
     rows = {name: row for name, row in past.items() if name != RULE}
+    rule = rule if frozen is None else past.get(RULE, "")  # rules wait while the test set is frozen
     remembered = {**rows, **{by_id[image]: name for image, name in assignment.items()}, RATIO: ratio, **({RULE: rule} if rule else {})}
     counts = _counts(coco, assignment)
     test = trust(coco, {image for image, name in assignment.items() if name == "test"}, queries)
-    rules = _room(coco, groups, counts["images"], settings)
+    rules = _room(coco, groups, counts["images"], settings) if frozen is None else {}
     short = _short(counts["boxes_by_split"], settings)
     return Parted(assignment, remembered, {**counts, "moved": moved, "short_of_min_boxes": short, "test": test, **rules})
 
