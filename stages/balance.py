@@ -18,17 +18,19 @@ from boxset.terminal import say
 VERSION = 6
 OUT = Path("data/dataset")
 SPLITS = Path("splits.csv")
+MERGED = Path("data/merge")
 
 
 def main() -> None:
     """Read the merged set and the past splits, hold the test set where it is frozen, balance, split, write."""
     params = read_params()
-    merged = read_coco(Path("data/merge/annotations.json"))
+    merged = read_coco(MERGED / "annotations.json")
     holding, record = hold_test(merged, params) or (None, None)
     frozen = holding.images if holding else None
     targets = read_json(Path("data/resolve/targets.json"), Targets)
     chosen = balance(holding.coco if holding else merged, targets, params.balance, keep=frozen or frozenset())
-    parted = split(chosen.coco, read_splits(SPLITS), params.split, frozen=frozen, queries=read_json(Path("data/merge/queries.json"), dict[str, str]))
+    queries, copies = read_json(MERGED / "queries.json", dict[str, str]), read_json(MERGED / "copies.json", dict[str, list[str]])
+    parted = split(chosen.coco, read_splits(SPLITS), params.split, frozen=frozen, copies=copies, queries=queries)
     parted = replace(parted, metrics=with_freeze({**chosen.metrics, **parted.metrics}, holding))
     write_dataset(OUT, chosen, parted, name=params.project.name, guidelines={n: c.guideline for n, c in params.categories.items()}, pictures=Path("data"))
     write_splits(SPLITS, parted.remembered)

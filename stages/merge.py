@@ -30,6 +30,7 @@ def main() -> None:
     )
     write_coco(OUT / "annotations.json", merged.coco)
     write_json(OUT / "queries.json", {p.sha256: p.query for some in crawled.values() for p in some if p.query})
+    write_json(OUT / "copies.json", merged.copies)
     write_jsonl(OUT / "conflicts.jsonl", merged.conflicts)
     write_jsonl(OUT / "dropped.jsonl", merged.dropped)
     write_json(Path("metrics/merge.json"), merged.metrics)

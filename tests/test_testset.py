@@ -21,7 +21,7 @@ from boxset.dataset.validation import Fault
 from boxset.errors import InputError, ProjectError
 from boxset.formats.leaks import leaks
 from boxset.params import Balance, Ratio, Split
-from tests.build import TARGETS, annotation, coco, image, picture
+from tests.build import TARGETS, annotation, box, coco, image, merged, picture, pool
 
 change = msgspec.structs.replace
 
@@ -35,6 +35,30 @@ def mixed(count: int, own: int, *, groups: int | None = None) -> Coco:
 def sources_in(data: Coco, parted: Parted, name: str) -> set[str]:
     """The sources of a split's pictures."""
     return {one.source for one in data.images if parted.assignment[one.id] == name}
+
+
+# a better copy
+
+
+@pytest.mark.parametrize(("was", "goes_to"), [(("test",), "test"), (("val",), "val"), (("train", "test"), "test"), (("train",), "train")])
+def test_a_better_copy_goes_where_the_picture_was(was: tuple[str, ...], goes_to: str) -> None:
+    better = coco([image(9)], [])
+    copies = {image(9).sha256: [image(n).sha256 for n in (1, 2)]}
+    past = {image(n).sha256: name for n, name in enumerate(was, 1)}
+
+    parted = split(better, past, Split(), copies=copies)
+
+    assert parted.assignment == {9: goes_to}
+    assert parted.remembered[image(9).sha256] == goes_to
+    assert {**parted.remembered, **past} == parted.remembered
+
+
+def test_merge_tells_which_copies_gave_way() -> None:
+    small, large, other = picture("a", flickr_id="7"), picture("b", flickr_id="7", width=800, height=600), picture("c")
+
+    found = merged(pool(small, large, other, box("a"), box("c")))
+
+    assert found.copies == {large.sha256: (small.sha256,)}
 
 
 # who may be in test

@@ -57,6 +57,7 @@ class Merged:
     conflicts: tuple[Conflict, ...]
     dropped: tuple[Dropped, ...]
     metrics: dict[str, Any]
+    copies: dict[str, tuple[str, ...]]  # an image's SHA-256 → those of its copies that gave way to it
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,9 @@ def merge(
         for p in pictures
         if (best := best_of[p.sha256]) not in names
     )
+    copies = {image.best.sha256: others for image in kept if (others := tuple(sorted({c.sha256 for c in image.copies} - {image.best.sha256})))}
     metrics = _metrics(coco, pictures, dropped=dropped, fused=fused, conflicts=len(said) + len(crossed))
-    return Merged(coco, tuple(sorted([*said, *crossed], key=lambda c: (c.sha256, c.what, c.kept, c.other))), dropped, metrics)
+    return Merged(coco, tuple(sorted([*said, *crossed], key=lambda c: (c.sha256, c.what, c.kept, c.other))), dropped, metrics, copies)
 
 
 def boxes_united(

@@ -27,6 +27,7 @@ HEADER = ("sha256", "split")
 RATIO = "ratio"
 RULE = "rule"  # which sources may be in test; there is no such row where all may
 OWN_ROWS = (RATIO, RULE)
+NO_COPIES: Mapping[str, Sequence[str]] = {}
 NO_QUERIES: Mapping[str, str] = {}
 SLACK = 0.5  # groups are moved for a new ratio only where a split is off by more than this share of a group's mean size
 
@@ -82,12 +83,21 @@ def write_splits(path: Path, remembered: Remembered) -> None:
     write_csv(path, HEADER, sorted(remembered.items()))
 
 
-def split(coco: Coco, past: Remembered, settings: Split, *, frozen: frozenset[int] | None = None, queries: Mapping[str, str] = NO_QUERIES) -> Parted:
+def split(
+    coco: Coco,
+    past: Remembered,
+    settings: Split,
+    *,
+    frozen: frozenset[int] | None = None,
+    copies: Mapping[str, Sequence[str]] = NO_COPIES,
+    queries: Mapping[str, str] = NO_QUERIES,
+) -> Parted:
     """Assign every image; pictures that are gone stay remembered, so that they come back to the same split.
 
-    `frozen`: the images that are the test set, and no others; None where it is not frozen. `queries`: SHA-256 of crawled pictures → what found them.
+    `frozen`: the images that are the test set, and no others; None where it is not frozen. `copies`: SHA-256 → those of copies that gave
+    way to it, so that a better copy goes where the picture was. `queries`: SHA-256 of crawled pictures → what found them.
     """
-    groups = _groups(coco, past, settings, frozen)
+    groups = _groups(coco, _known_copies(past, copies), settings, frozen)
     assigned = {group.key: _kept(group) for group in groups}
     state = _State(groups, assigned, settings)
     moved = {"ratio": 0, "floor": 0, "merged_groups": sum(len(group.past) > 1 for group in groups), "rule": sum(map(_is_evicted, groups))}
@@ -186,6 +196,12 @@ def _groups(coco: Coco, past: Remembered, settings: Split, frozen: frozenset[int
         was = frozenset(past[image.sha256] for image in images if image.sha256 in past)
         groups.append(_Group(min(i.sha256 for i in images), tuple(i.id for i in images), weight, was, _allowed(images, settings, frozen)))
     return sorted(groups, key=lambda group: group.key)
+
+
+def _known_copies(past: Remembered, copies: Mapping[str, Sequence[str]]) -> Remembered:
+    """Return the past with pictures that stand in for copies of theirs: these go where the copies were, to the strongest of their splits."""
+    were = {sha256: [past[other] for other in (sha256, *others) if other in past] for sha256, others in copies.items()}
+    return {**past, **{sha256: max(splits, key=STRENGTH.__getitem__) for sha256, splits in were.items() if splits}}
 
 
 def _allowed(images: Iterable[CocoImage], settings: Split, frozen: frozenset[int] | None) -> frozenset[str]:
