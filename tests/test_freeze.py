@@ -222,7 +222,7 @@ def test_a_version_that_is_not_held_is_checked_too_and_names_its_own_file(frozen
     checked = frozen.run("boxset", "check", check=False)
 
     assert checked.returncode == 1
-    assert checked.stdout.startswith("frozen/v0.jsonl: it was frozen as v1. A frozen test set keeps its name")
+    assert checked.stdout.startswith("frozen/v0.jsonl:1: it was frozen as v1. A frozen test set keeps its name")
 
 
 def test_a_copy_of_the_data_set_is_validated_away_from_its_project(frozen: Project, tmp_path: Path) -> None:

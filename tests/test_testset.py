@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from boxset.assemble.balance import balance
 from boxset.assemble.freeze import Holding, hold, left_out
 from boxset.assemble.split import Parted, Remembered, read_splits, room_words, short_words, split, words_on_test, write_splits
-from boxset.assemble.trust import Z, half_width, trust, trust_words
+from boxset.assemble.trust import Z, frozen_words, half_width, trust, trust_words
 from boxset.dataset.coco import Coco, CocoCategory, CocoImage, CocoLicense
 from boxset.dataset.frozen import Frozen, frozen_path, read_frozen, write_frozen
 from boxset.dataset.validation import Fault
@@ -411,6 +411,41 @@ def test_however_the_set_grows_the_frozen_one_is_the_same_and_nothing_near_it_tr
         trained = {group[one.sha256] for one in found.coco.images if parted.assignment[one.id] != "test"}
         assert {group[one.sha256] for one in tested} & trained == set()
         assert len(found.coco.images) + len(found.near) == len(grown.images)
+
+
+HELD = {
+    "name": "v1",
+    "changed": {"boxes": 0, "images": 0},
+    "denied": 0,
+    "removed_boxes": 0,
+    "unknown_categories": [],
+    "against_rules": 0,
+}
+FROZEN_SAYS: dict[str, dict[str, Any]] = {
+    "test differs from frozen v1: 3 boxes in 2 pictures. The frozen ones stay; a new version takes the changes in": {"changed": {"boxes": 3, "images": 2}},
+    "1 picture of frozen v1 left test, as a licence keeps them out now: scores no longer compare": {"denied": 1},
+    "4 boxes of frozen v1 left test, as their category is no longer here": {"removed_boxes": 4},
+    "saw, wrench: newer than frozen v1, whose pictures nobody looked through for it; test cannot measure it until a new version": {
+        "unknown_categories": ["saw", "wrench"]
+    },
+    "2 pictures of frozen v1 are from sources that split.never_test or test_only_from keep out; frozen ones stay": {"against_rules": 2},
+}
+
+
+@pytest.mark.parametrize("sentence", FROZEN_SAYS)
+def test_how_test_stands_to_its_frozen_version_is_said(sentence: str) -> None:
+    assert frozen_words({}) == frozen_words({"frozen": HELD}) == []
+    assert frozen_words({"frozen": {**HELD, **FROZEN_SAYS[sentence]}}) == [sentence]
+
+
+def test_of_a_frozen_set_under_the_floor_is_said_that_it_takes_nothing_more() -> None:
+    boxes = {"boxes_by_split": {"test": {"hammer": 2, "wrench": 0}}, "short_of_min_boxes": {"test": {"hammer": 3, "wrench": 5}}}
+    held = {"frozen": {**HELD, "unknown_categories": ["wrench"]}, "may_test": {"images": 9, "boxes": {}, "short_of_ratio": 4}}
+
+    assert short_words({**boxes, **held}) == [
+        "hammer: test has 2 of the 5 boxes of split.min_boxes. The test set is frozen and takes nothing more; a new version can: docs/testset.md"
+    ]
+    assert room_words(held) == []
 
 
 # trust

@@ -98,7 +98,7 @@ def read_frozen(path: Path) -> Frozen:
     said = _line(about, About, path, 2)
     held = [_line(line, Held, path, number) for number, line in enumerate(rest, 3)]
     if seal.frozen != path.stem:
-        raise InputError(f"it was frozen as {seal.frozen}", where=f"{path}:1", do=f"A frozen test set keeps its name: `git mv {path} {path.with_stem(seal.frozen)}`")
+        raise InputError(f"it was frozen as {seal.frozen}", where=f"{path}:1", do=f"A frozen test set keeps its name: `git rm {path}`, or name it {seal.frozen} again")
     if seal.sha256 != _sealed(path.stem, body):
         raise InputError("it was changed after it was frozen: its content has another SHA-256", where=str(path), do=_back(path))
     annotations = sorted((box for one in held for box in one.boxes), key=lambda a: a.id)
