@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 from boxset.dataset.reasons import Reason
 from boxset.errors import InputError
 from boxset.sources.counts import Counts, FileCount
-from boxset.sources.json_lines import UNREADABLE, NotPlainError, comma_before, read_elements
+from boxset.sources.json_lines import UNREADABLE, NotPlainError, comma_before, read_alike, read_elements
 from boxset.sources.licences import FLICKR, spdx_of, stated
 from boxset.sources.raw import Mapped, RawFiles, mapped
 from boxset.sources.tables import IndexWriter
@@ -41,9 +41,15 @@ BLOCK = 1 << 22  # bytes
 KEYS = (b'"info"', b'"licenses"', b'"images"', b'"categories"')
 _ANNOTATIONS = re.compile(rb'"annotations"\s*:\s*\[')
 _FIRST = re.compile(rb'\s*(\{\s*"\w+")')
-_POLYGON = re.compile(rb'"segmentation": ?\[\[[-+0-9.eE, ]*\]\]')  # of one part, as most are
+_POLYGONS = re.compile(rb'"segmentation": ?\[\[[^\]]*+(?:\], ?\[[^\]]*+)*+\]\]')  # whatever stands in them
+_POLYGON = re.compile(rb'"segmentation": ?\[\[[-+0-9.eE, ]*\]\]')
+_COUNTS = re.compile(rb'"counts": ?\[[-+0-9.eE, ]*\]')  # of a crowd's mask
 _PLACE = b'{"image_id": -9223372036854775808, "category_id": -9223372036854775808, "bbox": [0, 0, 0, 0]}'  # stands where the annotations stood
-_SCHEMA = pa.schema([("image_id", pa.int64()), ("category_id", pa.int64()), ("bbox", pa.list_(pa.float64())), ("iscrowd", pa.int64())])
+_IDS = [("image_id", pa.int64()), ("category_id", pa.int64())]
+_SCHEMA = pa.schema([*_IDS, ("bbox", pa.list_(pa.float64())), ("iscrowd", pa.int64())])
+_CORNERS = [f"bbox.{place}" for place in range(4)]
+_NEEDED, _ODD = {"image_id", "category_id", *_CORNERS}, {"bbox.4", "is_crowd"}
+_NUMBERS = pa.schema([*_IDS, *((name, pa.float64()) for name in (*_CORNERS, "bbox.4")), ("iscrowd", pa.int64()), ("is_crowd", pa.int64())])
 R = TypeVar("R")
 Whole = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 
@@ -229,11 +235,32 @@ def _blocks(memory: mmap.mmap, start: bytes, begin: int, end: int) -> Iterator[t
 
 def _plain(file: int, start: bytes, block: tuple[int, int]) -> _Boxes:
     content = os.pread(file, block[1] - block[0], block[0])
-    if b"\\" not in content:
-        content = _POLYGON.sub(b'"segmentation":0', content)
+    return _of_numbers(content) or _of_records(content, start)
+
+
+def _of_numbers(content: bytes) -> _Boxes | None:
+    """Read annotations that differ in nothing but numbers, as most files' do; None where they do not, or hide anything in a polygon."""
+    rest = _POLYGONS.sub(b'"segmentation":0', content)  # they are most of a file
+    table = read_alike(rest, _NUMBERS) if b"\\" not in content and _beyond_numbers(rest) == _beyond_numbers(content) else None
+    if table is None or not _NEEDED.issubset(table.column_names) or not _ODD.isdisjoint(table.column_names):
+        return None
+    columns = {name: table.column(name).combine_chunks().to_numpy() for name in table.column_names}
+    crowds = columns.get("iscrowd", np.zeros(len(table), np.int64)) != 0
+    return _Boxes(columns["image_id"], columns["category_id"], np.column_stack([columns[name] for name in _CORNERS]), crowds)
+
+
+def _beyond_numbers(content: bytes) -> int:
+    """Count quotes, small letters, control characters and all beyond ASCII, which no list of numbers holds: of 0x20 to 0x5f all but the quote is none of them."""
+    characters = np.frombuffer(content, np.uint8) ^ 2  # a blank is no neighbour of the quote any more, which is the first but one now
+    characters -= 0x21
+    return int(np.count_nonzero(characters > 0x3E))
+
+
+def _of_records(content: bytes, start: bytes) -> _Boxes:
     if any(odd in content for odd in (b'"is_crowd"', b"\\u", b"NaN", b"Inf")):
         raise NotPlainError
-    table = read_elements(content, start, _SCHEMA)
+    plain = content if b"\\" in content else _COUNTS.sub(b'"counts":0', _POLYGON.sub(b'"segmentation":0', content))
+    table = read_elements(plain, start, _SCHEMA)
     images, categories, boxes, crowds = (column.combine_chunks() for column in table.columns)
     corners = boxes.flatten()
     if any(column.null_count for column in (images, categories, boxes, corners)) or not pc.all(pc.equal(pc.list_value_length(boxes), 4)).as_py():
