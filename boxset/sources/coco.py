@@ -28,7 +28,7 @@ from boxset.sources.json_lines import UNREADABLE, NotPlainError, comma_before, r
 from boxset.sources.licences import FLICKR, spdx_of, stated
 from boxset.sources.raw import Mapped, RawFiles, mapped
 from boxset.sources.tables import IndexWriter
-from boxset.web.addresses import flickr_page, flickr_photo
+from boxset.web.addresses import FLICKR_PAGE, flickr_page, flickr_photo
 from boxset.work import batched, in_threads, without_collection
 
 ZIP = "http://images.cocodataset.org/annotations/annotations_trainval2017.zip"
@@ -41,15 +41,18 @@ BLOCK = 1 << 22  # bytes
 KEYS = (b'"info"', b'"licenses"', b'"images"', b'"categories"')
 _ANNOTATIONS = re.compile(rb'"annotations"\s*:\s*\[')
 _FIRST = re.compile(rb'\s*(\{\s*"\w+")')
-_POLYGONS = re.compile(rb'"segmentation": ?\[\[[^\]]*+(?:\], ?\[[^\]]*+)*+\]\]')  # whatever stands in them
+_LISTS = re.compile(rb"\[\[[^\]]*+(?:\], ?\[[^\]]*+)*+\]\]")  # lists of lists, as polygons are, whatever stands in them
+_MASK = re.compile(rb'\{"counts": ?\[[^\]]*+\], ?"size": ?\[[^\]]*+\]\}')
 _POLYGON = re.compile(rb'"segmentation": ?\[\[[-+0-9.eE, ]*\]\]')
+_COUNTS_KEY, _MASK_KEYS = b'"counts"', b'{"counts""size"}'
 _COUNTS = re.compile(rb'"counts": ?\[[-+0-9.eE, ]*\]')  # of a crowd's mask
+_FLICKR = r"^https?://farm[0-9]+\.static\.?flickr\.com/[0-9]+/(?P<photo>[0-9]{1,20})_[0-9a-z_]+\.jpg$"
 _PLACE = b'{"image_id": -9223372036854775808, "category_id": -9223372036854775808, "bbox": [0, 0, 0, 0]}'  # stands where the annotations stood
 _IDS = [("image_id", pa.int64()), ("category_id", pa.int64())]
 _SCHEMA = pa.schema([*_IDS, ("bbox", pa.list_(pa.float64())), ("iscrowd", pa.int64())])
 _CORNERS = [f"bbox.{place}" for place in range(4)]
-_NEEDED, _ODD = {"image_id", "category_id", *_CORNERS}, {"bbox.4", "is_crowd"}
-_NUMBERS = pa.schema([*_IDS, *((name, pa.float64()) for name in (*_CORNERS, "bbox.4")), ("iscrowd", pa.int64()), ("is_crowd", pa.int64())])
+_NEEDED, _ODD = {"image_id", "category_id", *_CORNERS}, {"bbox.4", "is_crowd", "is_crowd.0"}
+_NUMBERS = pa.schema([*_IDS, *((name, pa.float64()) for name in (*_CORNERS, *sorted(_ODD))), ("iscrowd", pa.int64())])
 R = TypeVar("R")
 Whole = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 
@@ -156,8 +159,8 @@ def _add(path: Path, member: str, split: str, writer: IndexWriter, counts: Count
         decoded = _sound(_at_once(content) or decode(content.memory, path, counts), counts)
     _refuse_other_kind(decoded, path, lvis=lvis)
     writer.add_classes(_new_classes(decoded.categories, writer, path))
+    _add_boxes(decoded.boxes, writer)  # before the images, so that they are ordered and written while those are
     _add_images(decoded, split, writer)
-    _add_boxes(decoded.boxes, writer)
     if lvis:
         _add_verified(decoded, writer)
 
@@ -240,13 +243,17 @@ def _plain(file: int, start: bytes, block: tuple[int, int]) -> _Boxes:
 
 def _of_numbers(content: bytes) -> _Boxes | None:
     """Read annotations that differ in nothing but numbers, as most files' do; None where they do not, or hide anything in a polygon."""
-    rest = _POLYGONS.sub(b'"segmentation":0', content)  # they are most of a file
-    table = read_alike(rest, _NUMBERS) if b"\\" not in content and _beyond_numbers(rest) == _beyond_numbers(content) else None
+    rest, masks = _LISTS.sub(b"0", content), 0  # polygons and masks are most of a file
+    if _COUNTS_KEY in rest:
+        rest, masks = _MASK.subn(b"0", rest)
+    hidden = _beyond_numbers(content) - _beyond_numbers(rest) - masks * _beyond_numbers(_MASK_KEYS)
+    table = read_alike(rest, _NUMBERS) if b"\\" not in content and not hidden else None
     if table is None or not _NEEDED.issubset(table.column_names) or not _ODD.isdisjoint(table.column_names):
         return None
     columns = {name: table.column(name).combine_chunks().to_numpy() for name in table.column_names}
     crowds = columns.get("iscrowd", np.zeros(len(table), np.int64)) != 0
-    return _Boxes(columns["image_id"], columns["category_id"], np.column_stack([columns[name] for name in _CORNERS]), crowds)
+    corners = np.column_stack([columns[name] for name in _CORNERS])
+    return _Boxes(columns["image_id"], columns["category_id"], corners, crowds) if np.isfinite(corners).all() else None
 
 
 def _beyond_numbers(content: bytes) -> int:
@@ -339,8 +346,8 @@ def _add_images(decoded: _File, split: str, writer: IndexWriter) -> None:
     spdx = {str(licence.id): _terms(licence) for licence in decoded.licenses} or FLICKR
     for part in batched(decoded.images, ROWS):
         ids = [str(image.id) for image in part]
-        addresses = [image.flickr_url or None for image in part]
-        pages = [flickr_page(address) if address else None for address in addresses]
+        addresses = pa.array([image.flickr_url or None for image in part], pa.string())
+        pages, photos = _at_flickr(addresses)
         writer.add_images(
             {
                 "image_id": ids,
@@ -351,10 +358,22 @@ def _add_images(decoded: _File, split: str, writer: IndexWriter) -> None:
                 "license": [spdx.get(str(image.license)) or None if image.license is not None else None for image in part],
                 "landing_url": pages,
                 "original_url": addresses,
-                "flickr_id": [flickr_photo(page) if page else None for page in pages],
+                "flickr_id": photos,
                 "coco_id": ids,
             }
         )
+
+
+def _at_flickr(addresses: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Return the pages of pictures by their addresses, and the photos' numbers at Flickr; the usual addresses are read by column."""
+    photos = pc.struct_field(pc.extract_regex(addresses, _FLICKR), "photo")
+    pages = pc.binary_join_element_wise(FLICKR_PAGE, photos, "")
+    others = pc.and_(photos.is_null(), addresses.is_valid())
+    if not pc.any(others).as_py():
+        return pages, photos
+    found = [flickr_page(address) for address in addresses.filter(others).to_pylist()]
+    numbers = pa.array([flickr_photo(page) for page in found], pa.string())
+    return pc.replace_with_mask(pages, others, pa.array(found, pa.string())), pc.replace_with_mask(photos, others, numbers)
 
 
 def _terms(licence: _License) -> str:
