@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 from boxset.dataset.reasons import Reason
 from boxset.errors import InputError
 from boxset.sources.counts import Counts, FileCount
-from boxset.sources.json_lines import UNREADABLE, NotPlainError, comma_before, read_alike, read_elements
+from boxset.sources.json_lines import UNREADABLE, NotPlainError, comma_before, read_alike, read_elements, without_lists
 from boxset.sources.licences import FLICKR, spdx_of, stated
 from boxset.sources.raw import Mapped, RawFiles, mapped
 from boxset.sources.tables import IndexWriter
@@ -37,14 +37,13 @@ SPLITS = ("train", "val")
 ROWS = 1 << 17
 BOM = b"\xef\xbb\xbf"
 LONGEST_SIDE = (1 << 31) - 1
-BLOCK = 1 << 22  # bytes
+BLOCK = 1 << 21  # bytes
 KEYS = (b'"info"', b'"licenses"', b'"images"', b'"categories"')
 _ANNOTATIONS = re.compile(rb'"annotations"\s*:\s*\[')
 _FIRST = re.compile(rb'\s*(\{\s*"\w+")')
-_LISTS = re.compile(rb"\[\[[^\]]*+(?:\], ?\[[^\]]*+)*+\]\]")  # lists of lists, as polygons are, whatever stands in them
 _MASK = re.compile(rb'\{"counts": ?\[[^\]]*+\], ?"size": ?\[[^\]]*+\]\}')
 _POLYGON = re.compile(rb'"segmentation": ?\[\[[-+0-9.eE, ]*\]\]')
-_COUNTS_KEY, _MASK_KEYS = b'"counts"', b'{"counts""size"}'
+_COUNTS_KEY, _MASK_QUOTES = b'"counts"', 4
 _COUNTS = re.compile(rb'"counts": ?\[[-+0-9.eE, ]*\]')  # of a crowd's mask
 _FLICKR = r"^https?://farm[0-9]+\.static\.?flickr\.com/[0-9]+/(?P<photo>[0-9]{1,20})_[0-9a-z_]+\.jpg$"
 _PLACE = b'{"image_id": -9223372036854775808, "category_id": -9223372036854775808, "bbox": [0, 0, 0, 0]}'  # stands where the annotations stood
@@ -243,11 +242,12 @@ def _plain(file: int, start: bytes, block: tuple[int, int]) -> _Boxes:
 
 def _of_numbers(content: bytes) -> _Boxes | None:
     """Read annotations that differ in nothing but numbers, as most files' do; None where they do not, or hide anything in a polygon."""
-    rest, masks = _LISTS.sub(b"0", content), 0  # polygons and masks are most of a file
-    if _COUNTS_KEY in rest:
-        rest, masks = _MASK.subn(b"0", rest)
-    hidden = _beyond_numbers(content) - _beyond_numbers(rest) - masks * _beyond_numbers(_MASK_KEYS)
-    table = read_alike(rest, _NUMBERS) if b"\\" not in content and not hidden else None
+    rest, masks = without_lists(content), 0  # polygons and masks are most of a file
+    if rest and _COUNTS_KEY in rest:
+        rest, masks = _MASK.subn(b"", rest)
+    if not rest or _quotes(content) != _quotes(rest) + masks * _MASK_QUOTES:  # more than numbers was in them
+        return None
+    table = read_alike(rest, _NUMBERS)
     if table is None or not _NEEDED.issubset(table.column_names) or not _ODD.isdisjoint(table.column_names):
         return None
     columns = {name: table.column(name).combine_chunks().to_numpy() for name in table.column_names}
@@ -256,11 +256,8 @@ def _of_numbers(content: bytes) -> _Boxes | None:
     return _Boxes(columns["image_id"], columns["category_id"], corners, crowds) if np.isfinite(corners).all() else None
 
 
-def _beyond_numbers(content: bytes) -> int:
-    """Count quotes, small letters, control characters and all beyond ASCII, which no list of numbers holds: of 0x20 to 0x5f all but the quote is none of them."""
-    characters = np.frombuffer(content, np.uint8) ^ 2  # a blank is no neighbour of the quote any more, which is the first but one now
-    characters -= 0x21
-    return int(np.count_nonzero(characters > 0x3E))
+def _quotes(content: bytes) -> int:
+    return int(np.count_nonzero(np.frombuffer(content, np.uint8) == ord('"')))
 
 
 def _of_records(content: bytes, start: bytes) -> _Boxes:

@@ -1,8 +1,10 @@
 """Blocks of a JSON array's elements as tables, without a Python object for each element: a quick reading, that gives up on anything odd."""
 
+import re
 from mmap import mmap
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 from pyarrow import csv as pacsv
 from pyarrow import json as pajson
@@ -13,6 +15,7 @@ BLANKS = b" \t\r\n"  # JSON's; Python's own are more
 GAP = 256  # more blanks than anybody writes between two elements
 _NUMBER = b"0123456789-."
 _OF_NUMBERS = bytes(set(range(256)) - set(_NUMBER) - set(b",:}"))  # what is left out to leave an element's numbers
+_NOTHING = re.compile(rb'(":) ?([,}])')  # where a list stood
 _AS_ROWS = bytes.maketrans(b":}", b",\n")
 
 
@@ -25,6 +28,31 @@ def comma_before(content: bytes | mmap, place: int) -> int:
     begin = max(0, place - GAP)
     before = content[begin : max(begin, place)].rstrip(BLANKS)
     return begin + len(before) - 1 if before.endswith(b",") else -1
+
+
+def without_lists(content: bytes) -> bytes | None:
+    """Return text without its lists of lists, whatever printable characters stand in them; None where one has more than lists in it.
+
+    Where they are is found by columns of bytes, four times as fast as by a pattern, and while other threads go on.
+    """
+    characters = np.frombuffer(content, np.uint8)
+    if not content or characters.max() > ord("}") or b"\\" in content:
+        return None
+    opening, closing = (np.flatnonzero(characters == ord(bracket)) for bracket in "[]")
+    starts, ends = opening[:-1][np.diff(opening) == 1], closing[1:][np.diff(closing) == 1] + 1
+    if len(starts) != len(ends):
+        return None
+    bounds = np.concatenate([[0], np.column_stack([starts, ends]).ravel(), [len(content)]]).astype(np.int32)
+    if (np.diff(bounds) < 0).any():
+        return None
+    pieces = pa.BinaryArray.from_buffers(pa.binary(), len(bounds) - 1, [None, pa.py_buffer(bounds), pa.py_buffer(content)])
+    kept: bytes = pieces.filter(pa.array(np.arange(len(pieces)) % 2 == 0)).buffers()[2].to_pybytes()
+    return kept if _controls(kept) == _controls(content) else None
+
+
+def _controls(content: bytes) -> int:
+    characters = np.frombuffer(content, np.uint8)
+    return int(np.count_nonzero(characters < ord(" "))) if len(content) and characters.min() < ord(" ") else 0
 
 
 def read_alike(content: bytes, schema: pa.Schema) -> pa.Table | None:
@@ -47,7 +75,7 @@ def read_alike(content: bytes, schema: pa.Schema) -> pa.Table | None:
 def _places(element: bytes) -> list[str]:
     """Return what stands between the commas and colons of an element of numbers and lists of numbers: "" for what is no number; [] for another element."""
     try:
-        fields = msgspec.json.decode(element, type=dict[str, int | float | list[int | float]])
+        fields = msgspec.json.decode(_NOTHING.sub(rb"\1 0\2", element), type=dict[str, int | float | list[int | float]])
     except UNREADABLE:
         return []
     names = [""]  # after the comma before the element
