@@ -163,6 +163,15 @@ def _ledger(project: Patient) -> Iterator[Finding]:
         yield Finding("ledger", OK, "all of it is committed" if list((project.root / "ledger").glob("*.jsonl")) else "nothing bought yet")
 
 
+def _decisions(project: Patient) -> Iterator[Finding]:
+    if not (project.root / "decisions").is_dir():
+        yield Finding("decisions", FIX, "the folder decisions/ is missing", "git checkout -- decisions, or mkdir decisions && touch decisions/review.jsonl")
+    elif any(file.stat().st_size for file in (project.root / "decisions").glob("*.jsonl")) and _said(
+        "git", "status", "--porcelain", "--", "decisions", cwd=project.root
+    ):
+        yield Finding("decisions", LATER, "it holds decisions that are not committed", 'git add decisions && git commit -m "Record a review"')
+
+
 def _outputs(project: Patient) -> Iterator[Finding]:
     try:
         locked = locked_outputs(project.root / "dvc.lock")
@@ -336,5 +345,5 @@ def _labels(project: Patient, params: Params) -> Iterator[Finding]:
         yield Finding("labels", OK, f"{backend}: could be sent; the budget is {params.label.budget_usd:,.2f} USD")
 
 
-ALWAYS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (_tools, _unresolved, _parameters, _links, _remote, _ledger, _outputs)
+ALWAYS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (_tools, _unresolved, _parameters, _links, _remote, _ledger, _decisions, _outputs)
 WITH_PARAMS: tuple[Callable[[Patient, Params], Iterator[Finding]], ...] = (_world, _disk, _raw_cache, _sources, _suppliers, _purchases, _labels)

@@ -154,6 +154,14 @@ def _probes(flips: int) -> list[int]:
     return [sum(1 << bit for bit in chosen) for count in range(flips + 1) for chosen in combinations(range(16), count)]
 
 
+def copies(pictures: Sequence[Picture], known: Sequence[Picture], bits: int) -> Iterator[tuple[int, int]]:
+    """Yield the positions of a picture and of a known one that are the same picture."""
+    both = [*known, *pictures]
+    for i, j in near_pairs([picture.phash for picture in both], bits):
+        if i < len(known) <= j and same_picture(both[i], both[j], bits):
+            yield j - len(known), i
+
+
 def groups(pictures: Sequence[Picture], bits: int) -> list[list[Picture]]:
     """Return the pictures in groups of copies (`same_picture`, carried on), each and all in the order given."""
     joined = Groups(len(pictures))
