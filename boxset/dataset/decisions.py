@@ -132,13 +132,20 @@ class Decisions:
         """Return for each picture what was decided for it or for a copy of it."""
         if not self.latest:
             return [NOTHING] * len(pictures)
+        return [review_of(some) if some else NOTHING for some in self._on(pictures)]
+
+    def last(self, pictures: Sequence[Picture], category_id: int) -> list[Decision | None]:
+        """Return for each picture the last line on a category, for it or for a copy of it, also one that undid what was before."""
+        found = [_latest((one for one in some if one.category_id == category_id), one_picture=True) for some in self._on(pictures)]
+        return [some.get(("", category_id)) for some in found]
+
+    def _on(self, pictures: Sequence[Picture]) -> list[list[Decision]]:
         known = [some[0].picture for some in self.by_picture.values()]
         said = [list(self.by_picture.get(picture.sha256, ())) for picture in pictures]
-        for place, other in copies(pictures, known, BITS):
+        for place, other in copies(pictures, known, BITS) if known else ():
             if known[other].sha256 != pictures[place].sha256:
                 said[place] += self.by_picture[known[other].sha256]
-        return [review_of(some) if some else NOTHING for some in said]
-
+        return said
 
     def tally(self, category_id: int) -> Counter[str]:
         """Return how many pictures have each verdict for a category, with its reason."""

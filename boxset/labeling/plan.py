@@ -156,7 +156,6 @@ def make_plan(
 
 
 def to_review(
-    category: str,
     ledger: Ledger,
     ids: Ids,
     settings: Label,
@@ -165,14 +164,14 @@ def to_review(
     extracted: list[Pool],
     refused: Refused,
     decisions: Decisions,
-) -> list[Picture]:
-    """Return the pictures that the plan could buy for a category and that nobody has reviewed for it, in the order in which it would."""
+) -> dict[str, list[Picture]]:
+    """Return for each category the pictures that the plan could buy for it and that nobody has reviewed for it, in the order in which it would."""
     every = _allowed(_candidates(ledger, ids, settings, crawled=crawled, extracted=extracted, decisions=decisions), refused)
     known = {picture.sha256: picture for picture in current_pictures(crawled, extracted)}
     nothing = dict.fromkeys(ids.categories, 0)
     targets = Targets(categories={name: Target(target=0, max=0) for name in ids.categories})
     market = _market(every, ids, targets, settings, have=nothing, yields=_yields(ledger, ids, known, decisions))
-    return [candidate.picture for candidate in _waiting(market, category)]
+    return {name: [candidate.picture for candidate in _waiting(market, name)] for name in ids.categories}
 
 
 def _market(every: list[Candidate], ids: Ids, targets: Targets, settings: Label, *, have: Mapping[str, int], yields: Yields) -> Market:
