@@ -7,7 +7,7 @@ const DO = {u: "undo", e: "enlarge", Enter: "enlarge", "]": "next", PageDown: "n
 const find = (id) => document.getElementById(id);
 const grid = find("grid"), large = find("large");
 const screens = new Map(), items = new Map(), past = [];
-let here = null, at = 0, chain = Promise.resolve(), over = false;
+let here = null, at = 0, chain = Promise.resolve(), over = false, turning = false;
 
 function element(name, text, className) {
   const made = document.createElement(name);
@@ -42,11 +42,15 @@ async function load(number) {
   return said;
 }
 
+// Show a screen. Until it is there nothing can be marked: a key that was meant for it must not hit the one before.
 async function show(number, place) {
+  turning = true;
   try {
     here = await load(number);
   } catch (error) {
     return lost(error);
+  } finally {
+    turning = false;
   }
   location.hash = here.screen + 1;
   grid.replaceChildren(...here.items.map(tile));
@@ -230,7 +234,7 @@ function act(what) {
 }
 
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || !here || over) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || !here || over || turning) return;
   const key = event.key;
   if (key === "Enter" && event.target instanceof HTMLElement && event.target.closest("button, a")) return;
   if (key === "y") mark("yes");
@@ -244,7 +248,7 @@ document.addEventListener("keydown", (event) => {
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button");
-  if (!button || !here || over) return;
+  if (!button || !here || over || turning) return;
   button.blur();
   if (button.dataset.verdict) mark(button.dataset.verdict, button.dataset.reason);
   else act(button.dataset.do);
