@@ -49,7 +49,7 @@ class Verdict(StrEnum):
 CAUTION = {Verdict.YES: 0, Verdict.UNDONE: 1, Verdict.NO: 2, Verdict.UNUSABLE: 3}
 
 
-class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, gc=False):
     """One line: who said when what of a category in a picture, and what the picture looks like."""
 
     sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]  # of the picture as stored
