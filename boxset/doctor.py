@@ -15,7 +15,7 @@ from pathlib import Path
 from boxset.checks import problems
 from boxset.conflicts import conflicts
 from boxset.endpoints import Endpoints
-from boxset.errors import BoxsetError, ParamsError
+from boxset.errors import BoxsetError, InputError, ParamsError
 from boxset.params import Params, Query, Source
 from boxset.stage import locked_outputs
 
@@ -164,9 +164,18 @@ def _ledger(project: Patient) -> Iterator[Finding]:
 
 
 def _decisions(project: Patient) -> Iterator[Finding]:
+    from boxset.dataset.decisions import read_decisions
+
     if not (project.root / "decisions").is_dir():
         yield Finding("decisions", FIX, "the folder decisions/ is missing", "git checkout -- decisions, or mkdir decisions && touch decisions/review.jsonl")
-    elif any(file.stat().st_size for file in (project.root / "decisions").glob("*.jsonl")) and _said(
+        return
+    try:
+        read_decisions(project.root / "decisions")
+    except InputError as err:
+        if not conflicts(project.root):  # they have lines of their own
+            yield Finding("decisions", FIX, f"{Path(err.where).name}: {err.what}", err.do)
+        return
+    if any(file.stat().st_size for file in (project.root / "decisions").glob("*.jsonl")) and _said(
         "git", "status", "--porcelain", "--", "decisions", cwd=project.root
     ):
         yield Finding("decisions", LATER, "it holds decisions that are not committed", 'git add decisions && git commit -m "Record a review"')

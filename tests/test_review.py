@@ -512,6 +512,14 @@ def test_before_anything_was_found_it_says_so() -> None:
 # decisions from elsewhere
 
 
+def test_the_list_is_there_in_a_clone_without_data() -> None:
+    project()
+    Path("data/crawl/hammer/images.jsonl").unlink()
+    append_decisions([decided(found(0), 1, Verdict.YES, by="Anna", at=AT)], Path("decisions"))
+
+    assert run("--list")[1].split()[5:] == ["hammer", "1", "0", "–", "Anna", "1"]
+
+
 def test_decisions_are_taken_in_from_a_file_once() -> None:
     project()
     Path("mine.csv").write_text(f"\ufeffsha256,verdict,reason\r\n{sha(0)},yes,\r\n\r\n{sha(1).upper()}, Unusable ,broken\r\n")

@@ -95,7 +95,7 @@ def _print_list(params: "Params", categories: tuple[str, ...]) -> None:
     from boxset.dataset.decisions import UNUSABLE, read_decisions
 
     decisions = read_decisions(DECISIONS)
-    waiting = _Found(params).to_review(decisions)
+    waiting = {name: f"{len(some):,}" for name, some in _Found(params).to_review(decisions).items()} if _is_found() else {}
     tallies = {name: decisions.tally(params.categories[name].id) for name in categories}
     reasons = [reason for reason in UNUSABLE if any(tally[f"unusable ({reason})"] for tally in tallies.values())]
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -103,13 +103,17 @@ def _print_list(params: "Params", categories: tuple[str, ...]) -> None:
         table.add_column(title, justify="left" if title in ("category", "by") else "right")
     for name, tally in tallies.items():
         people = Counter(one.by for one in decisions.of_category(params.categories[name].id))
-        counts = [tally["yes"], tally["no"], *(tally[f"unusable ({reason})"] for reason in reasons), len(waiting[name])]
+        counts = [tally["yes"], tally["no"], *(tally[f"unusable ({reason})"] for reason in reasons)]
         who = ", ".join(f"{person} {count:,}" for person, count in sorted(people.items(), key=lambda item: (-item[1], item[0])))
-        table.add_row(name, *(f"{count:,}" for count in counts), who or "–")
+        table.add_row(name, *(f"{count:,}" for count in counts), waiting.get(name, "–"), who or "–")
     terminal = console(highlight=False)
     terminal.print(table)
     if reasons:
         terminal.print(f"unusable: {', '.join(reasons)}", style="dim")
+
+
+def _is_found() -> bool:
+    return any(DATA.glob("crawl/*/images.jsonl")) or any(DATA.glob("extract/*/annotations.json"))
 
 
 class _Found:
@@ -128,7 +132,7 @@ class _Found:
         self.crawled = {path.parent.name: kept_pictures(read_jsonl(path, ImageRow)) for path in rows}
         self.extracted: list[Pool] = [read_pool(path) for path in sorted(DATA.glob("extract/*/annotations.json"))]
         self.refused = read_refused(sorted(DATA.glob("extract/*/refused.json")))
-        if not self.crawled and not self.extracted:
+        if not _is_found():
             raise InputError("nothing was found yet", where=str(DATA), do="`dvc repro label` searches and fetches; in a clone, `dvc pull`")
 
     @property
