@@ -263,7 +263,7 @@ def test_the_page_decides_and_is_done(browser: Browser, desk: Desk) -> None:
     assert json.loads(browser.get("screen/0")[2])["items"][1]["state"] == {"verdict": "no", "reason": "", "by": "Anna"}
     assert not desk.done.is_set()
     assert browser.post("done", b"{}") == (200, {})
-    assert desk.done.is_set()
+    assert desk.done.wait(10)
 
 
 FOREIGN: dict[str, dict[str, str]] = {
