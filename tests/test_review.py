@@ -463,7 +463,7 @@ def test_where_nothing_waits_no_page_is_opened() -> None:
 
     assert run("hammer", "--by", "Anna") == (
         0,
-        "no picture waits for review in hammer: `boxset review hammer --list` says what was decided, `dvc repro` finds more\n",
+        "no picture waits for review in hammer: `boxset review hammer --list` says what was decided; more come with queries or crawl_images\n",
     )
 
 

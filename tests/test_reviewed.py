@@ -20,6 +20,8 @@ from boxset.labeling.purchase import submit
 from boxset.labeling.show import plan_table
 from boxset.labeling.yields import PRIOR_YES, Yields, learned
 from boxset.params import Label
+from boxset.report import sections
+from boxset.report.data import Planned, PlannedRow, ReportData
 from boxset.report.status import next_step, status
 from boxset.report.terminal import status_text
 from boxset.resolve import Target, Targets
@@ -302,6 +304,18 @@ def test_the_history_of_a_picture_tells_who_decided_what_and_when() -> None:
         "category 2: yes, by Ben at 2026-11-26 12:05 UTC",
     ]
     assert story.verdict == "not in the data set: unusable: a person said in `boxset review` that it is no picture to learn from"
+
+
+def test_the_report_tells_what_was_said_yes_to_and_what_waits() -> None:
+    def said(**more: Any) -> str:
+        row = PlannedRow(category="hammer", have=1, target=9, pictures=0, expected=0, candidates=2, **more)
+        money = {"per_picture_mills": 116, "cost_mills": 0, "committed_mills": 0, "budget_mills": 0, "to_targets_mills": 0, "old_mills": 0}
+        planned = Planned(items=(), rows=(row,), stops_at="label.budget_usd is 0", to_targets_pictures=0, old_pictures=0, review="required", **money)
+        return sections.plan(ReportData({}, plan=planned)).text
+
+    assert "people said yes to 2 in <code>boxset review</code>; 1,200 were not looked at." in said(reviewed=2, waiting=1200)
+    assert "label.review is required, and 1,200 pictures wait for it: <code>boxset review hammer</code> (1,200)." in said(waiting=1200)
+    assert "review" not in said()
 
 
 def test_the_status_tells_how_many_were_reviewed_and_how_many_wait() -> None:

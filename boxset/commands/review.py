@@ -56,7 +56,7 @@ def _look(params: "Params", category: str, *, by: str, port: int) -> None:
     name = _name(by)
     pictures = _Found(params).to_review(read_decisions(DECISIONS))[category]
     if not pictures:
-        say(f"no picture waits for review in {category}: `boxset review {category} --list` says what was decided, `dvc repro` finds more")
+        say(f"no picture waits for review in {category}: `boxset review {category} --list` says what was decided; more come with queries or crawl_images")
         return
     session = Session(category, params.categories[category].id, pictures, name, DECISIONS, _now)
     desk = Desk(session, Path())
