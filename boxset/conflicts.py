@@ -13,7 +13,7 @@ BUILT = "Either side will do, as `dvc repro` writes it anew: `git checkout --our
 BOTH = "Delete the marker lines and keep the rows of both sides: double rows are resolved when it is read"
 EDIT = "Keep what is wanted of both sides, delete the marker lines, then `boxset check`"
 SIDE = "Two branches froze one name: take one side whole (`git checkout --ours` or `--theirs` and the file), and freeze the other under another name"
-ADVICE = {"params.yaml": EDIT, "dvc.yaml": EDIT, "dvc.lock": BUILT, "metrics": BUILT, "splits.csv": BOTH, "ledger": BOTH, "frozen": SIDE}
+ADVICE = {"params.yaml": EDIT, "dvc.yaml": EDIT, "dvc.lock": BUILT, "metrics": BUILT, "splits.csv": BOTH, "ledger": BOTH, "decisions": BOTH, "frozen": SIDE}
 
 
 def conflict_in(content: bytes, where: Path | str) -> InputError | None:
@@ -30,9 +30,11 @@ def _advice(path: Path) -> str:
 
 
 def conflicts(root: Path) -> list[InputError]:
-    """Return an error for each of the project's own files that a merge left unresolved: parameters, lock, splits, ledger, frozen test sets, metrics."""
+    """Return an error for each of the project's own files that a merge left unresolved: parameters, lock, splits, ledger, decisions, frozen test sets, metrics."""
     named = [root / name for name in ("params.yaml", "dvc.yaml", "dvc.lock", "splits.csv")]
-    files = [*named, *sorted((root / "ledger").glob("*.jsonl")), *sorted((root / "frozen").glob("*.jsonl")), *sorted((root / "metrics").rglob("*.json"))]
+    lines = sorted([*(root / "ledger").glob("*.jsonl"), *(root / "decisions").glob("*.jsonl")])
+    frozen = sorted((root / "frozen").glob("*.jsonl"))
+    files = [*named, *lines, *frozen, *sorted((root / "metrics").rglob("*.json"))]
     found = (conflict_in(path.read_bytes(), path.relative_to(root)) for path in files if path.is_file())
     return [conflict for conflict in found if conflict]
 

@@ -132,6 +132,11 @@ def upstream(root: Path, paths: Iterable[str]) -> tuple[str, dict[str, bytes]] |
     return name.decode().strip(), {path: content for path, content in found.items() if content is not None}
 
 
+def user_name(root: Path = Path()) -> str:
+    """Return the user's name in git; an empty string where there is none."""
+    return (_git_or_none(root, "config", "user.name") or b"").decode(errors="replace").strip()
+
+
 def changed_files(root: Path) -> list[str]:
     """Return the paths that git would commit or does not know yet. Raises ProjectError where there is no git."""
     listing = _git_or_none(root, "status", "--porcelain", "-z", "--no-renames", "--", ".")

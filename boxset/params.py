@@ -23,7 +23,7 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
 FORMATS = ("open_images", "imagenet", "visual_genome", "coco", "lvis", "local")
 FROZEN_NAME = re.compile(r"(?!.*\.\.)(?!.*\.lock$)[A-Za-z0-9](?:[A-Za-z0-9._-]{0,46}[A-Za-z0-9_-])?")  # a tag of git and a file may be called so
 FROZEN_NAME_DO = "Letters, digits, dots, hyphens and underscores, such as v1 or 2026-11"
-NOT_A_SOURCE = ("crawl", "label")  # what boxes and pictures from there call their source
+NOT_A_SOURCE = ("crawl", "label", "review")  # what boxes and pictures from there call their source
 
 NO_CONTACT = (
     "empty, and nothing is fetched from the internet without one",
@@ -33,6 +33,7 @@ NO_CONTACT = (
 World = Literal["embedded", "live"]
 Use = Literal["commercial", "research"]
 FlagPolicy = Literal["crowd", "keep", "drop"]
+ReviewPolicy = Literal["first", "required"]
 LookPolicy = Literal["drop", "flag", "keep"]
 UnknownPolicy = Literal["allow", "deny"]
 
@@ -439,6 +440,13 @@ class Label(Section, frozen=True):
             why="it can cost more than all before; the plan shows the price",
         ),
     ] = "none"
+    review: Annotated[
+        ReviewPolicy,
+        _about(
+            "What `boxset review` decides: first plans pictures that were said yes before those that nobody has reviewed, required no others.",
+            why="a purchase shall not wait for a review that nobody does",
+        ),
+    ] = "first"
     min_iou: Annotated[
         float,
         _about(

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from boxset.assemble.merge import boxes_united
+from boxset.dataset.decisions import read_decisions
 from boxset.dataset.records import ImageRow, kept_pictures, read_pool, read_refused, write_pool
 from boxset.files import read_json, read_jsonl, write_json
 from boxset.labeling.answers import answered_pool
@@ -12,7 +13,7 @@ from boxset.params import read_params
 from boxset.resolve import Ids, Targets
 from boxset.stage import run
 
-VERSION = 4
+VERSION = 5
 OUT = Path("data/label")
 
 
@@ -20,7 +21,7 @@ def main() -> None:
     """Read the ledger and the candidates, write answers and plan."""
     params = read_params()
     ids, targets = read_json(Path("data/resolve/ids.json"), Ids), read_json(Path("data/resolve/targets.json"), Targets)
-    ledger = read_ledger(Path("ledger"))
+    ledger, decisions = read_ledger(Path("ledger")), read_decisions()
     pools = {path.parent.name: read_pool(path) for path in sorted(Path("data/extract").glob("*/annotations.json"))}
     extracted = list(pools.values())
     crawled = {
@@ -28,8 +29,10 @@ def main() -> None:
     }
     refused = read_refused(sorted(Path("data/extract").glob("*/refused.json")))
     answers = answered_pool(ledger, ids, params.label, crawled=crawled, extracted=extracted)
-    have = boxes_united(pools, crawled, answers=answers, ids=ids, settings=params.merge, refused=refused)
-    plan = make_plan(ledger, ids, targets, params.label, have=have, crawled=crawled, extracted=extracted, refused=refused)
+    have = boxes_united(pools, crawled, answers=answers, ids=ids, settings=params.merge, refused=refused, decisions=decisions)
+    plan = make_plan(
+        ledger, ids, targets, params.label, have=have, crawled=crawled, extracted=extracted, refused=refused, decisions=decisions
+    )
     write_pool(OUT / "annotations.json", answers)
     write_json(OUT / "plan.json", plan)
     write_json(Path("metrics/label.json"), plan_metrics(plan, answers, ledger))

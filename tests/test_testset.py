@@ -297,6 +297,7 @@ def test_a_frozen_picture_that_is_merged_no_more_stays_and_keeps_its_likes_out(t
 
     assert {one.sha256 for one in found.coco.images} == {far(1).sha256, far(2).sha256}
     assert {one.sha256 for one in found.near} == {far(5).sha256, far(6).sha256}
+    assert found.metrics["merged_no_more"] == 1
 
 
 def test_a_frozen_picture_that_is_gone_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
@@ -416,6 +417,7 @@ def test_however_the_set_grows_the_frozen_one_is_the_same_and_nothing_near_it_tr
 HELD = {
     "name": "v1",
     "changed": {"boxes": 0, "images": 0},
+    "merged_no_more": 0,
     "denied": 0,
     "removed_boxes": 0,
     "unknown_categories": [],
@@ -423,6 +425,7 @@ HELD = {
 }
 FROZEN_SAYS: dict[str, dict[str, Any]] = {
     "test differs from frozen v1: 3 boxes in 2 pictures. The frozen ones stay; a new version takes the changes in": {"changed": {"boxes": 3, "images": 2}},
+    "2 pictures of frozen v1 would be left out today (`boxset explain` says why); frozen ones stay": {"merged_no_more": 2},
     "1 picture of frozen v1 left test, as a licence keeps them out now: scores no longer compare": {"denied": 1},
     "4 boxes of frozen v1 left test, as their category is no longer here": {"removed_boxes": 4},
     "saw, wrench: newer than frozen v1, whose pictures nobody looked through for it; test cannot measure it until a new version": {

@@ -57,6 +57,7 @@ def hold(merged: Coco, frozen: Frozen, *, files: Collection[str], is_denied: Cal
         "boxes": len(held.annotations),
         "denied": len(denied),
         "near_left_out": len(near),
+        "merged_no_more": len(kept) - len(twins),
         "removed_boxes": sum(annotation.category_id in gone for annotation in frozen.coco.annotations),
         "unknown_categories": new,
     }

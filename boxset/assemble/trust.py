@@ -93,6 +93,7 @@ def frozen_words(metrics: Mapping[str, Any]) -> list[str]:
     changed, against = held["changed"], held["against_rules"]
     said = {
         f"test differs from frozen {name}: {changes_words(changed)}. The frozen ones stay; a new version takes the changes in": changed["boxes"],
+        f"{_pictures(held['merged_no_more'])} of frozen {name} would be left out today (`boxset explain` says why); frozen ones stay": held["merged_no_more"],
         f"{_pictures(held['denied'])} of frozen {name} left test, as a licence keeps them out now: scores no longer compare": held["denied"],
         f"{held['removed_boxes']:,} boxes of frozen {name} left test, as their category is no longer here": held["removed_boxes"],
         f"{', '.join(new)}: newer than frozen {name}, whose pictures nobody looked through for it; test cannot measure it until a new version": len(new),

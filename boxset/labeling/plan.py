@@ -6,15 +6,16 @@ from typing import Any
 
 import msgspec
 
+from boxset.dataset.decisions import NOBODY, NOTHING, Decisions, Review, Verdict
 from boxset.dataset.records import Picture, Pool, Refused
 from boxset.dataset.similar import near_pairs, same_picture
 from boxset.labeling.answers import current_pictures
-from boxset.labeling.asked import BITS, bought, copies, ids_asked
+from boxset.labeling.asked import BITS, as_picture, bought, copies, ids_asked
 from boxset.labeling.ledger import Ledger
 from boxset.labeling.price import cap_mills, per_picture_mills
-from boxset.labeling.yields import Yields, learned
-from boxset.params import Label
-from boxset.resolve import Ids, Targets
+from boxset.labeling.yields import Said, Yields, learned
+from boxset.params import Label, ReviewPolicy
+from boxset.resolve import Ids, Target, Targets
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +31,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     query: str
     asks: tuple[str, ...]  # the categories that it is asked about, in the order of their ids
     why: str
+    wanted_for: str = ""  # the category that it is bought for
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +43,10 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     have: int
     pictures: int
     expected: int
-    candidates: int
+    candidates: int  # pictures that may be bought for it
+    reviewed: int = 0  # of them, those in which a person saw it
+    waiting: int = 0  # pictures that nobody has reviewed for it
+    decided: int = 0  # pictures that somebody has, whatever became of them
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,14 +68,22 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     old_pictures: int  # labelled before, not asked about some category of today, and not in this plan
     old_categories: tuple[str, ...]
     old_mills: int
+    decisions: str = ""  # fingerprint of the decisions that it was made from
+    review: ReviewPolicy = "first"
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A picture that could be asked, and the categories that it was not asked about yet."""
+    """A picture that could be asked, the categories that it was not asked about yet, and what people said of categories in it."""
 
     picture: Picture
     asks: tuple[str, ...]
+    said: Mapping[str, str] = field(default_factory=dict)
+
+    def serves(self, category: str) -> bool:
+        """Return whether it may be bought for a category: it was found for it and nobody said no, or somebody said yes."""
+        said = self.said.get(category, "")
+        return said == Verdict.YES or (not said and self.picture.category == category)
 
 
 @dataclass
@@ -86,11 +99,13 @@ class Choice:
 class Market:
     """What is there to choose from, and what is wanted."""
 
-    fresh: Mapping[str, list[Candidate]]  # never asked, by the category that they were found for
+    fresh: Mapping[str, list[Candidate]]  # never asked, by the category that they serve
     old: list[Candidate]
     have: Mapping[str, int]
     yields: Yields
     targets: Mapping[str, int]
+    use_old: bool
+    only_yes: bool = False  # nothing is bought that nobody has reviewed
 
 
 def make_plan(
@@ -103,31 +118,24 @@ def make_plan(
     crawled: dict[str, tuple[Picture, ...]],
     extracted: list[Pool],
     refused: Refused | None = None,
+    decisions: Decisions = NOBODY,
 ) -> Plan:
     """Choose pictures for the categories that miss most, until the targets, the budget or the pictures are at their end.
 
     `have`: the boxes of each category that there are, as targets count them: after duplicates are united (`merge.boxes_united`).
     Pictures without a licence of their own that a source refuses for the one that it states are not bought: `merge` would leave them out.
+    Nor are those that a person called unusable, or said no to, unless they serve another category.
     """
+    every = _allowed(_candidates(ledger, ids, settings, crawled=crawled, extracted=extracted, decisions=decisions), refused or Refused())
     known = {picture.sha256: picture for picture in current_pictures(crawled, extracted)}
-    candidates = _allowed(_candidates(ledger, ids, settings, crawled=crawled, extracted=extracted), refused or Refused())
-    fresh = [candidate for candidate in candidates if len(candidate.asks) == len(ids.categories)]
-    old = [candidate for candidate in candidates if len(candidate.asks) < len(ids.categories)]
-    market = Market(
-        {name: [c for c in fresh if c.picture.category == name] for name in ids.categories},
-        old,
-        have,
-        learned(ledger, ids, known),
-        {name: targets.categories[name].target for name in ids.categories},
-    )
-    use_old = settings.old_pictures == "all"
-    chosen = _choose(market, *_limit(ledger, settings, most=len(candidates)), use_old=use_old)
-    whole = _choose(market, len(candidates), "", use_old=use_old)
-    left = [] if use_old else old
+    market = _market(every, ids, targets, settings, have=have, yields=_yields(ledger, ids, known, decisions))
+    chosen = _choose(market, *_limit(ledger, settings, most=len(every)))
+    whole = _choose(market, len(every), "")
+    left = [] if market.use_old else market.old
     price = per_picture_mills(settings)
     return Plan(
         items=tuple(chosen.items),
-        rows=_rows(market, chosen, ids),
+        rows=_rows(market, chosen, ids, decisions),
         version=settings.instructions_version,
         workers=settings.workers,
         per_picture_mills=price,
@@ -142,19 +150,72 @@ def make_plan(
         old_pictures=len(left),
         old_categories=tuple(name for name in ids.categories if any(name in c.asks for c in left)),
         old_mills=price * len(left),
+        decisions=decisions.fingerprint,
+        review=settings.review,
     )
 
 
-def _rows(market: Market, chosen: Choice, ids: Ids) -> tuple[Row, ...]:
+def to_review(
+    ledger: Ledger,
+    ids: Ids,
+    settings: Label,
+    *,
+    crawled: dict[str, tuple[Picture, ...]],
+    extracted: list[Pool],
+    refused: Refused,
+    decisions: Decisions,
+) -> dict[str, list[Picture]]:
+    """Return for each category the pictures that the plan could buy for it and that nobody has reviewed for it, in the order in which it would."""
+    every = _allowed(_candidates(ledger, ids, settings, crawled=crawled, extracted=extracted, decisions=decisions), refused)
+    known = {picture.sha256: picture for picture in current_pictures(crawled, extracted)}
+    nothing = dict.fromkeys(ids.categories, 0)
+    targets = Targets(categories={name: Target(target=0, max=0) for name in ids.categories})
+    market = _market(every, ids, targets, settings, have=nothing, yields=_yields(ledger, ids, known, decisions))
+    return {name: [candidate.picture for candidate in _waiting(market, name)] for name in ids.categories}
+
+
+def _market(every: list[Candidate], ids: Ids, targets: Targets, settings: Label, *, have: Mapping[str, int], yields: Yields) -> Market:
+    fresh = [candidate for candidate in every if len(candidate.asks) == len(ids.categories)]
+    return Market(
+        {name: [candidate for candidate in fresh if candidate.serves(name)] for name in ids.categories},
+        [candidate for candidate in every if len(candidate.asks) < len(ids.categories)],
+        have,
+        yields,
+        {name: targets.categories[name].target for name in ids.categories},
+        use_old=settings.old_pictures == "all",
+        only_yes=settings.review == "required",
+    )
+
+
+def _yields(ledger: Ledger, ids: Ids, known: Mapping[str, Picture], decisions: Decisions) -> Yields:
+    asked = {item.sha256: as_picture(item) for job in ledger.jobs.values() for item in job.asked}
+    said: Said = {sha256: _said(review, ids) for sha256, review in zip(asked, decisions.of(list(asked.values())), strict=True)}
+    return learned(ledger, ids, known, said)
+
+
+def _said(review: Review, ids: Ids) -> dict[str, str]:
+    """Return what a review says of each category of today; nothing of those that it does not speak of."""
+    return {name: word for name, identity in ids.categories.items() if (word := review.says(identity.id))}
+
+
+def _waiting(market: Market, name: str) -> list[Candidate]:
+    """Return the pictures that may be bought for a category and that nobody has reviewed for it, in the order in which they would be."""
+    return [candidate for candidate in _queue(market, name) if name not in candidate.said]
+
+
+def _rows(market: Market, chosen: Choice, ids: Ids, decisions: Decisions) -> tuple[Row, ...]:
     return tuple(
         Row(
             category=name,
             id=identity.id,
             target=market.targets[name],
             have=market.have[name],
-            pictures=sum(item.found_for == name for item in chosen.items),
+            pictures=sum(item.wanted_for == name for item in chosen.items),
             expected=round(chosen.expected[name]),
-            candidates=len(market.fresh[name]),
+            candidates=sum(not market.only_yes or name in candidate.said for candidate in _queue(market, name)),
+            reviewed=sum(name in candidate.said for candidate in _queue(market, name)),
+            waiting=len(_waiting(market, name)),
+            decided=len(decisions.of_category(identity.id)),
         )
         for name, identity in ids.categories.items()
     )
@@ -172,17 +233,26 @@ def _limit(ledger: Ledger, settings: Label, *, most: int) -> tuple[int, str]:
 
 
 def _candidates(
-    ledger: Ledger, ids: Ids, settings: Label, *, crawled: dict[str, tuple[Picture, ...]], extracted: list[Pool]
+    ledger: Ledger, ids: Ids, settings: Label, *, crawled: dict[str, tuple[Picture, ...]], extracted: list[Pool], decisions: Decisions
 ) -> list[Candidate]:
     """Return the pictures that no source has annotated and that were not asked about every category, in rank order, each picture once."""
     annotated = {a.sha256 for pool in extracted for a in pool.annotations} | {p.sha256 for pool in extracted for p in pool.presence}
     own = [p for pool in extracted for p in pool.pictures if p.category and p.sha256 not in annotated]
     queue = [p for name in ids.categories for p in sorted(crawled.get(name, ()), key=lambda p: (p.rank, p.sha256))]
     known = [p for pool in extracted for p in pool.pictures if p.sha256 in annotated]
-    pictures = _once(_without_copies_of(known, [*own, *queue]))
+    sorted_out = _sorted_out(_without_copies_of(known, [*own, *queue]), ids, decisions)
+    pictures = _once([picture for picture, _ in sorted_out])
+    said = dict(sorted_out)
     asked = ids_asked(pictures, bought(ledger, settings.instructions_version))
     asks = (tuple(name for name, identity in ids.categories.items() if identity.id not in done) for done in asked)
-    return [Candidate(picture, missing) for picture, missing in zip(pictures, asks, strict=True) if missing]
+    return [Candidate(picture, missing, said[picture]) for picture, missing in zip(pictures, asks, strict=True) if missing]
+
+
+def _sorted_out(pictures: list[Picture], ids: Ids, decisions: Decisions) -> list[tuple[Picture, dict[str, str]]]:
+    """Return the pictures without those that a person sorted out, and what was said of the others. Before copies go: one may be found for another category."""
+    reviews = zip(pictures, decisions.of(pictures), strict=True)
+    found = [(picture, _said(review, ids)) for picture, review in reviews if review is NOTHING or not review.unusable]
+    return [(picture, said) for picture, said in found if said.get(picture.category) != Verdict.NO or Verdict.YES in said.values()]
 
 
 def _allowed(candidates: list[Candidate], refused: Refused) -> list[Candidate]:
@@ -204,9 +274,9 @@ def _once(pictures: list[Picture]) -> list[Picture]:
     return [picture for position, picture in enumerate(pictures) if position not in out]
 
 
-def _choose(market: Market, most: int, binds: str, *, use_old: bool) -> Choice:
+def _choose(market: Market, most: int, binds: str) -> Choice:
     """Take picture after picture for the category that is furthest, by share, below its target."""
-    queues = {name: _queue(market, name, use_old=use_old) for name in market.targets}
+    queues = {name: iter([c for c in _queue(market, name) if not market.only_yes or name in c.said]) for name in market.targets}
     choice, taken, dry = Choice(dict.fromkeys(market.targets, 0.0)), set[str](), set[str]()
     while wanted := _furthest(market, choice, dry):
         if len(choice.items) >= most and binds:
@@ -219,16 +289,28 @@ def _choose(market: Market, most: int, binds: str, *, use_old: bool) -> Choice:
         taken.add(candidate.picture.sha256)
         _take(choice, candidate, market, wanted)
     short = [name for name in market.targets if name in dry and _missing(market, choice, name) > 0]
-    choice.stops_at = f"no pictures are left for {', '.join(short)}: add queries, or raise crawl_images" if short else "the targets are reached"
+    choice.stops_at = _dry(market, short) if short else "the targets are reached"
     return choice
 
 
-def _queue(market: Market, name: str, *, use_old: bool) -> Iterator[Candidate]:
-    """Yield a category's pictures: of the best queries first, then in rank order; then old pictures that were not asked about it."""
-    yield from sorted(market.fresh[name], key=lambda c: -market.yields.rate(name, c.picture.query, name))
-    if use_old:
-        old = [c for c in market.old if name in c.asks]
-        yield from sorted(old, key=lambda c: -market.yields.rate(c.picture.category, c.picture.query, name))
+def _dry(market: Market, short: list[str]) -> str:
+    """Say that there are no more pictures for categories that miss boxes, and where more are to be had."""
+    waiting = [name for name in short if market.only_yes and _waiting(market, name)]
+    found = f"no pictures that were said yes are left for {', '.join(waiting)}, and others wait for review" if waiting else ""
+    rest = ", ".join(name for name in short if name not in waiting)
+    return "; ".join(filter(None, (found, f"no pictures are left for {rest}: add queries, or raise crawl_images" if rest else "")))
+
+
+def _queue(market: Market, name: str) -> Iterator[Candidate]:
+    """Yield a category's pictures: those in which a person saw it, then of the best queries first, then in rank order; then old ones not asked about it."""
+    yield from sorted(market.fresh[name], key=lambda c: (name not in c.said, -_rate(market, c, name)))
+    if market.use_old:
+        old = [c for c in market.old if name in c.asks and c.said.get(name) != Verdict.NO]
+        yield from sorted(old, key=lambda c: (name not in c.said, -_rate(market, c, name)))
+
+
+def _rate(market: Market, candidate: Candidate, category: str) -> float:
+    return market.yields.rate(candidate.picture.category, candidate.picture.query, category, candidate.said.get(category, ""))
 
 
 def _furthest(market: Market, choice: Choice, dry: set[str]) -> str:
@@ -257,10 +339,17 @@ def _take(choice: Choice, candidate: Candidate, market: Market, wanted: str) -> 
             query=picture.query,
             asks=candidate.asks,
             why=why,
+            wanted_for=wanted,
         )
     )
     for category in candidate.asks:
-        choice.expected[category] += market.yields.rate(picture.category, picture.query, category)
+        choice.expected[category] += _rate(market, candidate, category)
+
+
+def waits_for_review(review: str, waiting: Mapping[str, int]) -> list[str]:
+    """Say how many pictures wait for `boxset review`, and with which commands, where nothing else is bought. `waiting`: pictures by category."""
+    commands = ", ".join(f"`boxset review {name}` ({count:,})" for name, count in waiting.items() if count)
+    return [f"label.review is required, and {sum(waiting.values()):,} pictures wait for it: {commands}"] if review == "required" and commands else []
 
 
 def plan_metrics(plan: Plan, answers: Pool, ledger: Ledger) -> dict[str, Any]:
@@ -271,6 +360,8 @@ def plan_metrics(plan: Plan, answers: Pool, ledger: Ledger) -> dict[str, Any]:
     known = bought_metrics(ledger)
     return {
         "boxes": boxes,
+        "reviewed": {row.category: row.decided for row in plan.rows},
+        "to_review": {row.category: row.waiting for row in plan.rows},
         "images": {**known["images"], "planned": len(plan.items)},
         "cost_usd": {**known["cost_usd"], "plan": plan.cost_mills / 1000},
     }
