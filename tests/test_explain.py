@@ -12,6 +12,7 @@ from PIL import Image
 from boxset.cli import cli
 from boxset.commands.explain import read_records
 from boxset.compare.explain import WHY, Bought, Hit, Records, Step, Story, explain
+from boxset.dataset.coco import Coco
 from boxset.dataset.reasons import Reason
 from boxset.dataset.records import KEPT, ImageRow, State
 from boxset.errors import InputError
@@ -134,6 +135,25 @@ def test_what_balance_leaves_out_is_told() -> None:
 
     assert story.verdict == f"left out by balance: {WHY[Reason.OVER_CAP]}"
     assert story.steps[-1] == Step(where="balance", what=f"left out, over_cap: {WHY[Reason.OVER_CAP]}", is_end=True)
+
+
+def test_what_is_near_a_frozen_picture_is_told() -> None:
+    merged = build.coco([build.image(1, sha256=sha("a"), source="crawl", source_id=URL)], [])
+
+    (story,) = explain(sha("a"), records(merged=merged, dataset={"train": build.coco([], [])}, near_frozen=frozenset({sha("a")})))
+
+    assert story.verdict == f"left out by balance: {WHY[Reason.NEAR_FROZEN]}"
+
+
+@pytest.mark.parametrize("merged", [build.coco([], []), build.coco([build.image(7, sha256=sha("large"), source="lvis", also_in=(f"crawl:{URL}",))], [])])
+def test_a_frozen_picture_is_in_test_whatever_is_merged_now(merged: Coco) -> None:
+    test = build.coco([build.image(3, sha256=sha("a"), file_name="a.jpg")], [build.annotation(1, 3)])
+
+    (story,) = explain(sha("a"), records(merged=merged, dropped={sha("a"): "unlabelled"}, dataset={"train": build.coco([], []), "test": test}))
+
+    assert story.verdict == "in the data set: test, 1 box"
+    assert story.steps[-1].what == "image 3, data/dataset/images/test/a.jpg"
+    assert story.steps[-1].details[0] == "as it was frozen (split.freeze_test), whatever is merged now"
 
 
 def test_an_address_that_nobody_tried_is_told() -> None:

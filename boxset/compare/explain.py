@@ -227,7 +227,7 @@ def _picture_story(sha256: str, records: Records) -> Story:
     steps += _review_steps([p for _, p in copies], records)
     steps += [_bought_step(bought) for bought in records.bought if bought.sha256 in contents]
     steps += _merge_steps(sha256, image, records, copies=len(copies))
-    steps += _dataset_steps(image, records)
+    steps += _dataset_steps(sha256, image, records)
     return Story(name=sha256, verdict=_verdict(sha256, image, records), steps=tuple(steps))
 
 
@@ -237,14 +237,22 @@ def _is_copy(picture: Picture, sha256: str, image: CocoImage | None, records: Re
 
 
 def _verdict(sha256: str, image: CocoImage | None, records: Records) -> str:
-    if image is not None and image.sha256 in records.placed:
-        split, placed = records.placed[image.sha256]
+    found = _placed(sha256, image, records)
+    if found:
+        split, placed = found
         boxes = sum(a.image_id == placed.id for a in records.dataset[split].annotations)
         return f"in the data set: {split}, {_counted(boxes, 'box')}"
     if image is not None:
         return f"left out by balance: {WHY[_reason(image, records)]}" if records.dataset else "merged; the data set is not built yet"
     reason = records.dropped.get(sha256)
     return f"not in the data set: {_why(reason)}" if reason else "kept; not merged yet"
+
+
+def _placed(sha256: str, image: CocoImage | None, records: Records) -> tuple[str, CocoImage] | None:
+    """Return where a picture lies in the data set: what it was merged into, else itself or another copy, as a frozen one does whatever is merged."""
+    copies = [copy for copy, own in records.image_of.items() if image is not None and own.sha256 == image.sha256]
+    names = [*([image.sha256] if image is not None else []), sha256, *copies]
+    return next((records.placed[name] for name in names if name in records.placed), None)
 
 
 def _reason(image: CocoImage, records: Records) -> Reason:
@@ -387,14 +395,17 @@ def _merge_steps(sha256: str, image: CocoImage | None, records: Records, *, copi
     return [Step(where="merge", what=what, details=tuple(details))]
 
 
-def _dataset_steps(image: CocoImage | None, records: Records) -> list[Step]:
-    if image is None or not records.dataset:
+def _dataset_steps(sha256: str, image: CocoImage | None, records: Records) -> list[Step]:
+    found = _placed(sha256, image, records)
+    if found is None and (image is None or not records.dataset):
         return []
-    if image.sha256 not in records.placed:
+    if found is None:
+        assert image is not None
         return [Step(where="balance", what=f"left out, {_why(_reason(image, records))}", is_end=True)]
-    split, placed = records.placed[image.sha256]
+    split, placed = found
     coco = records.dataset[split]
     names = {c.id: c.name for c in coco.categories}
     boxes = [a for a in coco.annotations if a.image_id == placed.id]
     lines = [f"{names[a.category_id]} [{', '.join(f'{v:.1f}' for v in a.bbox)}] from {a.source}{' (crowd)' if a.iscrowd else ''}" for a in boxes]
-    return [Step(where="balance", what=f"image {placed.id}, data/dataset/images/{split}/{placed.file_name}", details=tuple(lines))]
+    frozen = [] if image is not None and image.sha256 == placed.sha256 else ["as it was frozen (split.freeze_test), whatever is merged now"]
+    return [Step(where="balance", what=f"image {placed.id}, data/dataset/images/{split}/{placed.file_name}", details=(*frozen, *lines))]
