@@ -18,6 +18,8 @@ COMMANDS = {
     "label": "Plan, buy and collect labels.",
     "status": "What was built, and where to look.",
     "diff": "What changed between two versions, box by box.",
+    "predictions": "Take in what a detector of your own sees.",
+    "suspicious": "Labels that are likely wrong, by what a detector sees.",
     "explain": "The whole history of one picture, or where it was left out.",
     "validate": "Check a data set record by record.",
     "export": "Write the data set in another format.",

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from boxset.compare.sightings import Sightings
 from boxset.dataset.records import Picture, Pool, Refused
 from boxset.dataset.similar import near_pairs, same_picture
 from boxset.labeling.answers import current_pictures
@@ -44,7 +45,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     candidates: int
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
+class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What to buy next. Money in mills (0.001 USD)."""
 
     items: tuple[Item, ...]
@@ -63,6 +64,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     old_pictures: int  # labelled before, not asked about some category of today, and not in this plan
     old_categories: tuple[str, ...]
     old_mills: int
+    predictions: str = ""  # in plain words, how a detector's predictions were used; empty: there are none
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,17 @@ class Market:
     have: Mapping[str, int]
     yields: Yields
     targets: Mapping[str, int]
+    ids: Mapping[str, int]
+    sees: Sightings
+
+    def expected(self, candidate: Candidate, name: str) -> float:
+        """Return the boxes of a category that a picture should bring."""
+        picture = candidate.picture
+        return self.sees.expected(picture.sha256, self.ids[name], self.yields.rate(picture.category, picture.query, name))
+
+    def order(self, candidate: Candidate, name: str) -> tuple[int, float]:
+        """Return a key by which the pictures in which a detector sees the category come first, and those in which it sees none last."""
+        return self.sees.turn(candidate.picture.sha256, self.ids[name]), -self.expected(candidate, name)
 
 
 def make_plan(
@@ -103,10 +116,12 @@ def make_plan(
     crawled: dict[str, tuple[Picture, ...]],
     extracted: list[Pool],
     refused: Refused | None = None,
+    sees: Sightings | None = None,
 ) -> Plan:
     """Choose pictures for the categories that miss most, until the targets, the budget or the pictures are at their end.
 
     `have`: the boxes of each category that there are, as targets count them: after duplicates are united (`merge.boxes_united`).
+    `sees`: what a detector sees in the pictures. It orders them and says how many boxes to expect; it becomes no label.
     Pictures without a licence of their own that a source refuses for the one that it states are not bought: `merge` would leave them out.
     """
     known = {picture.sha256: picture for picture in current_pictures(crawled, extracted)}
@@ -119,6 +134,8 @@ def make_plan(
         have,
         learned(ledger, ids, known),
         {name: targets.categories[name].target for name in ids.categories},
+        {name: identity.id for name, identity in ids.categories.items()},
+        sees or Sightings(),
     )
     use_old = settings.old_pictures == "all"
     chosen = _choose(market, *_limit(ledger, settings, most=len(candidates)), use_old=use_old)
@@ -142,7 +159,17 @@ def make_plan(
         old_pictures=len(left),
         old_categories=tuple(name for name in ids.categories if any(name in c.asks for c in left)),
         old_mills=price * len(left),
+        predictions=_predictions_used(candidates, market.sees),
     )
+
+
+def _predictions_used(candidates: list[Candidate], sees: Sightings) -> str:
+    seen = [sees.models[c.picture.sha256] for c in candidates if c.picture.sha256 in sees.models]
+    if not seen:
+        return ""
+    order = "pictures in which it sees a category come first, those in which it sees none last, and its counts say how many boxes to expect"
+    named = ", ".join(dict.fromkeys(sorted(seen)))
+    return f"Predictions of {named} were used on {len(seen):,} of {len(candidates):,} pictures: {order}. No prediction becomes a label."
 
 
 def _rows(market: Market, chosen: Choice, ids: Ids) -> tuple[Row, ...]:
@@ -225,10 +252,10 @@ def _choose(market: Market, most: int, binds: str, *, use_old: bool) -> Choice:
 
 def _queue(market: Market, name: str, *, use_old: bool) -> Iterator[Candidate]:
     """Yield a category's pictures: of the best queries first, then in rank order; then old pictures that were not asked about it."""
-    yield from sorted(market.fresh[name], key=lambda c: -market.yields.rate(name, c.picture.query, name))
+    yield from sorted(market.fresh[name], key=lambda c: market.order(c, name))
     if use_old:
         old = [c for c in market.old if name in c.asks]
-        yield from sorted(old, key=lambda c: -market.yields.rate(c.picture.category, c.picture.query, name))
+        yield from sorted(old, key=lambda c: market.order(c, name))
 
 
 def _furthest(market: Market, choice: Choice, dry: set[str]) -> str:
@@ -245,6 +272,7 @@ def _missing(market: Market, choice: Choice, name: str) -> float:
 def _take(choice: Choice, candidate: Candidate, market: Market, wanted: str) -> None:
     picture = candidate.picture
     why = f"{wanted}: {market.have[wanted] + round(choice.expected[wanted])} of {market.targets[wanted]} boxes"
+    seen = market.sees.words(picture.sha256, market.ids[wanted])
     choice.items.append(
         Item(
             sha256=picture.sha256,
@@ -256,11 +284,11 @@ def _take(choice: Choice, candidate: Candidate, market: Market, wanted: str) -> 
             found_for=picture.category,
             query=picture.query,
             asks=candidate.asks,
-            why=why,
+            why=f"{why}; {seen}" if seen else why,
         )
     )
     for category in candidate.asks:
-        choice.expected[category] += market.yields.rate(picture.category, picture.query, category)
+        choice.expected[category] += market.expected(candidate, category)
 
 
 def plan_metrics(plan: Plan, answers: Pool, ledger: Ledger) -> dict[str, Any]:

@@ -30,6 +30,8 @@ def plan_table(plan: Plan) -> None:
     terminal.print(
         f"budget {usd(plan.budget_mills)}, spent or reserved {usd(plan.committed_mills)}. It stops because {plan.stops_at}.", highlight=False
     )
+    if plan.predictions:
+        terminal.print(plan.predictions, highlight=False, soft_wrap=True, markup=False)
     if plan.old_pictures:
         terminal.print(f"not included: asking {plan.old_pictures:,} old pictures about newer categories, {usd(plan.old_mills)} USD", highlight=False)
 
