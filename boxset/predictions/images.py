@@ -3,12 +3,15 @@
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from boxset.dataset.coco import Coco, CocoImage, read_coco
+from boxset.dataset.predictions import Floats
 from boxset.dataset.records import ImageRow, Picture, kept_pictures, read_pool, write_records
 from boxset.errors import InputError, ProjectError
 from boxset.files import read_bytes, read_json, read_jsonl
@@ -49,6 +52,11 @@ class Images:
     pictures: tuple[Listed, ...]
     places: Mapping[int | str, int]
     categories: Mapping[int, str]
+
+    @cached_property
+    def sizes(self) -> Floats:
+        """Return width and height of each picture."""
+        return np.array([(one.width, one.height) for one in self.pictures], np.float64).reshape(-1, 2)
 
 
 def to_predict(root: Path, *, dataset: bool, unlabelled: bool) -> tuple[list[Listed], dict[int, str]]:
@@ -127,7 +135,8 @@ def _by_name(pictures: Iterable[Listed]) -> dict[int | str, int]:
     found: dict[int | str, int] = {}
     doubtful: set[str] = set()
     for place, one in enumerate(pictures):
-        for name in {one.sha256, one.file_name, Path(one.file_name).name, Path(one.file_name).stem}:
+        bare = one.file_name.rpartition("/")[2]
+        for name in {one.sha256, one.file_name, bare, bare.rpartition(".")[0] or bare}:
             if found.setdefault(name, place) != place:
                 doubtful.add(name)
     return {name: place for name, place in found.items() if name not in doubtful}

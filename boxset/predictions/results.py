@@ -82,26 +82,36 @@ def read_results(paths: Sequence[Path], images: Images, *, least: float, partial
         _check_own_pictures(seen, first_in, path, images)
         whole = _joined(own)
         _check_scores(whole, path)
-        _check_once(whole, path)
         pieces.append(whole)
     looked = np.array(sorted(first_in), np.int64) if partial else np.arange(len(images.pictures))
-    return Taken(_by_picture(_joined(pieces), looked, images), weak)
+    whole = _joined(pieces)
+    where, order = _order(whole, looked, images)
+    _check_once(whole, order, first_in)
+    return Taken(_by_picture(whole, where, order, sorted(images.pictures[place].sha256 for place in looked.tolist())), weak)
 
 
 def _joined(pieces: Sequence[Piece]) -> Piece:
     return Piece(*(np.concatenate([getattr(piece, name) for piece in pieces]) for name in ("numbers", "pictures", "categories", "boxes", "scores")))
 
 
-def _by_picture(found: Piece, looked: Whole, images: Images) -> Predictions:
-    """Return the predictions of the pictures at some places of `images`, which the detector was run on."""
+def _order(found: Piece, looked: Whole, images: Images) -> tuple[Whole, Whole]:
+    """Return the place of each record's picture among those looked at, by hash, and the order of the records: by picture, the surest first."""
     hashes = np.array([images.pictures[place].sha256 for place in looked.tolist()])
     rank = np.zeros(len(images.pictures), np.int64)
     rank[looked[np.argsort(hashes)]] = np.arange(len(looked))
     where = rank[found.pictures]
-    order = np.lexsort((*found.boxes.T[::-1], found.categories, -found.scores, where))
-    starts = np.concatenate([[0], np.cumsum(np.bincount(where, minlength=len(looked)))]).astype(np.int64)
+    order = np.lexsort((-found.scores, where))
+    ties = (where[order[1:]] == where[order[:-1]]) & (found.scores[order[1:]] == found.scores[order[:-1]])
+    tied = np.concatenate([ties, [False]]) | np.concatenate([[False], ties])
+    some = order[tied]
+    order[tied] = some[np.lexsort((found.numbers[some], *found.boxes[some].T[::-1], found.categories[some], -found.scores[some], where[some]))]
+    return where, order
+
+
+def _by_picture(found: Piece, where: Whole, order: Whole, pictures: Sequence[str]) -> Predictions:
+    starts = np.concatenate([[0], np.cumsum(np.bincount(where, minlength=len(pictures)))]).astype(np.int64)
     columns = (found.categories[order], found.boxes[order], found.scores[order])
-    return Predictions(tuple(np.sort(hashes).tolist()), starts, *columns, ("",), np.zeros(len(looked), np.int64))
+    return Predictions(tuple(pictures), starts, *columns, ("",), np.zeros(len(pictures), np.int64))
 
 
 def _check_own_pictures(seen: set[int], first_in: dict[int, Path], path: Path, images: Images) -> None:
@@ -120,15 +130,16 @@ def _check_scores(found: Piece, path: Path) -> None:
         raise InputError(what, where=str(path), do=RESULTS)
 
 
-def _check_once(found: Piece, path: Path) -> None:
-    """Raise InputError where a record stands twice."""
-    table = np.column_stack([found.pictures, found.categories, found.scores, found.boxes])
-    order = np.lexsort((found.numbers, *table.T[::-1]))
-    same = (table[order[1:]] == table[order[:-1]]).all(axis=1)
+def _check_once(found: Piece, order: Whole, first_in: dict[int, Path]) -> None:
+    """Raise InputError where a record stands twice; `order` puts such records side by side."""
+    before, after = order[:-1], order[1:]
+    same = (found.pictures[before] == found.pictures[after]) & (found.scores[before] == found.scores[after]) & (found.categories[before] == found.categories[after])
+    same[same] = (found.boxes[before[same]] == found.boxes[after[same]]).all(axis=1)
     if same.any():
-        pairs = found.numbers[np.column_stack([order[:-1][same], order[1:][same]])]
-        first, second = pairs[np.argmin(pairs[:, 1])].tolist()
-        raise InputError(f"record {second:,}: the same as record {first:,}", where=str(path), do="Were two files put together that overlap?")
+        position = int(np.flatnonzero(same)[np.argmin(found.numbers[after[same]])])
+        first, second = found.numbers[order[position : position + 2]].tolist()
+        where = str(first_in[int(found.pictures[order[position]])])
+        raise InputError(f"record {second:,}: the same as record {first:,}", where=where, do="Were two files put together that overlap?")
 
 
 def _pieces(path: Path, images: Images) -> Iterator[Piece]:
@@ -275,7 +286,7 @@ def _checked(records: list[Any], before: int, path: Path, images: Images) -> Pie
     categories = np.fromiter((r.category_id for r in records), np.int64, len(records))
     boxes = np.array([r.bbox for r in records], np.float64).reshape(-1, 4)
     scores = np.fromiter((r.score for r in records), np.float64, len(records))
-    sizes = np.array([(one.width, one.height) for one in images.pictures], np.float64)
+    sizes = images.sizes
     slack = np.maximum(TOLERANCE_PX, sizes * TOLERANCE_SHARE)[pictures]
     ends = boxes[:, :2] + boxes[:, 2:]
     inside = (boxes[:, :2] >= -slack).all(axis=1) & (ends <= sizes[pictures] + slack).all(axis=1)
