@@ -113,7 +113,7 @@ def _check_categories(listed: "Images") -> None:
 
     ids = Path("data/resolve/ids.json")
     ours = {identity.id: name for name, identity in read_json(ids, Ids).categories.items()} if ids.exists() else {}
-    other = next((i for i, name in sorted(listed.categories.items()) if ours and ours.get(i, name) != name), None)
+    other = next((i for i, name in sorted(listed.categories.items()) if ours.get(i, name) != name), None)
     if other is not None:
         what = f"categories: {other} is {listed.categories[other]} here, and {ours[other]} in params.yaml"
         raise InputError(what, where=str(listed.path), do="`boxset predictions images` writes a file with the project's own ids")

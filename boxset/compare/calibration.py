@@ -21,7 +21,19 @@ MIDDLES = (EDGES[:-1] + EDGES[1:]) / 2
 WEIGHT = 10.0  # for how many predictions (labels) of each step what is expected beforehand counts
 RECALL = 0.5  # what is expected beforehand
 
-Curve = Floats  # precision at MIDDLES
+
+class Curve(NamedTuple):
+    """Precision by score: straight lines between points, one of each step."""
+
+    scores: Floats
+    shares: Floats
+
+    def at(self, scores: Floats) -> Floats:
+        """Return the precision of scores."""
+        return np.interp(scores, self.scores, self.shares)
+
+
+AT_ITS_WORD = Curve(MIDDLES, MIDDLES)
 
 
 class Key(NamedTuple):
@@ -42,11 +54,11 @@ class Calibration:
 
     def precision(self, predictions: Predictions) -> Floats:
         """Return for each prediction how likely a label would confirm it."""
-        found = np.interp(predictions.scores, MIDDLES, self.any_curve)
+        found = self.any_curve.at(predictions.scores)
         models = predictions.model_of[predictions.picture_of]
         for key, curve in self.curves.items():
             mine = (models == key.model) & (predictions.category_ids == key.category_id)
-            found[mine] = np.interp(predictions.scores[mine], MIDDLES, curve)
+            found[mine] = curve.at(predictions.scores[mine])
         return found
 
     def recall(self, model: int, category_id: int) -> float:
@@ -98,7 +110,7 @@ def crowded(pairs: Pairs, predictions: Predictions, labels: Labels) -> Whole:
 def calibrated(found: Compared) -> Calibration:
     """Measure a detector on the labelled pictures that it was run on."""
     seen, hits = found.predictions, found.partner >= 0
-    any_curve = _curve(seen.scores[found.judged], hits[found.judged], MIDDLES)
+    any_curve = _curve(seen.scores[found.judged], hits[found.judged], AT_ITS_WORD)
     countable = ~found.labels.crowds
     any_recall = _drawn(int((found.found_by[countable] >= 0).sum()), int(countable.sum()), RECALL)
     models = seen.model_of[seen.picture_of]
@@ -121,10 +133,11 @@ def _drawn(hits: int, of: int, expected: float) -> float:
 
 
 def _curve(scores: Floats, hits: Truth, expected: Curve) -> Curve:
-    """Return precision at MIDDLES, drawn towards what is expected and made never to fall (pool adjacent violators)."""
+    """Return precision step by step, drawn towards what is expected and made never to fall (pool adjacent violators)."""
     steps = np.clip(np.searchsorted(EDGES, scores, side="right") - 1, 0, len(MIDDLES) - 1)
     counts = np.bincount(steps, minlength=len(MIDDLES)) + WEIGHT
-    sums = np.bincount(steps, weights=hits, minlength=len(MIDDLES)) + WEIGHT * expected
+    points = (np.bincount(steps, weights=scores, minlength=len(MIDDLES)) + WEIGHT * MIDDLES) / counts
+    sums = np.bincount(steps, weights=hits, minlength=len(MIDDLES)) + WEIGHT * expected.at(points)
     blocks: list[tuple[float, float, int]] = []  # sum, count, steps
     for total, count in zip(sums.tolist(), counts.tolist(), strict=True):
         block = (total, count, 1)
@@ -132,7 +145,7 @@ def _curve(scores: Floats, hits: Truth, expected: Curve) -> Curve:
             before = blocks.pop()
             block = (before[0] + block[0], before[1] + block[1], before[2] + block[2])
         blocks.append(block)
-    return np.repeat([total / count for total, count, _ in blocks], [steps for *_, steps in blocks])
+    return Curve(points, np.repeat([total / count for total, count, _ in blocks], [length for *_, length in blocks]))
 
 
 def tail(values: Floats, among: Floats, expected: Floats | float = 0.5) -> Floats:

@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from boxset.compare.calibration import Calibration, calibrated, compared
 from boxset.compare.overlaps import of_categories
 from boxset.dataset.coco import Coco
@@ -66,8 +64,3 @@ def sightings(labelled: Coco, predictions: Predictions, category_ids: Sequence[i
 
 def _recalls(trust: Calibration, known: Predictions, category_ids: Sequence[int]) -> dict[tuple[str, int], float]:
     return {(name, i): trust.recall(model, i) for model, name in enumerate(known.models) for i in category_ids}
-
-
-def is_seen(predictions: Predictions) -> bool:
-    """Return whether a detector was run on anything."""
-    return bool(np.size(predictions.model_of))

@@ -6,7 +6,7 @@ mistakenness of FiftyOne's Brain, which adds spurious ones.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -232,7 +232,6 @@ class _Named:
         self.pair = pair
         self.names = {c.id: c.name for coco in splits.values() for c in coco.categories}
         self.split_of = {image.sha256: split for split, coco in splits.items() for image in coco.images}
-        self.overlap: Callable[[int, int], float] = lambda mine, theirs: _iou(pair.predictions.boxes[mine], pair.labels.boxes[theirs])
 
     def suspect(self, kind: str, score: float, theirs: int, mine: int) -> Suspect:
         """Return a suspect with all that a person wants to know."""
@@ -246,7 +245,7 @@ class _Named:
             category=self.names[label.category_id] if label else predicted,
             predicted=predicted,
             confidence=round(float(seen.scores[mine]), 4) if mine >= 0 else 0.0,
-            overlap=round(self.overlap(mine, theirs), 4) if mine >= 0 and label else 0.0,
+            overlap=round(_iou(seen.boxes[mine], labels.boxes[theirs]), 4) if mine >= 0 and label else 0.0,
             label=_bbox(label.bbox) if label else None,
             prediction=_bbox(seen.boxes[mine].tolist()) if mine >= 0 else None,
             sha256=image.sha256,

@@ -16,6 +16,7 @@ from boxset.dataset.records import ImageRow, Picture, kept_pictures, read_pool, 
 from boxset.errors import InputError, ProjectError
 from boxset.files import read_bytes, read_json, read_jsonl
 from boxset.resolve import Ids
+from boxset.sources.raw import refuse_foreign
 
 SPLITS = ("train", "val", "test")
 HEX = set("0123456789abcdef")
@@ -156,12 +157,5 @@ def _with_hash(one: Listed, where: str) -> Listed:
     if one.width < 1 or one.height < 1:
         raise InputError(f"{one.width} x {one.height} is no size", where=f"{where}.width")
     return msgspec.structs.replace(one, sha256=digest)
-
-
-def refuse_foreign(head: bytes, path: Path) -> None:
-    """Raise InputError for a Git-LFS pointer, a web page, and an empty file."""
-    from boxset.sources.raw import refuse_foreign as refuse
-
-    refuse(head, path)
 
 

@@ -21,7 +21,8 @@ import numpy as np
 from boxset.dataset.predictions import Floats, Predictions, Truth, Whole
 from boxset.errors import InputError, did_you_mean
 from boxset.labeling.received import TOLERANCE_PX, TOLERANCE_SHARE
-from boxset.predictions.images import Images, refuse_foreign
+from boxset.predictions.images import Images
+from boxset.sources.raw import refuse_foreign
 
 PIECE = 1 << 22
 LONGEST = 1 << 26  # bytes of a record, at the most

@@ -16,10 +16,10 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from boxset.conflicts import conflict_in
 from boxset.dataset.predictions import Predictions, latest
 from boxset.errors import InputError, ProjectError
 from boxset.files import read_bytes, whole_file
+from boxset.sources.raw import refuse_foreign
 
 FOLDER = Path("predictions")
 SUFFIX = ".jsonl.gz"
@@ -141,11 +141,11 @@ def read(name: str, folder: Path = FOLDER) -> Predictions:
 
 def _unpacked(path: Path) -> Sequence[bytes]:
     content = read_bytes(path)
+    refuse_foreign(content[:512], path)
     try:
         return gzip.decompress(content).splitlines()
     except BROKEN as err:
-        do = AGAIN if content else "Delete it, or " + AGAIN
-        raise conflict_in(content, path) or InputError(f"cannot be unpacked: {err}", where=str(path), do=do) from err
+        raise InputError(f"cannot be unpacked: {err}", where=str(path), do=AGAIN) from err
 
 
 def _decoded(text: bytes, kind: type[Header], path: Path, number: int) -> Header:
