@@ -294,7 +294,7 @@ def _checked(records: list[Any], before: int, path: Path, images: Images) -> Pie
     low, high = np.maximum(boxes[:, :2], 0), np.minimum(ends, sizes[pictures])
     known = np.isin(categories, np.array(sorted(images.categories), np.int64)) if images.categories else np.ones(len(records), bool)
     good = (pictures >= 0) & known & np.isfinite(boxes).all(axis=1) & (scores >= 0) & (scores <= 1) & (boxes[:, 2:] > 0).all(axis=1) & inside
-    good &= (np.round(high - low, 1) > 0).all(axis=1)
+    good &= (high > low).all(axis=1)
     if not good.all():
         first = int(np.flatnonzero(~good)[0])
         raise _wrong(records, first, before, path, images)
@@ -373,8 +373,6 @@ def _wrong_box(records: Sequence[Record], place: int, where: str, images: Images
             return InputError(f"bbox: {name}: {value:g} is not more than 0", where=where, do=RESULTS)
     x, y, w, h = one.bbox
     numbers = f"[{x:g}, {y:g}, {w:g}, {h:g}]"
-    if max(x + w - image.width, y + h - image.height, -x, -y) <= TOLERANCE_PX:
-        return InputError(f"bbox: {numbers} is thinner than a tenth of a pixel inside the picture", where=where)
     what = f"bbox: {numbers} lies outside the picture of {image.width} x {image.height}"
     corners = all(r.bbox[2] > r.bbox[0] and r.bbox[3] > r.bbox[1] for r in records)
     do = "These look like two corners: results have [x, y, width, height]" if corners else f"Was the detector run on {image.file_name} at this size?"

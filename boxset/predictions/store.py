@@ -25,6 +25,7 @@ FOLDER = Path("predictions")
 SUFFIX = ".jsonl.gz"
 FORMAT = "boxset predictions 1"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+THINNEST = 0.1  # pixels of a side
 LEVEL = 4  # packs as well as 6, in half the time
 OTHERS = {".gitkeep", ".gitignore", "README.md"}
 AGAIN = "`git checkout` or `dvc pull` restores it; `boxset predictions add --replace` writes it anew"
@@ -105,7 +106,9 @@ def write(path: Path, predictions: Predictions, categories: Mapping[int, str]) -
 
 def _rows(predictions: Predictions, place: int) -> list[tuple[float, ...]]:
     part = slice(*predictions.starts[place : place + 2])
-    columns = (predictions.category_ids[part], predictions.boxes[part].round(1), predictions.scores[part].round(4))
+    boxes = predictions.boxes[part].round(1)
+    boxes[:, 2:] = np.maximum(boxes[:, 2:], THINNEST)
+    columns = (predictions.category_ids[part], boxes, predictions.scores[part].round(4))
     return [(category_id, *box, score) for category_id, box, score in zip(*(column.tolist() for column in columns), strict=True)]
 
 
