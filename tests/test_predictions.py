@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from boxset.dataset.predictions import Predictions
 from boxset.errors import InputError, ProjectError
 from boxset.predictions import results as results_module
-from boxset.predictions.images import Listed, read_images, write_images
+from boxset.predictions.images import Listed, counted_from, read_images, write_images
 from boxset.predictions.results import read_results
 from boxset.predictions.store import names, path_of, read, read_folder, write
 from tests.detector import predictions, result, write_listed
@@ -78,7 +78,7 @@ EVIL: dict[str, tuple[Callable[[], object], str]] = {
     "no picture": (lambda: [{k: v for k, v in result().items() if k != "image_id"}], r"record 1: image_id: missing"),
     "picture that is none": (lambda: [result(image_id=None)], r"record 1: image_id: null is neither a whole number nor a file's name"),
     "unknown category": (lambda: [result(category_id=7)], r"record 1: category_id: 7 is none of 1 hammer, 2 saw"),
-    "yolo's category": (lambda: [result(category_id=0)], r"category_id: 0 is none of 1 hammer, 2 saw. YOLO counts from 0"),
+    "yolo's category": (lambda: [result(category_id=0)], r"category_id: 0 is none of 1 hammer, 2 saw. YOLO counts classes in the order of the ids: --yolo-from 0"),
     "category in words": (lambda: [result(category_id="hammer")], r'record 1: category_id: "hammer" is no whole number'),
     "category true": (lambda: [result(category_id=True)], r"record 1: category_id: true is no whole number"),
     "score above one": (lambda: [result(score=1.01)], r"record 1: score: 1.01 does not lie within 0 to 1"),
@@ -291,3 +291,29 @@ def test_a_file_that_does_not_belong_there_is_named(tmp_path: Path) -> None:
 def test_a_name_that_would_leave_the_folder_is_none(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match="is no name"):
         path_of(name, tmp_path)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_classes_that_yolo_counts_become_the_data_sets_ids(tmp_path: Path, first: int) -> None:
+    categories = [{"id": 9, "name": "saw"}, {"id": 4, "name": "hammer"}]
+    listed = counted_from(read_images(write_listed(tmp_path / "images.json", categories=categories)), first)
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps([result(category_id=first), result(category_id=first + 1, score=0.5)]))
+
+    found = read_results([path], listed, least=0.0).predictions
+    path.write_text(json.dumps([result(category_id=first + 2)]))
+
+    assert found.category_ids.tolist() == [4, 9]
+    with pytest.raises(InputError, match=f"category_id: {first + 2} is none of {first} hammer, {first + 1} saw"):
+        read_results([path], listed, least=0.0)
+
+
+def test_cocos_own_tools_load_the_images_file_and_results_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from pycocotools.coco import COCO
+
+    write_images(tmp_path / "images.json", [Listed(id=1, file_name="a.jpg", width=400, height=300, sha256=f"{1:064x}")], CATEGORIES, root=tmp_path)
+
+    loaded = COCO(str(tmp_path / "images.json"))
+
+    assert len(loaded.loadRes([result()]).anns) == 1
+    capsys.readouterr()

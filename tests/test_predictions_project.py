@@ -144,7 +144,7 @@ def test_a_command_that_went_wrong_leaves_nothing_and_says_what_to_do(small: Pro
     assert "predictions/v1.jsonl.gz: there are predictions of this name. Name another with --name" in twice.stderr
     assert f"results.json: record {len(results) + 1}: score: 7 does not lie within 0 to 1" in bad.stderr
     assert "category_id: " in mixed.stderr
-    assert "YOLO counts classes from 0" in mixed.stderr
+    assert "YOLO counts classes in the order of the ids" in mixed.stderr
     assert corners.returncode == 1
     assert "Traceback" not in twice.stderr + bad.stderr + mixed.stderr + corners.stderr
     assert [path.name for path in (small.root / "predictions").glob("*.gz")] == ["v1.jsonl.gz"]

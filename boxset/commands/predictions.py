@@ -53,14 +53,17 @@ def images(out: Path, *, unlabelled: bool, every: bool) -> None:
 @click.option("--name", help="The model and run, such as v1 or v1-crawl; default: the next free v1, v2, …")
 @click.option("--replace", is_flag=True, help="Write over predictions of that name.")
 @click.option("--partial", is_flag=True, help="The detector was run only on the pictures that it has predictions of.")
+@click.option("--yolo-from", type=click.Choice(["0", "1"]), help="category_id counts the classes of data.yaml from this number, as Ultralytics writes it.")
 @click.option("--min-score", default=0.05, show_default=True, type=click.FloatRange(0, 1), help="Leave out predictions of a lower score.")
-def add(results: tuple[Path, ...], *, listed: Path, name: str | None, replace: bool, partial: bool, min_score: float) -> None:
+def add(
+    results: tuple[Path, ...], *, listed: Path, name: str | None, replace: bool, partial: bool, yolo_from: str | None, min_score: float
+) -> None:
     """Take in a detector's results: COCO's list of {image_id, category_id, bbox, score}, one file or one for each fold.
 
     Every record is checked; one that is wrong is named, and nothing is written then. No prediction ever becomes a label.
     """
     from boxset.files import sole_writer
-    from boxset.predictions.images import read_images
+    from boxset.predictions.images import counted_from, read_images
     from boxset.predictions.results import read_results
     from boxset.predictions.store import FOLDER, names, path_of, write
 
@@ -69,7 +72,8 @@ def add(results: tuple[Path, ...], *, listed: Path, name: str | None, replace: b
         raise InputError("there are predictions of this name", where=str(path), do="Name another with --name, or write over them with --replace")
     images_ = read_images(listed)
     _check_categories(images_)
-    taken = read_results(results, images_, least=min_score, partial=partial)
+    counted = counted_from(images_, int(yolo_from)) if yolo_from else images_
+    taken = read_results(results, counted, least=min_score, partial=partial)
     _check_meaning(taken.predictions, results)
     with sole_writer(FOLDER):
         write(path, taken.predictions, images_.categories)
@@ -143,7 +147,7 @@ def _check_meaning(found: "Predictions", results: tuple[Path, ...]) -> None:
         raise InputError(what, where=where, do="Write [x, y, width, height]")
     if one.of_any >= FEW and one.of_any > 3 * one.found:
         what = f"category_id: {one.of_any:,} labels have a prediction on them, {one.found:,} one of their own category"
-        raise InputError(what, where=where, do="The ids are not those of data/dataset/annotations: YOLO counts classes from 0, in the order of the ids")
+        raise InputError(what, where=where, do="The ids are not those of data/dataset/annotations; YOLO counts classes in the order of the ids: --yolo-from 0, or 1")
     _say_agreement(one)
 
 

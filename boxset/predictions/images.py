@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -47,12 +47,13 @@ class _File(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Images:
-    """The pictures by whatever a results file may call them, and the categories."""
+    """The pictures by whatever a results file may call them, and the categories; `numbers`: the category id of each number that stands in results."""
 
     path: Path
     pictures: tuple[Listed, ...]
     places: Mapping[int | str, int]
     categories: Mapping[int, str]
+    numbers: Mapping[int, int]
 
     @cached_property
     def sizes(self) -> Floats:
@@ -128,7 +129,13 @@ def read_images(path: Path) -> Images:
     for place, one in enumerate(pictures):
         _once(hashes, one.sha256, place, f"{path}: images[{place}].sha256")
         _once(places, one.id, place, f"{path}: images[{place}].id")
-    return Images(path, pictures, _by_name(pictures) | places, {c.id: c.name for c in found.categories})
+    categories = {c.id: c.name for c in sorted(found.categories, key=lambda c: c.id)}
+    return Images(path, pictures, _by_name(pictures) | places, categories, {i: i for i in categories})
+
+
+def counted_from(images: Images, first: int) -> Images:
+    """Return the same for results whose categories are counted from `first` in the order of the ids, as YOLO's classes in `data.yaml` are."""
+    return replace(images, numbers=dict(enumerate(images.categories, first)))
 
 
 def _by_name(pictures: Iterable[Listed]) -> dict[int | str, int]:

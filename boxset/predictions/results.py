@@ -292,7 +292,8 @@ def _checked(records: list[Any], before: int, path: Path, images: Images) -> Pie
     ends = boxes[:, :2] + boxes[:, 2:]
     inside = (boxes[:, :2] >= -slack).all(axis=1) & (ends <= sizes[pictures] + slack).all(axis=1)
     low, high = np.maximum(boxes[:, :2], 0), np.minimum(ends, sizes[pictures])
-    known = np.isin(categories, np.array(sorted(images.categories), np.int64)) if images.categories else np.ones(len(records), bool)
+    numbers = np.array(sorted(images.numbers), np.int64)
+    known = np.isin(categories, numbers)
     good = (pictures >= 0) & known & np.isfinite(boxes).all(axis=1) & (scores >= 0) & (scores <= 1) & (boxes[:, 2:] > 0).all(axis=1) & inside
     good &= (high > low).all(axis=1)
     if not good.all():
@@ -300,8 +301,8 @@ def _checked(records: list[Any], before: int, path: Path, images: Images) -> Pie
         raise _wrong(records, first, before, path, images)
     if len(records) >= FEW and (boxes <= 1.5).all():
         raise InputError(f"record {before + 1:,}: bbox: all numbers are shares of the picture", where=str(path), do="Results are in pixels: [x, y, width, height]")
-    numbers = np.arange(before + 1, before + len(records) + 1)
-    return Piece(numbers, pictures, categories, np.column_stack([low, high - low]), scores)
+    ids = np.array([images.numbers[number] for number in numbers.tolist()], np.int64)[np.searchsorted(numbers, categories)]
+    return Piece(np.arange(before + 1, before + len(records) + 1), pictures, ids, np.column_stack([low, high - low]), scores)
 
 
 def _as_record(raw: Any, number: int, path: Path) -> Record:
@@ -347,7 +348,7 @@ def _wrong(records: Sequence[Record], place: int, before: int, path: Path, image
         some = ", ".join(str(image.id) for image in images.pictures[:3])
         do = f"Name the file that the detector was run on: --images ({images.path} has the ids {some}, …)"
         return InputError(f"image_id: {images.path} has no picture {_said(one.image_id)}", where=where, do=do)
-    if images.categories and one.category_id not in images.categories:
+    if one.category_id not in images.numbers:
         return _unknown_category(one.category_id, where, images)
     if not isfinite(one.score) or not 0 <= one.score <= 1:
         percent = "; is it in percent?" if isfinite(one.score) and 1 < one.score <= 100 else ""
@@ -356,8 +357,8 @@ def _wrong(records: Sequence[Record], place: int, before: int, path: Path, image
 
 
 def _unknown_category(number: int, where: str, images: Images) -> InputError:
-    known = ", ".join(f"{i} {name}" for i, name in sorted(images.categories.items())[:12])
-    hint = "YOLO counts from 0: write the data set's ids. " if number == 0 else ""
+    known = ", ".join(f"{one} {images.categories[i]}" for one, i in sorted(images.numbers.items())[:12])
+    hint = "YOLO counts classes in the order of the ids: --yolo-from 0, or 1. " if number == 0 else ""
     return InputError(f"category_id: {number} is none of {known}", where=where, do=f"{hint}{images.path} and data/dataset/annotations have the ids")
 
 
