@@ -16,7 +16,7 @@ import numpy as np
 
 from boxset.compare.calibration import Calibration, Compared, calibrated, compared, tail
 from boxset.compare.overlaps import SAME, known_of, partners, stated
-from boxset.dataset.coco import Coco, CocoAnnotation
+from boxset.dataset.coco import Coco, CocoAnnotation, CocoImage
 from boxset.dataset.predictions import Floats, Predictions, Whole
 from boxset.dataset.records import BBox
 
@@ -46,13 +46,15 @@ class Suspect(msgspec.Struct, frozen=True, kw_only=True):
     split: str
     source: str  # of the picture
     labelled_by: str  # a source, or people and their job
+    known: str  # of the category in the picture: complete, partial, absent or unknown (nobody looked for it)
     model: str
 
     @property
     def words(self) -> str:
         """Return in a few words what is suspected."""
         if self.kind == "missed":
-            return f"no {self.category} is labelled where {self.model} sees one ({self.confidence:.2f})"
+            known = {"unknown": "; nobody looked for it", "absent": "; said to be absent"}.get(self.known, "")
+            return f"no {self.category} is labelled where {self.model} sees one ({self.confidence:.2f}){known}"
         if self.kind == "mislabelled":
             return f"labelled {self.category}, {self.model} sees {self.predicted} ({self.confidence:.2f})"
         if self.kind == "badly placed":
@@ -239,10 +241,11 @@ class _Named:
         place = int(labels.picture_of[theirs] if theirs >= 0 else seen.picture_of[mine])
         image, label = labels.images[place], labels.annotations[theirs] if theirs >= 0 else None
         predicted = self.names[int(seen.category_ids[mine])] if mine >= 0 else ""
+        category_id = label.category_id if label else int(seen.category_ids[mine])
         return Suspect(
             kind=kind,
             score=round(score, 4),
-            category=self.names[label.category_id] if label else predicted,
+            category=self.names[category_id],
             predicted=predicted,
             confidence=round(float(seen.scores[mine]), 4) if mine >= 0 else 0.0,
             overlap=round(_iou(seen.boxes[mine], labels.boxes[theirs]), 4) if mine >= 0 and label else 0.0,
@@ -255,12 +258,18 @@ class _Named:
             split=self.split_of[image.sha256],
             source=image.source,
             labelled_by=_who(label) if label else "",
+            known=_known(image, category_id),
             model=seen.models[int(seen.model_of[place])],
         )
 
 
 def _who(label: CocoAnnotation) -> str:
     return f"people, {label.attributes['job']}" if "job" in label.attributes else label.source
+
+
+def _known(image: CocoImage, category_id: int) -> str:
+    fields = {"complete": image.exhaustive_category_ids, "partial": image.not_exhaustive_category_ids, "absent": image.neg_category_ids}
+    return next((known for known, ids in fields.items() if category_id in ids), "unknown")
 
 
 def _bbox(box: Sequence[Any]) -> BBox:
