@@ -92,6 +92,10 @@ EVIL: dict[str, tuple[Callable[[], object], str]] = {
     "bbox of three": (lambda: [result(bbox=[1, 2, 3])], r"record 1: bbox: \[1, 2, 3\] is not four numbers"),
     "bbox of words": (lambda: [result(bbox=["1", 2, 3, 4])], r"record 1: bbox: .* is not four numbers"),
     "bbox null": (lambda: [result(bbox=None)], r"record 1: bbox: null is not four numbers"),
+    "bbox beyond all numbers": (lambda: [result(bbox=[1e308, 20, 1e308, 4])], r"record 1: bbox: \[1e\+308, 20, 1e\+308, 4\] lies outside"),
+    "picture beyond all numbers": (lambda: [result(image_id=1 << 63)], r"record 1: image_id: 9223372036854775808 is neither a whole number"),
+    "category beyond all numbers": (lambda: [result(category_id=10**400)], r"record 1: category_id: 10+ is no whole number"),
+    "a number without end": (lambda: b'[{"image_id": ' + b"1" * 5000 + b"}]", r"record 1: no JSON: a number without end"),
     "no width": (lambda: [result(bbox=[10, 20, 0, 4])], r"record 1: bbox: width: 0 is not more than 0"),
     "negative height": (lambda: [result(bbox=[10, 20, 5, -4])], r"record 1: bbox: height: -4 is not more than 0"),
     "outside": (lambda: [result(), result(bbox=[350, 20, 60, 4])], r"record 2: bbox: \[350, 20, 60, 4\] lies outside the picture of 400 x 300. Was the detector"),
@@ -191,7 +195,11 @@ IMAGES: dict[str, tuple[Callable[[], object], str]] = {
         lambda: {"images": [{"id": n, "file_name": f"{1:064x}.jpg", "width": 4, "height": 3} for n in (1, 2)]},
         r"images\[1\].sha256: 0+1: images\[0\] has it as well",
     ),
-    "no size": (lambda: {"images": [{"id": 1, "file_name": f"{1:064x}.jpg", "width": 0, "height": 3}]}, r"images\[0\].width: 0 x 3 is no size"),
+    "no size": (lambda: {"images": [{"id": 1, "file_name": f"{1:064x}.jpg", "width": 0, "height": 3}]}, r"not a COCO file of images: Expected `int` >= 1 - at `\$.images\[0\].width`"),
+    "one category id twice": (
+        lambda: {"images": [], "categories": [{"id": 1, "name": "hammer"}, {"id": 1, "name": "saw"}]},
+        r"categories\[1\].id: 1: it is hammer as well",
+    ),
 }
 
 

@@ -5,10 +5,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
+from msgspec import Meta
 
 from boxset.dataset.coco import Coco, CocoImage, read_coco
 from boxset.dataset.predictions import Floats
@@ -22,13 +23,16 @@ SPLITS = ("train", "val", "test")
 HEX = set("0123456789abcdef")
 
 
+Side = Annotated[int, Meta(ge=1, le=1_000_000)]
+
+
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
     """A picture that a detector was, or is to be, run on."""
 
     id: int | str
     file_name: str
-    width: int
-    height: int
+    width: Side
+    height: Side
     sha256: str = ""
     split: str = ""  # of the data set; empty: nobody labelled it yet
 
@@ -36,7 +40,7 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
 class Named(msgspec.Struct, frozen=True, kw_only=True):
     """A category."""
 
-    id: int
+    id: Annotated[int, Meta(ge=0, le=(1 << 31) - 1)]
     name: str
 
 
@@ -129,7 +133,11 @@ def read_images(path: Path) -> Images:
     for place, one in enumerate(pictures):
         _once(hashes, one.sha256, place, f"{path}: images[{place}].sha256")
         _once(places, one.id, place, f"{path}: images[{place}].id")
-    categories = {c.id: c.name for c in sorted(found.categories, key=lambda c: c.id)}
+    categories: dict[int, str] = {}
+    for number, category in enumerate(found.categories):
+        if categories.setdefault(category.id, category.name) != category.name:
+            raise InputError(f"{category.id}: it is {categories[category.id]} as well", where=f"{path}: categories[{number}].id")
+    categories = dict(sorted(categories.items()))
     return Images(path, pictures, _by_name(pictures) | places, categories, {i: i for i in categories})
 
 
@@ -161,8 +169,6 @@ def _with_hash(one: Listed, where: str) -> Listed:
     if len(digest) != 64 or not set(digest) <= HEX:
         do = "Use `boxset predictions images` or data/dataset/annotations: predictions are kept by the pictures' content"
         raise InputError(f"{one.file_name}: there is no SHA-256, and the file's name is none", where=f"{where}.sha256", do=do)
-    if one.width < 1 or one.height < 1:
-        raise InputError(f"{one.width} x {one.height} is no size", where=f"{where}.width")
     return msgspec.structs.replace(one, sha256=digest)
 
 

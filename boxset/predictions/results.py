@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Annotated, Any, BinaryIO, cast
 
 import msgspec
 import numpy as np
@@ -27,17 +27,21 @@ from boxset.sources.raw import refuse_foreign
 PIECE = 1 << 22
 LONGEST = 1 << 26  # bytes of a record, at the most
 BLANKS = b" \t\r\n"
+GREATEST = (1 << 62) - 1  # number that anything may have
 _CUT = re.compile(rb"\}\s*,\s*(?=\{)")
 GZIP = b"\x1f\x8b"
 RESULTS = "Results are a list of {image_id, category_id, bbox: [x, y, width, height], score}"
 FEW = 20  # records or labels below which nothing is concluded from what all of them have
 
 
+Number = Annotated[int, msgspec.Meta(ge=-GREATEST, le=GREATEST)]
+
+
 class Record(msgspec.Struct, gc=False):
     """One prediction; other fields are passed over."""
 
-    image_id: int | str
-    category_id: int
+    image_id: Number | str
+    category_id: Number
     bbox: tuple[float, float, float, float]
     score: float
 
@@ -229,7 +233,7 @@ def _one_by_one(rest: bytes, path: Path, number: int, *, is_all: bool) -> tuple[
     while end < len(text) and text[end] != "]":
         try:
             value, end = decoder.raw_decode(text, end)
-        except (json.JSONDecodeError, RecursionError) as err:
+        except (ValueError, RecursionError) as err:
             if is_all or len(text) - end > LONGEST or getattr(err, "pos", end) < len(text) - 64:
                 raise _no_json(text, end, err, path, number + len(found) + 1, is_all=is_all) from err
             break
@@ -255,7 +259,7 @@ def _no_json(text: str, place: int, err: Exception, path: Path, number: int, *, 
     if is_all and getattr(err, "pos", 0) >= len(text.rstrip()) - 1:
         return InputError(f"record {number:,}: the file ends in the middle of it", where=str(path), do="It was cut off: copy it, or run the detector, again")
     said = text[place : place + 40]
-    what = err.msg if isinstance(err, json.JSONDecodeError) else "nested too deeply"
+    what = err.msg if isinstance(err, json.JSONDecodeError) else "nested too deeply" if isinstance(err, RecursionError) else "a number without end"
     return InputError(f"record {number:,}: no JSON: {what}, in {said!r}…", where=str(path), do=RESULTS)
 
 
@@ -289,7 +293,8 @@ def _checked(records: list[Any], before: int, path: Path, images: Images) -> Pie
     scores = np.fromiter((r.score for r in records), np.float64, len(records))
     sizes = images.sizes
     slack = np.maximum(TOLERANCE_PX, sizes * TOLERANCE_SHARE)[pictures]
-    ends = boxes[:, :2] + boxes[:, 2:]
+    with np.errstate(over="ignore", invalid="ignore"):
+        ends = boxes[:, :2] + boxes[:, 2:]
     inside = (boxes[:, :2] >= -slack).all(axis=1) & (ends <= sizes[pictures] + slack).all(axis=1)
     low, high = np.maximum(boxes[:, :2], 0), np.minimum(ends, sizes[pictures])
     numbers = np.array(sorted(images.numbers), np.int64)
@@ -334,11 +339,11 @@ def _said(value: Any) -> str:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 62)
+    return isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool) and abs(value) <= GREATEST)
 
 
 def _is_whole(value: Any) -> bool:
-    return (isinstance(value, int) or (isinstance(value, float) and value.is_integer())) and abs(value) < 1 << 62
+    return (isinstance(value, int) or (isinstance(value, float) and value.is_integer())) and abs(value) <= GREATEST
 
 
 def _wrong(records: Sequence[Record], place: int, before: int, path: Path, images: Images) -> InputError:

@@ -42,15 +42,16 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Share = Annotated[float, Meta(ge=0, le=1)]
-Side = Annotated[float, Meta(gt=0)]
+Place = Annotated[float, Meta(ge=0, le=1e6)]
+Side = Annotated[float, Meta(gt=0, le=1e6)]
 
 
 class Row(msgspec.Struct, frozen=True, array_like=True):
     """One box."""
 
-    category_id: int
-    left: float
-    top: float
+    category_id: Annotated[int, Meta(ge=0, le=(1 << 31) - 1)]
+    left: Place
+    top: Place
     width: Side
     height: Side
     score: Share
