@@ -17,6 +17,7 @@ from boxset.conflicts import conflicts
 from boxset.endpoints import Endpoints
 from boxset.errors import BoxsetError, ParamsError
 from boxset.params import Params, Query, Source
+from boxset.predictions.store import FOLDER, names
 from boxset.stage import locked_outputs
 
 OK, FIX, LATER = "ok", "FIX", "-"
@@ -161,6 +162,16 @@ def _ledger(project: Patient) -> Iterator[Finding]:
         yield Finding("ledger", LATER, "it holds purchases that are not committed", 'git add ledger && git commit -m "Record purchases"')
     else:
         yield Finding("ledger", OK, "all of it is committed" if list((project.root / "ledger").glob("*.jsonl")) else "nothing bought yet")
+
+
+def _predictions(project: Patient) -> Iterator[Finding]:
+    folder, pipeline = project.root / FOLDER, project.root / "dvc.yaml"
+    if not folder.is_dir() and pipeline.is_file() and f"- {FOLDER}\n" in pipeline.read_text(encoding="utf-8", errors="replace"):
+        yield Finding("predictions", FIX, f"the folder {FOLDER}/ is missing", f"mkdir {FOLDER} && touch {FOLDER}/.gitkeep")
+    try:
+        names(folder)
+    except BoxsetError as err:
+        yield Finding("predictions", FIX, f"{Path(err.where).relative_to(project.root)}: {err.what}", err.do)
 
 
 def _outputs(project: Patient) -> Iterator[Finding]:
@@ -336,5 +347,5 @@ def _labels(project: Patient, params: Params) -> Iterator[Finding]:
         yield Finding("labels", OK, f"{backend}: could be sent; the budget is {params.label.budget_usd:,.2f} USD")
 
 
-ALWAYS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (_tools, _unresolved, _parameters, _links, _remote, _ledger, _outputs)
+ALWAYS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (_tools, _unresolved, _parameters, _links, _remote, _ledger, _predictions, _outputs)
 WITH_PARAMS: tuple[Callable[[Patient, Params], Iterator[Finding]], ...] = (_world, _disk, _raw_cache, _sources, _suppliers, _purchases, _labels)

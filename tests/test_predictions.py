@@ -195,7 +195,10 @@ IMAGES: dict[str, tuple[Callable[[], object], str]] = {
         lambda: {"images": [{"id": n, "file_name": f"{1:064x}.jpg", "width": 4, "height": 3} for n in (1, 2)]},
         r"images\[1\].sha256: 0+1: images\[0\] has it as well",
     ),
-    "no size": (lambda: {"images": [{"id": 1, "file_name": f"{1:064x}.jpg", "width": 0, "height": 3}]}, r"not a COCO file of images: Expected `int` >= 1 - at `\$.images\[0\].width`"),
+    "no size": (
+        lambda: {"images": [{"id": 1, "file_name": f"{1:064x}.jpg", "width": 0, "height": 3}]},
+        r"not a COCO file of images: Expected `int` >= 1 - at `\$.images\[0\].width`",
+    ),
     "one category id twice": (
         lambda: {"images": [], "categories": [{"id": 1, "name": "hammer"}, {"id": 1, "name": "saw"}]},
         r"categories\[1\].id: 1: it is hammer as well",
