@@ -10,6 +10,7 @@ from boxset.dataset.predictions import Predictions
 
 SURE = 0.5  # precision from which the model is taken to see a thing: more likely there than not
 FAINT = 0.05  # boxes in all below which it sees none
+FIRST, BETWEEN, LAST = 0, 1, 2  # turns
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,12 @@ class Sightings:
         return self.boxes.get((sha256, category_id), 0.0) + (1 - found) * rate
 
     def turn(self, sha256: str, category_id: int) -> int:
-        """Return when a picture's turn is: 0 where the category is seen, 2 where it is not, 1 in doubt or where nothing was run."""
+        """Return when a picture's turn is: FIRST where the category is seen, LAST where it is not, BETWEEN in doubt or where nothing was run."""
         if sha256 not in self.models:
-            return 1
+            return BETWEEN
         if (sha256, category_id) in self.sure:
-            return 0
-        return 1 if self.boxes.get((sha256, category_id), 0.0) >= FAINT else 2
+            return FIRST
+        return BETWEEN if self.boxes.get((sha256, category_id), 0.0) >= FAINT else LAST
 
     def words(self, sha256: str, category_id: int) -> str:
         """Return what the detector sees, or an empty string where it was not run."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from boxset.compare.sightings import Sightings
+from boxset.compare.sightings import LAST, Sightings
 from boxset.dataset.records import Picture, Pool, Refused
 from boxset.dataset.similar import near_pairs, same_picture
 from boxset.labeling.answers import current_pictures
@@ -82,6 +82,7 @@ class Choice:
     expected: dict[str, float]
     items: list[Item] = field(default_factory=list)
     stops_at: str = ""
+    unseen: int = 0  # items in which a detector sees none of the category that they are bought for
 
 
 @dataclass(frozen=True)
@@ -159,17 +160,19 @@ def make_plan(
         old_pictures=len(left),
         old_categories=tuple(name for name in ids.categories if any(name in c.asks for c in left)),
         old_mills=price * len(left),
-        predictions=_predictions_used(candidates, market.sees),
+        predictions=_predictions_used(candidates, market.sees, chosen),
     )
 
 
-def _predictions_used(candidates: list[Candidate], sees: Sightings) -> str:
+def _predictions_used(candidates: list[Candidate], sees: Sightings, chosen: Choice) -> str:
     seen = [sees.models[c.picture.sha256] for c in candidates if c.picture.sha256 in sees.models]
     if not seen:
         return ""
     order = "pictures in which it sees a category come first, those in which it sees none last, and its counts say how many boxes to expect"
     named = ", ".join(dict.fromkeys(sorted(seen)))
-    return f"Predictions of {named} were used on {len(seen):,} of {len(candidates):,} pictures: {order}. No prediction becomes a label."
+    used = f"Predictions of {named} were used on {len(seen):,} of {len(candidates):,} pictures: {order}"
+    last = f"Of the {len(chosen.items):,} to buy, {chosen.unseen:,} show none by them; label.max_images leaves such pictures for later. " if chosen.unseen else ""
+    return f"{used}. {last}No prediction becomes a label."
 
 
 def _rows(market: Market, chosen: Choice, ids: Ids) -> tuple[Row, ...]:
@@ -273,6 +276,7 @@ def _take(choice: Choice, candidate: Candidate, market: Market, wanted: str) -> 
     picture = candidate.picture
     why = f"{wanted}: {market.have[wanted] + round(choice.expected[wanted])} of {market.targets[wanted]} boxes"
     seen = market.sees.words(picture.sha256, market.ids[wanted])
+    choice.unseen += market.sees.turn(picture.sha256, market.ids[wanted]) == LAST
     choice.items.append(
         Item(
             sha256=picture.sha256,
