@@ -59,7 +59,8 @@ class Suspect(msgspec.Struct, frozen=True, kw_only=True):
             return f"labelled {self.category}, {self.model} sees {self.predicted} ({self.confidence:.2f})"
         if self.kind == "badly placed":
             return f"{self.category}: label and prediction ({self.confidence:.2f}) overlap by {self.overlap:.2f}"
-        return f"labelled {self.category}, {self.model} {f'hardly sees it ({self.confidence:.2f})' if self.confidence else 'sees nothing there'}"
+        beside = f"sees one beside it ({self.confidence:.2f}, overlap {self.overlap:.2f})"
+        return f"labelled {self.category}, {self.model} {beside if self.confidence else 'sees nothing there'}"
 
 
 @dataclass(frozen=True)
