@@ -14,6 +14,7 @@ pytestmark = pytest.mark.pipeline
 
 def listed(project: Project, *options: str) -> Any:
     """The images file that the project writes."""
+    (project.root / "to-predict.json").unlink(missing_ok=True)
     project.run("boxset", "predictions", "images", "to-predict.json", *options)
     return project.json("to-predict.json")
 
@@ -76,6 +77,11 @@ def test_the_pictures_to_run_a_detector_on_are_there_and_say_what_they_are(small
     assert {image.get("split", "") for image in other} == {""}
     assert other
     assert both["annotations"] == []
+    assert small.run("boxset", "predictions", "images", "--all").returncode == 0
+    other_pictures = small.run("boxset", "predictions", "images", check=False)
+    assert "to-predict.json: it is there, with other pictures or numbers. Results that are made of it need it" in other_pictures.stderr
+    assert small.json("to-predict.json") == both
+    assert list(small.root.glob(".*.new")) == []
     assert [c["name"] for c in both["categories"]] == ["hammer", "screwdriver", "wheelbarrow"]
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from boxset.compare.calibration import Agreement
     from boxset.dataset.coco import Coco
     from boxset.dataset.predictions import Predictions
-    from boxset.predictions.images import Images
+    from boxset.predictions.images import Images, Listed
     from boxset.predictions.results import Taken
 
 LARGE = 20_000_000  # bytes from which a file is better kept by DVC than in git
@@ -32,19 +32,32 @@ def command() -> None:
 def images(out: Path, *, unlabelled: bool, every: bool) -> None:
     """Write a COCO file of the pictures to run a detector on (default: to-predict.json).
 
-    Each `file_name` leads from the folder of OUT.json to the picture. Labels are not in it.
+    Each `file_name` leads from the folder of OUT.json to the picture. Labels are not in it. A file with other pictures is not written over:
+    results that are made of it cannot be read without it.
     """
-    from boxset.predictions.images import to_predict, write_images
+    from boxset.predictions.images import to_predict
     from boxset.predictions.store import FOLDER
 
     if out.parent.resolve() == FOLDER.resolve():
         raise InputError("the folder is kept for what came back", where=str(out), do="Write it elsewhere")
     listed, categories = to_predict(Path(), dataset=every or not unlabelled, unlabelled=every or unlabelled)
-    write_images(out, listed, categories)
+    _write_once(out, listed, categories)
     own = sum(bool(one.split) for one in listed)
     parts = [f"{count:,} {what}" for count, what in ((own, "of the data set"), (len(listed) - own, "not labelled yet")) if count]
     say(f"{out}: {len(listed):,} pictures, {' and '.join(parts) or 'none'}")
     say(f"run the detector on them, then `boxset predictions add RESULTS.json --images {out}`")
+
+
+def _write_once(out: Path, listed: "list[Listed]", categories: Mapping[int, str]) -> None:
+    """Write the file. Raises InputError where there is another one: its numbers may be out with a detector."""
+    from boxset.predictions.images import write_images
+
+    new = out.with_name(f".{out.name}.new")
+    write_images(new, listed, categories)
+    if out.exists() and out.read_bytes() != new.read_bytes():
+        new.unlink()
+        raise InputError("it is there, with other pictures or numbers", where=str(out), do="Results that are made of it need it: name another file, or delete it")
+    new.replace(out)
 
 
 @command.command()
