@@ -115,7 +115,7 @@ def test_suspicious_labels_are_listed_shown_and_counted(small: Project) -> None:
     page, report = (small.root / "out/suspicious.html").read_text(), (small.root / "data/report/index.html").read_text()
 
     assert "there are no predictions. `boxset predictions images` writes what to run a detector on" in nothing.stderr
-    assert "labels of the data set are found" in said
+    assert "pictures of the data set are found (" in said
     assert [(s["kind"], s["sha256"]) for s in found if s["kind"] == "missed"] == [("missed", picture)]
     assert f"{picture[:12]}  missed" in text
     assert f"boxset explain {picture[:16]}" in page

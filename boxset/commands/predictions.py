@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from boxset.predictions.results import Taken
 
 LARGE = 20_000_000  # bytes from which a file is better kept by DVC than in git
+MANY = 5000  # pictures of the data set that are compared with their labels, at the most
 FEW = 20  # labels below which nothing is concluded from how many are found
 
 
@@ -147,12 +148,14 @@ def _dataset() -> "Mapping[str, Coco]":
 def _check_meaning(found: "Predictions", results: tuple[Path, ...]) -> None:
     """Raise InputError where the labels of this project show that numbers mean something else than they should."""
     from boxset.compare.calibration import agreement
-    from boxset.report.data import read_dataset
+    from boxset.compare.overlaps import only
 
-    cocos = list(read_dataset(Path("data/dataset")).values())
-    if not cocos:
+    cocos = list(_dataset().values())
+    known = {image.sha256 for coco in cocos for image in coco.images}
+    some = [sha256 for sha256 in found.pictures if sha256 in known][:MANY]  # in the order of hashes: as good as drawn by lot
+    if not some:
         return
-    one, where = agreement(cocos, found), str(results[0])
+    one, where = agreement(cocos, only(found, some)), str(results[0])
     if max(one.labels, one.of_any, one.as_corners) < FEW:
         return
     if one.as_corners >= FEW and one.as_corners > 3 * one.found:
@@ -161,12 +164,12 @@ def _check_meaning(found: "Predictions", results: tuple[Path, ...]) -> None:
     if one.of_any >= FEW and one.of_any > 3 * one.found:
         what = f"category_id: {one.of_any:,} labels have a prediction on them, {one.found:,} one of their own category"
         raise InputError(what, where=where, do="The ids are not those of data/dataset/annotations; YOLO counts classes in the order of the ids: --yolo-from 0, or 1")
-    _say_agreement(one)
+    _say_agreement(one, len(some))
 
 
-def _say_agreement(one: "Agreement") -> None:
+def _say_agreement(one: "Agreement", pictures: int) -> None:
     share = one.found / one.labels if one.labels else 0.0
-    say(f"{one.found:,} of {one.labels:,} labels of the data set are found ({share:.0%})")
+    say(f"{one.found:,} of {one.labels:,} labels of {pictures:,} pictures of the data set are found ({share:.0%})")
     if one.labels >= FEW and share < 0.1:
         say("warning: that is next to nothing. Is --images the very file that the detector was run on?")
 
