@@ -14,6 +14,7 @@ from pathlib import Path
 
 DATA = Path("bench/data")
 OI_ROWS, COCO_IMAGES, VG_IMAGES, LOC_ROWS = 14_610_229, 118_287, 108_077, 544_546
+COCO_CROWDS = 0.012  # of the boxes
 OI_HEADER = (
     "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,IsTruncated,IsGroupOf,IsDepiction,IsInside,"
     "XClick1X,XClick2X,XClick3X,XClick4X,XClick1Y,XClick2Y,XClick3Y,XClick4Y\n"
@@ -92,18 +93,33 @@ def _oi(out, scale):
 
 
 def _coco(out, scale):
+    """Write instances as train2017 has them: a twentieth of the polygons in parts, the crowds with their run lengths at the end."""
     rng = random.Random(2)
-    images = [
-        {"license": 1, "file_name": f"{n:012d}.jpg", "coco_url": f"http://images.cocodataset.org/train2017/{n:012d}.jpg", "height": 480, "width": 640, "flickr_url": "http://farm1.staticflickr.com/1/2_3_z.jpg", "id": n}
-        for n in range(int(COCO_IMAGES * scale))
-    ]
+    images = [_coco_image(rng, n) for n in range(int(COCO_IMAGES * scale))]
     out.write('{"info": {}, "licenses": [], "images": ' + json.dumps(images) + ', "annotations": [')
-    for n in range(int(860_001 * scale)):
-        polygon = [round(rng.random() * 600, 2) for _ in range(48)]
+    rows = int(860_001 * scale)
+    for n in range(rows):
+        crowd = n >= rows * (1 - COCO_CROWDS)
         box = [round(rng.random() * 300, 2) for _ in range(4)]
-        row = {"segmentation": [polygon], "area": 1.5, "iscrowd": 0, "image_id": rng.randrange(len(images)), "bbox": box, "category_id": rng.randint(1, 80), "id": n}
+        segmentation = _run_lengths(rng) if crowd else _polygons(rng)
+        number = 900_100_000_000 + n if crowd else n
+        row = {"segmentation": segmentation, "area": round(rng.random() * 1e4, 3), "iscrowd": int(crowd), "image_id": rng.randrange(len(images)), "bbox": box, "category_id": rng.randint(1, 80), "id": number}
         out.write((", " if n else "") + json.dumps(row))
     out.write('], "categories": ' + json.dumps([{"id": n, "name": f"c{n}"} for n in range(1, 81)]) + "}")
+
+
+def _coco_image(rng, n):
+    flickr = f"http://farm{rng.randint(1, 9)}.staticflickr.com/{rng.randrange(9999)}/{rng.randrange(10**9, 10**10)}_{rng.randrange(16**10):010x}_z.jpg"
+    return {"license": rng.randint(1, 8), "file_name": f"{n:012d}.jpg", "coco_url": f"http://images.cocodataset.org/train2017/{n:012d}.jpg", "height": 480, "width": 640, "date_captured": "2013-11-14 17:02:52", "flickr_url": flickr, "id": n}
+
+
+def _polygons(rng):
+    parts = 1 if rng.random() > 0.05 else rng.randint(2, 4)
+    return [[round(rng.random() * 600, 2) for _ in range(40 // parts // 2 * 2)] for _ in range(parts)]
+
+
+def _run_lengths(rng):
+    return {"counts": [rng.randrange(400) for _ in range(800)], "size": [480, 640]}
 
 
 def _vg(out, scale):

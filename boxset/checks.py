@@ -207,7 +207,7 @@ def _licences(params: Params, _: Path) -> Iterator[Fault]:
 
 
 def _trust(params: Params, _: Path) -> Iterator[Fault]:
-    known = {*params.sources, *FORMATS, *NOT_A_SOURCE}
+    known = {*params.sources, *FORMATS, *NOT_A_SOURCE} - {"review"}  # its place is fixed: behind `label`, before all others
     for name in params.merge.trust:
         if name not in known:
             yield Fault("merge.trust", f"there is no source {name}{did_you_mean(name, known)}", "Name a key of `sources`, crawl or label")

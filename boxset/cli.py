@@ -15,6 +15,7 @@ COMMANDS = {
     "add": "Add a category to params.yaml.",
     "coverage": "Which sources have a thing, how many boxes, usable under my licence?",
     "preview": "Look at pictures of every source and query before committing to anything.",
+    "review": "Look at a category's pictures, and sort them before you pay.",
     "label": "Plan, buy and collect labels.",
     "status": "What was built, and where to look.",
     "diff": "What changed between two versions, box by box.",

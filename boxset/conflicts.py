@@ -12,7 +12,7 @@ MARKER = re.compile(rb"^(?:<{7} .*|={7}|>{7} .*|\|{7} .*)\r?$", re.MULTILINE)
 BUILT = "Either side will do, as `dvc repro` writes it anew: `git checkout --ours dvc.lock metrics`, then `dvc repro`"
 BOTH = "Delete the marker lines and keep the rows of both sides: double rows are resolved when it is read"
 EDIT = "Keep what is wanted of both sides, delete the marker lines, then `boxset check`"
-ADVICE = {"params.yaml": EDIT, "dvc.yaml": EDIT, "dvc.lock": BUILT, "metrics": BUILT, "splits.csv": BOTH, "ledger": BOTH}
+ADVICE = {"params.yaml": EDIT, "dvc.yaml": EDIT, "dvc.lock": BUILT, "metrics": BUILT, "splits.csv": BOTH, "ledger": BOTH, "decisions": BOTH}
 
 
 def conflict_in(content: bytes, where: Path | str) -> InputError | None:
@@ -29,9 +29,10 @@ def _advice(path: Path) -> str:
 
 
 def conflicts(root: Path) -> list[InputError]:
-    """Return an error for each of the project's own files that a merge left unresolved: parameters, lock, splits, ledger, metrics."""
+    """Return an error for each of the project's own files that a merge left unresolved: parameters, lock, splits, ledger, decisions, metrics."""
     named = [root / name for name in ("params.yaml", "dvc.yaml", "dvc.lock", "splits.csv")]
-    files = [*named, *sorted((root / "ledger").glob("*.jsonl")), *sorted((root / "metrics").rglob("*.json"))]
+    lines = sorted([*(root / "ledger").glob("*.jsonl"), *(root / "decisions").glob("*.jsonl")])
+    files = [*named, *lines, *sorted((root / "metrics").rglob("*.json"))]
     found = (conflict_in(path.read_bytes(), path.relative_to(root)) for path in files if path.is_file())
     return [conflict for conflict in found if conflict]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from boxset.checks import problems
 from boxset.conflicts import conflicts
 from boxset.endpoints import Endpoints
-from boxset.errors import BoxsetError, ParamsError
+from boxset.errors import BoxsetError, InputError, ParamsError
 from boxset.params import Params, Query, Source
 from boxset.predictions.store import FOLDER, names
 from boxset.stage import locked_outputs
@@ -162,6 +162,24 @@ def _ledger(project: Patient) -> Iterator[Finding]:
         yield Finding("ledger", LATER, "it holds purchases that are not committed", 'git add ledger && git commit -m "Record purchases"')
     else:
         yield Finding("ledger", OK, "all of it is committed" if list((project.root / "ledger").glob("*.jsonl")) else "nothing bought yet")
+
+
+def _decisions(project: Patient) -> Iterator[Finding]:
+    from boxset.dataset.decisions import read_decisions
+
+    if not (project.root / "decisions").is_dir():
+        yield Finding("decisions", FIX, "the folder decisions/ is missing", "git checkout -- decisions, or mkdir decisions && touch decisions/review.jsonl")
+        return
+    try:
+        read_decisions(project.root / "decisions")
+    except InputError as err:
+        if not conflicts(project.root):  # they have lines of their own
+            yield Finding("decisions", FIX, f"{Path(err.where).name}: {err.what}", err.do)
+        return
+    if any(file.stat().st_size for file in (project.root / "decisions").glob("*.jsonl")) and _said(
+        "git", "status", "--porcelain", "--", "decisions", cwd=project.root
+    ):
+        yield Finding("decisions", LATER, "it holds decisions that are not committed", 'git add decisions && git commit -m "Record a review"')
 
 
 def _predictions(project: Patient) -> Iterator[Finding]:
@@ -347,5 +365,5 @@ def _labels(project: Patient, params: Params) -> Iterator[Finding]:
         yield Finding("labels", OK, f"{backend}: could be sent; the budget is {params.label.budget_usd:,.2f} USD")
 
 
-ALWAYS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (_tools, _unresolved, _parameters, _links, _remote, _ledger, _predictions, _outputs)
+ALWAYS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (_tools, _unresolved, _parameters, _links, _remote, _ledger, _decisions, _predictions, _outputs)
 WITH_PARAMS: tuple[Callable[[Patient, Params], Iterator[Finding]], ...] = (_world, _disk, _raw_cache, _sources, _suppliers, _purchases, _labels)

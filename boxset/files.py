@@ -19,6 +19,7 @@ from boxset.conflicts import conflict_in
 from boxset.errors import InputError, ProjectError
 
 T = TypeVar("T")
+TAIL = 1 << 20
 
 
 @contextmanager
@@ -99,6 +100,51 @@ def read_jsonl(path: Path, as_type: type[T]) -> list[T]:
         except msgspec.MsgspecError as err:
             raise conflict_in(content, path) or InputError(f"not what was expected: {err}", where=f"{path}:{number}") from err
     return rows
+
+
+def append_lines(path: Path, lines: Iterable[bytes]) -> None:
+    """Append JSON lines, on disk before this returns. One process at a time; a line that a killed one left half written is cut off."""
+    content = b"".join(line + b"\n" for line in lines)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab+") as out:
+            fcntl.flock(out, fcntl.LOCK_EX)
+            _end_last_line(out)
+            out.write(content)
+            out.flush()
+            os.fsync(out.fileno())
+        _sync_folder(path.parent)
+    except OSError as err:
+        raise disk_error(err, path) from err
+
+
+def _end_last_line(out: BinaryIO) -> None:
+    """Leave the file at the end of a whole line: a line that lacks only its end gets it, half a line goes."""
+    end = out.seek(0, os.SEEK_END)
+    out.seek(max(0, end - TAIL))
+    tail = out.read().rpartition(b"\n")[2]
+    if tail and is_json(tail):
+        out.write(b"\n")
+    elif tail:
+        out.truncate(end - len(tail))
+    out.seek(0, os.SEEK_END)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def is_json(line: bytes) -> bool:
+    """Return whether a line is whole JSON."""
+    try:
+        msgspec.json.decode(line)
+    except msgspec.DecodeError:
+        return False
+    return True
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -132,6 +132,11 @@ def upstream(root: Path, paths: Iterable[str]) -> tuple[str, dict[str, bytes]] |
     return name.decode().strip(), {path: content for path, content in found.items() if content is not None}
 
 
+def user_name(root: Path = Path()) -> str:
+    """Return the user's name in git; an empty string where there is none."""
+    return (_git_or_none(root, "config", "user.name") or b"").decode(errors="replace").strip()
+
+
 # files
 
 

@@ -21,7 +21,7 @@ from boxset.strict import Fault, faults
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
 FORMATS = ("open_images", "imagenet", "visual_genome", "coco", "lvis", "local")
-NOT_A_SOURCE = ("crawl", "label")  # what boxes and pictures from there call their source
+NOT_A_SOURCE = ("crawl", "label", "review")  # what boxes and pictures from there call their source
 
 NO_CONTACT = (
     "empty, and nothing is fetched from the internet without one",
@@ -31,6 +31,7 @@ NO_CONTACT = (
 World = Literal["embedded", "live"]
 Use = Literal["commercial", "research"]
 FlagPolicy = Literal["crowd", "keep", "drop"]
+ReviewPolicy = Literal["first", "required"]
 LookPolicy = Literal["drop", "flag", "keep"]
 UnknownPolicy = Literal["allow", "deny"]
 
@@ -437,6 +438,13 @@ class Label(Section, frozen=True):
             why="it can cost more than all before; the plan shows the price",
         ),
     ] = "none"
+    review: Annotated[
+        ReviewPolicy,
+        _about(
+            "What `boxset review` decides: first plans pictures that were said yes before those that nobody has reviewed, required no others.",
+            why="a purchase shall not wait for a review that nobody does",
+        ),
+    ] = "first"
     min_iou: Annotated[
         float,
         _about(

@@ -5,6 +5,7 @@ from pathlib import Path
 from boxset.assemble.merge import boxes_counted, merge
 from boxset.compare.sightings import sightings
 from boxset.compare.suspicious import counts, suspects
+from boxset.dataset.decisions import read_decisions
 from boxset.dataset.records import ImageRow, kept_pictures, read_pool, read_refused, write_pool
 from boxset.files import read_json, read_jsonl, write_json
 from boxset.labeling.answers import answered_pool
@@ -15,7 +16,7 @@ from boxset.predictions.store import read_folder
 from boxset.resolve import Ids, Targets
 from boxset.stage import run
 
-VERSION = 5
+VERSION = 6
 OUT = Path("data/label")
 
 
@@ -23,7 +24,7 @@ def main() -> None:
     """Read the ledger and the candidates, write answers and plan."""
     params = read_params()
     ids, targets = read_json(Path("data/resolve/ids.json"), Ids), read_json(Path("data/resolve/targets.json"), Targets)
-    ledger = read_ledger(Path("ledger"))
+    ledger, decisions = read_ledger(Path("ledger")), read_decisions()
     pools = {path.parent.name: read_pool(path) for path in sorted(Path("data/extract").glob("*/annotations.json"))}
     extracted = list(pools.values())
     crawled = {
@@ -31,11 +32,12 @@ def main() -> None:
     }
     refused = read_refused(sorted(Path("data/extract").glob("*/refused.json")))
     answers = answered_pool(ledger, ids, params.label, crawled=crawled, extracted=extracted)
-    labelled = merge(pools, crawled, answers=answers, ids=ids, settings=params.merge, refused=refused).coco
-    seen = read_folder(Path("predictions"))
+    labelled = merge(pools, crawled, answers=answers, ids=ids, settings=params.merge, refused=refused, decisions=decisions).coco
+    seen, have = read_folder(Path("predictions")), boxes_counted(labelled, ids)
     sees = sightings(labelled, seen, [identity.id for identity in ids.categories.values()])
-    have = boxes_counted(labelled, ids)
-    plan = make_plan(ledger, ids, targets, params.label, have=have, crawled=crawled, extracted=extracted, refused=refused, sees=sees)
+    plan = make_plan(
+        ledger, ids, targets, params.label, have=have, crawled=crawled, extracted=extracted, refused=refused, decisions=decisions, sees=sees
+    )
     suspicious = {"suspicious": counts(suspects({"merge": labelled}, seen), list(ids.categories))} if seen.pictures else {}
     write_pool(OUT / "annotations.json", answers)
     write_json(OUT / "plan.json", plan)

@@ -4,13 +4,14 @@ from pathlib import Path
 
 from boxset.assemble.merge import merge
 from boxset.dataset.coco import write_coco
+from boxset.dataset.decisions import read_decisions
 from boxset.dataset.records import ImageRow, kept_pictures, read_pool, read_refused
 from boxset.files import read_json, read_jsonl, write_json, write_jsonl
 from boxset.params import read_params
 from boxset.resolve import Ids, check_folders
 from boxset.stage import run
 
-VERSION = 6
+VERSION = 7
 OUT = Path("data/merge")
 
 
@@ -27,6 +28,7 @@ def main() -> None:
         ids=read_json(Path("data/resolve/ids.json"), Ids),
         settings=params.merge,
         refused=read_refused(sorted(Path("data/extract").glob("*/refused.json"))),
+        decisions=read_decisions(),
     )
     write_coco(OUT / "annotations.json", merged.coco)
     write_jsonl(OUT / "conflicts.jsonl", merged.conflicts)

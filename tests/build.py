@@ -5,6 +5,7 @@ from typing import Any
 
 from boxset.assemble.merge import merge
 from boxset.dataset.coco import Coco, CocoAnnotation, CocoCategory, CocoImage, CocoLicense
+from boxset.dataset.decisions import NOBODY, Decisions
 from boxset.dataset.records import Annotation, BBox, Picture, Pool, Presence, Refused, State
 from boxset.params import Merge
 from boxset.resolve import Identity, Ids, Target, Targets
@@ -56,11 +57,16 @@ def pool(*records: Picture | Annotation | Presence) -> Pool:
 
 
 def merged(
-    *pools: Pool, crawled: dict[str, tuple[Picture, ...]] | None = None, answers: Pool | None = None, refused: Refused | None = None, **settings: Any
+    *pools: Pool,
+    crawled: dict[str, tuple[Picture, ...]] | None = None,
+    answers: Pool | None = None,
+    refused: Refused | None = None,
+    decisions: Decisions = NOBODY,
+    **settings: Any,
 ) -> Any:
     """Merge pools, named by their place."""
     named = {f"s{place}": pool_ for place, pool_ in enumerate(pools)}
-    return merge(named, crawled or {}, answers=answers or Pool(), ids=IDS, settings=Merge(**settings), refused=refused)
+    return merge(named, crawled or {}, answers=answers or Pool(), ids=IDS, settings=Merge(**settings), refused=refused, decisions=decisions)
 
 
 def image(number: int = 1, **more: Any) -> CocoImage:

@@ -100,3 +100,77 @@ def test_lists_of_the_same_name_are_not_mixed_up(change: tuple[str, str], monkey
 def test_a_later_list_of_the_same_name_is_the_one_that_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     text = json.dumps(document())
     is_read_alike(f'{text[:-1]}, "annotations": {json.dumps(document(7)["annotations"])}}}', monkeypatch)
+
+
+def alike(change: Any = dict, count: int = 300) -> str:
+    """A file whose records differ in their numbers alone."""
+    rng = random.Random(count)
+    whole = document(count)
+    plain = {"segmentation": 0, "area": 2.5, "iscrowd": 0, "image_id": 0, "bbox": [], "category_id": 0, "id": 0}
+    boxes = [
+        {**plain, "segmentation": rng.choice([POLYGON, TWO, RLE]), "iscrowd": n % 2, "image_id": rng.randrange(40), "bbox": [n / 8, -1, 30, 4.75], "category_id": 1 + n % 7}
+        for n in range(count)
+    ]
+    return json.dumps({**whole, "annotations": [change(box) for box in boxes]})
+
+
+@pytest.mark.parametrize("separators", [(", ", ": "), (",", ":"), (",\n", ": ")])
+def test_records_that_differ_in_their_numbers_alone_are_read_as_rows_of_numbers(separators: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    between, _ = separators
+    text = alike() if "\n" in between else json.dumps(json.loads(alike()), separators=separators)
+    text = text.replace("}, {", f"}}{between}{{")
+    Path("c.json").write_text(text)
+    with monkeypatch.context() as only_numbers:
+        only_numbers.setattr(coco, "_of_records", lambda *_: pytest.fail("read as JSON"))
+        assert found()[0]["boxes"] == 300
+
+    is_read_alike(text, monkeypatch)
+
+
+EVERYWHERE = {
+    "a second spelling of crowd": lambda box: {**box, "is_crowd": 1},
+    "no crowd, as LVIS": lambda box: {key: value for key, value in box.items() if key != "iscrowd"},
+    "a list of crowds": lambda box: {**box, "is_crowd": [1]},
+    "true": lambda box: {**box, "iscrowd": True},
+    "null": lambda box: {**box, "iscrowd": None},
+    "five numbers": lambda box: {**box, "bbox": [*box["bbox"], 5]},
+    "three numbers": lambda box: {**box, "bbox": box["bbox"][:3]},
+    "lists of lists for boxes": lambda box: {**box, "bbox": [box["bbox"]]},
+    "digits in a name": lambda box: {**box, "score2": 1},
+    "a point in a name": lambda box: {**box, "bbox.1": 7},
+    "an empty name": lambda box: {**box, "": 7},
+    "texts": lambda box: {**box, "note": "a, 7: }b"},
+    "objects": lambda box: {**box, "attributes": {"iscrowd": 1}},
+    "no category": lambda box: {key: value for key, value in box.items() if key != "category_id"},
+    "fractions for ids": lambda box: {**box, "image_id": 0.5},
+    "ids as texts": lambda box: {**box, "image_id": "1"},
+    "another order": lambda box: dict(reversed(box.items())),
+    "polygons of polygons": lambda box: {**box, "segmentation": [POLYGON, [[TWO]]]},
+    "letters in polygons": lambda box: {**box, "segmentation": [["a"]]},
+    "no polygon": lambda box: {**box, "segmentation": []},
+}
+
+
+@pytest.mark.parametrize("change", EVERYWHERE.values(), ids=EVERYWHERE)
+@pytest.mark.parametrize("which", ["all", "the first", "one"])
+def test_what_is_more_than_numbers_is_read_as_in_one_piece(change: Any, which: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = iter(range(300))
+    changed = {"all": set(range(300)), "the first": {0}, "one": {150}}[which]
+    is_read_alike(alike(lambda box: change(box) if next(numbers) in changed else box), monkeypatch)
+
+
+@pytest.mark.parametrize("said", ["", "1-2", "--1", "-", "1.2.3", "1 2", "+1", "1e2", "1E400", "NaN", "1_0", "\\u0031", "0x1", "9" * 400])
+@pytest.mark.parametrize("key", ["image_id", "iscrowd", "bbox"])
+def test_what_is_no_number_is_read_as_in_one_piece(key: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    was = '"bbox": [18.75, ' if key == "bbox" else f'"{key}": '
+    text = alike()
+    place = text.index(was, text.index('"bbox": [18.625')) + len(was)
+    is_read_alike(text[:place] + said + text[place:].lstrip("-0123456789."), monkeypatch)
+
+
+@pytest.mark.parametrize("damage", ["\0" * 700, "~" * 700, '", "' * 200])
+@pytest.mark.parametrize("begin", range(0, 120, 7))
+def test_a_hole_from_one_polygon_into_another_loses_no_box_in_silence(damage: str, begin: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = alike()
+    place = text.index('"bbox": [18.75') + begin
+    is_read_alike(text[:place] + damage + text[place + len(damage) :], monkeypatch)

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from boxset.assemble.split import read_splits
 from boxset.cli import cli
 from boxset.conflicts import conflicts, read_lock
+from boxset.dataset.decisions import read_decisions
 from boxset.errors import BoxsetError, InputError, ProjectError
 from boxset.files import read_json, read_jsonl
 from boxset.lines import line_of
@@ -24,6 +25,7 @@ FILES = {
     "params.yaml": ("world: embedded\n" + SIDES.format(ours="a: 1", theirs="a: 2"), 2, EDIT),
     "dvc.lock": ("schema: '2.0'\nstages:\n" + SIDES.format(ours="  a: {}", theirs="  b: {}"), 3, BUILT),
     "splits.csv": ("sha256,split\n" + SIDES.format(ours="a" * 64 + ",train", theirs="a" * 64 + ",val"), 2, BOTH),
+    "decisions/review.jsonl": (SIDES.format(ours="{}", theirs="{}"), 1, BOTH),
     "ledger/purchases.jsonl": (SIDES.format(ours="{}", theirs="{}"), 1, BOTH),
     "metrics/crawl/hammer.json": ("{\n" + SIDES.format(ours='  "kept": 1', theirs='  "kept": 2') + "}\n", 2, BUILT),
 }
@@ -68,6 +70,7 @@ def test_doctor_goes_on_and_says_what_to_mend(merged: Path) -> None:
         (read_lock, "dvc.lock"),
         (read_splits, "splits.csv"),
         (lambda path: read_jsonl(path, dict[str, int]), "ledger/purchases.jsonl"),
+        (lambda path: read_decisions(path.parent), "decisions/review.jsonl"),
         (lambda path: read_json(path, dict[str, int]), "metrics/crawl/hammer.json"),
     ],
 )

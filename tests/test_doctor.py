@@ -58,6 +58,17 @@ def test_a_new_project_with_a_contact_needs_nothing_more(live: Path) -> None:
     }  # fmt: skip
 
 
+def test_decisions_that_are_missing_or_cannot_be_read_are_named(live: Path) -> None:
+    (live / "decisions/review.jsonl").write_text("\nyes\n")
+    torn = findings(live)["decisions"]
+    (live / "decisions/review.jsonl").unlink()
+    (live / "decisions").rmdir()
+    missing = findings(live)["decisions"]
+
+    assert (torn.verdict, torn.what.partition(": not")[0]) == (FIX, "review.jsonl:2")
+    assert (missing.verdict, missing.what) == (FIX, "the folder decisions/ is missing")
+
+
 def test_purchases_over_the_cap_and_a_ledger_that_cannot_be_read_are_named(live: Path) -> None:
     edit(live, "budget_usd: 0", "budget_usd: 1")
     reserved = Reserved(job="tools-1", backend="files", version=1, categories={"hammer": 2}, pictures=0, worst_mills=1500)

@@ -120,3 +120,4 @@ def test_dvc_and_git_take_the_project_as_it_is(tmp_path: Path) -> None:
     assert stages[-4:] == ["label", "merge", "balance", "report"]
     assert "stages/resolve.py" in untracked
     assert "ledger/.gitkeep" in untracked
+    assert "decisions/review.jsonl" in untracked

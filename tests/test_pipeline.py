@@ -134,6 +134,47 @@ def test_an_edit_runs_only_what_depends_on_it(small: Project, what: str) -> None
     assert [stage for stage in must_run if stage not in ran] == []
 
 
+def test_reviewing_runs_the_plan_the_merge_and_what_follows_and_what_was_sorted_out_is_neither_bought_nor_kept(small: Project) -> None:
+    before = small.json("data/label/plan.json")["items"]
+    sorted_out, wanted = [item["sha256"] for item in before if item["wanted_for"] == "hammer"][:2], before[-1]["sha256"]
+    public = next(image["sha256"] for image in small.json("data/merge/annotations.json")["images"] if 2 in image["exhaustive_category_ids"])
+    small.run("git", "config", "user.name", "Anna")
+    rows = [(sorted_out[0], "no", ""), (sorted_out[1], "unusable", "drawing"), (public, "no", "")]
+    (small.root / "mine.csv").write_text("sha256,verdict,reason\n" + "".join(",".join(row) + "\n" for row in rows))
+
+    said = small.run("boxset", "review", "hammer", "--from", "mine.csv").stdout
+    stale = small.run("boxset", "label", "submit", "--yes", check=False)
+    ran = small.repro()
+
+    assert said == "1 unusable, 2 no by Anna in decisions/review.jsonl: commit it, then `dvc repro`\n"
+    assert (stale.returncode, "the plan is older than the decisions" in stale.stderr) == (1, True)
+    assert ran == AFTER_LABEL
+    planned = {item["sha256"] for item in small.json("data/label/plan.json")["items"]}
+    assert (planned & set(sorted_out), wanted in planned) == (set(), True)
+    dropped = {row["sha256"]: row["reason"] for row in map(json.loads, (small.root / "data/merge/dropped.jsonl").read_text().splitlines())}
+    assert [dropped[sha256] for sha256 in sorted_out] == ["rejected", "unusable"]
+    assert small.json("metrics/merge.json")["denied_boxes"] > 0
+    image = next(image for image in small.json("data/merge/annotations.json")["images"] if image["sha256"] == public)
+    assert 2 in image["neg_category_ids"]
+    assert "hammer: unusable (drawing), by Anna at " in small.run("boxset", "explain", sorted_out[1]).stdout
+    assert small.run("boxset", "validate").stdout.strip().endswith("no faults")
+    assert small.repro() == []
+
+
+def test_where_a_review_is_required_the_plan_has_only_what_a_person_saw(small: Project) -> None:
+    params = small.params()
+    params["label"]["review"] = "required"
+    small.set_params(params)
+    ran = small.repro()
+    says = " ".join(small.run("boxset", "label", "plan").stdout.split())
+    waiting = small.json("metrics/label.json")["to_review"]["hammer"]
+
+    assert [stage for stage in ran if stage not in ("label", "merge", "report")] == []
+    assert small.json("data/label/plan.json")["items"] == []
+    assert f"`boxset review hammer` ({waiting:,})" in says
+    assert f"hammer 0 of {waiting:,}" in small.run("boxset", "status").stdout
+
+
 def test_removing_a_category_that_was_just_added_leaves_nothing_of_it(small: Project) -> None:
     untouched = small.params()
     small.run("boxset", "add", "wrench", "adjustable wrench")

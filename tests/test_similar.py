@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
 from boxset.dataset.records import Picture
-from boxset.dataset.similar import colour_distance, distance, groups, mirrored, near_pairs, same_mirrored, same_picture
+from boxset.dataset.similar import colour_distance, distance, groups, mirrored, near_between, near_pairs, same_mirrored, same_picture
 from boxset.images.phash import grid, phash
 from boxset.images.small import Small
 from tests.build import picture
@@ -23,6 +23,19 @@ def hashes_with_neighbours(count: int, *, seed: int) -> list[str]:
             value ^= 1 << bit
         found.append(value)
     return [f"{value:016x}" for value in found]
+
+
+@pytest.mark.parametrize("bits", [0, 3, 6, 7, 9, 11])
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.5, 0.9])
+def test_near_hashes_of_two_lists_are_those_that_comparing_all_would_find(bits: int, share: float) -> None:
+    every = hashes_with_neighbours(200, seed=bits) + ["0" * 16] * 4
+    random.Random(5).shuffle(every)
+    first, second = every[: int(share * len(every))], every[int(share * len(every)) :]
+
+    expected = [(i, j) for i, a in enumerate(first) for j, b in enumerate(second) if distance(a, b) <= bits]
+
+    assert sorted(near_between(first, second, bits)) == expected
+    assert bool(expected) == bool(share)
 
 
 @pytest.mark.parametrize("bits", [0, 3, 6, 7, 9, 11])

@@ -14,6 +14,7 @@ STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("what is there", ("boxset", "status")),
     ("keep this version", ("git", "commit", "-qam", "First round")),
     ("what to buy next, and at what price", ("boxset", "label", "plan")),
+    ("what of it can be looked at before", ("boxset", "review", "--list")),
     ("buy it: a trial first", ("boxset", "label", "submit", "--yes")),
     ("how far are they", ("boxset", "label", "status")),
     ("take the answers in", ("boxset", "label", "collect")),

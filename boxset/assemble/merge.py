@@ -4,6 +4,8 @@ Two records are one image where they have the same bytes, the same COCO id, the 
 (`similar.same_picture`). Of its copies the largest is kept, among equals one whose licence is known, then the most trusted source's; its
 licence and author are those that a copy states. Where no copy states a licence and a source refuses the image for the one that it
 states, the image is left out.
+What people decided in `boxset review` counts after what was bought and before what sources say: an unusable image is left out, a `no` leaves
+out the boxes of sources and makes the category absent, a `yes` makes it present and perhaps without a box. A decision alone brings no image in.
 Copies that are merely near (crops, bursts) stay images of their own but share a `group`, so that a split never parts them.
 """
 
@@ -14,7 +16,9 @@ from typing import Any
 
 import msgspec
 
+from boxset.assemble.reviewed import REVIEW, WEIGHT, Denied, Reviewed
 from boxset.dataset.coco import Coco, CocoAnnotation, CocoCategory, CocoImage, CocoLicense
+from boxset.dataset.decisions import NOBODY, Decisions
 from boxset.dataset.geometry import clipped, iou, scaled
 from boxset.dataset.reasons import Reason, count_reasons
 from boxset.dataset.records import Annotation, BBox, Picture, Pool, Presence, Refused, State
@@ -70,37 +74,56 @@ class _Image:
 
 
 def merge(
-    pools: dict[str, Pool], crawled: dict[str, tuple[Picture, ...]], *, answers: Pool, ids: Ids, settings: Merge, refused: Refused | None = None
+    pools: dict[str, Pool],
+    crawled: dict[str, tuple[Picture, ...]],
+    *,
+    answers: Pool,
+    ids: Ids,
+    settings: Merge,
+    refused: Refused | None = None,
+    decisions: Decisions = NOBODY,
 ) -> Merged:
     """Merge. The order of sources changes nothing; merging with itself changes nothing. `refused`: what sources keep out for its licence."""
     pictures = _all_pictures(pools, crawled)
     images = _images(pictures, settings)
     best_of = {copy.sha256: image.best.sha256 for image in images for copy in image.copies}
-    barred = _barred(images, refused or Refused())
+    reviewed = Reviewed.of(pictures, best_of, decisions, ids)
+    barred = _barred(images, refused or Refused()) | reviewed.unusable()
     images = [image for image in images if image.best.sha256 not in barred]
     image_of = {copy.sha256: image for image in images for copy in image.copies}
     everything = [*pools.values(), answers]
-    known, said = _known(everything, image_of, ids, settings)
-    boxes, fused, crossed = _boxes(everything, image_of, ids, settings)
-    spoken_of = boxes.keys() | {sha256 for sha256, _ in known}
+    known, said = _known([*everything, reviewed.presence()], image_of, ids, settings)
+    left, denied = reviewed.deny(pools.values(), answers=answers)
+    boxes, fused, crossed = _boxes([*left, answers], image_of, ids, settings)
+    spoken_of = boxes.keys() | _looked_at(everything, image_of, ids) | {one.sha256 for one in denied}
     kept = [image for image in images if image.best.sha256 in spoken_of]
     kept, unknown = _policy(kept, known, ids, settings)
     coco = _coco(kept, boxes, known, ids)
     names = {image.best.sha256 for image in kept}
+    out = reviewed.rejected(pictures) | barred | unknown
     dropped = tuple(
-        Dropped(sha256=p.sha256, source=p.source, source_id=p.source_id, reason=(barred | unknown).get(best, Reason.UNLABELLED))
+        Dropped(sha256=p.sha256, source=p.source, source_id=p.source_id, reason=out.get(best, Reason.UNLABELLED))
         for p in pictures
         if (best := best_of[p.sha256]) not in names
     )
-    metrics = _metrics(coco, pictures, dropped=dropped, fused=fused, conflicts=len(said) + len(crossed))
-    return Merged(coco, tuple(sorted([*said, *crossed], key=lambda c: (c.sha256, c.what, c.kept, c.other))), dropped, metrics)
+    denied = [one for one in denied if one.sha256 not in barred]
+    conflicts = [*said, *crossed, *map(_against_review, denied)]
+    metrics = _metrics(coco, pictures, dropped=dropped, fused=fused, denied=sum(one.boxes for one in denied), conflicts=len(conflicts))
+    return Merged(coco, tuple(sorted(conflicts, key=lambda c: (c.sha256, c.what, c.kept, c.other))), dropped, metrics)
 
 
 def boxes_united(
-    pools: dict[str, Pool], crawled: dict[str, tuple[Picture, ...]], *, answers: Pool, ids: Ids, settings: Merge, refused: Refused | None = None
+    pools: dict[str, Pool],
+    crawled: dict[str, tuple[Picture, ...]],
+    *,
+    answers: Pool,
+    ids: Ids,
+    settings: Merge,
+    refused: Refused | None = None,
+    decisions: Decisions = NOBODY,
 ) -> dict[str, int]:
     """Return the boxes of each category that `merge` leaves of its input, crowds apart: what targets count."""
-    return boxes_counted(merge(pools, crawled, answers=answers, ids=ids, settings=settings, refused=refused).coco, ids)
+    return boxes_counted(merge(pools, crawled, answers=answers, ids=ids, settings=settings, refused=refused, decisions=decisions).coco, ids)
 
 
 def boxes_counted(coco: Coco, ids: Ids) -> dict[str, int]:
@@ -180,7 +203,8 @@ def _known(pools: Iterable[Pool], image_of: dict[str, _Image], ids: Ids, setting
             said.setdefault((image_of[presence.sha256].best.sha256, presence.category), []).append(presence)
     known, conflicts = {}, []
     for (sha256, category), records in said.items():
-        ordered = sorted(records, key=lambda p: (_trust(p.source, settings), p.source, p.state))
+        weight = WEIGHT if any(p.source == REVIEW for p in records) else {}
+        ordered = sorted(records, key=lambda p: (weight.get(p.source, len(WEIGHT)), _trust(p.source, settings), p.source, p.state))
         states = {p.state for p in ordered}
         known[sha256, category] = State.PRESENT if State.PRESENT in states and State.ABSENT not in states else ordered[0].state
         other = next((p for p in ordered if (p.state is State.ABSENT) != (ordered[0].state is State.ABSENT)), None)
@@ -188,6 +212,17 @@ def _known(pools: Iterable[Pool], image_of: dict[str, _Image], ids: Ids, setting
             kept = f"{ordered[0].source}: {ordered[0].state}"
             conflicts.append(Conflict(sha256=sha256, what=f"presence of {category}", kept=kept, other=f"{other.source}: {other.state}"))
     return known, conflicts
+
+
+def _looked_at(pools: Iterable[Pool], image_of: dict[str, _Image], ids: Ids) -> set[str]:
+    """Return the images of which a source, or people who were asked, say something."""
+    every = (presence for pool in pools for presence in pool.presence if presence.category in ids.categories)
+    return {image_of[presence.sha256].best.sha256 for presence in every if presence.sha256 in image_of}
+
+
+def _against_review(denied: Denied) -> Conflict:
+    boxes = f"{denied.source}: {denied.boxes} {'box' if denied.boxes == 1 else 'boxes'}"
+    return Conflict(sha256=denied.sha256, what=f"boxes of {denied.category}", kept=f"{REVIEW}: no by {denied.decision.by}", other=boxes)
 
 
 Boxes = dict[str, list[Annotation]]
@@ -349,7 +384,7 @@ def _coco_annotation(number: int, image_id: int, box: Annotation, ids: Ids) -> C
     )
 
 
-def _metrics(coco: Coco, pictures: list[Picture], *, dropped: tuple[Dropped, ...], fused: int, conflicts: int) -> dict[str, Any]:
+def _metrics(coco: Coco, pictures: list[Picture], *, dropped: tuple[Dropped, ...], fused: int, denied: int, conflicts: int) -> dict[str, Any]:
     reasons = count_reasons(d.reason for d in dropped)
     united = len(pictures) - len(dropped) - len(coco.images)
     if len(coco.images) + united + sum(reasons.values()) != len(pictures):
@@ -360,6 +395,7 @@ def _metrics(coco: Coco, pictures: list[Picture], *, dropped: tuple[Dropped, ...
         "united": united,
         "dropped": reasons,
         "fused_boxes": fused,
+        "denied_boxes": denied,
         "conflicts": conflicts,
         **counts(coco),
     }

@@ -83,6 +83,7 @@ def read_records(root: Path) -> "Records":
     """Read all that the project remembers of its pictures; whatever was not built is empty."""
     from boxset.compare.explain import Records
     from boxset.dataset.coco import read_coco
+    from boxset.dataset.decisions import FOLDER, read_decisions
     from boxset.dataset.records import ImageRow, read_pool
     from boxset.files import read_jsonl
     from boxset.report.data import read_dataset
@@ -103,8 +104,18 @@ def read_records(root: Path) -> "Records":
         conflicts=conflicts,
         dataset=read_dataset(data / "dataset"),
         wanted={path.stem: _wanted(path) for path in sorted((root / "metrics/crawl").glob("*.json"))},
+        decisions=read_decisions(root / FOLDER),
+        names=_names(data),
         forms=(_plain, _key),
     )
+
+
+def _names(data: Path) -> dict[int, str]:
+    from boxset.files import read_json
+    from boxset.resolve import Ids
+
+    path = data / "resolve/ids.json"
+    return {identity.id: name for name, identity in read_json(path, Ids).categories.items()} if path.exists() else {}
 
 
 def _wanted(path: Path) -> int:

@@ -27,6 +27,7 @@ def command() -> None:
 
 @contextmanager
 def _shop() -> Iterator["Shop"]:
+    from boxset.dataset.decisions import read_decisions
     from boxset.endpoints import open_world
     from boxset.files import sole_writer
     from boxset.labeling.claims import claims_of
@@ -38,7 +39,8 @@ def _shop() -> Iterator["Shop"]:
     with sole_writer(LEDGER), open_world(params) as endpoints:
         where = {path.name: path for path in sorted([*Path("data").glob("crawl/*/images/*"), *Path("data").glob("extract/*/images/*")], reverse=True)}
         labeler = labeler_of(params, endpoints)
-        yield Shop(LEDGER, params, labeler, lambda name: where.get(name, Path(name)), claims_of(params, endpoints), _upstream())
+        claims, decided = claims_of(params, endpoints), read_decisions().fingerprint
+        yield Shop(LEDGER, params, labeler, lambda name: where.get(name, Path(name)), claims, _upstream(), decided)
 
 
 def _upstream() -> "Upstream | None":
@@ -65,7 +67,8 @@ def _warn_of_other_clones() -> None:
 
 
 def _plan(*, is_current: bool = True) -> "Plan":
-    """Return the plan. Raises ProjectError where it is older than the ledger, unless that is looked at later."""
+    """Return the plan. Raises ProjectError where it is older than the ledger or the decisions, unless that is looked at later."""
+    from boxset.dataset.decisions import read_decisions
     from boxset.files import read_json
     from boxset.labeling.ledger import read_ledger
     from boxset.labeling.plan import Plan
@@ -75,7 +78,7 @@ def _plan(*, is_current: bool = True) -> "Plan":
         raise InputError("there is no plan", where=str(PLAN), do="`dvc repro label` makes one")
     found = read_json(PLAN, Plan)
     if is_current:
-        check_is_current(found, read_ledger(LEDGER))
+        check_is_current(found, read_ledger(LEDGER), read_decisions().fingerprint)
     return found
 
 

@@ -38,11 +38,19 @@ def command(as_json: bool) -> None:
 
 
 def _standing(params: Params, built: Mapping[str, Any]) -> "Standing":
+    from dataclasses import replace
+
+    from boxset.dataset.decisions import read_decisions
     from boxset.files import read_json
     from boxset.labeling.ledger import read_ledger
     from boxset.labeling.plan import Plan
     from boxset.labeling.price import cap_mills
     from boxset.labeling.standing import standing
 
-    mark = read_json(PLAN, Plan).ledger if PLAN.exists() else None
-    return standing(read_ledger(LEDGER), cap_mills=cap_mills(params.label.budget_usd), planned_from=mark, built=built)
+    plan = read_json(PLAN, Plan) if PLAN.exists() else None
+    bought = standing(read_ledger(LEDGER), cap_mills=cap_mills(params.label.budget_usd), planned_from=plan.ledger if plan else None, built=built)
+    decisions = read_decisions()
+    reviewed = {name: len(decisions.of_category(category.id)) for name, category in params.categories.items()}
+    known = built.get("reviewed", {})
+    is_known = plan.decisions == decisions.fingerprint if plan else all(count == known.get(name, 0) for name, count in reviewed.items())
+    return replace(bought, reviewed=reviewed, is_review_news=not is_known)

@@ -3,12 +3,14 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC
 from difflib import get_close_matches
 from functools import cached_property
 
 import msgspec
 
 from boxset.dataset.coco import Coco, CocoImage
+from boxset.dataset.decisions import NOBODY, Decision, Decisions, review_of
 from boxset.dataset.reasons import Reason
 from boxset.dataset.records import ImageRow, Picture, Pool, State
 from boxset.errors import InputError
@@ -49,7 +51,8 @@ WHY = {
     Reason.UNLABELLED: "nobody has looked at it yet: it waits for labels",
     Reason.UNKNOWN_CATEGORY: "it may show a category that nobody looked for (merge.unknown)",
     Reason.OVER_CAP: "more than balance takes in (a category's max, balance.negatives_share)",
-    Reason.REJECTED: "a person said no",
+    Reason.REJECTED: "a person said in `boxset review` that its category is not in it, and nothing else is known of it",
+    Reason.UNUSABLE: "a person said in `boxset review` that it is no picture to learn from",
 }
 
 
@@ -93,6 +96,8 @@ class Records:
     conflicts: Mapping[str, Sequence[str]] = field(default_factory=dict)  # SHA-256 → what contradicts what
     dataset: Mapping[str, Coco] = field(default_factory=dict)
     wanted: Mapping[str, int] = field(default_factory=dict)  # category → how many pictures its crawl was to keep
+    decisions: Decisions = NOBODY
+    names: Mapping[int, str] = field(default_factory=dict)  # category id → name
     forms: Sequence[Callable[[str], str]] = ()  # of an address, in which spellings of it are equal; each one says so of more than the one before
 
     @cached_property
@@ -217,6 +222,7 @@ def _picture_story(sha256: str, records: Records) -> Story:
     steps = [_kept_step(where, p, records) for where, p in copies]
     steps += [_died_step(where, row) for where, row in records.rows if row.died and row.picture in [p for _, p in copies]]
     steps += [step for where, pool in records.pools.items() for step in _pool_steps(where, pool, contents)]
+    steps += _review_steps([p for _, p in copies], records)
     steps += [_bought_step(bought) for bought in records.bought if bought.sha256 in contents]
     steps += _merge_steps(sha256, image, records, copies=len(copies))
     steps += _dataset_steps(image, records)
@@ -342,6 +348,17 @@ def _pool_steps(where: str, pool: Pool, contents: set[str]) -> list[Step]:
         return []
     told = ", ".join(f"{n} {name}" for name, n in sorted(boxes.items())) or "no boxes"
     return [Step(where=where, what=f"says: {told}", details=tuple(details))]
+
+
+def _review_steps(pictures: Sequence[Picture], records: Records) -> list[Step]:
+    """Say what holds for each category, and who decided it when, about the picture or any copy of it."""
+    every = [decision for review in records.decisions.of(pictures) for decision in review.by_category.values()]
+    return [Step(where="review", what=_decided(decision, records)) for _, decision in sorted(review_of(every).by_category.items())]
+
+
+def _decided(decision: Decision, records: Records) -> str:
+    category = records.names.get(decision.category_id, f"category {decision.category_id}")
+    return f"{category}: {decision.words}, by {decision.by} at {decision.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _bought_step(bought: Bought) -> Step:

@@ -46,10 +46,13 @@ class Sightings:
         return f"{self.models[sha256]} sees {'none' if seen < FAINT else f'{seen:.1f}'} here"
 
 
+NO_SIGHTINGS = Sightings()
+
+
 def sightings(labelled: Coco, predictions: Predictions, category_ids: Sequence[int]) -> Sightings:
     """Return what is seen, by the precision and recall that the detector has on the labelled pictures."""
     if not predictions.pictures:
-        return Sightings()
+        return NO_SIGHTINGS
     known = of_categories(predictions, category_ids)
     trust = calibrated(compared([labelled], known))
     precision = trust.precision(known)

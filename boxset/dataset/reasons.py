@@ -49,7 +49,8 @@ class Reason(StrEnum):
     UNLABELLED = "unlabelled"  # waits for people
     UNKNOWN_CATEGORY = "unknown_category"  # may show a category that nobody looked for
     OVER_CAP = "over_cap"  # balance leaves it out
-    REJECTED = "rejected"  # a person said no
+    REJECTED = "rejected"  # a person said in `boxset review` that its category is not in it, and nothing else is known of it
+    UNUSABLE = "unusable"  # a person said in `boxset review` that it is no picture to learn from
 
 
 def count_reasons(reasons: Iterable[Reason | str]) -> dict[str, int]:

@@ -116,26 +116,48 @@ def near_pairs(hashes: Sequence[str], bits: int) -> list[tuple[int, int]]:
     return sorted(pairs)
 
 
+def near_between(first: Sequence[str], second: Sequence[str], bits: int) -> Iterator[tuple[int, int]]:
+    """Yield once each pair of a position in `first` and one in `second` whose hashes differ in at most `bits` (0 to 11). Takes time as the shorter one is long."""
+    if not 0 <= bits <= MAX_BITS:
+        raise ValueError(f"bits must be 0 to {MAX_BITS}")
+    if len(first) > len(second):
+        yield from ((i, j) for j, i in near_between(second, first, bits))
+        return
+    few, many = (np.array([int(value, 16) for value in hashes], dtype=np.uint64) for hashes in (first, second))
+    found: set[tuple[int, int]] = set()
+    for band in range(BANDS):
+        keys, sought = (((hashes >> np.uint64(16 * band)) & np.uint64(0xFFFF)).astype(np.uint32) for hashes in (many, few))
+        order = np.argsort(keys, kind="stable")
+        for start, stop in _spans(keys[order], sought, bits):
+            for i, j in _candidates(order, start, stop):
+                near = np.bitwise_count(few[i] ^ many[j]) <= bits
+                found |= set(zip(i[near].tolist(), j[near].tolist(), strict=True))
+    yield from sorted(found)
+
+
 def _distinct_pairs(hashes: npt.NDArray[np.uint64], bits: int) -> set[tuple[int, int]]:
     found: set[tuple[int, int]] = set()
-    probes = _probes(2 if bits > 7 else 1 if bits > 3 else 0)
     for band in range(BANDS):
         keys = ((hashes >> np.uint64(16 * band)) & np.uint64(0xFFFF)).astype(np.uint32)
         order = np.argsort(keys, kind="stable")
-        ordered = keys[order]
-        for probe in probes:
-            wanted = keys ^ np.uint32(probe)
-            start, stop = np.searchsorted(ordered, wanted, "left"), np.searchsorted(ordered, wanted, "right")
+        for start, stop in _spans(keys[order], keys, bits):
             for i, j in _candidates(order, start, stop):
-                near = np.bitwise_count(hashes[i] ^ hashes[j]) <= bits
+                near = (i < j) & (np.bitwise_count(hashes[i] ^ hashes[j]) <= bits)
                 found |= set(zip(i[near].tolist(), j[near].tolist(), strict=True))
     return found
+
+
+def _spans(ordered: npt.NDArray[np.uint32], sought: npt.NDArray[np.uint32], bits: int) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
+    """Yield for every way in which a band's key may differ where each key that is sought stands among ordered ones: first, and behind the last."""
+    for probe in _probes(2 if bits > 7 else 1 if bits > 3 else 0):
+        wanted = sought ^ np.uint32(probe)
+        yield np.searchsorted(ordered, wanted, "left"), np.searchsorted(ordered, wanted, "right")
 
 
 def _candidates(
     order: npt.NDArray[np.intp], start: npt.NDArray[np.intp], stop: npt.NDArray[np.intp], *, most: int = 1 << 22
 ) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
-    """Yield arrays of positions `i < j` that share a band's key, at most about `most` at once."""
+    """Yield arrays of positions `i`, `j` that share a band's key, at most about `most` at once."""
     counts = stop - start
     begin = 0
     while begin < len(counts):
@@ -145,13 +167,19 @@ def _candidates(
         i = np.repeat(np.arange(begin, end), part)
         offsets = np.arange(part.sum()) - np.repeat(np.cumsum(part) - part, part)
         j = order[np.repeat(start[begin:end], part) + offsets]
-        forward = i < j
-        yield i[forward], j[forward]
+        yield i, j
         begin = end
 
 
 def _probes(flips: int) -> list[int]:
     return [sum(1 << bit for bit in chosen) for count in range(flips + 1) for chosen in combinations(range(16), count)]
+
+
+def copies(pictures: Sequence[Picture], known: Sequence[Picture], bits: int) -> Iterator[tuple[int, int]]:
+    """Yield the positions of a picture and of a known one that are the same picture."""
+    for i, j in near_between([picture.phash for picture in pictures], [picture.phash for picture in known], bits):
+        if same_picture(pictures[i], known[j], bits):
+            yield i, j
 
 
 def groups(pictures: Sequence[Picture], bits: int) -> list[list[Picture]]:

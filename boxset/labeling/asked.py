@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from boxset.dataset import similar
 from boxset.dataset.records import Picture
-from boxset.dataset.similar import near_pairs, same_picture
 from boxset.labeling.ledger import Asked, Job, Ledger
 
 BITS = 6  # two pictures whose hashes differ by so many bits may be the same; shape and colours confirm it
@@ -74,8 +74,5 @@ def ids_asked(pictures: Sequence[Picture], past: Sequence[Bought]) -> list[Ids]:
 
 
 def copies(pictures: Sequence[Picture], known: Sequence[Picture]) -> Iterable[tuple[int, int]]:
-    """Yield the positions of a picture and of a known one that are the same picture."""
-    both = [*known, *pictures]
-    for i, j in near_pairs([picture.phash for picture in both], BITS):
-        if i < len(known) <= j and same_picture(both[i], both[j], BITS):
-            yield j - len(known), i
+    """Return the positions of a picture and of a known one that are the same picture."""
+    return similar.copies(pictures, known, BITS)

@@ -9,21 +9,18 @@ said. Lines are whole events: branches merge by taking the lines of both, in any
 - of two answers of one job on one picture, one that labels beats one that failed, then the later revision holds, then the greater line.
 """
 
-import fcntl
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
 from boxset.dataset.records import BBox
 from boxset.errors import InputError
-from boxset.files import disk_error, read_bytes, sha256_of
+from boxset.files import append_lines, is_json, read_bytes, sha256_of
 
 PURCHASES, ANSWERS = "purchases.jsonl", "answers.jsonl"
-TAIL = 1 << 20
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="event"):
@@ -157,7 +154,7 @@ def read_ledger(folder: Path) -> Ledger:
 
 def whole_lines(content: bytes) -> frozenset[bytes]:
     """Return the distinct lines of a ledger's file, without one that was cut short."""
-    return frozenset(line for line in (raw.strip() for raw in content.split(b"\n")) if line and _is_json(line))
+    return frozenset(line for line in (raw.strip() for raw in content.split(b"\n")) if line and is_json(line))
 
 
 def jobs_of(events: Iterable[Event], *, where: str) -> dict[str, Job]:
@@ -220,18 +217,10 @@ def _lines(path: Path, as_type: Any) -> dict[bytes, Any]:
         try:
             found[line] = decoder.decode(line)
         except msgspec.MsgspecError as err:
-            if number == len(lines) and not _is_json(line):
+            if number == len(lines) and not is_json(line):
                 continue
             raise InputError(f"not a line of the ledger: {err}", where=f"{path}:{number}", do="Take the line from git's history") from err
     return found
-
-
-def _is_json(line: bytes) -> bool:
-    try:
-        msgspec.json.decode(line)
-    except msgspec.DecodeError:
-        return False
-    return True
 
 
 def append(folder: Path, file: str, events: Iterable[Event]) -> None:
@@ -239,19 +228,7 @@ def append(folder: Path, file: str, events: Iterable[Event]) -> None:
 
     Raises InputError, and writes nothing, where an event could not be read again.
     """
-    content = b"".join(_line(event) + b"\n" for event in events)
-    path = folder / file
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with path.open("ab+") as out:
-            fcntl.flock(out, fcntl.LOCK_EX)
-            _end_last_line(out)
-            out.write(content)
-            out.flush()
-            os.fsync(out.fileno())
-        _sync_folder(folder)
-    except OSError as err:
-        raise disk_error(err, path) from err
+    append_lines(folder / file, [_line(event) for event in events])
 
 
 def _line(event: Event) -> bytes:
@@ -261,23 +238,3 @@ def _line(event: Event) -> bytes:
     except msgspec.MsgspecError as err:
         raise InputError(f"not a line that the ledger could read again: {err}", where=f"job {event.job}", do="Nothing was written") from err
     return line
-
-
-def _end_last_line(out: BinaryIO) -> None:
-    """Leave the file at the end of a whole line: a line that lacks only its end gets it, half a line goes."""
-    end = out.seek(0, os.SEEK_END)
-    out.seek(max(0, end - TAIL))
-    tail = out.read().rpartition(b"\n")[2]
-    if tail and _is_json(tail):
-        out.write(b"\n")
-    elif tail:
-        out.truncate(end - len(tail))
-    out.seek(0, os.SEEK_END)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

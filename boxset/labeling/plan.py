@@ -6,16 +6,17 @@ from typing import Any
 
 import msgspec
 
-from boxset.compare.sightings import LAST, Sightings
+from boxset.compare.sightings import LAST, NO_SIGHTINGS, Sightings
+from boxset.dataset.decisions import NOBODY, NOTHING, Decisions, Review, Verdict
 from boxset.dataset.records import Picture, Pool, Refused
 from boxset.dataset.similar import near_pairs, same_picture
 from boxset.labeling.answers import current_pictures
-from boxset.labeling.asked import BITS, bought, copies, ids_asked
+from boxset.labeling.asked import BITS, as_picture, bought, copies, ids_asked
 from boxset.labeling.ledger import Ledger
 from boxset.labeling.price import cap_mills, per_picture_mills
-from boxset.labeling.yields import Yields, learned
-from boxset.params import Label
-from boxset.resolve import Ids, Targets
+from boxset.labeling.yields import Said, Yields, learned
+from boxset.params import Label, ReviewPolicy
+from boxset.resolve import Ids, Target, Targets
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +32,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     query: str
     asks: tuple[str, ...]  # the categories that it is asked about, in the order of their ids
     why: str
+    wanted_for: str = ""  # the category that it is bought for
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,10 +44,13 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     have: int
     pictures: int
     expected: int
-    candidates: int
+    candidates: int  # pictures that may be bought for it
+    reviewed: int = 0  # of them, those in which a person saw it
+    waiting: int = 0  # pictures that nobody has reviewed for it
+    decided: int = 0  # pictures that somebody has, whatever became of them
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What to buy next. Money in mills (0.001 USD)."""
 
     items: tuple[Item, ...]
@@ -64,15 +69,23 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     old_pictures: int  # labelled before, not asked about some category of today, and not in this plan
     old_categories: tuple[str, ...]
     old_mills: int
-    predictions: str = ""  # in plain words, how a detector's predictions were used; empty: there are none
+    decisions: str = ""  # fingerprint of the decisions that it was made from
+    review: ReviewPolicy = "first"
+    predictions: str | msgspec.UnsetType = msgspec.UNSET  # in plain words, how a detector's predictions were used, where there are some
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A picture that could be asked, and the categories that it was not asked about yet."""
+    """A picture that could be asked, the categories that it was not asked about yet, and what people said of categories in it."""
 
     picture: Picture
     asks: tuple[str, ...]
+    said: Mapping[str, str] = field(default_factory=dict)
+
+    def serves(self, category: str) -> bool:
+        """Return whether it may be bought for a category: it was found for it and nobody said no, or somebody said yes."""
+        said = self.said.get(category, "")
+        return said == Verdict.YES or (not said and self.picture.category == category)
 
 
 @dataclass
@@ -82,29 +95,21 @@ class Choice:
     expected: dict[str, float]
     items: list[Item] = field(default_factory=list)
     stops_at: str = ""
-    unseen: int = 0  # items in which a detector sees none of the category that they are bought for
 
 
 @dataclass(frozen=True)
 class Market:
     """What is there to choose from, and what is wanted."""
 
-    fresh: Mapping[str, list[Candidate]]  # never asked, by the category that they were found for
+    fresh: Mapping[str, list[Candidate]]  # never asked, by the category that they serve
     old: list[Candidate]
     have: Mapping[str, int]
     yields: Yields
     targets: Mapping[str, int]
     ids: Mapping[str, int]
-    sees: Sightings
-
-    def expected(self, candidate: Candidate, name: str) -> float:
-        """Return the boxes of a category that a picture should bring."""
-        picture = candidate.picture
-        return self.sees.expected(picture.sha256, self.ids[name], self.yields.rate(picture.category, picture.query, name))
-
-    def order(self, candidate: Candidate, name: str) -> tuple[int, float]:
-        """Return a key by which the pictures in which a detector sees the category come first, and those in which it sees none last."""
-        return self.sees.turn(candidate.picture.sha256, self.ids[name]), -self.expected(candidate, name)
+    use_old: bool
+    only_yes: bool = False  # nothing is bought that nobody has reviewed
+    sees: Sightings = NO_SIGHTINGS
 
 
 def make_plan(
@@ -117,35 +122,26 @@ def make_plan(
     crawled: dict[str, tuple[Picture, ...]],
     extracted: list[Pool],
     refused: Refused | None = None,
-    sees: Sightings | None = None,
+    decisions: Decisions = NOBODY,
+    sees: Sightings = NO_SIGHTINGS,
 ) -> Plan:
     """Choose pictures for the categories that miss most, until the targets, the budget or the pictures are at their end.
 
     `have`: the boxes of each category that there are, as targets count them: after duplicates are united (`merge.boxes_united`).
     `sees`: what a detector sees in the pictures. It orders them and says how many boxes to expect; it becomes no label.
     Pictures without a licence of their own that a source refuses for the one that it states are not bought: `merge` would leave them out.
+    Nor are those that a person called unusable, or said no to, unless they serve another category.
     """
+    every = _allowed(_candidates(ledger, ids, settings, crawled=crawled, extracted=extracted, decisions=decisions), refused or Refused())
     known = {picture.sha256: picture for picture in current_pictures(crawled, extracted)}
-    candidates = _allowed(_candidates(ledger, ids, settings, crawled=crawled, extracted=extracted), refused or Refused())
-    fresh = [candidate for candidate in candidates if len(candidate.asks) == len(ids.categories)]
-    old = [candidate for candidate in candidates if len(candidate.asks) < len(ids.categories)]
-    market = Market(
-        {name: [c for c in fresh if c.picture.category == name] for name in ids.categories},
-        old,
-        have,
-        learned(ledger, ids, known),
-        {name: targets.categories[name].target for name in ids.categories},
-        {name: identity.id for name, identity in ids.categories.items()},
-        sees or Sightings(),
-    )
-    use_old = settings.old_pictures == "all"
-    chosen = _choose(market, *_limit(ledger, settings, most=len(candidates)), use_old=use_old)
-    whole = _choose(market, len(candidates), "", use_old=use_old)
-    left = [] if use_old else old
+    market = _market(every, ids, targets, settings, have=have, yields=_yields(ledger, ids, known, decisions), sees=sees)
+    chosen = _choose(market, *_limit(ledger, settings, most=len(every)))
+    whole = _choose(market, len(every), "")
+    left = [] if market.use_old else market.old
     price = per_picture_mills(settings)
     return Plan(
         items=tuple(chosen.items),
-        rows=_rows(market, chosen, ids),
+        rows=_rows(market, chosen, ids, decisions),
         version=settings.instructions_version,
         workers=settings.workers,
         per_picture_mills=price,
@@ -160,31 +156,90 @@ def make_plan(
         old_pictures=len(left),
         old_categories=tuple(name for name in ids.categories if any(name in c.asks for c in left)),
         old_mills=price * len(left),
-        predictions=_predictions_used(candidates, market.sees, chosen),
+        decisions=decisions.fingerprint,
+        review=settings.review,
+        predictions=_predictions_used(every, market, chosen) or msgspec.UNSET,
     )
 
 
-def _predictions_used(candidates: list[Candidate], sees: Sightings, chosen: Choice) -> str:
-    seen = [sees.models[c.picture.sha256] for c in candidates if c.picture.sha256 in sees.models]
+def _predictions_used(candidates: list[Candidate], market: Market, chosen: Choice) -> str:
+    models = market.sees.models
+    seen = [models[c.picture.sha256] for c in candidates if c.picture.sha256 in models]
     if not seen:
         return ""
     order = "pictures in which it sees a category come first, those in which it sees none last, and its counts say how many boxes to expect"
-    named = ", ".join(dict.fromkeys(sorted(seen)))
-    used = f"Predictions of {named} were used on {len(seen):,} of {len(candidates):,} pictures: {order}"
-    last = f"Of the {len(chosen.items):,} to buy, {chosen.unseen:,} show none by them; label.max_images leaves such pictures for later. " if chosen.unseen else ""
+    used = f"Predictions of {', '.join(sorted(set(seen)))} were used on {len(seen):,} of {len(candidates):,} pictures: {order}"
+    unseen = sum(market.sees.turn(item.sha256, market.ids[item.wanted_for]) == LAST for item in chosen.items)
+    last = f"Of the {len(chosen.items):,} to buy, {unseen:,} show none by them; label.max_images leaves such pictures for later. " if unseen else ""
     return f"{used}. {last}No prediction becomes a label."
 
 
-def _rows(market: Market, chosen: Choice, ids: Ids) -> tuple[Row, ...]:
+def to_review(
+    ledger: Ledger,
+    ids: Ids,
+    settings: Label,
+    *,
+    crawled: dict[str, tuple[Picture, ...]],
+    extracted: list[Pool],
+    refused: Refused,
+    decisions: Decisions,
+    sees: Sightings = NO_SIGHTINGS,
+) -> dict[str, list[Picture]]:
+    """Return for each category the pictures that the plan could buy for it and that nobody has reviewed for it, in the order in which it would."""
+    every = _allowed(_candidates(ledger, ids, settings, crawled=crawled, extracted=extracted, decisions=decisions), refused)
+    known = {picture.sha256: picture for picture in current_pictures(crawled, extracted)}
+    nothing = dict.fromkeys(ids.categories, 0)
+    targets = Targets(categories={name: Target(target=0, max=0) for name in ids.categories})
+    market = _market(every, ids, targets, settings, have=nothing, yields=_yields(ledger, ids, known, decisions), sees=sees)
+    return {name: [candidate.picture for candidate in _waiting(market, name)] for name in ids.categories}
+
+
+def _market(
+    every: list[Candidate], ids: Ids, targets: Targets, settings: Label, *, have: Mapping[str, int], yields: Yields, sees: Sightings
+) -> Market:
+    fresh = [candidate for candidate in every if len(candidate.asks) == len(ids.categories)]
+    return Market(
+        {name: [candidate for candidate in fresh if candidate.serves(name)] for name in ids.categories},
+        [candidate for candidate in every if len(candidate.asks) < len(ids.categories)],
+        have,
+        yields,
+        {name: targets.categories[name].target for name in ids.categories},
+        {name: identity.id for name, identity in ids.categories.items()},
+        use_old=settings.old_pictures == "all",
+        only_yes=settings.review == "required",
+        sees=sees,
+    )
+
+
+def _yields(ledger: Ledger, ids: Ids, known: Mapping[str, Picture], decisions: Decisions) -> Yields:
+    asked = {item.sha256: as_picture(item) for job in ledger.jobs.values() for item in job.asked}
+    said: Said = {sha256: _said(review, ids) for sha256, review in zip(asked, decisions.of(list(asked.values())), strict=True)}
+    return learned(ledger, ids, known, said)
+
+
+def _said(review: Review, ids: Ids) -> dict[str, str]:
+    """Return what a review says of each category of today; nothing of those that it does not speak of."""
+    return {name: word for name, identity in ids.categories.items() if (word := review.says(identity.id))}
+
+
+def _waiting(market: Market, name: str) -> list[Candidate]:
+    """Return the pictures that may be bought for a category and that nobody has reviewed for it, in the order in which they would be."""
+    return [candidate for candidate in _queue(market, name) if name not in candidate.said]
+
+
+def _rows(market: Market, chosen: Choice, ids: Ids, decisions: Decisions) -> tuple[Row, ...]:
     return tuple(
         Row(
             category=name,
             id=identity.id,
             target=market.targets[name],
             have=market.have[name],
-            pictures=sum(item.found_for == name for item in chosen.items),
+            pictures=sum(item.wanted_for == name for item in chosen.items),
             expected=round(chosen.expected[name]),
-            candidates=len(market.fresh[name]),
+            candidates=sum(not market.only_yes or name in candidate.said for candidate in _queue(market, name)),
+            reviewed=sum(name in candidate.said for candidate in _queue(market, name)),
+            waiting=len(_waiting(market, name)),
+            decided=len(decisions.of_category(identity.id)),
         )
         for name, identity in ids.categories.items()
     )
@@ -202,17 +257,26 @@ def _limit(ledger: Ledger, settings: Label, *, most: int) -> tuple[int, str]:
 
 
 def _candidates(
-    ledger: Ledger, ids: Ids, settings: Label, *, crawled: dict[str, tuple[Picture, ...]], extracted: list[Pool]
+    ledger: Ledger, ids: Ids, settings: Label, *, crawled: dict[str, tuple[Picture, ...]], extracted: list[Pool], decisions: Decisions
 ) -> list[Candidate]:
     """Return the pictures that no source has annotated and that were not asked about every category, in rank order, each picture once."""
     annotated = {a.sha256 for pool in extracted for a in pool.annotations} | {p.sha256 for pool in extracted for p in pool.presence}
     own = [p for pool in extracted for p in pool.pictures if p.category and p.sha256 not in annotated]
     queue = [p for name in ids.categories for p in sorted(crawled.get(name, ()), key=lambda p: (p.rank, p.sha256))]
     known = [p for pool in extracted for p in pool.pictures if p.sha256 in annotated]
-    pictures = _once(_without_copies_of(known, [*own, *queue]))
+    sorted_out = _sorted_out(_without_copies_of(known, [*own, *queue]), ids, decisions)
+    pictures = _once([picture for picture, _ in sorted_out])
+    said = dict(sorted_out)
     asked = ids_asked(pictures, bought(ledger, settings.instructions_version))
     asks = (tuple(name for name, identity in ids.categories.items() if identity.id not in done) for done in asked)
-    return [Candidate(picture, missing) for picture, missing in zip(pictures, asks, strict=True) if missing]
+    return [Candidate(picture, missing, said[picture]) for picture, missing in zip(pictures, asks, strict=True) if missing]
+
+
+def _sorted_out(pictures: list[Picture], ids: Ids, decisions: Decisions) -> list[tuple[Picture, dict[str, str]]]:
+    """Return the pictures without those that a person sorted out, and what was said of the others. Before copies go: one may be found for another category."""
+    reviews = zip(pictures, decisions.of(pictures), strict=True)
+    found = [(picture, _said(review, ids)) for picture, review in reviews if review is NOTHING or not review.unusable]
+    return [(picture, said) for picture, said in found if said.get(picture.category) != Verdict.NO or Verdict.YES in said.values()]
 
 
 def _allowed(candidates: list[Candidate], refused: Refused) -> list[Candidate]:
@@ -234,9 +298,9 @@ def _once(pictures: list[Picture]) -> list[Picture]:
     return [picture for position, picture in enumerate(pictures) if position not in out]
 
 
-def _choose(market: Market, most: int, binds: str, *, use_old: bool) -> Choice:
+def _choose(market: Market, most: int, binds: str) -> Choice:
     """Take picture after picture for the category that is furthest, by share, below its target."""
-    queues = {name: _queue(market, name, use_old=use_old) for name in market.targets}
+    queues = {name: iter([c for c in _queue(market, name) if not market.only_yes or name in c.said]) for name in market.targets}
     choice, taken, dry = Choice(dict.fromkeys(market.targets, 0.0)), set[str](), set[str]()
     while wanted := _furthest(market, choice, dry):
         if len(choice.items) >= most and binds:
@@ -249,16 +313,38 @@ def _choose(market: Market, most: int, binds: str, *, use_old: bool) -> Choice:
         taken.add(candidate.picture.sha256)
         _take(choice, candidate, market, wanted)
     short = [name for name in market.targets if name in dry and _missing(market, choice, name) > 0]
-    choice.stops_at = f"no pictures are left for {', '.join(short)}: add queries, or raise crawl_images" if short else "the targets are reached"
+    choice.stops_at = _dry(market, short) if short else "the targets are reached"
     return choice
 
 
-def _queue(market: Market, name: str, *, use_old: bool) -> Iterator[Candidate]:
-    """Yield a category's pictures: of the best queries first, then in rank order; then old pictures that were not asked about it."""
-    yield from sorted(market.fresh[name], key=lambda c: market.order(c, name))
-    if use_old:
-        old = [c for c in market.old if name in c.asks]
-        yield from sorted(old, key=lambda c: market.order(c, name))
+def _dry(market: Market, short: list[str]) -> str:
+    """Say that there are no more pictures for categories that miss boxes, and where more are to be had."""
+    waiting = [name for name in short if market.only_yes and _waiting(market, name)]
+    found = f"no pictures that were said yes are left for {', '.join(waiting)}, and others wait for review" if waiting else ""
+    rest = ", ".join(name for name in short if name not in waiting)
+    return "; ".join(filter(None, (found, f"no pictures are left for {rest}: add queries, or raise crawl_images" if rest else "")))
+
+
+def _queue(market: Market, name: str) -> Iterator[Candidate]:
+    """Yield a category's pictures, then old ones not asked about it: those in which a person saw it, those in which a detector does, of the best queries, in rank order."""
+    yield from sorted(market.fresh[name], key=lambda c: _turn(market, c, name))
+    if market.use_old:
+        old = [c for c in market.old if name in c.asks and c.said.get(name) != Verdict.NO]
+        yield from sorted(old, key=lambda c: _turn(market, c, name))
+
+
+def _turn(market: Market, candidate: Candidate, name: str) -> tuple[bool, int, float]:
+    return name not in candidate.said, market.sees.turn(candidate.picture.sha256, market.ids[name]), -_rate(market, candidate, name)
+
+
+def _rate(market: Market, candidate: Candidate, category: str) -> float:
+    """Return the boxes to expect. Where a person has looked, a detector may add to them, and takes none away; nothing where the person saw none."""
+    said = candidate.said.get(category, "")
+    usual = market.yields.rate(candidate.picture.category, candidate.picture.query, category, said)
+    if said == Verdict.NO:
+        return usual
+    seen = market.sees.expected(candidate.picture.sha256, market.ids[category], usual)
+    return max(usual, seen) if said else seen
 
 
 def _furthest(market: Market, choice: Choice, dry: set[str]) -> str:
@@ -276,7 +362,6 @@ def _take(choice: Choice, candidate: Candidate, market: Market, wanted: str) -> 
     picture = candidate.picture
     why = f"{wanted}: {market.have[wanted] + round(choice.expected[wanted])} of {market.targets[wanted]} boxes"
     seen = market.sees.words(picture.sha256, market.ids[wanted])
-    choice.unseen += market.sees.turn(picture.sha256, market.ids[wanted]) == LAST
     choice.items.append(
         Item(
             sha256=picture.sha256,
@@ -289,10 +374,17 @@ def _take(choice: Choice, candidate: Candidate, market: Market, wanted: str) -> 
             query=picture.query,
             asks=candidate.asks,
             why=f"{why}; {seen}" if seen else why,
+            wanted_for=wanted,
         )
     )
     for category in candidate.asks:
-        choice.expected[category] += market.expected(candidate, category)
+        choice.expected[category] += _rate(market, candidate, category)
+
+
+def waits_for_review(review: str, waiting: Mapping[str, int]) -> list[str]:
+    """Say how many pictures wait for `boxset review`, and with which commands, where nothing else is bought. `waiting`: pictures by category."""
+    commands = ", ".join(f"`boxset review {name}` ({count:,})" for name, count in waiting.items() if count)
+    return [f"label.review is required, and {sum(waiting.values()):,} pictures wait for it: {commands}"] if review == "required" and commands else []
 
 
 def plan_metrics(plan: Plan, answers: Pool, ledger: Ledger) -> dict[str, Any]:
@@ -303,6 +395,8 @@ def plan_metrics(plan: Plan, answers: Pool, ledger: Ledger) -> dict[str, Any]:
     known = bought_metrics(ledger)
     return {
         "boxes": boxes,
+        "reviewed": {row.category: row.decided for row in plan.rows},
+        "to_review": {row.category: row.waiting for row in plan.rows},
         "images": {**known["images"], "planned": len(plan.items)},
         "cost_usd": {**known["cost_usd"], "plan": plan.cost_mills / 1000},
     }

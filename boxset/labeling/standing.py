@@ -1,7 +1,7 @@
 """How the ledger stands now: its money, what was bought amiss, and whether the plan and the last build know of it. Values in, values out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from boxset.errors import ProjectError
@@ -15,12 +15,17 @@ MOST_NAMED = 6  # jobs
 
 @dataclass(frozen=True)
 class Standing:
-    """What the ledger says now. `is_news`: the last `dvc repro label` did not know it. `faults`: what was bought amiss."""
+    """What the ledger says now. `is_news`: the last `dvc repro label` did not know it. `faults`: what was bought amiss.
+
+    `reviewed`: pictures decided in `boxset review`, by category. `is_review_news`: the last `dvc repro label` did not know them.
+    """
 
     committed_mills: int
     spent_mills: int
     is_news: bool
     faults: tuple[str, ...] = ()
+    reviewed: Mapping[str, int] = field(default_factory=dict)
+    is_review_news: bool = False
 
 
 def standing(ledger: Ledger, *, cap_mills: int, planned_from: str | None, built: Mapping[str, Any]) -> Standing:
@@ -38,10 +43,13 @@ def _figures(metrics: Mapping[str, Any]) -> tuple[Any, ...]:
     return images.get("asked", 0), images.get("labelled", 0), cost.get("spent", 0), cost.get("committed", 0)
 
 
-def check_is_current(plan: Plan, ledger: Ledger) -> None:
-    """Raise ProjectError where a plan was made from another ledger than this."""
+def check_is_current(plan: Plan, ledger: Ledger, decisions: str | None = None) -> None:
+    """Raise ProjectError where a plan was made from another ledger than this, or from other decisions (their mark; None: not looked at)."""
     if plan.ledger != ledger.fingerprint:
         what = f"nothing bought: the plan is older than the ledger, which stands at {usd(ledger.committed_mills)} USD spent or reserved"
+        raise ProjectError(what, do="`dvc repro label` makes a new plan")
+    if decisions is not None and plan.decisions != decisions:
+        what = "nothing bought: the plan is older than the decisions of `boxset review`, and could buy what was sorted out"
         raise ProjectError(what, do="`dvc repro label` makes a new plan")
 
 

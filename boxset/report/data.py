@@ -27,6 +27,8 @@ class PlannedRow(msgspec.Struct, frozen=True, kw_only=True):
     pictures: int
     expected: int
     candidates: int
+    reviewed: int = 0
+    waiting: int = 0
 
 
 class Planned(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +45,7 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
     to_targets_mills: int
     old_pictures: int
     old_mills: int
+    review: str = "first"
     predictions: str = ""
 
 

@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from boxset.dataset.coco import Coco
+from boxset.labeling.plan import waits_for_review
 from boxset.labeling.price import usd
 from boxset.report import html, svg
-from boxset.report.data import Metrics, ReportData
+from boxset.report.data import Metrics, Planned, ReportData
 from boxset.report.figures import SIZE_STEPS, TRAINING_SIDE, Box, boxes_per_image, by_category, places, size_counts
 from boxset.report.html import Column, Content, Html, counted, joined, percent, table, tag
 from boxset.sources.licences import no_derivatives
@@ -197,7 +198,8 @@ def plan(data: ReportData) -> Html:
         return tag("p", "There is no plan yet.")
     planned = data.plan
     if not planned.items:
-        return tag("p", html.coded(f"Nothing to buy: {planned.stops_at}. The budget is `label.budget_usd`: ${usd(planned.budget_mills)}."))
+        nothing = f"Nothing to buy: {planned.stops_at}. The budget is `label.budget_usd`: ${usd(planned.budget_mills)}."
+        return joined([tag("p", html.coded(nothing)), *_review(planned)])
     rows = [(r.category, r.have, r.target, r.pictures, r.expected, r.candidates) for r in planned.rows]
     columns = [Column("category"), *map(Column, ("boxes now", "wanted", "pictures to buy", "boxes expected", "pictures to choose from"))]
     cost = f"{counted(len(planned.items), 'picture')} at ${usd(planned.per_picture_mills)} each: ${usd(planned.cost_mills)} at the most"
@@ -205,4 +207,13 @@ def plan(data: ReportData) -> Html:
     old = f"Asking {counted(planned.old_pictures, 'picture')} labelled before about newer categories too would cost ${usd(planned.old_mills)}."
     whole = f"To reach the targets it would take {counted(planned.to_targets_pictures, 'picture')}, ${usd(planned.to_targets_mills)} at the most."
     end = [(planned.predictions, bool(planned.predictions)), (whole, planned.to_targets_pictures > len(planned.items)), (old, planned.old_pictures > 0), (SUBMIT, True)]
-    return joined([tag("p", lead), table(columns, rows), *(tag("p", html.coded(sentence), class_="soft") for sentence, holds in end if holds)])
+    said = (tag("p", html.coded(sentence), class_="soft") for sentence, holds in end if holds)
+    return joined([tag("p", lead), table(columns, rows), *_review(planned), *said])
+
+
+def _review(planned: Planned) -> list[Html]:
+    """Say what people have sorted of the pictures to choose from, where they have begun to."""
+    reviewed, waiting = sum(row.reviewed for row in planned.rows), {row.category: row.waiting for row in planned.rows}
+    some = f"Of the pictures to choose from, people said yes to {reviewed:,} in `boxset review`; {sum(waiting.values()):,} were not looked at."
+    said = [*([some] if reviewed else []), *(f"{one}." for one in waits_for_review(planned.review, waiting))]
+    return [tag("p", html.coded(sentence)) for sentence in said]

@@ -15,7 +15,7 @@ REPORT, TRAINING = "data/report/index.html", "data/dataset/data.yaml"
 
 
 class CategoryStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """One category: boxes wanted, brought by public sources, drawn by people, in the data set; addresses found, tried and kept by its crawl."""
+    """One category: boxes wanted, brought by public sources, drawn by people, in the data set; addresses found, tried and kept by its crawl; pictures reviewed."""
 
     name: str
     wanted: int
@@ -26,6 +26,8 @@ class CategoryStatus(msgspec.Struct, frozen=True, kw_only=True):
     found: int
     tried: int
     kept: int
+    reviewed: int  # pictures that somebody decided in `boxset review`
+    to_review: int
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +45,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     planned_usd: float
     is_plan_old: bool  # the ledger has what the plan and the data set do not know
     faults: tuple[str, ...]  # what was bought amiss
+    is_review_new: bool  # decisions of `boxset review` are not in the plan and the data set
+    only_reviewed: bool  # `label.review` is required
 
 
 def status(params: Params, metrics: Metrics, bought: Standing) -> Status:
@@ -52,7 +56,7 @@ def status(params: Params, metrics: Metrics, bought: Standing) -> Status:
     pictures = {split: int(dataset.get("images", {}).get(split, 0)) for split in SPLITS}
     return Status(
         is_built=bool(dataset),
-        categories=tuple(_category(name, params, metrics) for name in params.categories),
+        categories=tuple(_category(name, params, metrics, bought.reviewed.get(name, 0)) for name in params.categories),
         pictures=pictures,
         funnels=_funnels(params, metrics),
         labelled=int(asked.get("labelled", 0)),
@@ -63,11 +67,14 @@ def status(params: Params, metrics: Metrics, bought: Standing) -> Status:
         planned_usd=float(cost.get("plan", 0)),
         is_plan_old=bought.is_news,
         faults=bought.faults,
+        is_review_new=bought.is_review_news,
+        only_reviewed=params.label.review == "required",
     )
 
 
-def _category(name: str, params: Params, metrics: Metrics) -> CategoryStatus:
+def _category(name: str, params: Params, metrics: Metrics, reviewed: int) -> CategoryStatus:
     dataset, crawl = metrics.get("dataset", {}), metrics.get(f"crawl/{name}", {})
+    then, waited = (int(metrics.get("label", {}).get(key, {}).get(name, 0)) for key in ("reviewed", "to_review"))
     by_split = dataset.get("boxes_by_split", {})
     return CategoryStatus(
         name=name,
@@ -79,6 +86,8 @@ def _category(name: str, params: Params, metrics: Metrics) -> CategoryStatus:
         found=sum(crawl.get("found", {}).values()),
         tried=int(crawl.get("seen", 0)),
         kept=int(crawl.get("kept", 0)),
+        reviewed=reviewed,
+        to_review=max(0, waited + then - reviewed),
     )
 
 
@@ -111,8 +120,13 @@ def next_step(state: Status) -> str:
         return "`boxset label collect` takes in what people have answered so far, then `dvc repro`"
     if state.is_plan_old:
         return "`dvc repro label` plans from the ledger as it is now; `dvc repro` builds with its answers"
+    if state.is_review_new:
+        return "`dvc repro` takes in what was decided in `boxset review`: commit it"
     if state.planned:
         return f"`boxset label plan` shows the {counted(state.planned, 'picture')} to buy next, for ${state.planned_usd:,.2f}; `boxset label submit` buys them"
+    waiting = [c for c in state.categories if c.to_review and c.boxes < c.wanted]
+    if state.only_reviewed and waiting:
+        return f"`boxset review {waiting[0].name}` shows the {counted(waiting[0].to_review, 'picture')} that wait for a yes before they are bought"
     if missing and state.budget_usd <= state.spent_usd:
         names = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
         return f"raise `label.budget_usd` and `dvc repro` for a plan that brings boxes of {names}; or train as it is"

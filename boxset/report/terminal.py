@@ -50,8 +50,12 @@ def _facts(state: Status) -> Iterable[tuple[str, RenderableType]]:
         yield origin, Text(" → ".join(f"{count:,} {step}" for step, count in funnel.items()))
     yield "data set", Text(f"{counted(sum(state.pictures.values()), 'picture')}; people have labelled {state.labelled:,}")
     planned = f"; the next plan: {counted(state.planned, 'picture')}, ${state.planned_usd:,.2f}" if state.planned else ""
+    planned = "; the plan is older than what was reviewed: `dvc repro label` first" if state.is_review_new else planned
     planned = "; the plan is older than the ledger: `dvc repro label` first" if state.is_plan_old else planned
     yield "labels", coded(f"${state.spent_usd:,.2f} spent or reserved of ${state.budget_usd:,.2f}{planned}")
+    looked = [f"{c.name} {c.reviewed:,} of {c.reviewed + c.to_review:,}" for c in state.categories if c.reviewed or c.to_review]
+    if looked:
+        yield "reviewed", Text(", ".join(looked))
     yield from (("amiss", coded(fault)) for fault in state.faults)
     if state.is_built:
         yield "look at", Text(REPORT)

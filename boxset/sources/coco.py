@@ -24,11 +24,11 @@ import pyarrow.compute as pc
 from boxset.dataset.reasons import Reason
 from boxset.errors import InputError
 from boxset.sources.counts import Counts, FileCount
-from boxset.sources.json_lines import UNREADABLE, NotPlainError, comma_before, read_elements
+from boxset.sources.json_lines import UNREADABLE, NotPlainError, comma_before, read_alike, read_elements, without_lists
 from boxset.sources.licences import FLICKR, spdx_of, stated
 from boxset.sources.raw import Mapped, RawFiles, mapped
 from boxset.sources.tables import IndexWriter
-from boxset.web.addresses import flickr_page, flickr_photo
+from boxset.web.addresses import FLICKR_PAGE, flickr_page, flickr_photo
 from boxset.work import batched, in_threads, without_collection
 
 ZIP = "http://images.cocodataset.org/annotations/annotations_trainval2017.zip"
@@ -37,13 +37,21 @@ SPLITS = ("train", "val")
 ROWS = 1 << 17
 BOM = b"\xef\xbb\xbf"
 LONGEST_SIDE = (1 << 31) - 1
-BLOCK = 1 << 22  # bytes
+BLOCK = 1 << 21  # bytes
 KEYS = (b'"info"', b'"licenses"', b'"images"', b'"categories"')
 _ANNOTATIONS = re.compile(rb'"annotations"\s*:\s*\[')
 _FIRST = re.compile(rb'\s*(\{\s*"\w+")')
-_POLYGON = re.compile(rb'"segmentation": ?\[\[[-+0-9.eE, ]*\]\]')  # of one part, as most are
+_MASK = re.compile(rb'\{"counts": ?\[[^\]]*+\], ?"size": ?\[[^\]]*+\]\}')
+_POLYGON = re.compile(rb'"segmentation": ?\[\[[-+0-9.eE, ]*\]\]')
+_COUNTS_KEY, _MASK_QUOTES = b'"counts"', 4
+_COUNTS = re.compile(rb'"counts": ?\[[-+0-9.eE, ]*\]')  # of a crowd's mask
+_FLICKR = r"^https?://farm[0-9]+\.static\.?flickr\.com/[0-9]+/(?P<photo>[0-9]{1,20})_[0-9a-z_]+\.jpg$"
 _PLACE = b'{"image_id": -9223372036854775808, "category_id": -9223372036854775808, "bbox": [0, 0, 0, 0]}'  # stands where the annotations stood
-_SCHEMA = pa.schema([("image_id", pa.int64()), ("category_id", pa.int64()), ("bbox", pa.list_(pa.float64())), ("iscrowd", pa.int64())])
+_IDS = [("image_id", pa.int64()), ("category_id", pa.int64())]
+_SCHEMA = pa.schema([*_IDS, ("bbox", pa.list_(pa.float64())), ("iscrowd", pa.int64())])
+_CORNERS = [f"bbox.{place}" for place in range(4)]
+_NEEDED, _ODD = {"image_id", "category_id", *_CORNERS}, {"bbox.4", "is_crowd", "is_crowd.0"}
+_NUMBERS = pa.schema([*_IDS, *((name, pa.float64()) for name in (*_CORNERS, *sorted(_ODD))), ("iscrowd", pa.int64())])
 R = TypeVar("R")
 Whole = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 
@@ -150,8 +158,8 @@ def _add(path: Path, member: str, split: str, writer: IndexWriter, counts: Count
         decoded = _sound(_at_once(content) or decode(content.memory, path, counts), counts)
     _refuse_other_kind(decoded, path, lvis=lvis)
     writer.add_classes(_new_classes(decoded.categories, writer, path))
+    _add_boxes(decoded.boxes, writer)  # before the images, so that they are ordered and written while those are
     _add_images(decoded, split, writer)
-    _add_boxes(decoded.boxes, writer)
     if lvis:
         _add_verified(decoded, writer)
 
@@ -229,11 +237,34 @@ def _blocks(memory: mmap.mmap, start: bytes, begin: int, end: int) -> Iterator[t
 
 def _plain(file: int, start: bytes, block: tuple[int, int]) -> _Boxes:
     content = os.pread(file, block[1] - block[0], block[0])
-    if b"\\" not in content:
-        content = _POLYGON.sub(b'"segmentation":0', content)
+    return _of_numbers(content) or _of_records(content, start)
+
+
+def _of_numbers(content: bytes) -> _Boxes | None:
+    """Read annotations that differ in nothing but numbers, as most files' do; None where they do not, or hide anything in a polygon."""
+    rest, masks = without_lists(content), 0  # polygons and masks are most of a file
+    if rest and _COUNTS_KEY in rest:
+        rest, masks = _MASK.subn(b"", rest)
+    if not rest or _quotes(content) != _quotes(rest) + masks * _MASK_QUOTES:  # more than numbers was in them
+        return None
+    table = read_alike(rest, _NUMBERS)
+    if table is None or not _NEEDED.issubset(table.column_names) or not _ODD.isdisjoint(table.column_names):
+        return None
+    columns = {name: table.column(name).combine_chunks().to_numpy() for name in table.column_names}
+    crowds = columns.get("iscrowd", np.zeros(len(table), np.int64)) != 0
+    corners = np.column_stack([columns[name] for name in _CORNERS])
+    return _Boxes(columns["image_id"], columns["category_id"], corners, crowds) if np.isfinite(corners).all() else None
+
+
+def _quotes(content: bytes) -> int:
+    return int(np.count_nonzero(np.frombuffer(content, np.uint8) == ord('"')))
+
+
+def _of_records(content: bytes, start: bytes) -> _Boxes:
     if any(odd in content for odd in (b'"is_crowd"', b"\\u", b"NaN", b"Inf")):
         raise NotPlainError
-    table = read_elements(content, start, _SCHEMA)
+    plain = content if b"\\" in content else _COUNTS.sub(b'"counts":0', _POLYGON.sub(b'"segmentation":0', content))
+    table = read_elements(plain, start, _SCHEMA)
     images, categories, boxes, crowds = (column.combine_chunks() for column in table.columns)
     corners = boxes.flatten()
     if any(column.null_count for column in (images, categories, boxes, corners)) or not pc.all(pc.equal(pc.list_value_length(boxes), 4)).as_py():
@@ -312,8 +343,8 @@ def _add_images(decoded: _File, split: str, writer: IndexWriter) -> None:
     spdx = {str(licence.id): _terms(licence) for licence in decoded.licenses} or FLICKR
     for part in batched(decoded.images, ROWS):
         ids = [str(image.id) for image in part]
-        addresses = [image.flickr_url or None for image in part]
-        pages = [flickr_page(address) if address else None for address in addresses]
+        addresses = pa.array([image.flickr_url or None for image in part], pa.string())
+        pages, photos = _at_flickr(addresses)
         writer.add_images(
             {
                 "image_id": ids,
@@ -324,10 +355,22 @@ def _add_images(decoded: _File, split: str, writer: IndexWriter) -> None:
                 "license": [spdx.get(str(image.license)) or None if image.license is not None else None for image in part],
                 "landing_url": pages,
                 "original_url": addresses,
-                "flickr_id": [flickr_photo(page) if page else None for page in pages],
+                "flickr_id": photos,
                 "coco_id": ids,
             }
         )
+
+
+def _at_flickr(addresses: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Return the pages of pictures by their addresses, and the photos' numbers at Flickr; the usual addresses are read by column."""
+    photos = pc.struct_field(pc.extract_regex(addresses, _FLICKR), "photo")
+    pages = pc.binary_join_element_wise(FLICKR_PAGE, photos, "")
+    others = pc.and_(photos.is_null(), addresses.is_valid())
+    if not pc.any(others).as_py():
+        return pages, photos
+    found = [flickr_page(address) for address in addresses.filter(others).to_pylist()]
+    numbers = pa.array([flickr_photo(page) for page in found], pa.string())
+    return pc.replace_with_mask(pages, others, pa.array(found, pa.string())), pc.replace_with_mask(photos, others, numbers)
 
 
 def _terms(licence: _License) -> str:

@@ -1,0 +1,240 @@
+"""What people decided in `boxset review`: `decisions/review.jsonl`, one JSON object a line, append-only, in git.
+
+Branches merge by keeping the lines of both, in any order. What then stands double is resolved so, for each picture and category:
+
+- the same line twice counts once, and the order of lines means nothing;
+- the latest line holds; of the same time the most cautious: unusable, no, undone, yes; then the greater line;
+- a picture that is unusable for one category is unusable;
+- a decision holds for every copy of its picture, by the test that finds what was bought before (`similar.copies`).
+
+A line that a kill cut short was never shown as decided, and is passed over.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal, get_args
+
+import msgspec
+from msgspec import Meta
+
+from boxset.conflicts import conflict_in
+from boxset.dataset.records import Picture
+from boxset.dataset.similar import copies
+from boxset.errors import InputError
+from boxset.files import append_lines, is_json, read_bytes, sha256_of
+
+FOLDER, FILE = Path("decisions"), "review.jsonl"
+BITS = 6  # as in labeling/asked.py: a copy of what was bought is a copy of what was decided
+NEXT = timedelta(milliseconds=1)  # a decision that was taken in knowledge of another is later than it, whatever the clocks say
+MAX_NAME = 200
+
+Unusable = Literal["drawing", "catalogue", "broken", "private", "other"]
+UNUSABLE: tuple[str, ...] = get_args(Unusable)
+
+
+class Verdict(StrEnum):
+    """What a person says of a category in a picture. Undone: nobody has said anything any more."""
+
+    YES = "yes"
+    NO = "no"
+    UNUSABLE = "unusable"
+    UNDONE = "undone"
+
+
+CAUTION = {Verdict.YES: 0, Verdict.UNDONE: 1, Verdict.NO: 2, Verdict.UNUSABLE: 3}
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, gc=False):
+    """One line: who said when what of a category in a picture, and what the picture looks like."""
+
+    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]  # of the picture as stored
+    category_id: Annotated[int, Meta(ge=1)]
+    verdict: Verdict
+    reason: Unusable | Literal[""] = ""  # of an unusable picture
+    by: Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
+    at: Annotated[datetime, Meta(tz=True)]  # UTC
+    phash: Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]
+    grid: Annotated[str, Meta(pattern="^([0-9a-f]{96})?$")] = ""
+    width: Annotated[int, Meta(ge=1)]
+    height: Annotated[int, Meta(ge=1)]
+
+    def __post_init__(self) -> None:
+        """Refuse a reason where there is nothing to give one for, and none where there is."""
+        if (self.verdict is Verdict.UNUSABLE) != bool(self.reason):
+            raise ValueError(f"`reason` is for unusable pictures, and every one has one of {', '.join(UNUSABLE)}")
+
+    @property
+    def words(self) -> str:
+        """Return the verdict with its reason, as people read it."""
+        return f"{self.verdict} ({self.reason})" if self.reason else str(self.verdict)
+
+    @property
+    def picture(self) -> Picture:
+        """Return the picture as far as the line knows it."""
+        return Picture(
+            sha256=self.sha256,
+            file_name="",
+            width=self.width,
+            height=self.height,
+            phash=self.phash,
+            grid=self.grid,
+            source="review",
+            source_id=self.sha256,
+            url="",
+        )
+
+
+@dataclass(frozen=True)
+class Review:
+    """What holds for one picture, by category id."""
+
+    by_category: Mapping[int, Decision]
+
+    def of(self, category_id: int) -> Decision | None:
+        """Return what was decided for a category."""
+        return self.by_category.get(category_id)
+
+    def says(self, category_id: int) -> str:
+        """Return `yes`, `no`, `unusable`, or an empty string where nobody decided."""
+        found = self.by_category.get(category_id)
+        return str(found.verdict) if found else ""
+
+    @property
+    def unusable(self) -> Decision | None:
+        """Return the decision, for whatever category, that calls the picture unusable."""
+        return next((self.by_category[number] for number in sorted(self.by_category) if self.by_category[number].verdict is Verdict.UNUSABLE), None)
+
+
+NOTHING = Review({})
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """All that was decided: the line that holds for each picture (as named in the file) and category id, and a mark of the whole."""
+
+    latest: Mapping[tuple[str, int], Decision]
+    fingerprint: str = ""  # of the distinct lines; empty where there is none
+
+    @cached_property
+    def by_picture(self) -> Mapping[str, tuple[Decision, ...]]:
+        """Return the lines that hold, by picture."""
+        found: dict[str, list[Decision]] = {}
+        for (sha256, _), decision in self.latest.items():
+            found.setdefault(sha256, []).append(decision)
+        return {sha256: tuple(some) for sha256, some in found.items()}
+
+    def of(self, pictures: Sequence[Picture]) -> list[Review]:
+        """Return for each picture what was decided for it or for a copy of it."""
+        if not self.latest:
+            return [NOTHING] * len(pictures)
+        return [review_of(some) if some else NOTHING for some in self._on(pictures)]
+
+    def last(self, pictures: Sequence[Picture], category_id: int) -> list[Decision | None]:
+        """Return for each picture the last line on a category, for it or for a copy of it, also one that undid what was before."""
+        found = [_latest((one for one in some if one.category_id == category_id), one_picture=True) for some in self._on(pictures)]
+        return [some.get(("", category_id)) for some in found]
+
+    def _on(self, pictures: Sequence[Picture]) -> list[list[Decision]]:
+        known = [some[0].picture for some in self.by_picture.values()]
+        said = [list(self.by_picture.get(picture.sha256, ())) for picture in pictures]
+        for place, other in copies(pictures, known, BITS) if known else ():
+            if known[other].sha256 != pictures[place].sha256:
+                said[place] += self.by_picture[known[other].sha256]
+        return said
+
+    def tally(self, category_id: int) -> Counter[str]:
+        """Return how many pictures have each verdict for a category, with its reason."""
+        return Counter(one.words for one in self.of_category(category_id))
+
+    def of_category(self, category_id: int) -> list[Decision]:
+        """Return the decisions that hold for a category, in no order."""
+        return [one for (_, number), one in self.latest.items() if number == category_id and one.verdict is not Verdict.UNDONE]
+
+
+NOBODY = Decisions({})
+
+
+def review_of(decisions: Iterable[Decision]) -> Review:
+    """Return what holds of decisions on one picture."""
+    latest = {number: decision for (_, number), decision in _latest(decisions, one_picture=True).items()}
+    return Review({number: decision for number, decision in latest.items() if decision.verdict is not Verdict.UNDONE})
+
+
+def united(reviews: Iterable[Review]) -> Review:
+    """Return what holds of the reviews of one picture's copies."""
+    every = [decision for review in reviews for decision in review.by_category.values()]
+    return review_of(every) if every else NOTHING
+
+
+def decisions_of(decisions: Iterable[Decision]) -> Decisions:
+    """Return the decisions that hold. The order does not matter."""
+    every = list(decisions)
+    lines = sorted({msgspec.json.encode(decision) for decision in every})
+    return Decisions(_latest(every), sha256_of(b"\n".join(lines))[:16] if lines else "")
+
+
+def _latest(decisions: Iterable[Decision], *, one_picture: bool = False) -> dict[tuple[str, int], Decision]:
+    found: dict[tuple[str, int], Decision] = {}
+    for decision in decisions:
+        key = ("" if one_picture else decision.sha256, decision.category_id)
+        other = found.get(key)
+        if other is None or _authority(decision) > _authority(other):
+            found[key] = decision
+    return found
+
+
+def _authority(decision: Decision) -> tuple[datetime, int, bytes]:
+    return decision.at, CAUTION[decision.verdict], msgspec.json.encode(decision)
+
+
+def read_decisions(folder: Path = FOLDER) -> Decisions:
+    """Read what was decided; no file, no decisions. Raises InputError naming file and line of what is no decision or an unresolved merge."""
+    path = folder / FILE
+    if not path.exists():
+        return NOBODY
+    content = read_bytes(path)
+    lines = [line.rstrip(b"\r") for line in content.split(b"\n")]
+    decoder = msgspec.json.Decoder(Decision)
+    found: dict[bytes, Decision] = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line in found:
+            continue
+        try:
+            found[line] = decoder.decode(line)
+        except (msgspec.MsgspecError, ValueError) as err:
+            if number == len(lines) and not is_json(line):
+                continue
+            raise conflict_in(content, path) or _no_decision(err, path, number) from err
+    return decisions_of(found.values())
+
+
+def _no_decision(err: Exception, path: Path, number: int) -> InputError:
+    return InputError(f"not a decision: {err}", where=f"{path}:{number}", do="Correct the line, or take it from git's history")
+
+
+def append_decisions(decisions: Iterable[Decision], folder: Path = FOLDER) -> None:
+    """Append decisions, on disk before this returns. Raises InputError, and writes nothing, where one could not be read again."""
+    append_lines(folder / FILE, [_line(decision) for decision in decisions])
+
+
+def _line(decision: Decision) -> bytes:
+    line = msgspec.json.encode(decision)
+    try:
+        msgspec.json.decode(line, type=Decision)
+    except (msgspec.MsgspecError, ValueError) as err:
+        raise InputError(f"not a decision that could be read again: {err}", where=decision.sha256[:12], do="Nothing was written") from err
+    return line
+
+
+def decided(picture: Picture, category_id: int, verdict: Verdict, *, reason: str = "", by: str, at: datetime, after: Decision | None = None) -> Decision:
+    """Return a decision on a picture. `after`: what was known to be decided before; the new one is later in any case."""
+    later = max(at, after.at + NEXT) if after else at
+    fields = {"phash": picture.phash, "grid": picture.grid, "width": picture.width, "height": picture.height}
+    return msgspec.convert(
+        {"sha256": picture.sha256, "category_id": category_id, "verdict": verdict, "reason": reason, "by": by, "at": later, **fields}, Decision
+    )

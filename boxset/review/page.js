@@ -1,0 +1,259 @@
+"use strict";
+// Every text that comes from outside goes in as text, never as HTML. A picture is shown as decided when the server has it on disk, not before.
+
+const REASONS = {d: "drawing", c: "catalogue", b: "broken", p: "private", o: "other"};
+const MOVES = {ArrowLeft: "left", h: "left", ArrowRight: "right", l: "right", ArrowUp: "up", k: "up", ArrowDown: "down", j: "down", Home: "first", End: "last"};
+const DO = {u: "undo", e: "enlarge", Enter: "enlarge", "]": "next", PageDown: "next", "[": "previous", PageUp: "previous", A: "rest"};
+const find = (id) => document.getElementById(id);
+const grid = find("grid"), large = find("large");
+const screens = new Map(), items = new Map(), past = [];
+let here = null, at = 0, chain = Promise.resolve(), over = false, turning = false;
+
+function element(name, text, className) {
+  const made = document.createElement(name);
+  if (text) made.textContent = text;
+  if (className) made.className = className;
+  return made;
+}
+
+function alarm(text) {
+  find("alarm").textContent = text;
+  find("alarm").hidden = !text;
+}
+
+async function ask(path, body) {
+  const sent = body === undefined ? {} : {method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(body)};
+  const answer = await fetch(path, {cache: "no-store", credentials: "omit", ...sent});
+  const said = await answer.json();
+  if (!answer.ok) throw new Error(said.error || `it answered ${answer.status}`);
+  return said;
+}
+
+function lost(error) {
+  const gone = error instanceof TypeError;
+  alarm(gone ? "The server has stopped: nothing more is written. What is marked here is saved; start `boxset review` again for the rest." : error.message);
+}
+
+async function load(number) {
+  const said = await ask(`screen/${number}`);
+  said.items = said.items.map((item) => Object.assign(items.get(item.sha256) || {}, item));
+  said.items.forEach((item) => items.set(item.sha256, item));
+  screens.set(said.screen, said);
+  return said;
+}
+
+// Show a screen. Until it is there nothing can be marked: a key that was meant for it must not hit the one before.
+async function show(number, place) {
+  turning = true;
+  try {
+    here = await load(number);
+  } catch (error) {
+    return lost(error);
+  } finally {
+    turning = false;
+  }
+  location.hash = here.screen + 1;
+  grid.replaceChildren(...here.items.map(tile));
+  if (!here.items.length) grid.append(element("p", "Nothing waits for review here.", "nothing"));
+  grid.scrollTop = 0;
+  document.title = `Review: ${here.category}`;
+  find("category").textContent = here.category;
+  find("screen").textContent = `${here.screen + 1} of ${here.screens}`;
+  progress(here.counts);
+  const open = here.items.findIndex((item) => !item.state.verdict);
+  select(place !== undefined ? place : Math.max(0, open));
+  if (here.screen + 1 < here.screens) prefetch(here.screen + 1);
+}
+
+function prefetch(number) {
+  load(number).then((next) => next.items.forEach((item) => { new Image().src = `thumb/${item.sha256}`; }), () => {});
+}
+
+function progress(counts) {
+  const decided = Object.values(counts).reduce((sum, count) => sum + count, 0);
+  const each = Object.entries(counts).filter(([, count]) => count).map(([name, count]) => `${count} ${name}`).join(", ");
+  const end = decided === here.total ? "All are decided: “done” ends this." : "";
+  find("progress").textContent = [`${decided} of ${here.total} decided${each ? `: ${each}` : ""}`, `by ${here.by}`, end].filter(Boolean).join(" · ");
+}
+
+function tile(item, place) {
+  const figure = element("figure");
+  const image = element("img");
+  image.alt = item.title || item.query;
+  image.src = `thumb/${item.sha256}`;
+  image.addEventListener("error", () => figure.classList.add("missing"));
+  const flags = element("figcaption");
+  flags.append(...item.flags.map((flag) => element("b", flag)));
+  figure.append(image, flags);
+  figure.title = [item.title, item.site, item.query, item.flags.join(", ")].filter(Boolean).join("\n");
+  figure.setAttribute("role", "option");
+  figure.addEventListener("click", () => select(place));
+  figure.addEventListener("dblclick", () => { select(place); enlarge(); });
+  item.figure = figure;
+  paint(item);
+  return figure;
+}
+
+function paint(item) {
+  if (!item.figure) return;
+  const {verdict, reason} = item.state;
+  item.figure.dataset.verdict = verdict;
+  item.figure.dataset.mark = {yes: "✓", no: "no"}[verdict] || reason;
+  item.figure.classList.toggle("pending", Boolean(item.pending));
+}
+
+function select(place) {
+  const old = here.items[at];
+  if (old && old.figure) old.figure.setAttribute("aria-selected", "false");
+  at = Math.min(Math.max(0, place), here.items.length - 1);
+  const item = here.items[at];
+  find("about").replaceChildren();
+  if (!item) return;
+  item.figure.setAttribute("aria-selected", "true");
+  item.figure.scrollIntoView({block: "nearest"});
+  find("about").append(...about(item));
+  if (large.open) fill(item);
+}
+
+function about(item) {
+  const said = item.state.verdict ? `${item.state.verdict} ${item.state.reason} by ${item.state.by}` : "";
+  const flags = item.flags.length ? `looks like: ${item.flags.join(", ")}` : "";
+  const rest = [item.site, item.query, item.size, item.licence, flags, said].filter(Boolean).join(" · ");
+  return [element("b", item.title || "no title"), element("br"), element("span", rest)];
+}
+
+function fill(item) {
+  const image = large.querySelector("img"), text = large.querySelector("p");
+  image.src = `picture/${item.sha256}`;
+  text.replaceChildren(...about(item));
+  if (item.page) {
+    const link = element("a", "the page that shows it");
+    Object.assign(link, {href: item.page, target: "_blank", rel: "noopener noreferrer"});
+    text.append(element("span", " · "), link);
+  }
+}
+
+function enlarge() {
+  if (large.open) return large.close();
+  if (!here.items[at]) return undefined;
+  fill(here.items[at]);
+  large.showModal();
+  return undefined;
+}
+
+function columns() {
+  const first = here.items[0] && here.items[0].figure.offsetTop;
+  const count = here.items.findIndex((item) => item.figure.offsetTop !== first);
+  return count < 1 ? here.items.length : count;
+}
+
+function move(way) {
+  const step = {left: -1, right: 1, up: -columns(), down: columns(), first: -here.items.length, last: here.items.length}[way];
+  if ((way === "up" || way === "down") && (at + step < 0 || at + step >= here.items.length)) return;
+  select(at + step);
+}
+
+function advance() {
+  const open = (item) => !item.state.verdict && !item.pending;
+  const after = here.items.findIndex((item, place) => place > at && open(item));
+  const next = after >= 0 ? after : here.items.findIndex(open);
+  if (next >= 0) return select(next);
+  if (large.open) large.close();
+  return select(at);
+}
+
+function word(state) {
+  return `${state.verdict} ${state.reason}`.trim();
+}
+
+// Write verdicts down: [{item, verdict, reason}]. Requests go one after the other, so that each knows what the one before has done.
+function decide(picks, remember) {
+  const wanted = picks.filter(({item}) => !item.pending);
+  if (!wanted.length || over) return;
+  wanted.forEach(({item}) => { item.pending = true; paint(item); });
+  chain = chain.then(async () => {
+    const before = wanted.map(({item}) => ({item, ...item.state}));
+    try {
+      const body = wanted.map(({item, verdict, reason}) => ({sha256: item.sha256, verdict, reason: reason || "", seen: word(item.state)}));
+      const said = await ask("decide", body);
+      Object.entries(said.states).forEach(([sha256, state]) => { items.get(sha256).state = state; });
+      const mine = before.filter(({item}) => !said.stale.includes(item.sha256));
+      if (remember && mine.length) past.push({screen: here.screen, mine});
+      progress(said.counts);
+      alarm(said.stale.length ? "Somebody decided this meanwhile, and that was kept: look again where the mark is not yours." : "");
+    } catch (error) {
+      lost(error);
+    }
+    wanted.forEach(({item}) => { item.pending = false; paint(item); });
+    if (here.items[at] && wanted.some(({item}) => item === here.items[at])) select(at);
+  });
+}
+
+function mark(verdict, reason) {
+  const item = here.items[at];
+  if (!item || item.pending) return;
+  decide([{item, verdict, reason}], true);
+  advance();
+}
+
+function rest() {
+  decide(here.items.filter((item) => !item.state.verdict).map((item) => ({item, verdict: "yes"})), true);
+}
+
+function undo() {
+  chain = chain.then(async () => {
+    const last = past.pop();
+    if (!last) return;
+    if (last.screen !== here.screen) await show(last.screen);
+    const place = here.items.findIndex((item) => item.sha256 === last.mine[0].item.sha256);
+    if (place >= 0) select(place);
+    decide(last.mine.map(({item, verdict, reason}) => ({item, verdict: verdict || "undone", reason})), false);
+  });
+}
+
+function finish() {
+  chain = chain.then(async () => {
+    try {
+      await ask("done", {});
+    } catch (error) {
+      return lost(error);
+    }
+    over = true;
+    if (large.open) large.close();
+    grid.replaceChildren(element("p", "Done. Everything is saved; the terminal says what comes next. This tab can be closed.", "nothing"));
+    document.querySelectorAll("button").forEach((button) => { button.disabled = true; });
+    find("about").replaceChildren();
+    return undefined;
+  });
+}
+
+function act(what) {
+  const turn = (step) => { if (large.open) large.close(); show(here.screen + step, 0); };
+  const acts = {undo, enlarge, rest, done: finish, next: () => here.screen + 1 < here.screens && turn(1), previous: () => here.screen > 0 && turn(-1)};
+  acts[what]();
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || !here || over || turning) return;
+  const key = event.key;
+  if (key === "Enter" && event.target instanceof HTMLElement && event.target.closest("button, a")) return;
+  if (key === "y") mark("yes");
+  else if (key === "n") mark("no");
+  else if (REASONS[key]) mark("unusable", REASONS[key]);
+  else if (MOVES[key]) move(MOVES[key]);
+  else if (DO[key]) act(DO[key]);
+  else return;
+  event.preventDefault();
+});
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button");
+  if (!button || !here || over || turning) return;
+  button.blur();
+  if (button.dataset.verdict) mark(button.dataset.verdict, button.dataset.reason);
+  else act(button.dataset.do);
+});
+
+large.addEventListener("click", (event) => { if (event.target.tagName !== "A") large.close(); });
+
+show(Math.max(0, (parseInt(location.hash.slice(1), 10) || 1) - 1));
