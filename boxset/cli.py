@@ -19,6 +19,8 @@ COMMANDS = {
     "label": "Plan, buy and collect labels.",
     "status": "What was built, and where to look.",
     "diff": "What changed between two versions, box by box.",
+    "predictions": "Take in what a detector of your own sees.",
+    "suspicious": "Labels that are likely wrong, by what a detector sees.",
     "explain": "The whole history of one picture, or where it was left out.",
     "freeze": "Declare the test set of now as a version that no later build changes.",
     "validate": "Check a data set record by record.",

@@ -17,6 +17,7 @@ from boxset.conflicts import conflicts
 from boxset.endpoints import Endpoints
 from boxset.errors import BoxsetError, InputError, ParamsError
 from boxset.params import Params, Query, Source
+from boxset.predictions.store import FOLDER, names
 from boxset.stage import locked_outputs
 
 OK, FIX, LATER = "ok", "FIX", "-"
@@ -184,6 +185,16 @@ def _decisions(project: Patient) -> Iterator[Finding]:
 def _frozen(project: Patient) -> Iterator[Finding]:
     if not (project.root / "frozen").is_dir():
         yield Finding("frozen", FIX, "the folder frozen/ is missing, and dvc.yaml's balance reads it", "git checkout -- frozen, or mkdir frozen")
+
+
+def _predictions(project: Patient) -> Iterator[Finding]:
+    folder, pipeline = project.root / FOLDER, project.root / "dvc.yaml"
+    if not folder.is_dir() and pipeline.is_file() and f"- {FOLDER}\n" in pipeline.read_text(encoding="utf-8", errors="replace"):
+        yield Finding("predictions", FIX, f"the folder {FOLDER}/ is missing", f"mkdir {FOLDER} && touch {FOLDER}/.gitkeep")
+    try:
+        names(folder)
+    except BoxsetError as err:
+        yield Finding("predictions", FIX, f"{Path(err.where).relative_to(project.root)}: {err.what}", err.do)
 
 
 def _outputs(project: Patient) -> Iterator[Finding]:
@@ -359,5 +370,5 @@ def _labels(project: Patient, params: Params) -> Iterator[Finding]:
         yield Finding("labels", OK, f"{backend}: could be sent; the budget is {params.label.budget_usd:,.2f} USD")
 
 
-ALWAYS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (_tools, _unresolved, _parameters, _links, _remote, _ledger, _decisions, _frozen, _outputs)
+ALWAYS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (_tools, _unresolved, _parameters, _links, _remote, _ledger, _decisions, _predictions, _frozen, _outputs)
 WITH_PARAMS: tuple[Callable[[Patient, Params], Iterator[Finding]], ...] = (_world, _disk, _raw_cache, _sources, _suppliers, _purchases, _labels)

@@ -1,8 +1,10 @@
-"""Take in the answers that there are, and plan the next purchase. Buys nothing and contacts nobody."""
+"""Take in the answers that there are, lay a detector's predictions beside the labels, and plan the next purchase. Buys nothing and contacts nobody."""
 
 from pathlib import Path
 
-from boxset.assemble.merge import boxes_united
+from boxset.assemble.merge import boxes_counted, merge
+from boxset.compare.sightings import sightings
+from boxset.compare.suspicious import counts, suspects
 from boxset.dataset.decisions import read_decisions
 from boxset.dataset.records import ImageRow, kept_pictures, read_pool, read_refused, write_pool
 from boxset.files import read_json, read_jsonl, write_json
@@ -10,10 +12,11 @@ from boxset.labeling.answers import answered_pool
 from boxset.labeling.ledger import read_ledger
 from boxset.labeling.plan import make_plan, plan_metrics
 from boxset.params import read_params
+from boxset.predictions.store import read_folder
 from boxset.resolve import Ids, Targets
 from boxset.stage import run
 
-VERSION = 5
+VERSION = 6
 OUT = Path("data/label")
 
 
@@ -29,13 +32,16 @@ def main() -> None:
     }
     refused = read_refused(sorted(Path("data/extract").glob("*/refused.json")))
     answers = answered_pool(ledger, ids, params.label, crawled=crawled, extracted=extracted)
-    have = boxes_united(pools, crawled, answers=answers, ids=ids, settings=params.merge, refused=refused, decisions=decisions)
+    labelled = merge(pools, crawled, answers=answers, ids=ids, settings=params.merge, refused=refused, decisions=decisions).coco
+    seen, have = read_folder(Path("predictions")), boxes_counted(labelled, ids)
+    sees = sightings(labelled, seen, [identity.id for identity in ids.categories.values()])
     plan = make_plan(
-        ledger, ids, targets, params.label, have=have, crawled=crawled, extracted=extracted, refused=refused, decisions=decisions
+        ledger, ids, targets, params.label, have=have, crawled=crawled, extracted=extracted, refused=refused, decisions=decisions, sees=sees
     )
+    suspicious = {"suspicious": counts(suspects({"merge": labelled}, seen), list(ids.categories))} if seen.pictures else {}
     write_pool(OUT / "annotations.json", answers)
     write_json(OUT / "plan.json", plan)
-    write_json(Path("metrics/label.json"), plan_metrics(plan, answers, ledger))
+    write_json(Path("metrics/label.json"), {**plan_metrics(plan, answers, ledger), **suspicious})
 
 
 if __name__ == "__main__":

@@ -230,3 +230,18 @@ def test_the_command_shows_a_table_and_exits_1_where_something_is_to_be_fixed(li
     assert (ready.exit_code, ready.output.splitlines()[-1]) == (0, "ready: dvc repro")
     assert (unready.exit_code, unready.output.splitlines()[-1]) == (1, "2 to fix before `dvc repro`")
     assert "Write project.contact in params.yaml" in unready.output
+
+
+def test_the_folder_of_predictions_is_looked_at_where_the_pipeline_reads_it(live: Path) -> None:
+    sound = findings(live).get("predictions")
+    (live / "predictions/v1.jsonl.gz.dvc").write_text("outs:\n")
+    elsewhere = findings(live)["predictions"]
+    for path in (live / "predictions").iterdir():
+        path.unlink()
+    (live / "predictions").rmdir()
+    missing = findings(live)["predictions"]
+
+    assert sound is None
+    assert (elsewhere.verdict, elsewhere.what) == (FIX, "predictions/v1.jsonl.gz: DVC keeps these predictions, and they are not here")
+    assert (missing.verdict, missing.what) == (FIX, "the folder predictions/ is missing")
+    assert missing.do == "mkdir predictions && touch predictions/.gitkeep"

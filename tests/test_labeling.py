@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from boxset.assemble.merge import boxes_united
+from boxset.compare.sightings import Sightings
 from boxset.dataset.records import Picture, Pool, Refused
 from boxset.errors import BudgetError, InputError, ProjectError
 from boxset.history import upstream
@@ -517,3 +518,32 @@ def test_what_is_no_line_of_this_job_is_refused_by_number_and_field_and_the_othe
     assert [answer.sha256 for answer in found.answers] == ["b" * 64]
     assert len(found.refused) == 1
     assert str(found.refused[0]).startswith(f"m:1: not a bounding-box line of this job: {says}")
+
+
+def test_predictions_order_the_plan_and_move_neither_the_cap_nor_what_was_asked(tmp_path: Path) -> None:
+    pictures = crawled(6)
+    shas = [one.sha256 for one in pictures["hammer"]]
+    sees = Sightings(
+        models=dict.fromkeys([shas[0], shas[1], shas[3], shas[5]], "v1"),
+        boxes={(shas[1], 1): 0.3, (shas[3], 1): 0.9, (shas[5], 1): 2.8},
+        sure=frozenset({(shas[3], 1), (shas[5], 1)}),
+        recall=0.8,
+    )
+
+    def planned(settings_: Label) -> Plan:
+        return make_plan(read_ledger(tmp_path / "ledger"), IDS, TARGETS, settings_, have=NOTHING, crawled=pictures, extracted=[], sees=sees)
+
+    plan, few = planned(label()), planned(label(budget_usd=0.3))
+    without = make_plan(read_ledger(tmp_path / "ledger"), IDS, TARGETS, label(), have=NOTHING, crawled=pictures, extracted=[])
+    submit(shop(tmp_path, Workforce(), label()), few)
+
+    assert [shas.index(item.sha256) for item in plan.items] == [5, 3, 2, 4, 1, 0]
+    assert [item.why.partition("; ")[2] for item in plan.items] == ["v1 sees 2.8 here", "v1 sees 0.9 here", "", "", "v1 sees 0.3 here", "v1 sees none here"]
+    assert plan.rows[0].expected == round(2.8 + 0.9 + 0.3 + 4 * 0.2 + 2)
+    assert isinstance(plan.predictions, str)
+    assert plan.predictions.startswith("Predictions of v1 were used on 4 of 6 pictures")
+    assert plan.predictions.endswith("Of the 6 to buy, 1 show none by them; label.max_images leaves such pictures for later. No prediction becomes a label.")
+    assert (len(few.items), few.stops_at) == (2, "the budget is used up")
+    assert [shas.index(item.sha256) for item in planned(label()).items] == [2, 4, 1, 0]
+    assert [shas.index(item.sha256) for item in without.items] == [0, 1, 2, 3, 4, 5]
+    assert b"predictions" not in msgspec.json.encode(without)

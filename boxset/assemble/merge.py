@@ -125,7 +125,11 @@ def boxes_united(
     decisions: Decisions = NOBODY,
 ) -> dict[str, int]:
     """Return the boxes of each category that `merge` leaves of its input, crowds apart: what targets count."""
-    coco = merge(pools, crawled, answers=answers, ids=ids, settings=settings, refused=refused, decisions=decisions).coco
+    return boxes_counted(merge(pools, crawled, answers=answers, ids=ids, settings=settings, refused=refused, decisions=decisions).coco, ids)
+
+
+def boxes_counted(coco: Coco, ids: Ids) -> dict[str, int]:
+    """Return the boxes of each category, crowds apart."""
     names = {category.id: category.name for category in coco.categories}
     counts = Counter(names[annotation.category_id] for annotation in coco.annotations if not annotation.iscrowd)
     return {name: counts[name] for name in ids.categories}

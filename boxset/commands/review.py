@@ -11,6 +11,7 @@ from boxset.errors import InputError, ParamsError, did_you_mean
 from boxset.terminal import console, say
 
 if TYPE_CHECKING:
+    from boxset.compare.sightings import Sightings
     from boxset.dataset.decisions import Decisions
     from boxset.dataset.records import Picture, Pool
     from boxset.params import Params
@@ -147,8 +148,18 @@ class _Found:
         from boxset.labeling.plan import to_review
 
         return to_review(
-            self.ledger, self.ids, self.settings, crawled=self.crawled, extracted=self.extracted, refused=self.refused, decisions=decisions
+            self.ledger, self.ids, self.settings, crawled=self.crawled, extracted=self.extracted, refused=self.refused, decisions=decisions, sees=self._sees()
         )
+
+    def _sees(self) -> "Sightings":
+        """Return what a detector sees in the pictures, which the plan goes by."""
+        from boxset.compare.sightings import NO_SIGHTINGS, sightings
+        from boxset.dataset.coco import read_coco
+        from boxset.predictions.store import read_folder
+
+        merged, seen = DATA / "merge/annotations.json", read_folder()
+        ids = [identity.id for identity in self.ids.categories.values()]
+        return sightings(read_coco(merged), seen, ids) if seen.pictures and merged.exists() else NO_SIGHTINGS
 
 
 def _name(by: str) -> str:

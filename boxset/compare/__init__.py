@@ -1,1 +1,1 @@
-"""What changed between two data sets, and what became of one picture. Values in, values out."""
+"""What changed between two data sets, what became of one picture, and which labels a detector contradicts. Values in, values out."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from boxset.compare.sightings import LAST, NO_SIGHTINGS, Sightings
 from boxset.dataset.decisions import NOBODY, NOTHING, Decisions, Review, Verdict
 from boxset.dataset.records import Picture, Pool, Refused
 from boxset.dataset.similar import near_pairs, same_picture
@@ -70,6 +71,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     old_mills: int
     decisions: str = ""  # fingerprint of the decisions that it was made from
     review: ReviewPolicy = "first"
+    predictions: str | msgspec.UnsetType = msgspec.UNSET  # in plain words, how a detector's predictions were used, where there are some
 
 
 @dataclass(frozen=True)
@@ -104,8 +106,10 @@ class Market:
     have: Mapping[str, int]
     yields: Yields
     targets: Mapping[str, int]
+    ids: Mapping[str, int]
     use_old: bool
     only_yes: bool = False  # nothing is bought that nobody has reviewed
+    sees: Sightings = NO_SIGHTINGS
 
 
 def make_plan(
@@ -119,16 +123,18 @@ def make_plan(
     extracted: list[Pool],
     refused: Refused | None = None,
     decisions: Decisions = NOBODY,
+    sees: Sightings = NO_SIGHTINGS,
 ) -> Plan:
     """Choose pictures for the categories that miss most, until the targets, the budget or the pictures are at their end.
 
     `have`: the boxes of each category that there are, as targets count them: after duplicates are united (`merge.boxes_united`).
+    `sees`: what a detector sees in the pictures. It orders them and says how many boxes to expect; it becomes no label.
     Pictures without a licence of their own that a source refuses for the one that it states are not bought: `merge` would leave them out.
     Nor are those that a person called unusable, or said no to, unless they serve another category.
     """
     every = _allowed(_candidates(ledger, ids, settings, crawled=crawled, extracted=extracted, decisions=decisions), refused or Refused())
     known = {picture.sha256: picture for picture in current_pictures(crawled, extracted)}
-    market = _market(every, ids, targets, settings, have=have, yields=_yields(ledger, ids, known, decisions))
+    market = _market(every, ids, targets, settings, have=have, yields=_yields(ledger, ids, known, decisions), sees=sees)
     chosen = _choose(market, *_limit(ledger, settings, most=len(every)))
     whole = _choose(market, len(every), "")
     left = [] if market.use_old else market.old
@@ -152,7 +158,20 @@ def make_plan(
         old_mills=price * len(left),
         decisions=decisions.fingerprint,
         review=settings.review,
+        predictions=_predictions_used(every, market, chosen) or msgspec.UNSET,
     )
+
+
+def _predictions_used(candidates: list[Candidate], market: Market, chosen: Choice) -> str:
+    models = market.sees.models
+    seen = [models[c.picture.sha256] for c in candidates if c.picture.sha256 in models]
+    if not seen:
+        return ""
+    order = "pictures in which it sees a category come first, those in which it sees none last, and its counts say how many boxes to expect"
+    used = f"Predictions of {', '.join(sorted(set(seen)))} were used on {len(seen):,} of {len(candidates):,} pictures: {order}"
+    unseen = sum(market.sees.turn(item.sha256, market.ids[item.wanted_for]) == LAST for item in chosen.items)
+    last = f"Of the {len(chosen.items):,} to buy, {unseen:,} show none by them; label.max_images leaves such pictures for later. " if unseen else ""
+    return f"{used}. {last}No prediction becomes a label."
 
 
 def to_review(
@@ -164,17 +183,20 @@ def to_review(
     extracted: list[Pool],
     refused: Refused,
     decisions: Decisions,
+    sees: Sightings = NO_SIGHTINGS,
 ) -> dict[str, list[Picture]]:
     """Return for each category the pictures that the plan could buy for it and that nobody has reviewed for it, in the order in which it would."""
     every = _allowed(_candidates(ledger, ids, settings, crawled=crawled, extracted=extracted, decisions=decisions), refused)
     known = {picture.sha256: picture for picture in current_pictures(crawled, extracted)}
     nothing = dict.fromkeys(ids.categories, 0)
     targets = Targets(categories={name: Target(target=0, max=0) for name in ids.categories})
-    market = _market(every, ids, targets, settings, have=nothing, yields=_yields(ledger, ids, known, decisions))
+    market = _market(every, ids, targets, settings, have=nothing, yields=_yields(ledger, ids, known, decisions), sees=sees)
     return {name: [candidate.picture for candidate in _waiting(market, name)] for name in ids.categories}
 
 
-def _market(every: list[Candidate], ids: Ids, targets: Targets, settings: Label, *, have: Mapping[str, int], yields: Yields) -> Market:
+def _market(
+    every: list[Candidate], ids: Ids, targets: Targets, settings: Label, *, have: Mapping[str, int], yields: Yields, sees: Sightings
+) -> Market:
     fresh = [candidate for candidate in every if len(candidate.asks) == len(ids.categories)]
     return Market(
         {name: [candidate for candidate in fresh if candidate.serves(name)] for name in ids.categories},
@@ -182,8 +204,10 @@ def _market(every: list[Candidate], ids: Ids, targets: Targets, settings: Label,
         have,
         yields,
         {name: targets.categories[name].target for name in ids.categories},
+        {name: identity.id for name, identity in ids.categories.items()},
         use_old=settings.old_pictures == "all",
         only_yes=settings.review == "required",
+        sees=sees,
     )
 
 
@@ -302,15 +326,25 @@ def _dry(market: Market, short: list[str]) -> str:
 
 
 def _queue(market: Market, name: str) -> Iterator[Candidate]:
-    """Yield a category's pictures: those in which a person saw it, then of the best queries first, then in rank order; then old ones not asked about it."""
-    yield from sorted(market.fresh[name], key=lambda c: (name not in c.said, -_rate(market, c, name)))
+    """Yield a category's pictures, then old ones not asked about it: those in which a person saw it, those in which a detector does, of the best queries, in rank order."""
+    yield from sorted(market.fresh[name], key=lambda c: _turn(market, c, name))
     if market.use_old:
         old = [c for c in market.old if name in c.asks and c.said.get(name) != Verdict.NO]
-        yield from sorted(old, key=lambda c: (name not in c.said, -_rate(market, c, name)))
+        yield from sorted(old, key=lambda c: _turn(market, c, name))
+
+
+def _turn(market: Market, candidate: Candidate, name: str) -> tuple[bool, int, float]:
+    return name not in candidate.said, market.sees.turn(candidate.picture.sha256, market.ids[name]), -_rate(market, candidate, name)
 
 
 def _rate(market: Market, candidate: Candidate, category: str) -> float:
-    return market.yields.rate(candidate.picture.category, candidate.picture.query, category, candidate.said.get(category, ""))
+    """Return the boxes to expect. Where a person has looked, a detector may add to them, and takes none away; nothing where the person saw none."""
+    said = candidate.said.get(category, "")
+    usual = market.yields.rate(candidate.picture.category, candidate.picture.query, category, said)
+    if said == Verdict.NO:
+        return usual
+    seen = market.sees.expected(candidate.picture.sha256, market.ids[category], usual)
+    return max(usual, seen) if said else seen
 
 
 def _furthest(market: Market, choice: Choice, dry: set[str]) -> str:
@@ -327,6 +361,7 @@ def _missing(market: Market, choice: Choice, name: str) -> float:
 def _take(choice: Choice, candidate: Candidate, market: Market, wanted: str) -> None:
     picture = candidate.picture
     why = f"{wanted}: {market.have[wanted] + round(choice.expected[wanted])} of {market.targets[wanted]} boxes"
+    seen = market.sees.words(picture.sha256, market.ids[wanted])
     choice.items.append(
         Item(
             sha256=picture.sha256,
@@ -338,7 +373,7 @@ def _take(choice: Choice, candidate: Candidate, market: Market, wanted: str) -> 
             found_for=picture.category,
             query=picture.query,
             asks=candidate.asks,
-            why=why,
+            why=f"{why}; {seen}" if seen else why,
             wanted_for=wanted,
         )
     )

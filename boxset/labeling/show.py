@@ -30,6 +30,8 @@ def plan_table(plan: Plan) -> None:
     terminal.print(
         f"budget {usd(plan.budget_mills)}, spent or reserved {usd(plan.committed_mills)}. It stops because {plan.stops_at}.", highlight=False
     )
+    if isinstance(plan.predictions, str):
+        terminal.print(plan.predictions, highlight=False, soft_wrap=True, markup=False)
     for sentence in waits_for_review(plan.review, {row.category: row.waiting for row in plan.rows}):
         terminal.print(sentence, highlight=False)
     if plan.old_pictures:

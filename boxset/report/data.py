@@ -7,8 +7,10 @@ from typing import Any
 
 import msgspec
 
+from boxset.compare.suspicious import Suspect, suspects
 from boxset.dataset.coco import Coco, read_coco
 from boxset.files import read_json, read_jsonl
+from boxset.predictions.store import read_folder
 from boxset.report.figures import SPLITS
 from boxset.report.pictures import picture_folders
 from boxset.resolve import Targets
@@ -44,6 +46,7 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
     old_pictures: int
     old_mills: int
     review: str = "first"
+    predictions: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class ReportData:
     conflicts: tuple[Metrics, ...] = ()
     balance_says: tuple[str, ...] = ()
     folders: tuple[Path, ...] = ()
+    suspicious: tuple[Suspect, ...] | None = None  # None: there are no predictions
 
     @property
     def name(self) -> str:
@@ -80,14 +84,20 @@ def read_report_data(root: Path) -> ReportData:
     data = root / "data"
     targets, plan = data / "resolve/targets.json", data / "label/plan.json"
     return ReportData(
-        dataset=read_dataset(data / "dataset"),
+        dataset=(dataset := read_dataset(data / "dataset")),
         metrics=read_metrics(root / "metrics"),
         targets=read_json(targets, Targets) if targets.exists() else Targets(categories={}),
         plan=read_json(plan, Planned) if plan.exists() else None,
         conflicts=tuple(read_jsonl(data / "merge/conflicts.jsonl", dict[str, Any])),
         balance_says=balance_words(data / "dataset/README.md"),
         folders=tuple(picture_folders(root)),
+        suspicious=_suspicious(dataset, root / "predictions"),
     )
+
+
+def _suspicious(dataset: Mapping[str, Coco], folder: Path) -> tuple[Suspect, ...] | None:
+    predictions = read_folder(folder)
+    return tuple(suspects(dict(dataset), predictions)) if predictions.pictures else None
 
 
 def read_dataset(folder: Path) -> dict[str, Coco]:

@@ -9,9 +9,13 @@ from boxset.report import gallery, html, sections
 from boxset.report.data import ReportData, read_report_data
 from boxset.report.figures import Box, boxes_of
 from boxset.report.html import Content, Html, tag
+from boxset.report.pictures import Pictures
+from boxset.report.suspicious_page import suspicious_section
 
 __all__ = ["read_report_data", "render", "write_report"]
 
+SUSPECT_BYTES = 600_000  # of crops, where there are predictions
+SUSPECTS = 24  # crops in the page; `boxset suspicious` has all
 PICTURE_BYTES = 2_400_000  # of thumbnails in the page, so that it stays under 3 MB
 
 
@@ -35,6 +39,8 @@ def render(data: ReportData) -> str:
         "gallery": ("Gallery", lambda: gallery.gallery(data, boxes, budget=PICTURE_BYTES * 3 // 4)),
         "look": ("Worth a look", lambda: gallery.worth_a_look(data, boxes, budget=PICTURE_BYTES // 4)),
     }
+    if data.suspicious is not None:
+        made["suspicious"] = ("Suspicious labels", lambda: suspicious_section(data.suspicious or (), SUSPECTS, Pictures(data.folders, SUSPECT_BYTES)))
     written = {anchor: (name, html.section(anchor, name, make())) for anchor, (name, make) in made.items()}
     footer = "Made by the stage report from data/ and metrics/. The same data give the same page."
     return html.page(data.name, _header(data, boxes), written, footer=footer)

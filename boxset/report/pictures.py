@@ -60,11 +60,16 @@ def thumbnail(path: Path) -> str:
             image.draft("RGB", (SIDE, SIDE))
             small = image.convert("RGB")
     except (OSError, SyntaxError, ValueError) as err:
-        raise InputError(f"not a picture: {err}", where=str(path), do="`dvc checkout` restores it") from err
+        raise unreadable(err, path) from err
     small.thumbnail((SIDE, SIDE))
     out = io.BytesIO()
     small.save(out, "JPEG", quality=QUALITY, optimize=True)
     return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode()
+
+
+def unreadable(err: Exception, path: Path) -> InputError:
+    """Return an error for a stored file that cannot be decoded."""
+    return InputError(f"not a picture: {err}", where=str(path), do="`dvc checkout` restores it")
 
 
 def shot(address: str, size: tuple[int, int], boxes: Sequence[Drawn], *, alt: str, caption: Content) -> Html:

@@ -226,7 +226,7 @@ def plan(data: ReportData) -> Html:
     lead = f"{cost}, after ${usd(planned.committed_mills)} of ${usd(planned.budget_mills)}. It stops there because {planned.stops_at}."
     old = f"Asking {counted(planned.old_pictures, 'picture')} labelled before about newer categories too would cost ${usd(planned.old_mills)}."
     whole = f"To reach the targets it would take {counted(planned.to_targets_pictures, 'picture')}, ${usd(planned.to_targets_mills)} at the most."
-    end = [(whole, planned.to_targets_pictures > len(planned.items)), (old, planned.old_pictures > 0), (SUBMIT, True)]
+    end = [(planned.predictions, bool(planned.predictions)), (whole, planned.to_targets_pictures > len(planned.items)), (old, planned.old_pictures > 0), (SUBMIT, True)]
     said = (tag("p", html.coded(sentence), class_="soft") for sentence, holds in end if holds)
     return joined([tag("p", lead), table(columns, rows), *_review(planned), *said])
 

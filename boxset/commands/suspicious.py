@@ -1,0 +1,85 @@
+"""`boxset suspicious`: labels that are likely wrong, by what a detector sees."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from boxset.errors import ParamsError, ProjectError, did_you_mean
+from boxset.terminal import say
+
+if TYPE_CHECKING:
+    from boxset.compare.suspicious import Suspect
+    from boxset.dataset.coco import Coco
+
+KINDS = ("missed", "spurious", "mislabelled", "badly placed")
+PICTURE_BYTES = 12_000_000  # of crops in a page
+
+
+@click.command()
+@click.argument("category", required=False)
+@click.option("--kind", type=click.Choice(KINDS), help="One kind alone.")
+@click.option("--n", "most", default=50, show_default=True, type=click.IntRange(1), help="So many, the worst first.")
+@click.option("--merge", "merged", is_flag=True, help="Of all that was merged, not of the data set alone.")
+@click.option("--absent", is_flag=True, help="Also what is seen where its category was said to be absent.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--html", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write a page with label and prediction drawn on the pictures.")
+def command(category: str | None, *, kind: str | None, most: int, merged: bool, absent: bool, as_json: bool, page: Path | None) -> None:
+    """List labels that are likely wrong, by what your detector sees: missed, spurious, mislabelled, badly placed; of one CATEGORY or all.
+
+    Each has a score from 0 to 1. It changes nothing.
+    """
+    from boxset.compare.suspicious import suspects
+    from boxset.predictions.store import FOLDER, read_folder
+
+    splits = _splits(merged=merged)
+    names = [c.name for c in sorted(next(iter(splits.values())).categories, key=lambda c: c.id)]
+    if category is not None and category not in names:
+        raise ParamsError(f"there is no category {category}{did_you_mean(category, names)}", where="params.yaml")
+    predictions = read_folder()
+    if not predictions.pictures:
+        do = "`boxset predictions images` writes what to run a detector on, `boxset predictions add` takes its results in"
+        raise ProjectError("there are no predictions", where=str(FOLDER), do=do)
+    found = [s for s in suspects(splits, predictions, absent=absent) if category in (None, s.category, s.predicted) and kind in (None, s.kind)]
+    if page is not None:
+        _write_page(page, found, most)
+    if as_json:
+        import msgspec
+
+        say(msgspec.json.format(msgspec.json.encode(found[:most])).decode())
+    elif page is None:
+        _print(found, most)
+    else:
+        say(f"{page}: {min(most, len(found)):,} of {len(found):,} suspicious labels")
+
+
+def _splits(*, merged: bool) -> "dict[str, Coco]":
+    from boxset.dataset.coco import read_coco
+    from boxset.report.data import read_dataset
+
+    path = Path("data/merge/annotations.json")
+    found = ({"merge": read_coco(path)} if path.exists() else {}) if merged else read_dataset(Path("data/dataset"))
+    if not found:
+        raise ProjectError("there is no data set here", where="data/merge" if merged else "data/dataset", do="`dvc repro` builds it; `dvc pull` fetches it")
+    return found
+
+
+def _print(found: "list[Suspect]", most: int) -> None:
+    from collections import Counter
+
+    counted = Counter(one.kind for one in found)
+    say(f"{len(found):,} suspicious labels: {', '.join(f'{counted[kind]:,} {kind}' for kind in KINDS)}")
+    for one in found[:most]:
+        where = ", ".join(filter(None, (one.split, f"labelled by {one.labelled_by}" if one.labelled_by else "")))
+        say(f"{one.score:.2f}  {one.sha256[:12]}  {one.kind:<12}  {one.words} · {where}")
+    if found:
+        more = f"{len(found) - most:,} more: --n. " if len(found) > most else ""
+        say(f"{more}--html FILE shows them; `boxset explain PICTURE` tells where a picture and its labels are from")
+
+
+def _write_page(page: Path, found: "list[Suspect]", most: int) -> None:
+    from boxset.files import write_text
+    from boxset.report.pictures import Pictures, picture_folders
+    from boxset.report.suspicious_page import suspicious_page
+
+    write_text(page, suspicious_page(found, most, Pictures(picture_folders(Path()), budget=PICTURE_BYTES)))

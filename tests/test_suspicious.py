@@ -1,0 +1,177 @@
+"""Labels that a detector contradicts, kind by kind, and what is none of them."""
+
+from typing import Any
+
+import pytest
+
+from boxset.compare.calibration import agreement, calibrated, compared
+from boxset.compare.sightings import sightings
+from boxset.compare.suspicious import LEAST, Suspect, counts, suspects
+from boxset.dataset.coco import Coco, CocoAnnotation
+from boxset.dataset.predictions import latest
+from boxset.dataset.records import BBox
+from tests.build import annotation, coco, image
+from tests.detector import Seen, predictions
+
+BOX: BBox = (10.0, 20.0, 100.0, 80.0)
+ELSEWHERE: BBox = (220.0, 150.0, 100.0, 80.0)
+SHIFTED: BBox = (40.0, 20.0, 100.0, 80.0)  # overlaps BOX by 0.54
+RIGHT = 60  # pictures in which the detector and the labels agree
+ODD = RIGHT + 1  # the picture that a case is about
+HAMMER, SAW = 1, 2
+
+Label = tuple[int, BBox] | tuple[int, BBox, int]
+
+
+def case(labels: list[Label], seen: list[Seen], **more: Any) -> list[Suspect]:
+    """Suspects of a data set in which one picture has these labels and predictions, and 60 others agree on hammers and saws at 0.9."""
+    images = [image(n, exhaustive_category_ids=(1, 2)) for n in range(1, RIGHT + 1)]
+    images.append(image(ODD, **{"exhaustive_category_ids": (1, 2), **more}))
+    right = [(n, 1 + n % 2, BOX if n % 3 else ELSEWHERE) for n in range(1, RIGHT + 1)]
+    drawn = [annotation(k, n, i, bbox=bbox) for k, (n, i, bbox) in enumerate(right, 1)]
+    drawn += [_drawn(100 + k, label) for k, label in enumerate(labels)]
+    agreed = {f"{n:064x}": [(i, bbox, 0.9)] for n, i, bbox in right}
+    return suspects({"train": coco(images, drawn)}, predictions({**agreed, f"{ODD:064x}": seen}))
+
+
+def _drawn(number: int, label: Label) -> CocoAnnotation:
+    return annotation(number, ODD, label[0], bbox=label[1], iscrowd=label[2] if len(label) > 2 else 0, attributes={"job": "tools-1"}, source="label")
+
+
+CASES: dict[str, tuple[list[Label], list[Seen], dict[str, Any], list[tuple[str, str, str]]]] = {
+    "all agree": ([(HAMMER, BOX)], [(HAMMER, BOX, 0.9)], {}, []),
+    "nothing labelled, nothing seen": ([], [], {}, []),
+    "missed": ([], [(HAMMER, BOX, 0.9)], {}, [("missed", "hammer", "hammer")]),
+    "missed beside another": ([(HAMMER, BOX)], [(HAMMER, BOX, 0.9), (HAMMER, ELSEWHERE, 0.9)], {}, [("missed", "hammer", "hammer")]),
+    "missed once, seen twice": ([], [(HAMMER, BOX, 0.92), (HAMMER, (12.0, 20.0, 100.0, 80.0), 0.9)], {}, [("missed", "hammer", "hammer")]),
+    "nobody looked": ([], [(HAMMER, BOX, 0.9)], {"exhaustive_category_ids": ()}, [("missed", "hammer", "hammer")]),
+    "known to be absent": ([], [(HAMMER, BOX, 0.9)], {"exhaustive_category_ids": (), "neg_category_ids": (1,)}, []),
+    "not every one has its box": ([], [(HAMMER, BOX, 0.9)], {"exhaustive_category_ids": (), "not_exhaustive_category_ids": (1,)}, []),
+    "in a crowd": ([(HAMMER, (0.0, 0.0, 400.0, 300.0), 1)], [(HAMMER, BOX, 0.9)], {}, []),
+    "in a crowd of another category": ([(SAW, (0.0, 0.0, 400.0, 300.0), 1)], [(HAMMER, BOX, 0.9)], {}, [("missed", "hammer", "hammer")]),
+    "a faint prediction": ([], [(HAMMER, BOX, 0.2)], {}, []),
+    "seen a second time on one label": ([(HAMMER, BOX)], [(HAMMER, BOX, 0.9), (HAMMER, SHIFTED, 0.9)], {}, []),
+    "spurious": ([(HAMMER, BOX)], [], {}, [("spurious", "hammer", "")]),
+    "spurious beside a right one": ([(HAMMER, BOX), (HAMMER, ELSEWHERE)], [(HAMMER, BOX, 0.9)], {}, [("spurious", "hammer", "")]),
+    "drawn twice": ([(HAMMER, BOX), (HAMMER, (14.0, 20.0, 100.0, 80.0))], [(HAMMER, BOX, 0.9)], {}, [("spurious", "hammer", "")]),
+    "a crowd that is not seen": ([(HAMMER, BOX, 1)], [], {}, []),
+    "mislabelled": ([(HAMMER, BOX)], [(SAW, BOX, 0.9)], {}, [("mislabelled", "hammer", "saw")]),
+    "two things in one place": ([(HAMMER, BOX), (SAW, BOX)], [(HAMMER, BOX, 0.9), (SAW, BOX, 0.9)], {}, []),
+    "seen as both": ([(HAMMER, BOX)], [(HAMMER, BOX, 0.9), (SAW, BOX, 0.9)], {}, []),
+    "badly placed": ([(HAMMER, BOX)], [(HAMMER, SHIFTED, 0.9)], {}, [("badly placed", "hammer", "hammer")]),
+    "placed a little off": ([(HAMMER, BOX)], [(HAMMER, (18.0, 20.0, 100.0, 80.0), 0.9)], {}, []),
+}
+
+
+@pytest.mark.parametrize("what", CASES)
+def test_each_fault_is_of_its_kind_and_what_is_right_is_none(what: str) -> None:
+    labels, seen, fields, expected = CASES[what]
+
+    found = case(labels, seen, **fields)
+
+    assert [(s.kind, s.category, s.predicted) for s in found] == expected
+    assert all(LEAST[s.kind] <= s.score <= 1 and s.sha256 == f"{ODD:064x}" for s in found)
+
+
+def test_a_suspect_says_where_it_is_who_labelled_it_and_what_is_seen() -> None:
+    (one,) = case([(HAMMER, BOX)], [(SAW, BOX, 0.9)])
+
+    assert (one.label, one.prediction, one.overlap, one.confidence) == (BOX, BOX, 1.0, 0.9)
+    assert (one.labelled_by, one.split, one.model) == ("people, tools-1", "train", "v1")
+    assert one.words == "labelled hammer, v1 sees saw (0.90)"
+
+
+def test_absent_pictures_are_looked_at_when_that_is_asked_for() -> None:
+    images = [image(n, neg_category_ids=(1,) if n == 1 else (), exhaustive_category_ids=() if n == 1 else (1,)) for n in range(1, 40)]
+    labelled = coco(images, [annotation(n, n, HAMMER, bbox=BOX) for n in range(2, 40)])
+    seen = predictions({f"{n:064x}": [(HAMMER, BOX, 0.9)] for n in range(1, 40)})
+
+    (one,) = suspects({"val": labelled}, seen, absent=True)
+
+    assert suspects({"val": labelled}, seen) == []
+    assert (one.kind, one.split, one.words) == ("missed", "val", "no hammer is labelled where v1 sees one (0.90); said to be absent")
+
+
+def scored(precision: float, *, count: int = 200) -> list[tuple[Coco, Any]]:
+    """A data set whose hammers are confirmed at a score of 0.6 in a share of the pictures."""
+    images = [image(n, exhaustive_category_ids=(1, 2)) for n in range(1, count + 1)]
+    hits = round(precision * count)
+    labelled = coco(images, [annotation(n, n, HAMMER, bbox=BOX) for n in range(1, hits + 1)])
+    return [(labelled, predictions({f"{n:064x}": [(HAMMER, BOX, 0.6)] for n in range(1, count + 1)}))]
+
+
+@pytest.mark.parametrize(("precision", "suspicious"), [(0.9, True), (0.2, False)])
+def test_the_same_score_is_worth_what_it_was_worth_on_the_labelled_pictures(precision: float, *, suspicious: bool) -> None:
+    ((labelled, seen),) = scored(precision)
+
+    trust = calibrated(compared([labelled], seen)).precision(seen)
+    found = suspects({"train": labelled}, seen)
+
+    assert abs(trust[0] - precision) < 0.05
+    assert bool(found) is suspicious
+
+
+def test_what_a_model_mostly_overlooks_is_not_called_spurious() -> None:
+    images = [image(n, exhaustive_category_ids=(1,)) for n in range(1, 101)]
+    labelled = coco(images, [annotation(n, n, HAMMER, bbox=BOX) for n in range(1, 101)])
+
+    found_rarely = predictions({f"{n:064x}": [(HAMMER, BOX, 0.9)] if n <= 30 else [] for n in range(1, 101)})
+    found_mostly = predictions({f"{n:064x}": [(HAMMER, BOX, 0.9)] if n <= 97 else [] for n in range(1, 101)})
+
+    assert suspects({"train": labelled}, found_rarely) == []
+    assert [(s.kind, int(s.sha256, 16)) for s in suspects({"train": labelled}, found_mostly)] == [("spurious", n) for n in (98, 99, 100)]
+
+
+def test_pictures_that_the_detector_was_not_run_on_are_left_alone() -> None:
+    labelled = coco([image(1), image(2)], [annotation(1, 1, bbox=BOX), annotation(2, 2, bbox=BOX)])
+
+    assert suspects({"train": labelled}, predictions({})) == []
+    assert suspects({"train": labelled}, predictions({"f" * 64: [(HAMMER, BOX, 0.9)]})) == []
+
+
+def test_of_two_models_the_later_one_is_heard_on_each_picture() -> None:
+    old = predictions({"a" * 64: [(HAMMER, BOX, 0.9)], "b" * 64: [(SAW, BOX, 0.8), (HAMMER, BOX, 0.7)]}, "v1")
+    new = predictions({"a" * 64: [(SAW, ELSEWHERE, 0.6)], "c" * 64: []}, "v2")
+
+    both = latest([old, new])
+
+    said = [[(int(both.category_ids[k]), float(both.scores[k])) for k in range(both.starts[n], both.starts[n + 1])] for n in range(3)]
+    assert both.pictures == ("a" * 64, "b" * 64, "c" * 64)
+    assert said == [[(SAW, 0.6)], [(SAW, 0.8), (HAMMER, 0.7)], []]
+    assert [both.models[m] for m in both.model_of] == ["v2", "v1", "v2"]
+
+
+def test_counts_have_every_kind_and_category() -> None:
+    found = case([(HAMMER, BOX)], [(SAW, BOX, 0.9)])
+
+    assert counts(found, ["hammer", "saw"]) == {
+        "missed": {"hammer": 0, "saw": 0},
+        "spurious": {"hammer": 0, "saw": 0},
+        "mislabelled": {"hammer": 1, "saw": 0},
+        "badly_placed": {"hammer": 0, "saw": 0},
+    }
+
+
+def test_agreement_tells_corners_and_other_ids_from_results() -> None:
+    labelled = coco([image(1)], [annotation(1, 1, HAMMER, bbox=ELSEWHERE)])
+    x, y, w, h = ELSEWHERE
+
+    corners = agreement([labelled], predictions({f"{1:064x}": [(HAMMER, (x, y, x + w, y + h), 0.9)]}))
+    other_ids = agreement([labelled], predictions({f"{1:064x}": [(SAW, ELSEWHERE, 0.9)]}))
+
+    assert (corners.labels, corners.found, corners.as_corners) == (1, 0, 1)
+    assert (other_ids.found, other_ids.of_any) == (0, 1)
+
+
+def test_what_to_expect_is_what_is_seen_and_a_share_of_what_is_overlooked() -> None:
+    images = [image(n, exhaustive_category_ids=(1, 2)) for n in range(1, 201)]
+    labelled = coco(images, [annotation(n, n, HAMMER, bbox=BOX) for n in range(1, 201)])
+    seen = {f"{n:064x}": [(HAMMER, BOX, 0.9)] if n % 4 else [] for n in range(1, 201)}
+
+    sees = sightings(labelled, predictions({**seen, "e" * 64: [(HAMMER, BOX, 0.9), (HAMMER, ELSEWHERE, 0.9)], "f" * 64: []}), [HAMMER, SAW])
+
+    assert sees.expected("e" * 64, HAMMER, 1.0) == pytest.approx(2 + 0.25, abs=0.1)
+    assert sees.expected("f" * 64, HAMMER, 1.0) == pytest.approx(0.25, abs=0.05)
+    assert sees.expected("d" * 64, HAMMER, 0.7) == 0.7
+    assert [sees.turn(letter * 64, HAMMER) for letter in "edf"] == [0, 1, 2]
+    assert [sees.words(letter * 64, HAMMER) for letter in "edf"] == ["v1 sees 2.0 here", "", "v1 sees none here"]
