@@ -92,6 +92,7 @@ class IndexWriter:
         self._new = Path(self._scratch.name)
         self._images = pq.ParquetWriter(self._new / "images.parquet", IMAGES, compression="zstd", compression_level=1)
         self._images_waiting: list[pa.Table] = []
+        self._behind = Behind()
         self._numbers = _Numbers()
         self._boxes = _Clustered(self._new / "boxes.parquet", BOXES, self._numbers)
         self._verified = _Clustered(self._new / "verified.parquet", VERIFIED, self._numbers)
@@ -109,8 +110,8 @@ class IndexWriter:
             if kind is None:
                 self._finish()
         finally:
-            self._boxes.close()
-            self._verified.close()
+            for part in (self._behind, self._boxes, self._verified):
+                part.close()
             self._scratch.cleanup()
 
     def add_classes(self, rows: Iterable[dict[str, Any]]) -> None:
@@ -166,7 +167,7 @@ class IndexWriter:
 
     def _write_images(self) -> None:
         if self._images_waiting:
-            self._images.write_table(pa.concat_tables(self._images_waiting))
+            self._behind.run(partial(self._images.write_table, pa.concat_tables(self._images_waiting)))
             self._images_waiting = []
 
     def add_boxes(self, columns: dict[str, Any]) -> int:
@@ -181,11 +182,12 @@ class IndexWriter:
 
     def _finish(self) -> None:
         self._write_images()
+        rows, images = self._boxes.finish()
+        verified, _ = self._verified.finish()
+        self._behind.wait()
         self._images.close()
         if not self._rising:
             self._drop_second_images()
-        rows, images = self._boxes.finish()
-        verified, _ = self._verified.finish()
         self.add_classes({"class_id": class_id, "name": class_id} for class_id in sorted(set(rows) - self.known_classes()))
         ids = self._classes["class_id"]
         counts = {"images": [images.get(c, 0) for c in ids], "boxes": [rows.get(c, (0, 0))[1] for c in ids]}
