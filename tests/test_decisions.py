@@ -1,5 +1,6 @@
 """What was decided in a review: which line holds, for which pictures, and what is refused by line."""
 
+import errno
 import subprocess
 import time
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boxset.dataset.decisions import FILE, NOBODY, Decision, Verdict, append_decisions, decided, decisions_of, read_decisions
-from boxset.errors import InputError
+from boxset.errors import InputError, ProjectError
 from tests.build import picture, sha
 
 AT = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -196,6 +197,20 @@ def test_nothing_is_written_that_could_not_be_read_again(tmp_path: Path) -> None
         append_decisions([decision(), msgspec.structs.replace(decision(), by="")], tmp_path)
 
     assert not (tmp_path / FILE).exists()
+
+
+def test_where_the_disk_is_full_nothing_of_what_was_to_be_appended_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    append_decisions([decision()], tmp_path)
+    before = (tmp_path / FILE).read_bytes()
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("boxset.files.os.fsync", full)
+    with pytest.raises(ProjectError, match="the disk is full"):
+        append_decisions([decision("b"), decision("c")], tmp_path)
+
+    assert (tmp_path / FILE).read_bytes() == before
 
 
 def test_two_branches_that_reviewed_merge_without_a_word_and_the_rule_decides(tmp_path: Path) -> None:
