@@ -32,6 +32,7 @@ FOLDER, FILE = Path("decisions"), "review.jsonl"
 BITS = 6  # as in labeling/asked.py: a copy of what was bought is a copy of what was decided
 NEXT = timedelta(milliseconds=1)  # a decision that was taken in knowledge of another is later than it, whatever the clocks say
 MAX_NAME = 200
+YEARS = 2000, 9000  # of a decision: others can be later, and told in any zone of time
 
 Unusable = Literal["drawing", "catalogue", "broken", "private", "other"]
 UNUSABLE: tuple[str, ...] = get_args(Unusable)
@@ -64,9 +65,11 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     height: Annotated[int, Meta(ge=1)]
 
     def __post_init__(self) -> None:
-        """Refuse a reason where there is nothing to give one for, and none where there is."""
+        """Refuse a reason where there is nothing to give one for, and none where there is; and times that no clock shows."""
         if (self.verdict is Verdict.UNUSABLE) != bool(self.reason):
             raise ValueError(f"`reason` is for unusable pictures, and every one has one of {', '.join(UNUSABLE)}")
+        if not YEARS[0] <= self.at.year <= YEARS[1]:
+            raise ValueError(f"`at` is in the year {self.at.year}, which no clock shows")
 
     @property
     def words(self) -> str:
