@@ -13,7 +13,7 @@ from boxset.params import read_params
 from boxset.resolve import Ids, Targets
 from boxset.stage import run
 
-VERSION = 5
+VERSION = 6
 OUT = Path("data/label")
 
 

@@ -91,6 +91,16 @@ def test_of_decisions_on_two_copies_the_later_holds() -> None:
     assert says([decision("a", **alike), decision("b", "undone", minute=1, **alike)], "a", **alike) == {}
 
 
+def test_a_copys_later_line_is_what_is_counted() -> None:
+    alike = {"phash": "0" * 16, "grid": GRID}
+    no, undone, yes = decision("a", "no", **alike), decision("b", "undone", minute=1, **alike), decision("b", minute=2, **alike)
+
+    assert decisions_of([no]).tally(1) == {"no": 1}
+    assert decisions_of([no, undone]).tally(1) == {}
+    assert decisions_of([no, undone, yes]).tally(1) == {"yes": 2}  # two files
+    assert decisions_of([no, undone, yes, decision("c", category_id=2, **alike)]).tally(1) == {"yes": 2}
+
+
 def test_the_same_file_keeps_its_decision_whatever_a_hand_made_of_its_hash() -> None:
     assert says([decision("a", phash="f" * 16)], "a", phash="0" * 16) == {1: "yes"}
 

@@ -155,8 +155,13 @@ class Decisions:
         return Counter(one.words for one in self.of_category(category_id))
 
     def of_category(self, category_id: int) -> list[Decision]:
-        """Return the decisions that hold for a category, in no order."""
-        return [one for (_, number), one in self.latest.items() if number == category_id and one.verdict is not Verdict.UNDONE]
+        """Return what holds for a category of each picture that has a line on it, in no order. A later line on a copy counts."""
+        said = (review.of(category_id) for sha256, review in self._held.items() if (sha256, category_id) in self.latest)
+        return [one for one in said if one is not None]
+
+    @cached_property
+    def _held(self) -> Mapping[str, Review]:
+        return dict(zip(self.by_picture, self.of([some[0].picture for some in self.by_picture.values()]), strict=True))
 
 
 NOBODY = Decisions({})
