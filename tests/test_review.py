@@ -480,6 +480,16 @@ def test_the_list_says_what_was_decided_by_whom_and_what_waits() -> None:
     )
 
 
+def test_a_name_with_brackets_is_listed_as_it_is() -> None:
+    project()
+    append_decisions([decided(found(0), 1, Verdict.YES, by="[/red] Ann [bold]", at=AT)], Path("decisions"))
+
+    code, printed = run("--list")
+
+    assert code == 0
+    assert "[/red] Ann [bold] 1" in printed
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -91,6 +91,7 @@ def _take_in(params: "Params", category: str, file: Path, *, by: str) -> None:
 
 def _print_list(params: "Params", categories: tuple[str, ...]) -> None:
     from rich.table import Table
+    from rich.text import Text
 
     from boxset.dataset.decisions import UNUSABLE, read_decisions
 
@@ -105,7 +106,7 @@ def _print_list(params: "Params", categories: tuple[str, ...]) -> None:
         people = Counter(one.by for one in decisions.of_category(params.categories[name].id))
         counts = [tally["yes"], tally["no"], *(tally[f"unusable ({reason})"] for reason in reasons)]
         who = ", ".join(f"{person} {count:,}" for person, count in sorted(people.items(), key=lambda item: (-item[1], item[0])))
-        table.add_row(name, *(f"{count:,}" for count in counts), waiting.get(name, "–"), who or "–")
+        table.add_row(name, *(f"{count:,}" for count in counts), waiting.get(name, "–"), Text(who or "–"))
     terminal = console(highlight=False)
     terminal.print(table)
     if reasons:
