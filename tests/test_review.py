@@ -562,6 +562,17 @@ def test_of_a_file_with_faulty_lines_nothing_is_taken_in_and_every_one_is_named(
     assert on_disk() == {}
 
 
+def test_two_verdicts_on_copies_of_one_picture_are_named_and_one_is_taken_in() -> None:
+    alike = [found(name, phash="0" * 16, grid="80" * 48) for name in "ab"]
+    pictures = {one.sha256: one for one in alike}
+    Path("mine.csv").write_text(f"sha256,verdict\n{sha('a')},no\n{sha('b')},yes\n")
+    Path("same.csv").write_text(f"sha256,verdict\n{sha('a')},no\n{sha('b')},no\n")
+
+    with pytest.raises(InputError, match=r"mine\.csv:3: a copy of the picture in line 2, with another verdict"):
+        taken_in(Path("mine.csv"), 1, pictures, read_decisions(Path("decisions")), by="Ben", at=AT)
+    assert len(taken_in(Path("same.csv"), 1, pictures, read_decisions(Path("decisions")), by="Ben", at=AT)) == 2
+
+
 @pytest.mark.parametrize(
     ("content", "where", "says"),
     [
