@@ -209,12 +209,17 @@ class Browser:
 
 @pytest.fixture
 def desk() -> Desk:
-    """Three pictures; the first is a file."""
-    desk = Desk(session(), Path())
-    file = Path(f"data/crawl/hammer/images/{sha(0)}.jpg")
-    file.parent.mkdir(parents=True)
-    Image.new("RGB", (640, 480), "red").save(file)
-    return desk
+    """Three pictures; the last has no file."""
+    store(0, 1)
+    return Desk(session(), Path())
+
+
+def store(*names: object) -> None:
+    """Write the files of pictures."""
+    for name in names:
+        file = Path(f"data/crawl/hammer/images/{sha(name)}.jpg")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (640, 480), "red").save(file)
 
 
 @pytest.fixture
@@ -314,7 +319,7 @@ def test_without_the_secret_there_is_nothing(browser: Browser, desk: Desk) -> No
 @pytest.mark.parametrize(
     "path",
     [
-        f"thumb/{sha('elsewhere')}", f"picture/{sha(1)}", "picture/../../decisions/review.jsonl", "picture/..%2f..%2fparams.yaml", "picture//etc/passwd",
+        f"thumb/{sha('elsewhere')}", f"picture/{sha(2)}", "picture/../../decisions/review.jsonl", "picture/..%2f..%2fparams.yaml", "picture//etc/passwd",
         "../params.yaml", "page.py", "server.py", "screen/-1", "screen/x", "screen/²", "screen/" + "9" * 400, "thumb/", "picture", "decide",
     ],
 )  # fmt: skip
@@ -382,6 +387,19 @@ def test_other_methods_do_nothing(browser: Browser, method: str) -> None:
     assert browser.ask(method, browser.base + "decide")[0] == 501
 
 
+def test_a_picture_that_is_too_large_to_be_decoded_is_not_shown(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("PIL.Image.MAX_IMAGE_PIXELS", 1000)
+
+    assert browser.get(f"thumb/{sha(0)}")[0] == 404
+
+
+def test_nobody_says_yes_to_a_picture_that_is_gone(browser: Browser) -> None:
+    status, said = browser.post("decide", choices((0, "yes"), (2, "yes")))
+
+    assert (status, sha(2)[:12] in said["error"], on_disk()) == (400, True, {})
+    assert browser.post("decide", choices((0, "yes"), (2, "no")))[0] == 200
+
+
 def test_a_file_that_was_spoilt_meanwhile_is_named_to_the_page(browser: Browser) -> None:
     (Path("decisions") / FILE).write_text("yes\n")
 
@@ -404,6 +422,7 @@ def project(count_: int = 3) -> None:
     """A project whose crawl for hammers has found pictures, in the order of their rank; files of all of them."""
     write_json(Path("params.yaml"), {"world": "embedded", "project": {"name": "tools"}, "categories": {"hammer": {"id": 1, "target": 9}}, "sources": {}})
     kept = [found(n, rank=n, source_id=f"u{n}") for n in range(count_)]
+    store(*range(count_))
     write_jsonl(Path("data/crawl/hammer/images.jsonl"), [ImageRow(source_id=p.source_id, url=p.url, outcome=KEPT, picture=p) for p in kept])
 
 
