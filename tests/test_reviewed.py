@@ -91,6 +91,14 @@ def test_a_picture_without_what_it_was_found_for_is_bought_for_what_a_person_saw
     assert [(row.category, row.candidates - row.pictures) for row in plan.rows] == [("hammer", 0), ("saw", 0)]
 
 
+def test_of_pictures_labelled_before_those_with_a_yes_are_asked_about_a_newer_category_first_and_those_with_a_no_are_not(tmp_path: Path) -> None:
+    ledger = answered(tmp_path, {"a": 1, "b": 1, "c": 1}, categories={"hammer": HAMMER})
+    said = [decision("b", "no", category_id=SAW), decision("c", category_id=SAW)]
+
+    assert names(planned(said, crawled(*"abc"), ledger=ledger, targets=BOTH, old_pictures="all")) == ["c", "a"]
+    assert names(planned(said, crawled(*"abc"), ledger=ledger, targets=BOTH, old_pictures="all", review="required")) == ["c"]
+
+
 def test_a_copy_that_was_found_for_another_category_is_bought_for_that_one() -> None:
     alike = {"phash": "0" * 16, "grid": "80" * 48}
     pictures = {"hammer": (found("a", **alike),), "saw": (found("b", "saw", **alike),)}
@@ -140,9 +148,10 @@ def test_unlabelled_pictures_of_ones_own_are_reviewed_too() -> None:
 # what a picture brings
 
 
-def answered(folder: Path, boxes: dict[str, int], *, query: str = "") -> Ledger:
-    """A ledger in which people drew so many hammers in each picture."""
-    reserved = Reserved(job="j", backend="files", version=1, categories={"hammer": 1, "saw": 2}, pictures=len(boxes), worst_mills=116)
+def answered(folder: Path, boxes: dict[str, int], *, query: str = "", categories: dict[str, int] | None = None) -> Ledger:
+    """A ledger in which people, asked about all categories or these, drew so many hammers in each picture."""
+    asked_about = categories or {"hammer": 1, "saw": 2}
+    reserved = Reserved(job="j", backend="files", version=1, categories=asked_about, pictures=len(boxes), worst_mills=116)
     drawn = Drawn(category_id=1, bbox=(1.0, 2.0, 30.0, 40.0))
     pictures = {name: picture(name) for name in boxes}
     asked = [
