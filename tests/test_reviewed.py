@@ -136,6 +136,14 @@ def reviewable(ledger: Ledger, pictures: dict[str, tuple[Picture, ...]], decisio
     return {name: [p.source_id for p in some] for name, some in waiting.items()}
 
 
+def test_what_a_licence_keeps_out_is_not_reviewed() -> None:
+    pictures = {"hammer": (found("a", coco_id="7", license=""), found("b", rank=1))}
+
+    waiting = to_review(Ledger({}, ""), IDS, Label(), crawled=pictures, extracted=[], refused=Refused(coco_ids=("7",)), decisions=decisions_of([]))
+
+    assert [p.source_id for p in waiting["hammer"]] == ["b"]
+
+
 def test_unlabelled_pictures_of_ones_own_are_reviewed_too() -> None:
     own = picture("mine", source="returns", category="hammer")
     pools = [pool(own), pool(picture("public"), box("public"))]
@@ -170,6 +178,12 @@ def test_a_picture_in_which_a_person_saw_it_is_worth_more_than_one_that_nobody_l
     assert nothing.rate("hammer", "", "saw", "yes") == PRIOR_YES > nothing.rate("hammer", "", "saw")
     assert nothing.rate("hammer", "", "hammer", "no") == 0
     assert planned([decision("a")], crawled("a", "b")).rows[0].expected == 2  # 1.3 and 1
+
+
+def test_a_yes_is_never_worth_less_than_no_look(tmp_path: Path) -> None:
+    many = learned(answered(tmp_path, {"a": 4, "b": 4}), IDS, {})
+
+    assert many.rate("hammer", "", "hammer", "yes") == many.rate("hammer", "", "hammer") > PRIOR_YES
 
 
 def test_what_reviewed_pictures_brought_is_learned_of_reviewed_pictures_alone(tmp_path: Path) -> None:
@@ -267,6 +281,12 @@ def test_a_box_that_a_no_stands_against_is_counted_and_both_sides_are_named() ->
         Conflict(sha256=sha("a"), what="boxes of hammer", kept="review: no by Anna", other="coco: 2 boxes"),
         Conflict(sha256=sha("a"), what="presence of hammer", kept="review: absent", other="coco: present"),
     )
+
+
+def test_boxes_in_a_picture_that_is_out_anyway_stand_against_nothing() -> None:
+    result = merged(PUBLIC, decisions=decisions_of([decision("a", "no"), unusable("a", category_id=SAW)]))
+
+    assert (state_of(result), result.metrics["denied_boxes"], result.conflicts) == ("unusable", 0, ())
 
 
 def test_a_bought_box_against_a_no_is_named_as_a_conflict() -> None:
