@@ -253,16 +253,17 @@ function act(what) {
 }
 
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || !here || over || turning) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || !here || over || turning) return undefined;
   const key = event.key;
-  if (key === "Enter" && event.target instanceof HTMLElement && event.target.closest("button, a")) return;
+  if (key === "Enter" && event.target instanceof HTMLElement && event.target.closest("button, a")) return undefined;
+  if (event.repeat && !MOVES[key]) return event.preventDefault();  // a key that is held down has seen one picture
   if (key === "y") mark("yes");
   else if (key === "n") mark("no");
   else if (REASONS[key]) mark("unusable", REASONS[key]);
   else if (MOVES[key]) move(MOVES[key]);
   else if (DO[key]) act(DO[key]);
-  else return;
-  event.preventDefault();
+  else return undefined;
+  return event.preventDefault();
 });
 
 document.addEventListener("click", (event) => {
