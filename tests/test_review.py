@@ -23,8 +23,8 @@ from PIL import Image
 from boxset.cli import cli
 from boxset.dataset.decisions import FILE, Verdict, append_decisions, decided, read_decisions
 from boxset.dataset.records import KEPT, ImageRow, Picture
-from boxset.errors import InputError
-from boxset.files import write_json, write_jsonl
+from boxset.errors import InputError, ProjectError
+from boxset.files import sole_writer, write_json, write_jsonl
 from boxset.review.server import HEADERS, MAX_BODY, Desk, serving
 from boxset.review.session import SCREEN, Choice, Reply, Session, State
 from boxset.review.takein import taken_in
@@ -124,6 +124,21 @@ def test_of_two_servers_neither_misses_what_the_other_has_written() -> None:
     assert (reply.stale, reply.states[sha(0)]) == ((sha(0),), NO)
     assert two.screen(0).counts == {"yes": 0, "no": 1, "unusable": 0}
     assert two.decide([choice(0, seen="no")]).states[sha(0)] == State(verdict="yes", by="Ben")
+
+
+def test_nobody_else_may_write_between_what_a_choice_has_seen_and_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = []
+
+    def append(*said: Any) -> None:
+        with pytest.raises(ProjectError), sole_writer(Path("decisions"), wait=False):
+            pass
+        refused.append(True)
+        append_decisions(*said)
+
+    monkeypatch.setattr("boxset.review.session.append_decisions", append)
+    session().decide([choice(0)])
+
+    assert refused == [True]
 
 
 def test_a_line_that_git_pulled_in_meanwhile_is_seen() -> None:
@@ -514,6 +529,7 @@ def test_a_name_with_brackets_is_listed_as_it_is() -> None:
     [
         (["hamer"], "there is no category hamer; did you mean hammer?"),
         ([], "name one category"),
+        (["hammer", "--list", "--from", "mine.csv"], "one of them"),
         (["hammer", "--port", "70000"], "70000 is not in the range"),
     ],
 )

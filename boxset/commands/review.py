@@ -37,6 +37,8 @@ def command(categories: tuple[str, ...], *, is_list: bool, file: Path | None, by
     for name in categories:
         if name not in params.categories:
             raise ParamsError(f"there is no category {name}{did_you_mean(name, params.categories)}", where="params.yaml")
+    if is_list and file is not None:
+        raise click.UsageError("--list prints, --from takes in: one of them")
     if is_list:
         _print_list(params, categories or tuple(params.categories))
         return
