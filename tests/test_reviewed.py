@@ -99,6 +99,14 @@ def test_of_pictures_labelled_before_those_with_a_yes_are_asked_about_a_newer_ca
     assert names(planned(said, crawled(*"abc"), ledger=ledger, targets=BOTH, old_pictures="all", review="required")) == ["c"]
 
 
+def test_a_yes_comes_before_pictures_of_which_more_is_hoped(tmp_path: Path) -> None:
+    ledger = answered(tmp_path, {f"x{n}": 9 for n in range(40)}, query="rich")
+    pictures = {"hammer": (found("a", query="rich"), found("b", query="poor", rank=1))}
+
+    assert names(planned([], pictures, ledger=ledger)) == ["a", "b"]
+    assert names(planned([decision("b")], pictures, ledger=ledger)) == ["b", "a"]
+
+
 def test_a_copy_that_was_found_for_another_category_is_bought_for_that_one() -> None:
     alike = {"phash": "0" * 16, "grid": "80" * 48}
     pictures = {"hammer": (found("a", **alike),), "saw": (found("b", "saw", **alike),)}
