@@ -291,6 +291,15 @@ def test_a_box_that_a_no_stands_against_is_counted_and_both_sides_are_named() ->
     )
 
 
+def test_a_picture_that_was_found_for_two_is_rejected_when_it_misses_both() -> None:
+    twice = {"hammer": (found("a"),), "saw": (found("a", "saw"),)}
+    no, nor = decision("a", "no"), decision("a", "no", category_id=SAW)
+
+    assert state_of(merged(crawled=twice, decisions=decisions_of([no]))) == "unlabelled"
+    assert state_of(merged(crawled=twice, decisions=decisions_of([no, nor]))) == "rejected"
+    assert state_of(merged(pool(picture("a")), decisions=decisions_of([no, nor]))) == "unlabelled"  # it was found for none
+
+
 def test_boxes_in_a_picture_that_is_out_anyway_stand_against_nothing() -> None:
     result = merged(PUBLIC, decisions=decisions_of([decision("a", "no"), unusable("a", category_id=SAW)]))
 
