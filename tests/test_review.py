@@ -451,6 +451,7 @@ def start() -> tuple[subprocess.Popen[str], Browser]:
     """Start the real command, and go to the address that it prints."""
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     command = [sys.executable, "-m", "boxset", "review", "hammer", "--by", "Anna"]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background of a script ignores it, and hands that on
     server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, start_new_session=True)
     assert server.stdout is not None
     for line in server.stdout:
