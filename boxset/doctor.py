@@ -16,7 +16,7 @@ from boxset.checks import problems
 from boxset.conflicts import conflicts
 from boxset.endpoints import Endpoints
 from boxset.errors import BoxsetError, InputError, ParamsError
-from boxset.params import Params, Query, Source
+from boxset.params import Params, Query, Source, read_yaml
 from boxset.predictions.store import FOLDER, names
 from boxset.stage import locked_outputs
 
@@ -176,10 +176,22 @@ def _decisions(project: Patient) -> Iterator[Finding]:
         if not conflicts(project.root):  # they have lines of their own
             yield Finding("decisions", FIX, f"{Path(err.where).name}: {err.what}", err.do)
         return
+    if not _depends_on_decisions(project.root):
+        do = "Take dvc.yaml, stages/ and .gitattributes from what `boxset init` writes into a new folder"
+        yield Finding("decisions", FIX, "dvc.yaml is from before `boxset review`: label and merge do not read decisions/", do)
     if any(file.stat().st_size for file in (project.root / "decisions").glob("*.jsonl")) and _said(
         "git", "status", "--porcelain", "--", "decisions", cwd=project.root
     ):
         yield Finding("decisions", LATER, "it holds decisions that are not committed", 'git add decisions && git commit -m "Record a review"')
+
+
+def _depends_on_decisions(root: Path) -> bool:
+    """Return whether dvc.yaml's plan and merge run again after a review; also where it cannot be read, which is said elsewhere."""
+    try:
+        stages = read_yaml(root / "dvc.yaml")["stages"]
+        return all("decisions" in stages[name]["deps"] for name in ("label", "merge"))
+    except (BoxsetError, KeyError, TypeError):
+        return True
 
 
 def _frozen(project: Patient) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from io import RawIOBase
 from pathlib import Path
 from threading import get_ident
 from typing import Any, BinaryIO, TypeVar
@@ -103,26 +104,39 @@ def read_jsonl(path: Path, as_type: type[T]) -> list[T]:
 
 
 def append_lines(path: Path, lines: Iterable[bytes]) -> None:
-    """Append JSON lines, on disk before this returns. One process at a time; a line that a killed one left half written is cut off."""
+    """Append JSON lines, on disk before this returns; all, or none where the disk is full. One process at a time.
+
+    A line that a killed one left half written is cut off.
+    """
     content = b"".join(line + b"\n" for line in lines)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab+") as out:
+        with path.open("ab+", buffering=0) as out:
             fcntl.flock(out, fcntl.LOCK_EX)
             _end_last_line(out)
-            out.write(content)
-            out.flush()
-            os.fsync(out.fileno())
+            end = out.seek(0, os.SEEK_END)
+            try:
+                _write_all(out, content)
+                os.fsync(out.fileno())
+            except OSError:
+                out.truncate(end)
+                raise
         _sync_folder(path.parent)
     except OSError as err:
         raise disk_error(err, path) from err
 
 
-def _end_last_line(out: BinaryIO) -> None:
+def _write_all(out: RawIOBase, content: bytes) -> None:
+    left = memoryview(content)
+    while left:
+        left = left[out.write(left) or 0 :]
+
+
+def _end_last_line(out: RawIOBase) -> None:
     """Leave the file at the end of a whole line: a line that lacks only its end gets it, half a line goes."""
     end = out.seek(0, os.SEEK_END)
     out.seek(max(0, end - TAIL))
-    tail = out.read().rpartition(b"\n")[2]
+    tail = (out.read() or b"").rpartition(b"\n")[2]
     if tail and is_json(tail):
         out.write(b"\n")
     elif tail:

@@ -1,5 +1,6 @@
 """What was decided in a review: which line holds, for which pictures, and what is refused by line."""
 
+import errno
 import subprocess
 import time
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boxset.dataset.decisions import FILE, NOBODY, Decision, Verdict, append_decisions, decided, decisions_of, read_decisions
-from boxset.errors import InputError
+from boxset.errors import InputError, ProjectError
 from tests.build import picture, sha
 
 AT = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -90,6 +91,16 @@ def test_of_decisions_on_two_copies_the_later_holds() -> None:
     assert says([decision("a", **alike), decision("b", "undone", minute=1, **alike)], "a", **alike) == {}
 
 
+def test_a_copys_later_line_is_what_is_counted() -> None:
+    alike = {"phash": "0" * 16, "grid": GRID}
+    no, undone, yes = decision("a", "no", **alike), decision("b", "undone", minute=1, **alike), decision("b", minute=2, **alike)
+
+    assert decisions_of([no]).tally(1) == {"no": 1}
+    assert decisions_of([no, undone]).tally(1) == {}
+    assert decisions_of([no, undone, yes]).tally(1) == {"yes": 2}  # two files
+    assert decisions_of([no, undone, yes, decision("c", category_id=2, **alike)]).tally(1) == {"yes": 2}
+
+
 def test_the_same_file_keeps_its_decision_whatever_a_hand_made_of_its_hash() -> None:
     assert says([decision("a", phash="f" * 16)], "a", phash="0" * 16) == {1: "yes"}
 
@@ -144,6 +155,8 @@ FAULTS: dict[str, tuple[str, str]] = {
     "nobody": (edited(by=""), "by"),
     "no time": (edited(at=None), "at"),
     "a time without a zone": (edited(at="2026-11-26T12:00:00"), "at"),
+    "a year that other zones of time have left": (edited(at="9999-12-31T23:59:59-12:00"), "year 9999"),
+    "a year before all others": (edited(at="0001-01-01T00:00:00+14:00"), "year 1,"),
     "a day that is none": (edited(at="2026-13-99T12:00:00Z"), "at"),
     "a field too many": (edited(verdikt="no"), "verdikt"),
     "a hash of other letters": (edited(phash="z" * 16), "phash"),
@@ -196,6 +209,20 @@ def test_nothing_is_written_that_could_not_be_read_again(tmp_path: Path) -> None
         append_decisions([decision(), msgspec.structs.replace(decision(), by="")], tmp_path)
 
     assert not (tmp_path / FILE).exists()
+
+
+def test_where_the_disk_is_full_nothing_of_what_was_to_be_appended_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    append_decisions([decision()], tmp_path)
+    before = (tmp_path / FILE).read_bytes()
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("boxset.files.os.fsync", full)
+    with pytest.raises(ProjectError, match="the disk is full"):
+        append_decisions([decision("b"), decision("c")], tmp_path)
+
+    assert (tmp_path / FILE).read_bytes() == before
 
 
 def test_two_branches_that_reviewed_merge_without_a_word_and_the_rule_decides(tmp_path: Path) -> None:

@@ -69,6 +69,16 @@ def test_decisions_that_are_missing_or_cannot_be_read_are_named(live: Path) -> N
     assert (missing.verdict, missing.what) == (FIX, "the folder decisions/ is missing")
 
 
+def test_a_pipeline_from_before_reviews_is_named(live: Path) -> None:
+    pipeline = (live / "dvc.yaml").read_text()
+    assert "decisions" not in findings(live)
+
+    (live / "dvc.yaml").write_text(pipeline.replace("      - decisions\n", "", 1))
+
+    assert findings(live)["decisions"].verdict == FIX
+    assert findings(live)["decisions"].what.startswith("dvc.yaml is from before `boxset review`")
+
+
 def test_purchases_over_the_cap_and_a_ledger_that_cannot_be_read_are_named(live: Path) -> None:
     edit(live, "budget_usd: 0", "budget_usd: 1")
     reserved = Reserved(job="tools-1", backend="files", version=1, categories={"hammer": 2}, pictures=0, worst_mills=1500)

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from boxset.assemble.merge import boxes_united
+from boxset.commands.label import _upstream
 from boxset.compare.sightings import Sightings
 from boxset.dataset.records import Picture, Pool, Refused
 from boxset.errors import BudgetError, InputError, ProjectError
@@ -429,6 +430,25 @@ def test_a_submit_waits_for_what_the_upstream_branch_has_bought(clones: list[Pat
 
     git(bob, "pull", "-q")
     assert submit(buying(), plan_of(bob, label(), 6)).pictures == 3
+
+
+def test_a_submit_waits_for_what_the_upstream_branch_has_sorted_out(clones: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    ann, bob = clones
+    (ann / "decisions").mkdir()
+    (ann / "decisions/review.jsonl").write_text('{"a":1}\n{"b":2}\n')
+    git(ann, "add", "-A")
+    git(ann, "commit", "-qm", "Review")
+    git(ann, "push", "-q", "origin", "HEAD:main")
+    workforce = Workforce()
+    monkeypatch.chdir(bob)
+
+    git(bob, "fetch", "-q")
+    with pytest.raises(ProjectError, match=r"decisions: origin/main has 2 decisions of `boxset review` that this clone has not.*`git pull`"):
+        submit(replace(shop(bob, workforce, label()), upstream=_upstream()), plan_of(bob, label(), 3))
+    assert workforce.sent == {}
+
+    git(bob, "pull", "-q")
+    assert submit(replace(shop(bob, workforce, label()), upstream=_upstream()), plan_of(bob, label(), 3)).pictures == 3
 
 
 def test_a_branch_that_follows_none_has_no_upstream(tmp_path: Path) -> None:

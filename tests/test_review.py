@@ -23,8 +23,8 @@ from PIL import Image
 from boxset.cli import cli
 from boxset.dataset.decisions import FILE, Verdict, append_decisions, decided, read_decisions
 from boxset.dataset.records import KEPT, ImageRow, Picture
-from boxset.errors import InputError
-from boxset.files import write_json, write_jsonl
+from boxset.errors import InputError, ProjectError
+from boxset.files import sole_writer, write_json, write_jsonl
 from boxset.review.server import HEADERS, MAX_BODY, Desk, serving
 from boxset.review.session import SCREEN, Choice, Reply, Session, State
 from boxset.review.takein import taken_in
@@ -126,6 +126,21 @@ def test_of_two_servers_neither_misses_what_the_other_has_written() -> None:
     assert two.decide([choice(0, seen="no")]).states[sha(0)] == State(verdict="yes", by="Ben")
 
 
+def test_nobody_else_may_write_between_what_a_choice_has_seen_and_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = []
+
+    def append(*said: Any) -> None:
+        with pytest.raises(ProjectError), sole_writer(Path("decisions"), wait=False):
+            pass
+        refused.append(True)
+        append_decisions(*said)
+
+    monkeypatch.setattr("boxset.review.session.append_decisions", append)
+    session().decide([choice(0)])
+
+    assert refused == [True]
+
+
 def test_a_line_that_git_pulled_in_meanwhile_is_seen() -> None:
     look = session()
     append_decisions([decided(found(0), 1, Verdict.NO, by="Ben", at=AT)], Path("decisions"))
@@ -209,12 +224,17 @@ class Browser:
 
 @pytest.fixture
 def desk() -> Desk:
-    """Three pictures; the first is a file."""
-    desk = Desk(session(), Path())
-    file = Path(f"data/crawl/hammer/images/{sha(0)}.jpg")
-    file.parent.mkdir(parents=True)
-    Image.new("RGB", (640, 480), "red").save(file)
-    return desk
+    """Three pictures; the last has no file."""
+    store(0, 1)
+    return Desk(session(), Path())
+
+
+def store(*names: object) -> None:
+    """Write the files of pictures."""
+    for name in names:
+        file = Path(f"data/crawl/hammer/images/{sha(name)}.jpg")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (640, 480), "red").save(file)
 
 
 @pytest.fixture
@@ -314,7 +334,7 @@ def test_without_the_secret_there_is_nothing(browser: Browser, desk: Desk) -> No
 @pytest.mark.parametrize(
     "path",
     [
-        f"thumb/{sha('elsewhere')}", f"picture/{sha(1)}", "picture/../../decisions/review.jsonl", "picture/..%2f..%2fparams.yaml", "picture//etc/passwd",
+        f"thumb/{sha('elsewhere')}", f"picture/{sha(2)}", "picture/../../decisions/review.jsonl", "picture/..%2f..%2fparams.yaml", "picture//etc/passwd",
         "../params.yaml", "page.py", "server.py", "screen/-1", "screen/x", "screen/²", "screen/" + "9" * 400, "thumb/", "picture", "decide",
     ],
 )  # fmt: skip
@@ -382,6 +402,19 @@ def test_other_methods_do_nothing(browser: Browser, method: str) -> None:
     assert browser.ask(method, browser.base + "decide")[0] == 501
 
 
+def test_a_picture_that_is_too_large_to_be_decoded_is_not_shown(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("PIL.Image.MAX_IMAGE_PIXELS", 1000)
+
+    assert browser.get(f"thumb/{sha(0)}")[0] == 404
+
+
+def test_nobody_says_yes_to_a_picture_that_is_gone(browser: Browser) -> None:
+    status, said = browser.post("decide", choices((0, "yes"), (2, "yes")))
+
+    assert (status, sha(2)[:12] in said["error"], on_disk()) == (400, True, {})
+    assert browser.post("decide", choices((0, "yes"), (2, "no")))[0] == 200
+
+
 def test_a_file_that_was_spoilt_meanwhile_is_named_to_the_page(browser: Browser) -> None:
     (Path("decisions") / FILE).write_text("yes\n")
 
@@ -404,6 +437,7 @@ def project(count_: int = 3) -> None:
     """A project whose crawl for hammers has found pictures, in the order of their rank; files of all of them."""
     write_json(Path("params.yaml"), {"world": "embedded", "project": {"name": "tools"}, "categories": {"hammer": {"id": 1, "target": 9}}, "sources": {}})
     kept = [found(n, rank=n, source_id=f"u{n}") for n in range(count_)]
+    store(*range(count_))
     write_jsonl(Path("data/crawl/hammer/images.jsonl"), [ImageRow(source_id=p.source_id, url=p.url, outcome=KEPT, picture=p) for p in kept])
 
 
@@ -417,6 +451,7 @@ def start() -> tuple[subprocess.Popen[str], Browser]:
     """Start the real command, and go to the address that it prints."""
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     command = [sys.executable, "-m", "boxset", "review", "hammer", "--by", "Anna"]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background of a script ignores it, and hands that on
     server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, start_new_session=True)
     assert server.stdout is not None
     for line in server.stdout:
@@ -480,11 +515,22 @@ def test_the_list_says_what_was_decided_by_whom_and_what_waits() -> None:
     )
 
 
+def test_a_name_with_brackets_is_listed_as_it_is() -> None:
+    project()
+    append_decisions([decided(found(0), 1, Verdict.YES, by="[/red] Ann [bold]", at=AT)], Path("decisions"))
+
+    code, printed = run("--list")
+
+    assert code == 0
+    assert "[/red] Ann [bold] 1" in printed
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (["hamer"], "there is no category hamer; did you mean hammer?"),
         ([], "name one category"),
+        (["hammer", "--list", "--from", "mine.csv"], "one of them"),
         (["hammer", "--port", "70000"], "70000 is not in the range"),
     ],
 )
@@ -550,6 +596,17 @@ def test_of_a_file_with_faulty_lines_nothing_is_taken_in_and_every_one_is_named(
         ],
     )
     assert on_disk() == {}
+
+
+def test_two_verdicts_on_copies_of_one_picture_are_named_and_one_is_taken_in() -> None:
+    alike = [found(name, phash="0" * 16, grid="80" * 48) for name in "ab"]
+    pictures = {one.sha256: one for one in alike}
+    Path("mine.csv").write_text(f"sha256,verdict\n{sha('a')},no\n{sha('b')},yes\n")
+    Path("same.csv").write_text(f"sha256,verdict\n{sha('a')},no\n{sha('b')},no\n")
+
+    with pytest.raises(InputError, match=r"mine\.csv:3: a copy of the picture in line 2, with another verdict"):
+        taken_in(Path("mine.csv"), 1, pictures, read_decisions(Path("decisions")), by="Ben", at=AT)
+    assert len(taken_in(Path("same.csv"), 1, pictures, read_decisions(Path("decisions")), by="Ben", at=AT)) == 2
 
 
 @pytest.mark.parametrize(

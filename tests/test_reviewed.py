@@ -104,6 +104,22 @@ def test_a_picture_without_what_it_was_found_for_is_bought_for_what_a_person_saw
     assert [(row.category, row.candidates - row.pictures) for row in plan.rows] == [("hammer", 0), ("saw", 0)]
 
 
+def test_of_pictures_labelled_before_those_with_a_yes_are_asked_about_a_newer_category_first_and_those_with_a_no_are_not(tmp_path: Path) -> None:
+    ledger = answered(tmp_path, {"a": 1, "b": 1, "c": 1}, categories={"hammer": HAMMER})
+    said = [decision("b", "no", category_id=SAW), decision("c", category_id=SAW)]
+
+    assert names(planned(said, crawled(*"abc"), ledger=ledger, targets=BOTH, old_pictures="all")) == ["c", "a"]
+    assert names(planned(said, crawled(*"abc"), ledger=ledger, targets=BOTH, old_pictures="all", review="required")) == ["c"]
+
+
+def test_a_yes_comes_before_pictures_of_which_more_is_hoped(tmp_path: Path) -> None:
+    ledger = answered(tmp_path, {f"x{n}": 9 for n in range(40)}, query="rich")
+    pictures = {"hammer": (found("a", query="rich"), found("b", query="poor", rank=1))}
+
+    assert names(planned([], pictures, ledger=ledger)) == ["a", "b"]
+    assert names(planned([decision("b")], pictures, ledger=ledger)) == ["b", "a"]
+
+
 def test_a_copy_that_was_found_for_another_category_is_bought_for_that_one() -> None:
     alike = {"phash": "0" * 16, "grid": "80" * 48}
     pictures = {"hammer": (found("a", **alike),), "saw": (found("b", "saw", **alike),)}
@@ -141,6 +157,14 @@ def reviewable(ledger: Ledger, pictures: dict[str, tuple[Picture, ...]], decisio
     return {name: [p.source_id for p in some] for name, some in waiting.items()}
 
 
+def test_what_a_licence_keeps_out_is_not_reviewed() -> None:
+    pictures = {"hammer": (found("a", coco_id="7", license=""), found("b", rank=1))}
+
+    waiting = to_review(Ledger({}, ""), IDS, Label(), crawled=pictures, extracted=[], refused=Refused(coco_ids=("7",)), decisions=decisions_of([]))
+
+    assert [p.source_id for p in waiting["hammer"]] == ["b"]
+
+
 def test_unlabelled_pictures_of_ones_own_are_reviewed_too() -> None:
     own = picture("mine", source="returns", category="hammer")
     pools = [pool(own), pool(picture("public"), box("public"))]
@@ -153,9 +177,10 @@ def test_unlabelled_pictures_of_ones_own_are_reviewed_too() -> None:
 # what a picture brings
 
 
-def answered(folder: Path, boxes: dict[str, int], *, query: str = "") -> Ledger:
-    """A ledger in which people drew so many hammers in each picture."""
-    reserved = Reserved(job="j", backend="files", version=1, categories={"hammer": 1, "saw": 2}, pictures=len(boxes), worst_mills=116)
+def answered(folder: Path, boxes: dict[str, int], *, query: str = "", categories: dict[str, int] | None = None) -> Ledger:
+    """A ledger in which people, asked about all categories or these, drew so many hammers in each picture."""
+    asked_about = categories or {"hammer": 1, "saw": 2}
+    reserved = Reserved(job="j", backend="files", version=1, categories=asked_about, pictures=len(boxes), worst_mills=116)
     drawn = Drawn(category_id=1, bbox=(1.0, 2.0, 30.0, 40.0))
     pictures = {name: picture(name) for name in boxes}
     asked = [
@@ -174,6 +199,12 @@ def test_a_picture_in_which_a_person_saw_it_is_worth_more_than_one_that_nobody_l
     assert nothing.rate("hammer", "", "saw", "yes") == PRIOR_YES > nothing.rate("hammer", "", "saw")
     assert nothing.rate("hammer", "", "hammer", "no") == 0
     assert planned([decision("a")], crawled("a", "b")).rows[0].expected == 2  # 1.3 and 1
+
+
+def test_a_yes_is_never_worth_less_than_no_look(tmp_path: Path) -> None:
+    many = learned(answered(tmp_path, {"a": 4, "b": 4}), IDS, {})
+
+    assert many.rate("hammer", "", "hammer", "yes") == many.rate("hammer", "", "hammer") > PRIOR_YES
 
 
 def test_what_reviewed_pictures_brought_is_learned_of_reviewed_pictures_alone(tmp_path: Path) -> None:
@@ -271,6 +302,21 @@ def test_a_box_that_a_no_stands_against_is_counted_and_both_sides_are_named() ->
         Conflict(sha256=sha("a"), what="boxes of hammer", kept="review: no by Anna", other="coco: 2 boxes"),
         Conflict(sha256=sha("a"), what="presence of hammer", kept="review: absent", other="coco: present"),
     )
+
+
+def test_a_picture_that_was_found_for_two_is_rejected_when_it_misses_both() -> None:
+    twice = {"hammer": (found("a"),), "saw": (found("a", "saw"),)}
+    no, nor = decision("a", "no"), decision("a", "no", category_id=SAW)
+
+    assert state_of(merged(crawled=twice, decisions=decisions_of([no]))) == "unlabelled"
+    assert state_of(merged(crawled=twice, decisions=decisions_of([no, nor]))) == "rejected"
+    assert state_of(merged(pool(picture("a")), decisions=decisions_of([no, nor]))) == "unlabelled"  # it was found for none
+
+
+def test_boxes_in_a_picture_that_is_out_anyway_stand_against_nothing() -> None:
+    result = merged(PUBLIC, decisions=decisions_of([decision("a", "no"), unusable("a", category_id=SAW)]))
+
+    assert (state_of(result), result.metrics["denied_boxes"], result.conflicts) == ("unusable", 0, ())
 
 
 def test_a_bought_box_against_a_no_is_named_as_a_conflict() -> None:

@@ -60,7 +60,7 @@ class Reviewed:
 
     def _is_rejected(self, name: str, found_for: set[str]) -> bool:
         said = {category: self.reviews[name].says(identity.id) for category, identity in self.ids.categories.items()}
-        return bool(found_for) and {said[category] for category in found_for} == {Verdict.NO} and Verdict.YES not in said.values()
+        return {said[category] for category in found_for} == {Verdict.NO} and Verdict.YES not in said.values()
 
     def presence(self) -> Pool:
         """Return what the decisions say of categories in images."""

@@ -44,15 +44,18 @@ def _shop() -> Iterator["Shop"]:
 
 
 def _upstream() -> "Upstream | None":
+    from boxset.dataset import decisions
     from boxset.history import upstream
     from boxset.labeling.ledger import ANSWERS, PURCHASES, whole_lines
     from boxset.labeling.purchase import Upstream
 
-    found = upstream(Path(), [f"{LEDGER}/{name}" for name in (PURCHASES, ANSWERS)])
+    decided = decisions.FOLDER / decisions.FILE
+    found = upstream(Path(), [*(f"{LEDGER}/{name}" for name in (PURCHASES, ANSWERS)), decided.as_posix()])
     if found is None:
         return None
     name, files = found
-    return Upstream(name, frozenset[bytes]().union(*map(whole_lines, files.values())))
+    there, here = files.pop(decided.as_posix(), b""), decided.read_bytes() if decided.exists() else b""
+    return Upstream(name, frozenset[bytes]().union(*map(whole_lines, files.values())), len(whole_lines(there) - whole_lines(here)))
 
 
 def _warn_of_other_clones() -> None:

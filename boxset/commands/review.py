@@ -38,6 +38,8 @@ def command(categories: tuple[str, ...], *, is_list: bool, file: Path | None, by
     for name in categories:
         if name not in params.categories:
             raise ParamsError(f"there is no category {name}{did_you_mean(name, params.categories)}", where="params.yaml")
+    if is_list and file is not None:
+        raise click.UsageError("--list prints, --from takes in: one of them")
     if is_list:
         _print_list(params, categories or tuple(params.categories))
         return
@@ -92,6 +94,7 @@ def _take_in(params: "Params", category: str, file: Path, *, by: str) -> None:
 
 def _print_list(params: "Params", categories: tuple[str, ...]) -> None:
     from rich.table import Table
+    from rich.text import Text
 
     from boxset.dataset.decisions import UNUSABLE, read_decisions
 
@@ -106,7 +109,7 @@ def _print_list(params: "Params", categories: tuple[str, ...]) -> None:
         people = Counter(one.by for one in decisions.of_category(params.categories[name].id))
         counts = [tally["yes"], tally["no"], *(tally[f"unusable ({reason})"] for reason in reasons)]
         who = ", ".join(f"{person} {count:,}" for person, count in sorted(people.items(), key=lambda item: (-item[1], item[0])))
-        table.add_row(name, *(f"{count:,}" for count in counts), waiting.get(name, "–"), who or "–")
+        table.add_row(name, *(f"{count:,}" for count in counts), waiting.get(name, "–"), Text(who or "–"))
     terminal = console(highlight=False)
     terminal.print(table)
     if reasons:

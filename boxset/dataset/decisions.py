@@ -32,6 +32,7 @@ FOLDER, FILE = Path("decisions"), "review.jsonl"
 BITS = 6  # as in labeling/asked.py: a copy of what was bought is a copy of what was decided
 NEXT = timedelta(milliseconds=1)  # a decision that was taken in knowledge of another is later than it, whatever the clocks say
 MAX_NAME = 200
+YEARS = 2000, 9000  # of a decision: others can be later, and told in any zone of time
 
 Unusable = Literal["drawing", "catalogue", "broken", "private", "other"]
 UNUSABLE: tuple[str, ...] = get_args(Unusable)
@@ -64,9 +65,11 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     height: Annotated[int, Meta(ge=1)]
 
     def __post_init__(self) -> None:
-        """Refuse a reason where there is nothing to give one for, and none where there is."""
+        """Refuse a reason where there is nothing to give one for, and none where there is; and times that no clock shows."""
         if (self.verdict is Verdict.UNUSABLE) != bool(self.reason):
             raise ValueError(f"`reason` is for unusable pictures, and every one has one of {', '.join(UNUSABLE)}")
+        if not YEARS[0] <= self.at.year <= YEARS[1]:
+            raise ValueError(f"`at` is in the year {self.at.year}, which no clock shows")
 
     @property
     def words(self) -> str:
@@ -152,8 +155,13 @@ class Decisions:
         return Counter(one.words for one in self.of_category(category_id))
 
     def of_category(self, category_id: int) -> list[Decision]:
-        """Return the decisions that hold for a category, in no order."""
-        return [one for (_, number), one in self.latest.items() if number == category_id and one.verdict is not Verdict.UNDONE]
+        """Return what holds for a category of each picture that has a line on it, in no order. A later line on a copy counts."""
+        said = (review.of(category_id) for sha256, review in self._held.items() if (sha256, category_id) in self.latest)
+        return [one for one in said if one is not None]
+
+    @cached_property
+    def _held(self) -> Mapping[str, Review]:
+        return dict(zip(self.by_picture, self.of([some[0].picture for some in self.by_picture.values()]), strict=True))
 
 
 NOBODY = Decisions({})

@@ -21,12 +21,16 @@ PREFIX_LENGTH = 24
 OVER = ("completed", "stopped", "failed")
 
 
+PULL = "`git pull`, `dvc repro label`, and submit the new plan"
+
+
 @dataclass(frozen=True)
 class Upstream:
-    """The ledger of the branch that this clone follows, as last fetched: the branch's name, and the lines."""
+    """The branch that this clone follows, as last fetched: its name, the lines of its ledger, and how many of its decisions this clone has not."""
 
     name: str
     lines: frozenset[bytes]
+    unseen: int = 0
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ def submit(shop: Shop, plan: Plan, *, trial: bool = True, max_mills: int | None 
     """Buy the plan. First finishes what an earlier, killed submit reserved and did not send.
 
     Raises BudgetError where the cap is passed or would be in the worst case, ProjectError where the ledger and the service disagree, the
-    upstream branch has purchases that this clone has not, or the plan is older than the ledger or the decisions.
+    upstream branch has purchases or decisions that this clone has not, or the plan is older than the ledger or the decisions.
     """
     if shop.params.label.budget_usd <= 0:
         raise BudgetError("label.budget_usd is 0: nobody is contacted", where="params.yaml", do="Set a cap in USD")
@@ -100,7 +104,10 @@ def _check_upstream(shop: Shop) -> None:
     missing = len(shop.upstream.lines - here)
     if missing:
         what = f"{shop.upstream.name} has {missing:,} lines that this clone's ledger has not: a colleague's purchases or answers"
-        raise ProjectError(what, where="ledger", do="`git pull`, `dvc repro label`, and submit the new plan")
+        raise ProjectError(what, where="ledger", do=PULL)
+    if shop.upstream.unseen:
+        what = f"{shop.upstream.name} has {shop.upstream.unseen:,} decisions of `boxset review` that this clone has not: what is bought may be sorted out"
+        raise ProjectError(what, where="decisions", do=PULL)
 
 
 def _check_witness(shop: Shop, ledger: Ledger) -> None:

@@ -52,7 +52,7 @@ async function show(number, place) {
   } finally {
     turning = false;
   }
-  location.hash = here.screen + 1;
+  history.replaceState(null, "", `#${here.screen + 1}`);
   grid.replaceChildren(...here.items.map(tile));
   if (!here.items.length) grid.append(element("p", "Nothing waits for review here.", "nothing"));
   grid.scrollTop = 0;
@@ -87,6 +87,7 @@ function tile(item, place) {
   figure.append(image, flags);
   figure.title = [item.title, item.site, item.query, item.flags.join(", ")].filter(Boolean).join("\n");
   figure.setAttribute("role", "option");
+  figure.id = `picture-${place}`;
   figure.addEventListener("click", () => select(place));
   figure.addEventListener("dblclick", () => { select(place); enlarge(); });
   item.figure = figure;
@@ -99,6 +100,7 @@ function paint(item) {
   const {verdict, reason} = item.state;
   item.figure.dataset.verdict = verdict;
   item.figure.dataset.mark = {yes: "✓", no: "no"}[verdict] || reason;
+  item.figure.setAttribute("aria-label", [item.title || item.query, word(item.state) || "undecided"].join(": "));
   item.figure.classList.toggle("pending", Boolean(item.pending));
 }
 
@@ -110,6 +112,7 @@ function select(place) {
   find("about").replaceChildren();
   if (!item) return;
   item.figure.setAttribute("aria-selected", "true");
+  grid.setAttribute("aria-activedescendant", item.figure.id);
   item.figure.scrollIntoView({block: "nearest"});
   find("about").append(...about(item));
   if (large.open) fill(item);
@@ -138,6 +141,7 @@ function enlarge() {
   if (!here.items[at]) return undefined;
   fill(here.items[at]);
   large.showModal();
+  large.focus();  // not the link, which Enter would follow
   return undefined;
 }
 
@@ -167,8 +171,9 @@ function word(state) {
 }
 
 // Write verdicts down: [{item, verdict, reason}]. Requests go one after the other, so that each knows what the one before has done.
-function decide(picks, remember) {
-  const wanted = picks.filter(({item}) => !item.pending);
+function decide(picks, remember, note = "") {
+  const wanted = picks.filter(({item}) => !item.pending), {screen} = here;
+  if (!wanted.length) alarm(note);
   if (!wanted.length || over) return;
   wanted.forEach(({item}) => { item.pending = true; paint(item); });
   chain = chain.then(async () => {
@@ -178,9 +183,9 @@ function decide(picks, remember) {
       const said = await ask("decide", body);
       Object.entries(said.states).forEach(([sha256, state]) => { items.get(sha256).state = state; });
       const mine = before.filter(({item}) => !said.stale.includes(item.sha256));
-      if (remember && mine.length) past.push({screen: here.screen, mine});
+      if (remember && mine.length) past.push({screen, mine});
       progress(said.counts);
-      alarm(said.stale.length ? "Somebody decided this meanwhile, and that was kept: look again where the mark is not yours." : "");
+      alarm(said.stale.length ? "Somebody decided this meanwhile, and that was kept: look again where the mark is not yours." : note);
     } catch (error) {
       lost(error);
     }
@@ -196,8 +201,16 @@ function mark(verdict, reason) {
   advance();
 }
 
+// Say yes to what is undecided and can be seen: a picture that is still on its way, or gone, was looked at by nobody.
 function rest() {
-  decide(here.items.filter((item) => !item.state.verdict).map((item) => ({item, verdict: "yes"})), true);
+  const open = here.items.filter((item) => !item.state.verdict && !item.pending);
+  const seen = open.filter((item) => isShown(item.figure.querySelector("img")));
+  const unseen = open.length - seen.length;
+  decide(seen.map((item) => ({item, verdict: "yes"})), true, unseen ? `${unseen} of them cannot be seen here (yet), and stay undecided.` : "");
+}
+
+function isShown(image) {
+  return image.complete && image.naturalWidth > 0;
 }
 
 function undo() {
@@ -227,23 +240,30 @@ function finish() {
   });
 }
 
+// Turn when all that was marked is written, so that an undo finds it where it was.
+function turn(step) {
+  if (large.open) large.close();
+  turning = true;
+  chain = chain.then(() => show(here.screen + step, 0));
+}
+
 function act(what) {
-  const turn = (step) => { if (large.open) large.close(); show(here.screen + step, 0); };
   const acts = {undo, enlarge, rest, done: finish, next: () => here.screen + 1 < here.screens && turn(1), previous: () => here.screen > 0 && turn(-1)};
   acts[what]();
 }
 
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || !here || over || turning) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || !here || over || turning) return undefined;
   const key = event.key;
-  if (key === "Enter" && event.target instanceof HTMLElement && event.target.closest("button, a")) return;
+  if (key === "Enter" && event.target instanceof HTMLElement && event.target.closest("button, a")) return undefined;
+  if (event.repeat && !MOVES[key]) return event.preventDefault();  // a key that is held down has seen one picture
   if (key === "y") mark("yes");
   else if (key === "n") mark("no");
   else if (REASONS[key]) mark("unusable", REASONS[key]);
   else if (MOVES[key]) move(MOVES[key]);
   else if (DO[key]) act(DO[key]);
-  else return;
-  event.preventDefault();
+  else return undefined;
+  return event.preventDefault();
 });
 
 document.addEventListener("click", (event) => {

@@ -18,6 +18,7 @@ from threading import BoundedSemaphore, Event, Lock, Thread
 import msgspec
 from PIL import Image
 
+from boxset.dataset.decisions import Verdict
 from boxset.errors import BoxsetError, InputError, ProjectError
 from boxset.review.session import MOST_CHOICES, Choice, Session, picture_file
 
@@ -81,7 +82,7 @@ class Desk:
         file = picture_file(picture, self.root)
         try:
             return Answer(200, self._thumbnail(name, file), "image/jpeg", KEEP) if kind == "thumb" else _whole(file)
-        except (OSError, ValueError, SyntaxError):
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
             return NOT_HERE
 
     def post(self, path: str, body: bytes) -> Answer:
@@ -96,10 +97,17 @@ class Desk:
             return _error(400, f"not a list of choices: {err}")
         if len(choices) > MOST_CHOICES or len({choice.sha256 for choice in choices}) < len(choices):
             return _error(400, "too many choices, or two on one picture")
+        gone = [choice.sha256[:12] for choice in choices if choice.verdict is Verdict.YES and not self._is_here(choice.sha256)]
+        if gone:
+            return _error(400, f"nothing was written: nobody can have seen what is not on this disk any more, {', '.join(gone[:3])}: `dvc pull`")
         try:
             return Answer(200, msgspec.json.encode(self.session.decide(choices)))
         except BoxsetError as err:
             return _error(500 if isinstance(err, ProjectError) or FILE_FAULT in err.where else 400, str(err))
+
+    def _is_here(self, name: str) -> bool:
+        picture = self.session.by_name.get(name)
+        return picture is None or picture_file(picture, self.root).is_file()  # what is no picture of this look is said elsewhere
 
     def _thumbnail(self, name: str, file: Path) -> bytes:
         with self._lock:

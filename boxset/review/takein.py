@@ -7,8 +7,9 @@ from datetime import datetime
 from pathlib import Path
 
 from boxset.conflicts import conflict_in
-from boxset.dataset.decisions import UNUSABLE, Decision, Decisions, Verdict, decided
+from boxset.dataset.decisions import BITS, UNUSABLE, Decision, Decisions, Verdict, decided
 from boxset.dataset.records import Picture
+from boxset.dataset.similar import near_pairs, same_picture
 from boxset.errors import InputError, did_you_mean
 from boxset.files import read_bytes
 
@@ -22,7 +23,7 @@ Row = tuple[int, str, str, str]
 def taken_in(path: Path, category_id: int, pictures: Mapping[str, Picture], decisions: Decisions, *, by: str, at: datetime) -> list[Decision]:
     """Return the decisions of a file that are not known yet. Raises InputError that names every faulty line, up to twenty."""
     rows = _rows(path)
-    faults = _faults(rows, pictures)
+    faults = _faults(rows, pictures) or _contradictions(rows, pictures)
     if faults:
         lines = [f"{path}:{line}: {what}" for line, what in faults[:MOST_NAMED]] + ([f"… and {len(faults) - MOST_NAMED} more"] if len(faults) > MOST_NAMED else [])
         what = f"{len(faults):,} {'line is' if len(faults) == 1 else 'lines are'} wrong, and nothing was taken in"
@@ -68,6 +69,16 @@ def _faults(rows: Sequence[Row], pictures: Mapping[str, Picture]) -> list[tuple[
         if what:
             found.append((line, what))
     return found
+
+
+def _contradictions(rows: Sequence[Row], pictures: Mapping[str, Picture]) -> list[tuple[int, str]]:
+    """Name the lines that say something else of a copy: only one of both could hold, and taken in again, the other."""
+    here = [pictures[sha256] for _, sha256, _, _ in rows]
+    found: dict[int, str] = {}
+    for i, j in near_pairs([picture.phash for picture in here], BITS):
+        if rows[i][2:] != rows[j][2:] and same_picture(here[i], here[j], BITS):
+            found.setdefault(rows[j][0], f"a copy of the picture in line {rows[i][0]}, with another verdict")
+    return sorted(found.items())
 
 
 def _fault(sha256: str, verdict: str, reason: str, pictures: Mapping[str, Picture]) -> str:
