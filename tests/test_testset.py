@@ -49,8 +49,30 @@ def test_a_better_copy_goes_where_the_picture_was(was: tuple[str, ...], goes_to:
     parted = split(better, past, Split(), copies=copies)
 
     assert parted.assignment == {9: goes_to}
-    assert parted.remembered[image(9).sha256] == goes_to
-    assert {**parted.remembered, **past} == parted.remembered
+    assert {parted.remembered[image(n).sha256] for n in (9, *range(1, len(was) + 1))} == {goes_to}
+
+
+@pytest.mark.parametrize(
+    ("what", "moved"), [("ratio", Split(ratio=Ratio(train=0.9, val=0.1, test=0))), ("rule", Split(never_test=("coco",)))], ids=["ratio", "rule"]
+)
+def test_where_a_better_copy_was_moved_the_old_ones_row_does_not_pull_it_back(what: str, moved: Split) -> None:
+    first = split(coco([image(n) for n in range(1, 101)], []), {}, Split())
+    better = {n: image(n + 200 if name == "test" else n) for n, name in first.assignment.items()}
+    copies = {one.sha256: [image(n).sha256] for n, one in better.items() if one.id > 200}
+    grown = coco(list(better.values()), [])
+
+    second = split(grown, first.remembered, moved, copies=copies)
+    third = split(grown, second.remembered, moved, copies=copies)
+
+    assert (second.metrics["images"]["test"], second.metrics["moved"][what]) == (0, len(copies))
+    assert (third.assignment, third.remembered, third.metrics["moved"][what]) == (second.assignment, second.remembered, 0)
+
+
+def test_a_copy_that_comes_back_alone_is_where_the_better_one_was() -> None:
+    past = {image(1).sha256: "train", image(2).sha256: "test"}
+    united = split(coco([image(9)], []), past, Split(), copies={image(9).sha256: [image(1).sha256, image(2).sha256]})
+
+    assert split(coco([image(1)], []), united.remembered, Split()).assignment == {1: "test"}
 
 
 def test_merge_tells_which_copies_gave_way() -> None:

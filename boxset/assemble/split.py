@@ -109,15 +109,20 @@ def split(
     state.place_new()
     moved["floor"] = state.raise_to_floor()
     assignment = {image: assigned_split for group in groups for image in group.images if (assigned_split := state.split_of[group.key])}
-    by_id = {image.id: image.sha256 for image in coco.images}
-    rows = {name: row for name, row in past.items() if name != RULE}
     rule = rule if frozen is None else past.get(RULE, "")  # rules wait while the test set is frozen
-    remembered = {**rows, **{by_id[image]: name for image, name in assignment.items()}, RATIO: ratio, **({RULE: rule} if rule else {})}
+    remembered = {**_rows(coco, assignment, past, copies), RATIO: ratio, **({RULE: rule} if rule else {})}
     counts = _counts(coco, assignment)
     test = trust(coco, {image for image, name in assignment.items() if name == "test"}, queries)
     rules = _room(coco, groups, counts["images"], settings) if frozen is None else {}
     short = _short(counts["boxes_by_split"], settings)
     return Parted(assignment, remembered, {**counts, "moved": moved, "short_of_min_boxes": short, "test": test, **rules})
+
+
+def _rows(coco: Coco, assignment: Mapping[int, str], past: Remembered, copies: Mapping[str, Sequence[str]]) -> Remembered:
+    """Return the past with the splits of now. Copies that were remembered go along: an old row of theirs would pull the picture back."""
+    placed = {image.sha256: assignment[image.id] for image in coco.images}
+    along = {other: name for sha256, name in placed.items() for other in copies.get(sha256, ()) if other in past}
+    return {**{name: row for name, row in past.items() if name != RULE}, **along, **placed}
 
 
 def _rule(settings: Split) -> str:
