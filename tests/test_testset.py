@@ -322,6 +322,27 @@ def test_a_frozen_picture_that_is_merged_no_more_stays_and_keeps_its_likes_out(t
     assert found.metrics["merged_no_more"] == 1
 
 
+def test_what_was_a_copy_of_a_frozen_picture_is_near_it_though_nothing_links_them_now(tmp_path: Path) -> None:
+    """The copy that both were like has gone: they stand apart, in groups of their own."""
+    first = far(1, source="lvis", source_id="7", also_in=("coco:9", "visual_genome:3"))
+    frozen = frozen_of(coco([first], [annotation(1, 1)]), tmp_path, 1)
+    apart = [far(1, source="lvis", source_id="7"), far(5, source="visual_genome", source_id="3"), far(6, source="coco", source_id="9"), far(7, group=6)]
+
+    found = held(coco([*apart, far(2)], []), frozen)
+
+    assert {one.sha256 for one in found.coco.images} == {far(1).sha256, far(2).sha256}
+    assert {one.sha256 for one in found.near} == {far(5).sha256, far(6).sha256, far(7).sha256}
+
+
+def test_where_a_frozen_picture_has_other_content_now_what_looks_like_the_frozen_one_is_near_it_too(tmp_path: Path) -> None:
+    frozen = frozen_of(coco([far(1, source="own", source_id="x")], []), tmp_path, 1)
+    like = image(5, phash=far(1).phash)
+
+    found = held(coco([far(8, source="own", source_id="x"), like, far(2)], []), frozen)
+
+    assert {one.sha256 for one in found.near} == {far(8).sha256, like.sha256}
+
+
 def test_a_frozen_picture_that_is_gone_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
     frozen = frozen_of(coco([far(1), far(2)], []), tmp_path, 1, 2)
 

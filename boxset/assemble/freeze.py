@@ -1,11 +1,12 @@
 """Hold the test set to what was frozen: its records and boxes stay as they were, and whatever stands near one of its pictures trains nothing.
 
 A frozen picture is looked for in what is merged today by content, else by the names of its copies: then a better copy has come, and the frozen
-one stays. Pictures that share a group with a frozen one are left out of every split, so that nothing leaks and the test set does not change.
+one stays. Pictures that share a group with a frozen one, or with what was a copy of it, are left out of every split, so that nothing leaks and
+the test set does not change.
 The frozen records keep their ids; all others are numbered round them.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -15,7 +16,7 @@ import msgspec
 from boxset.dataset.coco import Coco, CocoAnnotation, CocoImage, CocoLicense
 from boxset.dataset.frozen import Frozen, removed_categories
 from boxset.dataset.reasons import Reason
-from boxset.dataset.similar import near_pairs, same_picture
+from boxset.dataset.similar import copies
 from boxset.errors import ProjectError
 
 change = msgspec.structs.replace
@@ -45,7 +46,7 @@ def hold(merged: Coco, frozen: Frozen, *, files: Collection[str], is_denied: Cal
     kept = [image for image in frozen.coco.images if image.sha256 not in barred]
     twins = _twins(kept, merged.images)
     _refuse_missing([image for image in kept if image.file_name not in files], frozen)
-    near = _near(kept, merged.images, twins, bits)
+    near = _near(kept, merged.images, bits)
     gone = removed_categories(frozen.coco.categories, merged.categories)
     held = _without(frozen.coco, kept, gone)
     rest = _part(merged, {image.id for image in merged.images} - {image.id for image in near} - {twin.id for twin in twins.values()})
@@ -85,16 +86,14 @@ def _refuse_missing(missing: list[CocoImage], frozen: Frozen) -> None:
         raise ProjectError(f"a picture of the frozen test set is gone: {some}", where=f"frozen/{frozen.name}.jsonl", do=do)
 
 
-def _near(kept: list[CocoImage], merged: Iterable[CocoImage], twins: Mapping[str, CocoImage], bits: int) -> tuple[CocoImage, ...]:
-    """Return what stands in one group with a frozen picture and is not frozen; of those that are merged no more, by fingerprint."""
-    images, own = list(merged), {image.sha256 for image in kept}
-    groups = {twins[image.sha256].group for image in kept if image.sha256 in twins}
-    alone = [image for image in kept if image.sha256 not in twins]
-    both = [*alone, *images] if alone else []
-    for i, j in near_pairs([image.phash for image in both], bits):
-        if i < len(alone) <= j and same_picture(both[i], both[j], bits):
-            groups.add(both[j].group)
-    return tuple(image for image in images if image.group in groups and image.sha256 not in own)
+def _near(kept: list[CocoImage], merged: Sequence[CocoImage], bits: int) -> tuple[CocoImage, ...]:
+    """Return what is not frozen and stands in one group with a frozen picture, with any copy of it, or with what looks like one that is merged no more."""
+    own, here = {image.sha256 for image in kept}, {image.sha256 for image in merged}
+    names = {name for image in kept for name in _names(image)}
+    groups = {image.group for image in merged if image.sha256 in own or not names.isdisjoint(_names(image))}
+    gone = [image for image in kept if image.sha256 not in here]
+    groups.update(merged[j].group for _, j in copies(gone, merged, bits))
+    return tuple(image for image in merged if image.group in groups and image.sha256 not in own)
 
 
 def _without(coco: Coco, kept: list[CocoImage], gone: frozenset[int]) -> Coco:
