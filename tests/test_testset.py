@@ -334,6 +334,13 @@ def test_what_was_a_copy_of_a_frozen_picture_is_near_it_though_nothing_links_the
     assert {one.sha256 for one in found.near} == {far(5).sha256, far(6).sha256, far(7).sha256}
 
 
+def test_another_picture_of_a_frozen_photo_is_near_it_though_the_frozen_one_is_merged_no_more(tmp_path: Path) -> None:
+    frozen = frozen_of(coco([far(1, coco_url="https://live.staticflickr.com/1/4242_ab.jpg")], []), tmp_path, 1)
+    crop = far(5, landing_url="https://www.flickr.com/photos/someone/4242")
+
+    assert held(coco([crop, far(2)], []), frozen).near == (crop,)
+
+
 def test_where_a_frozen_picture_has_other_content_now_what_looks_like_the_frozen_one_is_near_it_too(tmp_path: Path) -> None:
     frozen = frozen_of(coco([far(1, source="own", source_id="x")], []), tmp_path, 1)
     like = image(5, phash=far(1).phash)

@@ -15,6 +15,7 @@ import msgspec
 
 from boxset.dataset.coco import Coco, CocoAnnotation, CocoImage, CocoLicense
 from boxset.dataset.frozen import Frozen, removed_categories
+from boxset.dataset.photos import numbers_of
 from boxset.dataset.reasons import Reason
 from boxset.dataset.similar import copies
 from boxset.errors import ProjectError
@@ -89,8 +90,8 @@ def _refuse_missing(missing: list[CocoImage], frozen: Frozen) -> None:
 def _near(kept: list[CocoImage], merged: Sequence[CocoImage], bits: int) -> tuple[CocoImage, ...]:
     """Return what is not frozen and stands in one group with a frozen picture, with any copy of it, or with what looks like one that is merged no more."""
     own, here = {image.sha256 for image in kept}, {image.sha256 for image in merged}
-    names = {name for image in kept for name in _names(image)}
-    groups = {image.group for image in merged if image.sha256 in own or not names.isdisjoint(_names(image))}
+    names = {name for image in kept for name in _names(image) | numbers_of(image)}
+    groups = {image.group for image in merged if image.sha256 in own or not names.isdisjoint(_names(image) | numbers_of(image))}
     gone = [image for image in kept if image.sha256 not in here]
     groups.update(merged[j].group for _, j in copies(gone, merged, bits))
     return tuple(image for image in merged if image.group in groups and image.sha256 not in own)

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterable
 
+from boxset.dataset.coco import CocoImage
+
 FLICKR_PAGE = "https://www.flickr.com/photo.gne?id="  # leads on to the photo's page, whoever's it is
 FLICKR_PICTURE = re.compile(r"(?:https?:)?//(?:[a-z0-9-]+\.)?static\.?flickr\.com\.?/(?:[^/?#\s]+/)*([0-9]{1,20})_[^/?#\s]+(?:[?#].*)?", re.IGNORECASE)
 _FLICKR_PHOTO = re.compile(r"(?:https?:)?//(?:www\.)?flickr\.com/(?:photo\.gne\?id=|photos/[^/?#\s]+/)([0-9]{1,20})(?:[/?#&].*)?", re.IGNORECASE)
@@ -20,6 +22,11 @@ def photo_numbers(addresses: Iterable[str]) -> set[str]:
     known = [address for address in addresses if address]
     photos = {f"flickr_id {photo}" for address in known if (photo := flickr_photo(address))}
     return photos | {f"coco_id {found[1]}" for address in known if (found := _COCO_PICTURE.fullmatch(address))}
+
+
+def numbers_of(image: CocoImage) -> set[str]:
+    """Return the numbers that an image's addresses tell."""
+    return photo_numbers((image.coco_url, image.flickr_url, image.original_url, image.landing_url))
 
 
 def flickr_page(url: str) -> str:

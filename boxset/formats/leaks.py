@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 
 from boxset.dataset.coco import Coco, CocoImage
-from boxset.dataset.photos import photo_numbers
+from boxset.dataset.photos import numbers_of
 from boxset.dataset.records import Picture, read_pool
 from boxset.dataset.similar import near_pairs, same_picture
 from boxset.dataset.validation import Fault
@@ -40,9 +40,8 @@ def _told(pictures: Iterable[Picture]) -> dict[str, set[str]]:
 
 def _names(image: CocoImage) -> set[str]:
     """Return all that a picture is known by outside: its content, where its copies are from, COCO's and Flickr's numbers in its addresses."""
-    numbers = photo_numbers((image.coco_url, image.flickr_url, image.original_url, image.landing_url))
     copies = {f"{image.source}:{image.source_id}", *image.also_in}
-    return {f"content {image.sha256}", *(f"copy {name}" for name in copies if not name.startswith(f"{CRAWL}:"))} | numbers
+    return {f"content {image.sha256}", *(f"copy {name}" for name in copies if not name.startswith(f"{CRAWL}:"))} | numbers_of(image)
 
 
 def _shared(images: list[tuple[str, CocoImage]], names: Mapping[str, set[str]]) -> Iterator[tuple[str, str, str]]:
