@@ -322,13 +322,15 @@ class _State:
 
     def _raise(self, name: str, category: int) -> int:
         floor = min(self._settings.min_boxes, int(self.total[category] * self._ratio[name] * 2))
+        if self.have[name][category] >= floor:
+            return 0
         moved = 0
-        for group in sorted(self.groups, key=lambda g: (len(g.images), g.key) if g.past else (0, g.key)):
+        spare = (g for g in self.groups if g.weight[category] and g.past <= {"train"} and self.split_of[g.key] == "train" and name in g.allowed)
+        for group in sorted(spare, key=lambda g: (len(g.images), g.key) if g.past else (0, g.key)):
             if self.have[name][category] >= floor:
                 break
-            if group.past <= {"train"} and self.split_of[group.key] == "train" and name in group.allowed and group.weight[category]:
-                self._move(group, name)
-                moved += bool(group.past)
+            self._move(group, name)
+            moved += bool(group.past)
         return moved
 
 
