@@ -170,6 +170,20 @@ def test_the_rule_has_a_row_of_its_own_that_a_merge_of_branches_may_double(tmp_p
     assert split(mixed(10, 5), read_splits(file), Split(never_test=("coco",), test_only_from=("own",))).remembered == parted.remembered
 
 
+def test_a_doubled_rule_that_waits_is_written_as_it_was_read(tmp_path: Path) -> None:
+    """While the test set is frozen no build settles which of two rules holds: the row stays, and grows with no build."""
+    file, data = tmp_path / "splits.csv", coco([far(1), far(2)], [])
+    file.write_text("sha256,split\nrule,never_test=coco\nrule,test_only_from=own\n")
+
+    written = []
+    for _ in range(3):
+        write_splits(file, split(data, read_splits(file), Split(), frozen=frozenset({1})).remembered)
+        written.append(file.read_text())
+
+    assert "rule,never_test=coco|test_only_from=own\n" in written[0]
+    assert written == written[:1] * 3
+
+
 @given(st.integers(3, 50), st.integers(1, 12), st.integers(0, 50), st.sampled_from([{"never_test": ("coco",)}, {"test_only_from": ("own",)}]))
 @example_settings(max_examples=40)
 def test_under_any_rule_no_group_is_parted_and_only_what_may_is_in_test(count: int, groups: int, own: int, rules: dict[str, Any]) -> None:

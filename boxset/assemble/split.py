@@ -66,7 +66,7 @@ def read_splits(path: Path) -> Remembered:
             if (number == 1 and tuple(row) == HEADER) or not row:
                 continue
             if len(row) == 2 and row[0] in OWN_ROWS:
-                found[row[0]] = "|".join(sorted({*found.get(row[0], row[1]).split("|"), row[1]}))
+                found[row[0]] = "|".join(sorted({*found.get(row[0], row[1]).split("|"), *row[1].split("|")}))
                 continue
             if len(row) != 2 or row[1] not in NAMES or len(row[0]) != 64:
                 raise InputError(
