@@ -11,10 +11,10 @@ from typing import Any
 
 import msgspec
 
-from boxset.assemble.freeze import Holding, hold, left_out
+from boxset.assemble.freeze import Holding, held_records, hold, left_out
 from boxset.assemble.split import may_be_in_test, sources_of
 from boxset.compare.diff import BoxChange, diff
-from boxset.dataset.coco import Coco, CocoImage, read_coco
+from boxset.dataset.coco import Coco, CocoAnnotation, CocoImage, read_coco
 from boxset.dataset.frozen import Frozen, frozen_names, frozen_path, read_frozen, removed_categories, write_frozen
 from boxset.dataset.reasons import Reason
 from boxset.dataset.records import ImageRow
@@ -172,23 +172,23 @@ def frozen_faults(parts: dict[str, Coco], record: Record | None, root: Path) -> 
     if frozen.sha256 != record.sha256:
         yield Fault(str(frozen_path(record.name)), "is another one than the data set was built with: `dvc repro`")
     gone = removed_categories(frozen.coco.categories, parts["test"].categories)
-    denied = {one.sha256 for one in record.denied}
-    wanted = {one.sha256: one for one in frozen.coco.images if one.sha256 not in denied}
-    have = {image.sha256: image for image in parts["test"].images}
+    wanted = _records(held_records(frozen.coco, without={one.sha256 for one in record.denied}, gone=gone))
+    have = _records(parts["test"])
     yield from (Fault(f"test image {sha}", f"is missing: it is in frozen {record.name}") for sha in sorted(wanted.keys() - have.keys()))
     yield from (Fault(f"test image {sha}", f"is in test, and not in frozen {record.name}") for sha in sorted(have.keys() - wanted.keys()))
-    before, after = _boxes(frozen.coco, gone), _boxes(parts["test"], frozenset())
     for sha in sorted(wanted.keys() & have.keys()):
-        if before[sha] != after[sha]:
-            yield Fault(f"test image {sha}", f"its boxes are not those of frozen {record.name}")
+        for what, one, other in zip(("its record is not that", "its boxes are not those"), wanted[sha], have[sha], strict=True):
+            if one != other:
+                yield Fault(f"test image {sha}", f"{what} of frozen {record.name}")
 
 
-def _boxes(coco: Coco, gone: frozenset[int]) -> dict[str, list[Any]]:
-    found: dict[int, list[Any]] = {image.id: [] for image in coco.images}
-    for a in coco.annotations:
-        if a.category_id not in gone:
-            found[a.image_id].append((a.category_id, a.bbox, a.iscrowd, a.source))
-    return {image.sha256: sorted(found[image.id]) for image in coco.images}
+def _records(coco: Coco) -> dict[str, tuple[CocoImage, list[CocoAnnotation]]]:
+    """Return each picture's record and its boxes, by content."""
+    found: dict[int, tuple[CocoImage, list[CocoAnnotation]]] = {image.id: (image, []) for image in coco.images}
+    for annotation in coco.annotations:
+        if annotation.image_id in found:
+            found[annotation.image_id][1].append(annotation)
+    return {image.sha256: (image, boxes) for image, boxes in found.values()}
 
 
 def change_lines(record: Record, most: int) -> list[str]:

@@ -241,15 +241,25 @@ def test_a_version_that_is_not_there_is_refused_with_the_nearest(frozen: Project
     assert "is v11, and the data set was built with v1: `dvc repro`" in frozen.run("boxset", "validate", "--no-pictures", check=False).stdout
 
 
-def test_a_data_set_that_was_edited_is_not_the_frozen_one(frozen: Project) -> None:
+EDITS = {
+    "a box that was moved": (lambda test: test["annotations"][0]["bbox"].__setitem__(0, test["annotations"][0]["bbox"][0] + 0.5), "its boxes are not those"),
+    "what a box says beside": (lambda test: test["annotations"][0]["attributes"].update(occluded=True), "its boxes are not those"),
+    "what is known": (lambda test: test["images"][0].update(neg_category_ids=[], exhaustive_category_ids=[], not_exhaustive_category_ids=[1]), "its record is not that"),
+    "where it is from": (lambda test: test["images"][0].update(author="Nobody"), "its record is not that"),
+}
+
+
+@pytest.mark.parametrize("what", EDITS)
+def test_a_data_set_that_was_edited_is_not_the_frozen_one(frozen: Project, what: str) -> None:
+    edit_it, message = EDITS[what]
     test = frozen.json(TEST)
-    test["annotations"][0]["bbox"][0] += 0.5
+    edit_it(test)
     rewrite(frozen.root / TEST, test)
 
     done = frozen.run("boxset", "validate", "--no-pictures", check=False)
 
     assert done.returncode == 1
-    assert "its boxes are not those of frozen v1" in done.stdout
+    assert f"{message} of frozen v1" in done.stdout
 
 
 def test_two_versions_are_compared_by_name_where_git_has_no_tag_of_them(frozen: Project) -> None:

@@ -49,7 +49,7 @@ def hold(merged: Coco, frozen: Frozen, *, files: Collection[str], is_denied: Cal
     _refuse_missing([image for image in kept if image.file_name not in files], frozen)
     near = _near(kept, merged.images, bits)
     gone = removed_categories(frozen.coco.categories, merged.categories)
-    held = _without(frozen.coco, kept, gone)
+    held = held_records(frozen.coco, without=barred, gone=gone)
     rest = _part(merged, {image.id for image in merged.images} - {image.id for image in near} - {twin.id for twin in twins.values()})
     new = sorted({category.name for category in merged.categories} - {category.name for category in frozen.coco.categories})
     metrics = {
@@ -97,9 +97,9 @@ def _near(kept: list[CocoImage], merged: Sequence[CocoImage], bits: int) -> tupl
     return tuple(image for image in merged if image.group in groups and image.sha256 not in own)
 
 
-def _without(coco: Coco, kept: list[CocoImage], gone: frozenset[int]) -> Coco:
+def held_records(coco: Coco, *, without: Collection[str], gone: frozenset[int]) -> Coco:
     """Return the frozen set without pictures that may not stay and without what is said of categories that there are no more."""
-    part = _part(coco, {image.id for image in kept})
+    part = _part(coco, {image.id for image in coco.images if image.sha256 not in without})
     if not gone:
         return part
     annotations = tuple(annotation for annotation in part.annotations if annotation.category_id not in gone)
