@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import yaml
 
 from boxset.assemble.freeze import Holding, held_records, hold, left_out
 from boxset.assemble.split import may_be_in_test, sources_of
@@ -134,6 +135,11 @@ def freeze(root: Path, name: str, text: str) -> Frozen:
     if not coco.images:
         raise ProjectError("test has no picture", where=str(TEST), do="There is nothing to freeze: see split.ratio, test_only_from and never_test")
     return write_frozen(path, coco, text=" ".join(text.split()), commit=commit)
+
+
+def yaml_text(name: str) -> str:
+    """Return a version's name as it stands in params.yaml: quoted where YAML would read a date, a number or a truth value."""
+    return name if name[0].isalpha() and yaml.safe_load(name) == name else f'"{name}"'
 
 
 def _refuse_changed(root: Path) -> None:

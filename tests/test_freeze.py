@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from boxset.freezing import yaml_text
 from tests.project import Project
 from tests.test_pipeline import change
 
@@ -60,6 +62,14 @@ def test_freezing_prints_what_to_do_and_names_the_commit(small: Project) -> None
         "  git push origin HEAD v1",
     ]
     assert small.run("git", "tag").stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("v1", "v1"), ("2026-11-26", '"2026-11-26"'), ("1.0", '"1.0"'), ("007", '"007"'), ("1e3", '"1e3"'), ("no", '"no"'), ("null", '"null"')]
+)
+def test_a_name_is_printed_so_that_yaml_reads_it_as_a_text(name: str, text: str) -> None:
+    assert yaml_text(name) == text
+    assert yaml.safe_load(f"freeze_test: {text}") == {"freeze_test": name}
 
 
 def test_a_tag_stands_on_the_commit_whose_data_set_it_is(frozen: Project) -> None:
