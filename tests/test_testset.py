@@ -160,6 +160,31 @@ def test_a_new_rule_moves_what_it_forbids_and_fills_test_from_what_it_allows() -
     assert (third.assignment, third.metrics["moved"]["rule"]) == (second.assignment, 0)
 
 
+@pytest.mark.parametrize("ratio", [Ratio(), Ratio(train=0.7, val=0.1, test=0.2)], ids=["the same ratio", "a new ratio"])
+@pytest.mark.parametrize("new", [10, 30, 100])
+def test_a_new_rule_fills_test_though_pictures_come_that_may_not_be_in_it(new: int, ratio: Ratio) -> None:
+    first = split(mixed(100, 50), {}, Split())
+    data = mixed(100 + new, 50)
+    rules = Split(test_only_from=("own",), ratio=ratio)
+
+    second = split(data, first.remembered, rules)
+    third = split(data, second.remembered, rules)
+
+    lacking = second.metrics["may_test"]["short_of_ratio"]
+    assert sources_in(data, second, "test") == {"own"}
+    assert 0 <= lacking <= 0.04 * len(data.images)
+    assert (third.assignment, third.metrics["moved"]["rule"]) == (second.assignment, 0)
+
+
+def test_of_new_groups_test_takes_no_more_than_its_share() -> None:
+    data = mixed(100, 60)
+
+    parted = split(data, {}, Split(test_only_from=("own",), min_boxes=0))
+
+    assert parted.metrics["images"] == {"train": 80, "val": 10, "test": 10}
+    assert "own" in sources_in(data, parted, "train")
+
+
 def test_the_rule_has_a_row_of_its_own_that_a_merge_of_branches_may_double(tmp_path: Path) -> None:
     file = tmp_path / "splits.csv"
     parted = split(mixed(10, 5), {}, Split(never_test=("coco",), test_only_from=("own",)))
@@ -431,6 +456,16 @@ def test_rules_wait_while_the_test_set_is_frozen(tmp_path: Path) -> None:
     assert thawed.metrics["moved"]["rule"] > 0
     assert sources_in(data, thawed, "test") == {"own"}
     assert thawed.metrics["images"]["test"] == 10
+
+
+def test_a_new_rule_moves_nothing_between_train_and_val_while_the_test_set_is_frozen(tmp_path: Path) -> None:
+    data = coco([far(n) for n in range(1, 41)], [])
+    past: Remembered = {far(n).sha256: "test" if n == 1 else "train" for n in range(1, 41)}
+    found = held(data, frozen_of(data, tmp_path, 1), bits=0)
+
+    parted = split(found.coco, past, Split(never_test=("coco",)), frozen=found.images)
+
+    assert parted.metrics["images"] == {"train": 39, "val": 0, "test": 1}
 
 
 def test_no_cap_takes_a_frozen_picture_out() -> None:

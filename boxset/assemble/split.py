@@ -102,11 +102,14 @@ def split(
     state = _State(groups, assigned, settings)
     moved = {"ratio": 0, "floor": 0, "merged_groups": sum(len(group.past) > 1 for group in groups), "rule": sum(map(_is_evicted, groups))}
     ratio, rule = f"{settings.ratio.train:g}/{settings.ratio.val:g}/{settings.ratio.test:g}", _rule(settings)
+    is_new_rule = frozen is None and rule not in past.get(RULE, "").split("|")
     if ratio not in past.get(RATIO, ratio).split("|"):
         moved["ratio"] = state.rebalance()
-    elif frozen is None and rule not in past.get(RULE, "").split("|"):
+    elif is_new_rule:
         moved["rule"] += state.rebalance()
     state.place_new()
+    if is_new_rule:
+        moved["rule"] += state.rebalance()  # where new groups were none that may be in test
     moved["floor"] = state.raise_to_floor()
     assignment = {image: assigned_split for group in groups for image in group.images if (assigned_split := state.split_of[group.key])}
     rule = rule if frozen is None else past.get(RULE, "")  # rules wait while the test set is frozen
@@ -282,7 +285,7 @@ class _State:
         self._put(group, name)
 
     def rebalance(self) -> int:
-        """Move groups only where the wished shares cannot be reached by placing the new ones; return how many moved."""
+        """Move groups only where the wished shares cannot be reached by placing the new ones; return how many with a past moved."""
         new: Counter[int] = Counter()
         for group in self.groups:
             if not self.split_of[group.key] and "test" in group.allowed:
@@ -301,7 +304,7 @@ class _State:
         moved = 0
         lacking = {other: self._ratio[other] * self.total[0] - self.have[other][0] for other in NAMES if other != name}
         short = sum(max(0.0, value) for value in lacking.values()) - new
-        for group in sorted((g for g in self.groups if self.split_of[g.key] == name), key=lambda g: (-len(g.images), g.key)):
+        for group in sorted((g for g in self.groups if self.split_of[g.key] == name), key=lambda g: (bool(g.past), -len(g.images), g.key)):
             size = group.weight[0]
             if min(surplus, short) < size * SLACK:
                 continue
@@ -310,7 +313,7 @@ class _State:
                 continue
             self._move(group, goal)
             lacking[goal] -= size
-            surplus, short, moved = surplus - size, short - size, moved + 1
+            surplus, short, moved = surplus - size, short - size, moved + bool(group.past)
         return moved
 
     def raise_to_floor(self) -> int:
