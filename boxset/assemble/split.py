@@ -175,7 +175,7 @@ def _what_helps(metrics: Mapping[str, Any], name: str, category: str) -> str:
 def room_words(metrics: Mapping[str, Any]) -> list[str]:
     """Say where the sources that may be in test do not fill its share."""
     room = metrics.get("may_test", {})
-    if "frozen" in metrics or not room.get("short_of_ratio"):
+    if "frozen" in metrics or room.get("short_of_ratio", 0) <= _tolerance(sum(metrics.get("images", {}).values())):
         return []
     have, may = metrics["images"]["test"], room["images"]
     elsewhere = f"{may - have:,} of theirs are in train and val" if may > have else "none of theirs is left for train and val"
@@ -293,8 +293,7 @@ class _State:
         moved = 0
         for name in NAMES:
             surplus = self.have[name][0] - self._ratio[name] * self.total[0]
-            tolerance = max(1.0, 0.02 * self.total[0])
-            if surplus <= tolerance:
+            if surplus <= _tolerance(self.total[0]):
                 continue
             moved += self._shed(name, surplus, new[0])
         return moved
@@ -335,6 +334,11 @@ class _State:
             self._move(group, name)
             moved += bool(group.past)
         return moved
+
+
+def _tolerance(images: int) -> float:
+    """Return by how many pictures a split may miss its share: groups are not parted, and boxes of every category want theirs."""
+    return max(1.0, 0.02 * images)
 
 
 def _counts(coco: Coco, assignment: dict[int, str]) -> dict[str, Any]:
