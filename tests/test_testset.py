@@ -270,6 +270,7 @@ BROKEN = {
     "a line that is cut": (lambda content: content[:-9], "v1.jsonl:4: not what was frozen: "),
     "a line that is gone": (lambda content: b"\n".join(content.splitlines()[:-1]) + b"\n", "v1.jsonl: it was changed after it was frozen"),
     "another name": (edit(b'"frozen":"v1"', b'"frozen":"v0"'), "v1.jsonl:1: it was frozen as v0"),
+    "another name in both places": (edit(b'"frozen":"v0"', b'"frozen":"v1"'), "v1.jsonl: it was changed after it was frozen"),
     "a conflict": (lambda content: b"<<<<<<< HEAD\n" + content, "v1.jsonl:1: a merge conflict of git is not resolved. Two branches froze one name"),
     "nothing at all": (lambda _: b"", "v1.jsonl:1: not what was frozen: "),
     "one line": (lambda content: content.splitlines()[0] + b"\n", "v1.jsonl:2: not what was frozen: "),
@@ -280,9 +281,10 @@ BROKEN = {
 @pytest.mark.parametrize("what", BROKEN)
 def test_a_frozen_file_that_was_touched_names_its_line_and_what_to_do(tmp_path: Path, what: str) -> None:
     break_it, message = BROKEN[what]
-    frozen_of(coco([far(1), far(2)], [annotation(1, 1)]), tmp_path, 1, 2)
     path = frozen_path("v1", tmp_path)
-    path.write_bytes(break_it(path.read_bytes()))
+    written = path.with_name("v0.jsonl") if what == "another name in both places" else path
+    write_frozen(written, coco([far(1), far(2)], [annotation(1, 1)]), text="the first", commit="0" * 40)
+    path.write_bytes(break_it(written.read_bytes()))
 
     with pytest.raises(InputError) as caught:
         read_frozen(path)
@@ -419,6 +421,16 @@ def test_a_category_that_came_later_is_unknown_to_a_frozen_set_and_one_that_went
     assert [(a.id, a.category_id) for a in found.coco.annotations if a.image_id == 1] == [(1, 1)]
     assert (frozen_image.exhaustive_category_ids, frozen_image.neg_category_ids) == ((1,), ())
     assert (found.metrics["unknown_categories"], found.metrics["removed_boxes"]) == (["wrench"], 1)
+
+
+def test_a_category_under_another_name_is_another_one_though_it_has_the_id(tmp_path: Path) -> None:
+    data = coco([far(1)], [annotation(1, 1, 1), annotation(2, 1, 2)])
+    renamed = change(data, categories=(CocoCategory(id=1, name="mallet"), CocoCategory(id=2, name="saw")))
+
+    found = held(renamed, frozen_of(data, tmp_path, 1))
+
+    assert [a.category_id for a in found.coco.annotations] == [2]
+    assert (found.metrics["unknown_categories"], found.metrics["removed_boxes"]) == (["mallet"], 1)
 
 
 def test_licences_keep_the_numbers_that_they_had_in_the_frozen_set(tmp_path: Path) -> None:
@@ -588,7 +600,13 @@ def test_the_figures_say_where_test_is_from_who_drew_it_and_what_is_known() -> N
             image(4, source="lvis"),
             image(5, source="coco"),
         ],
-        [annotation(1, 1, source="label"), annotation(2, 3, source="lvis"), annotation(3, 3, source="label"), annotation(4, 4, source="lvis")],
+        [
+            annotation(1, 1, source="label"),
+            annotation(2, 3, source="lvis"),
+            annotation(3, 3, source="label"),
+            annotation(4, 4, source="lvis"),
+            annotation(5, 3, source="lvis", iscrowd=1),
+        ],
     )
 
     found = trust(data, {1, 2, 3, 4}, {image(1).sha256: "claw hammer", image(2).sha256: "claw hammer"})
@@ -623,6 +641,10 @@ def test_what_limits_the_trust_is_said_in_plain_words(what: str) -> None:
 
     assert trust_words({"images": {"test": 9}, "test": sound}) == []
     assert trust_words({"images": {"test": 9}, "test": {**sound, **fields}}) == [sentence]
+
+
+def test_one_picture_is_of_one_source_and_nothing_is_said_of_that() -> None:
+    assert trust_words({"images": {"test": 1}, "test": {"sources": {"lvis": 1}, "queries": 0, "known_for_all": 1}}) == []
 
 
 def test_a_category_that_test_has_nothing_of_is_named_without_a_floor_too() -> None:
@@ -672,6 +694,18 @@ def test_ids_that_only_the_sources_records_know_are_asked_too() -> None:
 
     assert leaks(parts, bits=6) == []
     assert leaks(parts, bits=6, extracted=told) == [Fault(f"picture {far(1).sha256}", f"in train has the same coco_id 42 as in val: {far(2).sha256}")]
+
+
+def test_the_same_content_is_not_named_as_a_likeness_too() -> None:
+    found = leaks({"train": coco([far(1)], []), "test": coco([far(1)], [])}, bits=6)
+
+    assert [fault.what.partition(" as in test")[0] for fault in found] == [f"in train has the same {name}" for name in (f"content {image(1).sha256}", "copy coco:1")]
+
+
+def test_an_address_that_gave_two_pictures_at_two_times_is_no_leak() -> None:
+    first, later = far(1, source="crawl", source_id="http://a.example/x.jpg"), far(2, source="crawl", source_id="http://a.example/x.jpg")
+
+    assert leaks({"train": coco([first], []), "test": coco([later], [])}, bits=6) == []
 
 
 def test_colours_confirm_what_the_hash_suspects() -> None:
