@@ -172,9 +172,23 @@ def test_a_new_rule_fills_test_though_pictures_come_that_may_not_be_in_it(new: i
     second = split(data, first.remembered, rules)
     third = split(data, second.remembered, rules)
 
+    moved = sum(second.assignment[n] != name for n, name in first.assignment.items())
+    assert second.metrics["moved"]["ratio"] + second.metrics["moved"]["rule"] == moved
     assert sources_in(data, second, "test") == {"own"}
     assert room_words(second.metrics) == [] or second.metrics["images"]["test"] == 50
     assert (third.assignment, third.metrics["moved"]["rule"]) == (second.assignment, 0)
+
+
+@pytest.mark.parametrize("new", [0, 30, 100])
+def test_a_new_ratio_fills_test_though_the_pictures_that_come_may_not_be_in_it(new: int) -> None:
+    rules = {"test_only_from": ("own",)}
+    first = split(mixed(100, 50), {}, Split(**rules))
+    data = mixed(100 + new, 50)
+
+    parted = split(data, first.remembered, Split(ratio=Ratio(train=0.6, val=0.2, test=0.2), **rules))
+
+    assert room_words(parted.metrics) == []
+    assert {n for n, name in first.assignment.items() if name == "test"} <= {n for n, name in parted.assignment.items() if name == "test"}
 
 
 def test_of_new_groups_test_takes_no_more_than_its_share() -> None:

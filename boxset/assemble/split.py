@@ -102,14 +102,13 @@ def split(
     state = _State(groups, assigned, settings)
     moved = {"ratio": 0, "floor": 0, "merged_groups": sum(len(group.past) > 1 for group in groups), "rule": sum(map(_is_evicted, groups))}
     ratio, rule = f"{settings.ratio.train:g}/{settings.ratio.val:g}/{settings.ratio.test:g}", _rule(settings)
-    is_new_rule = frozen is None and rule not in past.get(RULE, "").split("|")
-    if ratio not in past.get(RATIO, ratio).split("|"):
+    is_new_ratio = ratio not in past.get(RATIO, ratio).split("|")
+    is_new_rule = rule not in past.get(RULE, "").split("|")
+    if is_new_ratio:
         moved["ratio"] = state.rebalance()
-    elif is_new_rule:
-        moved["rule"] += state.rebalance()
     state.place_new()
-    if is_new_rule:
-        moved["rule"] += state.rebalance()  # where new groups were none that may be in test
+    if frozen is None and (is_new_rule or (is_new_ratio and rule)):
+        moved["rule"] += state.rebalance()  # what may be in test, where new groups do not fill it
     moved["floor"] = state.raise_to_floor()
     assignment = {image: assigned_split for group in groups for image in group.images if (assigned_split := state.split_of[group.key])}
     rule = rule if frozen is None else past.get(RULE, "")  # rules wait while the test set is frozen
@@ -303,7 +302,7 @@ class _State:
         moved = 0
         lacking = {other: self._ratio[other] * self.total[0] - self.have[other][0] for other in NAMES if other != name}
         short = sum(max(0.0, value) for value in lacking.values()) - new
-        for group in sorted((g for g in self.groups if self.split_of[g.key] == name), key=lambda g: (bool(g.past), -len(g.images), g.key)):
+        for group in sorted((g for g in self.groups if self.split_of[g.key] == name), key=lambda g: (-len(g.images), g.key)):
             size = group.weight[0]
             if min(surplus, short) < size * SLACK:
                 continue
