@@ -194,7 +194,7 @@ def test_a_new_ratio_fills_test_though_the_pictures_that_come_may_not_be_in_it(n
 def test_of_new_groups_test_takes_no_more_than_its_share() -> None:
     data = mixed(100, 60)
 
-    parted = split(data, {}, Split(test_only_from=("own",), min_boxes=0))
+    parted = split(data, {"rule": "test_only_from=own"}, Split(test_only_from=("own",), min_boxes=0))
 
     assert parted.metrics["images"] == {"train": 80, "val": 10, "test": 10}
     assert "own" in sources_in(data, parted, "train")
