@@ -177,6 +177,9 @@ def room_words(metrics: Mapping[str, Any]) -> list[str]:
     if "frozen" in metrics or room.get("short_of_ratio", 0) <= _tolerance(sum(metrics.get("images", {}).values())):
         return []
     have, may = metrics["images"]["test"], room["images"]
+    if not may:
+        do = "Those of the crawl come in once they are labelled (`boxset label plan`); or change split.test_only_from, never_test"
+        return [f"the data set has no picture of a source that may be in test. {do}"]
     elsewhere = f"{may - have:,} of theirs are in train and val" if may > have else "none of theirs is left for train and val"
     wanted = f"{have + room['short_of_ratio']:,} that split.ratio wants"
     do = "Lower ratio.test or bring more of them"
