@@ -242,6 +242,21 @@ def test_under_any_rule_no_group_is_parted_and_only_what_may_is_in_test(count: i
     assert wrong == set()
 
 
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 2)), min_size=5, max_size=40), st.integers(1, 12), st.integers(2, 8), st.booleans())
+@example_settings(max_examples=150)
+def test_a_build_settles_all_so_that_the_same_build_again_moves_nothing(boxes: list[tuple[int, int]], groups: int, floor: int, ruled: bool) -> None:
+    images = [image(n, source="own" if n % 2 else "coco", group=n % groups + 1) for n in range(1, len(boxes) + 1)]
+    drawn = [(n, category) for n, (count, category) in enumerate(boxes, 1) for _ in range(count)]
+    data = coco(images, [annotation(place, n, category) for place, (n, category) in enumerate(drawn, 1)])
+    past = split(data, {}, Split(ratio=Ratio(train=0.5, val=0.3, test=0.2))).remembered
+    settings = Split(min_boxes=floor, test_only_from=("own",) if ruled else ())
+
+    first = split(data, past, settings)
+    again = split(data, first.remembered, settings)
+
+    assert (again.assignment, again.remembered) == (first.assignment, first.remembered)
+
+
 # frozen
 
 

@@ -329,7 +329,7 @@ class _State:
         if self.have[name][category] >= floor:
             return 0
         moved = 0
-        spare = (g for g in self.groups if g.weight[category] and g.past <= {"train"} and self.split_of[g.key] == "train" and name in g.allowed)
+        spare = (g for g in self.groups if g.weight[category] and self.split_of[g.key] == "train" and name in g.allowed)
         for group in sorted(spare, key=lambda g: (len(g.images), g.key) if g.past else (0, g.key)):
             if self.have[name][category] >= floor:
                 break
