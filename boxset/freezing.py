@@ -59,7 +59,8 @@ def hold_test(merged: Coco, params: Params, root: Path = Path()) -> tuple[Holdin
         return None
     frozen, data = read_frozen(frozen_path(params.split.freeze_test, root)), root / "data"
     files = {path.name for folder in (*data.glob("extract/*/images"), *data.glob("crawl/*/images")) for path in folder.iterdir()}
-    holding = hold(merged, frozen, files=files, is_denied=_Denied(params, data), bits=params.merge.duplicate_bits)
+    dropped = {one["sha256"]: one["near"] for one in _dropped(data) if "near" in one}
+    holding = hold(merged, frozen, files=files, is_denied=_Denied(params, data), bits=params.merge.duplicate_bits, dropped=dropped)
     held = _part(holding.coco, holding.images)
     changes = diff({"test": held}, {"test": holding.today}, names=(frozen.name, "now")).box_changes
     against = sum(not may_be_in_test(sources_of([image]), params.split) for image in held.images)
@@ -67,6 +68,11 @@ def hold_test(merged: Coco, params: Params, root: Path = Path()) -> tuple[Holdin
     holding.metrics.update(counted)
     near, denied = (tuple(map(_left_out, some)) for some in (holding.near, holding.denied))
     return holding, Record(name=frozen.name, sha256=frozen.sha256, changes=changes, near=near, denied=denied)
+
+
+def _dropped(data: Path) -> list[dict[str, str]]:
+    """Return what `merge` left out."""
+    return read_jsonl(data / "merge/dropped.jsonl", dict[str, str])
 
 
 def write_record(out: Path, record: Record) -> None:
@@ -106,11 +112,10 @@ class _Denied:
 
     def _refused(self) -> tuple[set[str], set[tuple[str, str]]]:
         reason = Reason.LICENCE.value
-        dropped = read_jsonl(self._data / "merge/dropped.jsonl", dict[str, str])
         tried = [(p.parent.name, p) for p in sorted(self._data.glob("extract/*/images.jsonl"))]
         tried += [("crawl", p) for p in sorted(self._data.glob("crawl/*/images.jsonl"))]
         rows = ((source, row) for source, path in tried for row in read_jsonl(path, ImageRow))
-        return {d["sha256"] for d in dropped if d["reason"] == reason}, {(s, row.source_id) for s, row in rows if row.outcome == reason}
+        return {d["sha256"] for d in _dropped(self._data) if d["reason"] == reason}, {(s, row.source_id) for s, row in rows if row.outcome == reason}
 
 
 # declaring it

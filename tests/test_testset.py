@@ -412,6 +412,20 @@ def test_another_picture_of_a_frozen_photo_is_near_it_though_the_frozen_one_is_m
     assert held(coco([crop, far(2)], []), frozen).near == (crop,)
 
 
+def test_what_stood_in_the_group_of_a_frozen_picture_that_merge_leaves_out_is_near_it(tmp_path: Path) -> None:
+    """Only the source knows the frozen one's number at Flickr, and nobody vouches for that picture any more."""
+    alone, crop, other = picture(1, flickr_id="4242"), picture(5, landing_url="https://www.flickr.com/photos/someone/4242"), picture(2)
+    frozen = frozen_of(merged(pool(alone, box(1))).coco, tmp_path, 1)
+    today = merged(pool(alone, crop, other, box(5), box(2)))
+    files = {one.file_name for one in (alone, crop, other)}
+
+    found = held(today.coco, frozen, files=files, dropped={one.sha256: one.near for one in today.dropped if one.near})
+
+    assert [(one.sha256, one.near) for one in today.dropped] == [(alone.sha256, crop.sha256)]
+    assert [one.sha256 for one in found.near] == [crop.sha256]
+    assert [one.sha256 for one in found.coco.images] == [alone.sha256, other.sha256]
+
+
 def test_where_a_frozen_picture_has_other_content_now_what_looks_like_the_frozen_one_is_near_it_too(tmp_path: Path) -> None:
     frozen = frozen_of(coco([far(1, source="own", source_id="x")], []), tmp_path, 1)
     like = image(5, phash=far(1).phash)

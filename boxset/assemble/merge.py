@@ -46,13 +46,14 @@ class Conflict(msgspec.Struct, frozen=True, kw_only=True):
     other: str
 
 
-class Dropped(msgspec.Struct, frozen=True, kw_only=True):
+class Dropped(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A picture that was left out here, and why."""
 
     sha256: str
     source: str
     source_id: str
     reason: str
+    near: str = ""  # an image that stayed and is in its group, by SHA-256
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,7 @@ def merge(
     pictures = _all_pictures(pools, crawled)
     images = _images(pictures, settings)
     best_of = {copy.sha256: image.best.sha256 for image in images for copy in image.copies}
+    group_of = {image.best.sha256: image.group for image in images}
     reviewed = Reviewed.of(pictures, best_of, decisions, ids)
     barred = _barred(images, refused or Refused()) | reviewed.unusable()
     images = [image for image in images if image.best.sha256 not in barred]
@@ -104,8 +106,9 @@ def merge(
     coco = _coco(kept, boxes, known, ids)
     names = {image.best.sha256 for image in kept}
     out = reviewed.rejected(pictures) | barred | unknown
+    near = {image.group: image.best.sha256 for image in reversed(kept)}
     dropped = tuple(
-        Dropped(sha256=p.sha256, source=p.source, source_id=p.source_id, reason=out.get(best, Reason.UNLABELLED))
+        Dropped(sha256=p.sha256, source=p.source, source_id=p.source_id, reason=out.get(best, Reason.UNLABELLED), near=near.get(group_of[best], ""))
         for p in pictures
         if (best := best_of[p.sha256]) not in names
     )
