@@ -8,6 +8,7 @@ of branches) the same rule decides. Where the test set is frozen, it is what was
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from boxset.params import Split
 NAMES = ("train", "val", "test")
 STRENGTH = {"train": 0, "val": 1, "test": 2}
 HEADER = ("sha256", "split")
+SHA256 = re.compile(r"[0-9a-f]{64}")
 RATIO = "ratio"
 RULE = "rule"  # which sources may be in test; there is no such row where all may
 OWN_ROWS = (RATIO, RULE)
@@ -61,14 +63,14 @@ def read_splits(path: Path) -> Remembered:
     if conflict:
         raise conflict
     found: Remembered = {}
-    with io.StringIO(content.decode(), newline="") as file:
+    with io.StringIO(content.decode(errors="replace"), newline="") as file:  # what is no UTF-8 is no SHA-256 either, and has a line
         for number, row in enumerate(csv.reader(file), 1):
             if (number == 1 and tuple(row) == HEADER) or not row:
                 continue
             if len(row) == 2 and row[0] in OWN_ROWS:
                 found[row[0]] = "|".join(sorted({*found.get(row[0], row[1]).split("|"), *row[1].split("|")}))
                 continue
-            if len(row) != 2 or row[1] not in NAMES or len(row[0]) != 64:
+            if len(row) != 2 or row[1] not in NAMES or not SHA256.fullmatch(row[0]):
                 raise InputError(
                     f"expected a SHA-256 and train, val or test, found {','.join(row)[:80]!r}",
                     where=f"{path}:{number}",
