@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import yaml
 
-from boxset.assemble.freeze import Holding, hold, left_out
+from boxset.assemble.freeze import Holding, held_records, hold, left_out
 from boxset.assemble.split import may_be_in_test, sources_of
 from boxset.compare.diff import BoxChange, diff
-from boxset.dataset.coco import Coco, CocoImage, read_coco
+from boxset.dataset.coco import Coco, CocoAnnotation, CocoImage, read_coco
 from boxset.dataset.frozen import Frozen, frozen_names, frozen_path, read_frozen, removed_categories, write_frozen
 from boxset.dataset.reasons import Reason
 from boxset.dataset.records import ImageRow
@@ -58,7 +59,8 @@ def hold_test(merged: Coco, params: Params, root: Path = Path()) -> tuple[Holdin
         return None
     frozen, data = read_frozen(frozen_path(params.split.freeze_test, root)), root / "data"
     files = {path.name for folder in (*data.glob("extract/*/images"), *data.glob("crawl/*/images")) for path in folder.iterdir()}
-    holding = hold(merged, frozen, files=files, is_denied=_Denied(params, data), bits=params.merge.duplicate_bits)
+    dropped = {one["sha256"]: one["near"] for one in _dropped(data) if "near" in one}
+    holding = hold(merged, frozen, files=files, is_denied=_Denied(params, data), bits=params.merge.duplicate_bits, dropped=dropped)
     held = _part(holding.coco, holding.images)
     changes = diff({"test": held}, {"test": holding.today}, names=(frozen.name, "now")).box_changes
     against = sum(not may_be_in_test(sources_of([image]), params.split) for image in held.images)
@@ -66,6 +68,11 @@ def hold_test(merged: Coco, params: Params, root: Path = Path()) -> tuple[Holdin
     holding.metrics.update(counted)
     near, denied = (tuple(map(_left_out, some)) for some in (holding.near, holding.denied))
     return holding, Record(name=frozen.name, sha256=frozen.sha256, changes=changes, near=near, denied=denied)
+
+
+def _dropped(data: Path) -> list[dict[str, str]]:
+    """Return what `merge` left out."""
+    return read_jsonl(data / "merge/dropped.jsonl", dict[str, str])
 
 
 def write_record(out: Path, record: Record) -> None:
@@ -105,11 +112,10 @@ class _Denied:
 
     def _refused(self) -> tuple[set[str], set[tuple[str, str]]]:
         reason = Reason.LICENCE.value
-        dropped = read_jsonl(self._data / "merge/dropped.jsonl", dict[str, str])
         tried = [(p.parent.name, p) for p in sorted(self._data.glob("extract/*/images.jsonl"))]
         tried += [("crawl", p) for p in sorted(self._data.glob("crawl/*/images.jsonl"))]
         rows = ((source, row) for source, path in tried for row in read_jsonl(path, ImageRow))
-        return {d["sha256"] for d in dropped if d["reason"] == reason}, {(s, row.source_id) for s, row in rows if row.outcome == reason}
+        return {d["sha256"] for d in _dropped(self._data) if d["reason"] == reason}, {(s, row.source_id) for s, row in rows if row.outcome == reason}
 
 
 # declaring it
@@ -134,6 +140,11 @@ def freeze(root: Path, name: str, text: str) -> Frozen:
     if not coco.images:
         raise ProjectError("test has no picture", where=str(TEST), do="There is nothing to freeze: see split.ratio, test_only_from and never_test")
     return write_frozen(path, coco, text=" ".join(text.split()), commit=commit)
+
+
+def yaml_text(name: str) -> str:
+    """Return a version's name as it stands in params.yaml: quoted where YAML would read a date, a number or a truth value."""
+    return name if name[0].isalpha() and yaml.safe_load(name) == name else f'"{name}"'
 
 
 def _refuse_changed(root: Path) -> None:
@@ -172,23 +183,23 @@ def frozen_faults(parts: dict[str, Coco], record: Record | None, root: Path) -> 
     if frozen.sha256 != record.sha256:
         yield Fault(str(frozen_path(record.name)), "is another one than the data set was built with: `dvc repro`")
     gone = removed_categories(frozen.coco.categories, parts["test"].categories)
-    denied = {one.sha256 for one in record.denied}
-    wanted = {one.sha256: one for one in frozen.coco.images if one.sha256 not in denied}
-    have = {image.sha256: image for image in parts["test"].images}
+    wanted = _records(held_records(frozen.coco, without={one.sha256 for one in record.denied}, gone=gone))
+    have = _records(parts["test"])
     yield from (Fault(f"test image {sha}", f"is missing: it is in frozen {record.name}") for sha in sorted(wanted.keys() - have.keys()))
     yield from (Fault(f"test image {sha}", f"is in test, and not in frozen {record.name}") for sha in sorted(have.keys() - wanted.keys()))
-    before, after = _boxes(frozen.coco, gone), _boxes(parts["test"], frozenset())
     for sha in sorted(wanted.keys() & have.keys()):
-        if before[sha] != after[sha]:
-            yield Fault(f"test image {sha}", f"its boxes are not those of frozen {record.name}")
+        for what, one, other in zip(("its record is not that", "its boxes are not those"), wanted[sha], have[sha], strict=True):
+            if one != other:
+                yield Fault(f"test image {sha}", f"{what} of frozen {record.name}")
 
 
-def _boxes(coco: Coco, gone: frozenset[int]) -> dict[str, list[Any]]:
-    found: dict[int, list[Any]] = {image.id: [] for image in coco.images}
-    for a in coco.annotations:
-        if a.category_id not in gone:
-            found[a.image_id].append((a.category_id, a.bbox, a.iscrowd, a.source))
-    return {image.sha256: sorted(found[image.id]) for image in coco.images}
+def _records(coco: Coco) -> dict[str, tuple[CocoImage, list[CocoAnnotation]]]:
+    """Return each picture's record and its boxes, by content."""
+    found: dict[int, tuple[CocoImage, list[CocoAnnotation]]] = {image.id: (image, []) for image in coco.images}
+    for annotation in coco.annotations:
+        if annotation.image_id in found:
+            found[annotation.image_id][1].append(annotation)
+    return {image.sha256: (image, boxes) for image, boxes in found.values()}
 
 
 def change_lines(record: Record, most: int) -> list[str]:

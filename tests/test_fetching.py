@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from boxset.dataset.photos import flickr_page, flickr_photo
 from boxset.dataset.reasons import Reason, Refusal
 from boxset.dataset.similar import distance
 from boxset.endpoints import Endpoints
 from boxset.errors import ParamsError
 from boxset.images.prepare import Limits, Prepared, prepare
-from boxset.web.addresses import dedup_key, flickr_page, flickr_photo, is_public, redirected, site_of, vetted
+from boxset.web.addresses import dedup_key, is_public, redirected, site_of, vetted
 from boxset.web.fetcher import Fetched, Fetcher, FetchPolicy, retry_after_s
 from boxset.web.robots import header_refusal
 

@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from boxset.freezing import yaml_text
 from tests.project import Project
 from tests.test_pipeline import change
 
@@ -60,6 +62,14 @@ def test_freezing_prints_what_to_do_and_names_the_commit(small: Project) -> None
         "  git push origin HEAD v1",
     ]
     assert small.run("git", "tag").stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("v1", "v1"), ("2026-11-26", '"2026-11-26"'), ("1.0", '"1.0"'), ("007", '"007"'), ("1e3", '"1e3"'), ("no", '"no"'), ("null", '"null"')]
+)
+def test_a_name_is_printed_so_that_yaml_reads_it_as_a_text(name: str, text: str) -> None:
+    assert yaml_text(name) == text
+    assert yaml.safe_load(f"freeze_test: {text}") == {"freeze_test": name}
 
 
 def test_a_tag_stands_on_the_commit_whose_data_set_it_is(frozen: Project) -> None:
@@ -241,15 +251,25 @@ def test_a_version_that_is_not_there_is_refused_with_the_nearest(frozen: Project
     assert "is v11, and the data set was built with v1: `dvc repro`" in frozen.run("boxset", "validate", "--no-pictures", check=False).stdout
 
 
-def test_a_data_set_that_was_edited_is_not_the_frozen_one(frozen: Project) -> None:
+EDITS = {
+    "a box that was moved": (lambda test: test["annotations"][0]["bbox"].__setitem__(0, test["annotations"][0]["bbox"][0] + 0.5), "its boxes are not those"),
+    "what a box says beside": (lambda test: test["annotations"][0]["attributes"].update(occluded=True), "its boxes are not those"),
+    "what is known": (lambda test: test["images"][0].update(neg_category_ids=[], exhaustive_category_ids=[], not_exhaustive_category_ids=[1]), "its record is not that"),
+    "where it is from": (lambda test: test["images"][0].update(author="Nobody"), "its record is not that"),
+}
+
+
+@pytest.mark.parametrize("what", EDITS)
+def test_a_data_set_that_was_edited_is_not_the_frozen_one(frozen: Project, what: str) -> None:
+    edit_it, message = EDITS[what]
     test = frozen.json(TEST)
-    test["annotations"][0]["bbox"][0] += 0.5
+    edit_it(test)
     rewrite(frozen.root / TEST, test)
 
     done = frozen.run("boxset", "validate", "--no-pictures", check=False)
 
     assert done.returncode == 1
-    assert "its boxes are not those of frozen v1" in done.stdout
+    assert f"{message} of frozen v1" in done.stdout
 
 
 def test_two_versions_are_compared_by_name_where_git_has_no_tag_of_them(frozen: Project) -> None:

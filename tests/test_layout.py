@@ -1,6 +1,7 @@
 """The house's rules: which way imports run, which names are not used, what a stage is."""
 
 import ast
+import re
 import subprocess
 from pathlib import Path
 
@@ -87,3 +88,12 @@ def test_nothing_tracked_names_a_machine_or_a_package_host() -> None:
     found = subprocess.run(["git", "grep", "-nE", pattern], cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert found.stdout == ""
+
+
+def test_balance_names_every_parameter_that_it_reads() -> None:
+    """Else a change of one that leaves `data/merge` as it is would not reach what the freeze keeps out."""
+    source = (ROOT / "stages/balance.py").read_text() + (ROOT / "boxset/freezing.py").read_text()
+    read = set(re.findall(r"params\.((?:project\.)?[a-z]+)\b", source)) - {"yaml", "categories"}
+    declared = set(yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["balance"]["params"])
+
+    assert read == declared

@@ -102,6 +102,23 @@ def test_a_near_copy_of_the_same_frame_is_united() -> None:
     assert result.metrics["fused_boxes"] == 1
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"landing_url": "https://www.flickr.com/photos/someone/4242"},
+        {"original_url": "https://live.staticflickr.com/7/4242_abc_o.jpg"},
+        {"url": "http://images.cocodataset.org/val2017/000000000042.jpg"},
+    ],
+    ids=["page", "original", "coco"],
+)
+def test_pictures_whose_addresses_tell_one_photo_share_a_group_and_stay_apart(told: dict[str, str]) -> None:
+    result = merged(pool(picture("a", flickr_id="4242", coco_id="42"), picture("b", **told), picture("c"), box("a"), box("b"), box("c")))
+
+    groups = {i.sha256: i.group for i in result.coco.images}
+    assert len(groups) == 3
+    assert groups[sha("a")] == groups[sha("b")] != groups[sha("c")]
+
+
 def test_a_crop_stays_an_image_of_its_own_in_the_same_group() -> None:
     one, crop = picture("one", phash="0" * 16, grid=GRID), picture("crop", phash=f"{63:016x}", grid=GRID, width=390, height=290)
     other = picture("other", phash="f" * 16)

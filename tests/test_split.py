@@ -186,3 +186,12 @@ def test_without_rules_and_freeze_every_picture_goes_where_it_always_went() -> N
         told.append("".join(parted.assignment[n][1] for n in sorted(parted.assignment)))
 
     assert sha256_of("\n".join(told).encode() + repr(sorted(past.items())).encode()) == SPLITS_BEFORE_RULES
+
+
+@pytest.mark.parametrize("name", [b"\xff\xfe", b"\xff" * 64, b"g" * 64], ids=["no text", "no text of that length", "no hexadecimal"])
+def test_what_is_no_sha256_names_its_line_whatever_its_bytes(tmp_path: Path, name: bytes) -> None:
+    file = tmp_path / "splits.csv"
+    file.write_bytes(b"sha256,split\n" + name + b",test\n")
+
+    with pytest.raises(InputError, match=r"splits.csv:2: expected a SHA-256 and train, val or test"):
+        read_splits(file)

@@ -21,6 +21,7 @@ from boxset.dataset.validation import Fault
 from boxset.errors import InputError, ProjectError
 from boxset.formats.leaks import leaks
 from boxset.params import Balance, Ratio, Split
+from boxset.resolve import Target, Targets
 from tests.build import TARGETS, annotation, box, coco, image, merged, picture, pool
 
 change = msgspec.structs.replace
@@ -49,8 +50,31 @@ def test_a_better_copy_goes_where_the_picture_was(was: tuple[str, ...], goes_to:
     parted = split(better, past, Split(), copies=copies)
 
     assert parted.assignment == {9: goes_to}
-    assert parted.remembered[image(9).sha256] == goes_to
-    assert {**parted.remembered, **past} == parted.remembered
+    assert parted.remembered.keys() == {*past, image(9).sha256, "ratio"}
+    assert {parted.remembered[image(n).sha256] for n in (9, *range(1, len(was) + 1))} == {goes_to}
+
+
+@pytest.mark.parametrize(
+    ("what", "moved"), [("ratio", Split(ratio=Ratio(train=0.9, val=0.1, test=0))), ("rule", Split(never_test=("coco",)))], ids=["ratio", "rule"]
+)
+def test_where_a_better_copy_was_moved_the_old_ones_row_does_not_pull_it_back(what: str, moved: Split) -> None:
+    first = split(coco([image(n) for n in range(1, 101)], []), {}, Split())
+    better = {n: image(n + 200 if name == "test" else n) for n, name in first.assignment.items()}
+    copies = {one.sha256: [image(n).sha256] for n, one in better.items() if one.id > 200}
+    grown = coco(list(better.values()), [])
+
+    second = split(grown, first.remembered, moved, copies=copies)
+    third = split(grown, second.remembered, moved, copies=copies)
+
+    assert (second.metrics["images"]["test"], second.metrics["moved"][what]) == (0, len(copies))
+    assert (third.assignment, third.remembered, third.metrics["moved"][what]) == (second.assignment, second.remembered, 0)
+
+
+def test_a_copy_that_comes_back_alone_is_where_the_better_one_was() -> None:
+    past = {image(1).sha256: "train", image(2).sha256: "test"}
+    united = split(coco([image(9)], []), past, Split(), copies={image(9).sha256: [image(1).sha256, image(2).sha256]})
+
+    assert split(coco([image(1)], []), united.remembered, Split()).assignment == {1: "test"}
 
 
 def test_merge_tells_which_copies_gave_way() -> None:
@@ -138,6 +162,44 @@ def test_a_new_rule_moves_what_it_forbids_and_fills_test_from_what_it_allows() -
     assert (third.assignment, third.metrics["moved"]["rule"]) == (second.assignment, 0)
 
 
+@pytest.mark.parametrize("ratio", [Ratio(), Ratio(train=0.7, val=0.1, test=0.2)], ids=["the same ratio", "a new ratio"])
+@pytest.mark.parametrize("new", [10, 30, 100])
+def test_a_new_rule_fills_test_though_pictures_come_that_may_not_be_in_it(new: int, ratio: Ratio) -> None:
+    first = split(mixed(100, 50), {}, Split())
+    data = mixed(100 + new, 50)
+    rules = Split(test_only_from=("own",), ratio=ratio)
+
+    second = split(data, first.remembered, rules)
+    third = split(data, second.remembered, rules)
+
+    moved = sum(second.assignment[n] != name for n, name in first.assignment.items())
+    assert second.metrics["moved"]["ratio"] + second.metrics["moved"]["rule"] == moved
+    assert sources_in(data, second, "test") == {"own"}
+    assert room_words(second.metrics) == [] or second.metrics["images"]["test"] == 50
+    assert (third.assignment, third.metrics["moved"]["rule"]) == (second.assignment, 0)
+
+
+@pytest.mark.parametrize("new", [0, 30, 100])
+def test_a_new_ratio_fills_test_though_the_pictures_that_come_may_not_be_in_it(new: int) -> None:
+    rules = {"test_only_from": ("own",)}
+    first = split(mixed(100, 50), {}, Split(**rules))
+    data = mixed(100 + new, 50)
+
+    parted = split(data, first.remembered, Split(ratio=Ratio(train=0.6, val=0.2, test=0.2), **rules))
+
+    assert room_words(parted.metrics) == []
+    assert {n for n, name in first.assignment.items() if name == "test"} <= {n for n, name in parted.assignment.items() if name == "test"}
+
+
+def test_of_new_groups_test_takes_no_more_than_its_share() -> None:
+    data = mixed(100, 60)
+
+    parted = split(data, {"rule": "test_only_from=own"}, Split(test_only_from=("own",), min_boxes=0))
+
+    assert parted.metrics["images"] == {"train": 80, "val": 10, "test": 10}
+    assert "own" in sources_in(data, parted, "train")
+
+
 def test_the_rule_has_a_row_of_its_own_that_a_merge_of_branches_may_double(tmp_path: Path) -> None:
     file = tmp_path / "splits.csv"
     parted = split(mixed(10, 5), {}, Split(never_test=("coco",), test_only_from=("own",)))
@@ -146,6 +208,20 @@ def test_the_rule_has_a_row_of_its_own_that_a_merge_of_branches_may_double(tmp_p
 
     assert read_splits(file) == {**parted.remembered, "rule": "never_test=coco test_only_from=own|never_test=lvis"}
     assert split(mixed(10, 5), read_splits(file), Split(never_test=("coco",), test_only_from=("own",))).remembered == parted.remembered
+
+
+def test_a_doubled_rule_that_waits_is_written_as_it_was_read(tmp_path: Path) -> None:
+    """While the test set is frozen no build settles which of two rules holds: the row stays, and grows with no build."""
+    file, data = tmp_path / "splits.csv", coco([far(1), far(2)], [])
+    file.write_text("sha256,split\nrule,never_test=coco\nrule,test_only_from=own\n")
+
+    written = []
+    for _ in range(3):
+        write_splits(file, split(data, read_splits(file), Split(), frozen=frozenset({1})).remembered)
+        written.append(file.read_text())
+
+    assert "rule,never_test=coco|test_only_from=own\n" in written[0]
+    assert written == written[:1] * 3
 
 
 @given(st.integers(3, 50), st.integers(1, 12), st.integers(0, 50), st.sampled_from([{"never_test": ("coco",)}, {"test_only_from": ("own",)}]))
@@ -164,6 +240,21 @@ def test_under_any_rule_no_group_is_parted_and_only_what_may_is_in_test(count: i
     assert {group for group, splits in where.items() if len(splits) > 1} == set()
     wrong = {g for g, splits in where.items() if "test" in splits and ("coco" in inside[g] if "never_test" in rules else "own" not in inside[g])}
     assert wrong == set()
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 2)), min_size=5, max_size=40), st.integers(1, 12), st.integers(2, 8), st.booleans())
+@example_settings(max_examples=150)
+def test_a_build_settles_all_so_that_the_same_build_again_moves_nothing(boxes: list[tuple[int, int]], groups: int, floor: int, ruled: bool) -> None:
+    images = [image(n, source="own" if n % 2 else "coco", group=n % groups + 1) for n in range(1, len(boxes) + 1)]
+    drawn = [(n, category) for n, (count, category) in enumerate(boxes, 1) for _ in range(count)]
+    data = coco(images, [annotation(place, n, category) for place, (n, category) in enumerate(drawn, 1)])
+    past = split(data, {}, Split(ratio=Ratio(train=0.5, val=0.3, test=0.2))).remembered
+    settings = Split(min_boxes=floor, test_only_from=("own",) if ruled else ())
+
+    first = split(data, past, settings)
+    again = split(data, first.remembered, settings)
+
+    assert (again.assignment, again.remembered) == (first.assignment, first.remembered)
 
 
 # frozen
@@ -208,6 +299,7 @@ BROKEN = {
     "a line that is cut": (lambda content: content[:-9], "v1.jsonl:4: not what was frozen: "),
     "a line that is gone": (lambda content: b"\n".join(content.splitlines()[:-1]) + b"\n", "v1.jsonl: it was changed after it was frozen"),
     "another name": (edit(b'"frozen":"v1"', b'"frozen":"v0"'), "v1.jsonl:1: it was frozen as v0"),
+    "another name in both places": (edit(b'"frozen":"v0"', b'"frozen":"v1"'), "v1.jsonl: it was changed after it was frozen"),
     "a conflict": (lambda content: b"<<<<<<< HEAD\n" + content, "v1.jsonl:1: a merge conflict of git is not resolved. Two branches froze one name"),
     "nothing at all": (lambda _: b"", "v1.jsonl:1: not what was frozen: "),
     "one line": (lambda content: content.splitlines()[0] + b"\n", "v1.jsonl:2: not what was frozen: "),
@@ -218,9 +310,10 @@ BROKEN = {
 @pytest.mark.parametrize("what", BROKEN)
 def test_a_frozen_file_that_was_touched_names_its_line_and_what_to_do(tmp_path: Path, what: str) -> None:
     break_it, message = BROKEN[what]
-    frozen_of(coco([far(1), far(2)], [annotation(1, 1)]), tmp_path, 1, 2)
     path = frozen_path("v1", tmp_path)
-    path.write_bytes(break_it(path.read_bytes()))
+    written = path.with_name("v0.jsonl") if what == "another name in both places" else path
+    write_frozen(written, coco([far(1), far(2)], [annotation(1, 1)]), text="the first", commit="0" * 40)
+    path.write_bytes(break_it(written.read_bytes()))
 
     with pytest.raises(InputError) as caught:
         read_frozen(path)
@@ -300,6 +393,48 @@ def test_a_frozen_picture_that_is_merged_no_more_stays_and_keeps_its_likes_out(t
     assert found.metrics["merged_no_more"] == 1
 
 
+def test_what_was_a_copy_of_a_frozen_picture_is_near_it_though_nothing_links_them_now(tmp_path: Path) -> None:
+    """The copy that both were like has gone: they stand apart, in groups of their own."""
+    first = far(1, source="lvis", source_id="7", also_in=("coco:9", "visual_genome:3"))
+    frozen = frozen_of(coco([first], [annotation(1, 1)]), tmp_path, 1)
+    apart = [far(1, source="lvis", source_id="7"), far(5, source="visual_genome", source_id="3"), far(6, source="coco", source_id="9"), far(7, group=6)]
+
+    found = held(coco([*apart, far(2)], []), frozen)
+
+    assert {one.sha256 for one in found.coco.images} == {far(1).sha256, far(2).sha256}
+    assert {one.sha256 for one in found.near} == {far(5).sha256, far(6).sha256, far(7).sha256}
+
+
+def test_another_picture_of_a_frozen_photo_is_near_it_though_the_frozen_one_is_merged_no_more(tmp_path: Path) -> None:
+    frozen = frozen_of(coco([far(1, coco_url="https://live.staticflickr.com/1/4242_ab.jpg")], []), tmp_path, 1)
+    crop = far(5, landing_url="https://www.flickr.com/photos/someone/4242")
+
+    assert held(coco([crop, far(2)], []), frozen).near == (crop,)
+
+
+def test_what_stood_in_the_group_of_a_frozen_picture_that_merge_leaves_out_is_near_it(tmp_path: Path) -> None:
+    """Only the source knows the frozen one's number at Flickr, and nobody vouches for that picture any more."""
+    alone, crop, other = picture(1, flickr_id="4242"), picture(5, landing_url="https://www.flickr.com/photos/someone/4242"), picture(2)
+    frozen = frozen_of(merged(pool(alone, box(1))).coco, tmp_path, 1)
+    today = merged(pool(alone, crop, other, box(5), box(2)))
+    files = {one.file_name for one in (alone, crop, other)}
+
+    found = held(today.coco, frozen, files=files, dropped={one.sha256: one.near for one in today.dropped if one.near})
+
+    assert [(one.sha256, one.near) for one in today.dropped] == [(alone.sha256, crop.sha256)]
+    assert [one.sha256 for one in found.near] == [crop.sha256]
+    assert [one.sha256 for one in found.coco.images] == [alone.sha256, other.sha256]
+
+
+def test_where_a_frozen_picture_has_other_content_now_what_looks_like_the_frozen_one_is_near_it_too(tmp_path: Path) -> None:
+    frozen = frozen_of(coco([far(1, source="own", source_id="x")], []), tmp_path, 1)
+    like = image(5, phash=far(1).phash)
+
+    found = held(coco([far(8, source="own", source_id="x"), like, far(2)], []), frozen)
+
+    assert {one.sha256 for one in found.near} == {far(8).sha256, like.sha256}
+
+
 def test_a_frozen_picture_that_is_gone_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
     frozen = frozen_of(coco([far(1), far(2)], []), tmp_path, 1, 2)
 
@@ -329,6 +464,16 @@ def test_a_category_that_came_later_is_unknown_to_a_frozen_set_and_one_that_went
     assert [(a.id, a.category_id) for a in found.coco.annotations if a.image_id == 1] == [(1, 1)]
     assert (frozen_image.exhaustive_category_ids, frozen_image.neg_category_ids) == ((1,), ())
     assert (found.metrics["unknown_categories"], found.metrics["removed_boxes"]) == (["wrench"], 1)
+
+
+def test_a_category_under_another_name_is_another_one_though_it_has_the_id(tmp_path: Path) -> None:
+    data = coco([far(1)], [annotation(1, 1, 1), annotation(2, 1, 2)])
+    renamed = change(data, categories=(CocoCategory(id=1, name="mallet"), CocoCategory(id=2, name="saw")))
+
+    found = held(renamed, frozen_of(data, tmp_path, 1))
+
+    assert [a.category_id for a in found.coco.annotations] == [2]
+    assert (found.metrics["unknown_categories"], found.metrics["removed_boxes"]) == (["mallet"], 1)
 
 
 def test_licences_keep_the_numbers_that_they_had_in_the_frozen_set(tmp_path: Path) -> None:
@@ -364,9 +509,20 @@ def test_rules_wait_while_the_test_set_is_frozen(tmp_path: Path) -> None:
     thawed = split(data, while_frozen.remembered, rules)
 
     assert (while_frozen.assignment, while_frozen.remembered) == (first.assignment, first.remembered)
+    assert "may_test" not in while_frozen.metrics
     assert thawed.metrics["moved"]["rule"] > 0
     assert sources_in(data, thawed, "test") == {"own"}
     assert thawed.metrics["images"]["test"] == 10
+
+
+def test_a_new_rule_moves_nothing_between_train_and_val_while_the_test_set_is_frozen(tmp_path: Path) -> None:
+    data = coco([far(n) for n in range(1, 41)], [])
+    past: Remembered = {far(n).sha256: "test" if n == 1 else "train" for n in range(1, 41)}
+    found = held(data, frozen_of(data, tmp_path, 1), bits=0)
+
+    parted = split(found.coco, past, Split(never_test=("coco",)), frozen=found.images)
+
+    assert parted.metrics["images"] == {"train": 39, "val": 0, "test": 1}
 
 
 def test_no_cap_takes_a_frozen_picture_out() -> None:
@@ -375,6 +531,15 @@ def test_no_cap_takes_a_frozen_picture_out() -> None:
     chosen = balance(empty, TARGETS, Balance(negatives_share=0.1), keep=frozenset({7, 8}))
 
     assert {one.id for one in chosen.coco.images} >= {1, 7, 8}
+
+
+def test_no_choice_takes_a_frozen_picture_out() -> None:
+    crowded = coco([image(n) for n in range(1, 21)], [annotation(n, n) for n in range(1, 21)])
+    few = Targets(categories={"hammer": Target(target=5, max=5), "saw": Target(target=5, max=5)})
+    chosen = {one.id for one in balance(crowded, few, Balance(mode="select")).coco.images}
+    left = next(n for n in range(1, 21) if n not in chosen)
+
+    assert left in {one.id for one in balance(crowded, few, Balance(mode="select"), keep=frozenset({left})).coco.images}
 
 
 numbers = st.integers(1, 40)
@@ -448,7 +613,24 @@ def test_of_a_frozen_set_under_the_floor_is_said_that_it_takes_nothing_more() ->
     assert short_words({**boxes, **held}) == [
         "hammer: test has 2 of the 5 boxes of split.min_boxes. The test set is frozen and takes nothing more; a new version can: docs/testset.md"
     ]
-    assert room_words(held) == []
+    assert room_words({**held, "images": {"test": 2}}) == []
+
+
+def test_where_nothing_may_be_in_test_it_is_said_how_the_crawls_pictures_come_in() -> None:
+    data = mixed(100, 0)
+
+    parted = split(data, {}, Split(test_only_from=("crawl",), min_boxes=0))
+
+    first, second = words_on_test(parted.metrics)[:2]
+    assert first.startswith("the data set has no picture of a source that may be in test. Those of the crawl come in once they are labelled (`boxset label plan`)")
+    assert second == "test is empty: nothing can be measured"
+
+
+@pytest.mark.parametrize(("lacking", "images", "said"), [(1, 20, False), (2, 20, True), (4, 200, False), (5, 200, True)])
+def test_a_share_is_short_where_it_is_missed_by_more_than_groups_explain(lacking: int, images: int, said: bool) -> None:
+    room = {"images": 60, "boxes": {}, "short_of_ratio": lacking}
+
+    assert bool(room_words({"images": {"train": images - 9, "val": 0, "test": 9}, "may_test": room})) == said
 
 
 # trust
@@ -471,7 +653,13 @@ def test_the_figures_say_where_test_is_from_who_drew_it_and_what_is_known() -> N
             image(4, source="lvis"),
             image(5, source="coco"),
         ],
-        [annotation(1, 1, source="label"), annotation(2, 3, source="lvis"), annotation(3, 3, source="label"), annotation(4, 4, source="lvis")],
+        [
+            annotation(1, 1, source="label"),
+            annotation(2, 3, source="lvis"),
+            annotation(3, 3, source="label"),
+            annotation(4, 4, source="lvis"),
+            annotation(5, 3, source="lvis", iscrowd=1),
+        ],
     )
 
     found = trust(data, {1, 2, 3, 4}, {image(1).sha256: "claw hammer", image(2).sha256: "claw hammer"})
@@ -506,6 +694,10 @@ def test_what_limits_the_trust_is_said_in_plain_words(what: str) -> None:
 
     assert trust_words({"images": {"test": 9}, "test": sound}) == []
     assert trust_words({"images": {"test": 9}, "test": {**sound, **fields}}) == [sentence]
+
+
+def test_one_picture_is_of_one_source_and_nothing_is_said_of_that() -> None:
+    assert trust_words({"images": {"test": 1}, "test": {"sources": {"lvis": 1}, "queries": 0, "known_for_all": 1}}) == []
 
 
 def test_a_category_that_test_has_nothing_of_is_named_without_a_floor_too() -> None:
@@ -555,6 +747,18 @@ def test_ids_that_only_the_sources_records_know_are_asked_too() -> None:
 
     assert leaks(parts, bits=6) == []
     assert leaks(parts, bits=6, extracted=told) == [Fault(f"picture {far(1).sha256}", f"in train has the same coco_id 42 as in val: {far(2).sha256}")]
+
+
+def test_the_same_content_is_not_named_as_a_likeness_too() -> None:
+    found = leaks({"train": coco([far(1)], []), "test": coco([far(1)], [])}, bits=6)
+
+    assert [fault.what.partition(" as in test")[0] for fault in found] == [f"in train has the same {name}" for name in (f"content {image(1).sha256}", "copy coco:1")]
+
+
+def test_an_address_that_gave_two_pictures_at_two_times_is_no_leak() -> None:
+    first, later = far(1, source="crawl", source_id="http://a.example/x.jpg"), far(2, source="crawl", source_id="http://a.example/x.jpg")
+
+    assert leaks({"train": coco([first], []), "test": coco([later], [])}, bits=6) == []
 
 
 def test_colours_confirm_what_the_hash_suspects() -> None:

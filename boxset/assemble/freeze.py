@@ -1,11 +1,12 @@
 """Hold the test set to what was frozen: its records and boxes stay as they were, and whatever stands near one of its pictures trains nothing.
 
 A frozen picture is looked for in what is merged today by content, else by the names of its copies: then a better copy has come, and the frozen
-one stays. Pictures that share a group with a frozen one are left out of every split, so that nothing leaks and the test set does not change.
+one stays. Pictures that share a group with a frozen one, or with what was a copy of it, are left out of every split, so that nothing leaks and
+the test set does not change.
 The frozen records keep their ids; all others are numbered round them.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -14,11 +15,13 @@ import msgspec
 
 from boxset.dataset.coco import Coco, CocoAnnotation, CocoImage, CocoLicense
 from boxset.dataset.frozen import Frozen, removed_categories
+from boxset.dataset.photos import numbers_of
 from boxset.dataset.reasons import Reason
-from boxset.dataset.similar import near_pairs, same_picture
+from boxset.dataset.similar import copies
 from boxset.errors import ProjectError
 
 change = msgspec.structs.replace
+NONE: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -33,11 +36,14 @@ class Holding:
     metrics: dict[str, Any]
 
 
-def hold(merged: Coco, frozen: Frozen, *, files: Collection[str], is_denied: Callable[[CocoImage, str], bool], bits: int) -> Holding:
+def hold(
+    merged: Coco, frozen: Frozen, *, files: Collection[str], is_denied: Callable[[CocoImage, str], bool], bits: int, dropped: Mapping[str, str] = NONE
+) -> Holding:
     """Hold the test set to a frozen version.
 
     `files`: names of the pictures that are here; `is_denied` tells, of a frozen picture that is merged no more and its licence, whether the
-    licence is why. A licence that keeps a picture out wins over the freeze. Raises ProjectError where another picture is gone.
+    licence is why; `dropped`: SHA-256 of pictures that `merge` left out → an image in their group that stayed.
+    A licence that keeps a picture out wins over the freeze. Raises ProjectError where another picture is gone.
     """
     here, licence = {image.sha256 for image in merged.images}, {one.id: one.name for one in frozen.coco.licenses}
     denied = [image for image in frozen.coco.images if image.sha256 not in here and is_denied(image, licence[image.license])]
@@ -45,9 +51,9 @@ def hold(merged: Coco, frozen: Frozen, *, files: Collection[str], is_denied: Cal
     kept = [image for image in frozen.coco.images if image.sha256 not in barred]
     twins = _twins(kept, merged.images)
     _refuse_missing([image for image in kept if image.file_name not in files], frozen)
-    near = _near(kept, merged.images, twins, bits)
+    near = _near(kept, merged.images, bits, {dropped[image.sha256] for image in kept if image.sha256 in dropped})
     gone = removed_categories(frozen.coco.categories, merged.categories)
-    held = _without(frozen.coco, kept, gone)
+    held = held_records(frozen.coco, without=barred, gone=gone)
     rest = _part(merged, {image.id for image in merged.images} - {image.id for image in near} - {twin.id for twin in twins.values()})
     new = sorted({category.name for category in merged.categories} - {category.name for category in frozen.coco.categories})
     metrics = {
@@ -85,21 +91,22 @@ def _refuse_missing(missing: list[CocoImage], frozen: Frozen) -> None:
         raise ProjectError(f"a picture of the frozen test set is gone: {some}", where=f"frozen/{frozen.name}.jsonl", do=do)
 
 
-def _near(kept: list[CocoImage], merged: Iterable[CocoImage], twins: Mapping[str, CocoImage], bits: int) -> tuple[CocoImage, ...]:
-    """Return what stands in one group with a frozen picture and is not frozen; of those that are merged no more, by fingerprint."""
-    images, own = list(merged), {image.sha256 for image in kept}
-    groups = {twins[image.sha256].group for image in kept if image.sha256 in twins}
-    alone = [image for image in kept if image.sha256 not in twins]
-    both = [*alone, *images] if alone else []
-    for i, j in near_pairs([image.phash for image in both], bits):
-        if i < len(alone) <= j and same_picture(both[i], both[j], bits):
-            groups.add(both[j].group)
-    return tuple(image for image in images if image.group in groups and image.sha256 not in own)
+def _near(kept: list[CocoImage], merged: Sequence[CocoImage], bits: int, beside: Collection[str]) -> tuple[CocoImage, ...]:
+    """Return what is not frozen and stands in one group with a frozen picture, with any copy of it, or with what looks like one that is merged no more.
+
+    `beside`: images that stand where a frozen one that `merge` left out would.
+    """
+    own, here = {image.sha256 for image in kept}, {image.sha256 for image in merged}
+    names = {name for image in kept for name in _names(image) | numbers_of(image)}
+    groups = {image.group for image in merged if image.sha256 in own or image.sha256 in beside or not names.isdisjoint(_names(image) | numbers_of(image))}
+    gone = [image for image in kept if image.sha256 not in here]
+    groups.update(merged[j].group for _, j in copies(gone, merged, bits))
+    return tuple(image for image in merged if image.group in groups and image.sha256 not in own)
 
 
-def _without(coco: Coco, kept: list[CocoImage], gone: frozenset[int]) -> Coco:
+def held_records(coco: Coco, *, without: Collection[str], gone: frozenset[int]) -> Coco:
     """Return the frozen set without pictures that may not stay and without what is said of categories that there are no more."""
-    part = _part(coco, {image.id for image in kept})
+    part = _part(coco, {image.id for image in coco.images if image.sha256 not in without})
     if not gone:
         return part
     annotations = tuple(annotation for annotation in part.annotations if annotation.category_id not in gone)

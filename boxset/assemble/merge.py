@@ -6,7 +6,8 @@ licence and author are those that a copy states. Where no copy states a licence 
 states, the image is left out.
 What people decided in `boxset review` counts after what was bought and before what sources say: an unusable image is left out, a `no` leaves
 out the boxes of sources and makes the category absent, a `yes` makes it present and perhaps without a box. A decision alone brings no image in.
-Copies that are merely near (crops, bursts) stay images of their own but share a `group`, so that a split never parts them.
+Copies that are merely near (crops, bursts; an address that tells the same photo of Flickr's) stay images of their own but share a `group`, so
+that a split never parts them.
 """
 
 from collections import Counter
@@ -20,6 +21,7 @@ from boxset.assemble.reviewed import REVIEW, WEIGHT, Denied, Reviewed
 from boxset.dataset.coco import Coco, CocoAnnotation, CocoCategory, CocoImage, CocoLicense
 from boxset.dataset.decisions import NOBODY, Decisions
 from boxset.dataset.geometry import clipped, iou, scaled
+from boxset.dataset.photos import photo_numbers
 from boxset.dataset.reasons import Reason, count_reasons
 from boxset.dataset.records import Annotation, BBox, Picture, Pool, Presence, Refused, State
 from boxset.dataset.similar import Groups, colour_distance, distance, near_pairs, same_picture
@@ -44,13 +46,14 @@ class Conflict(msgspec.Struct, frozen=True, kw_only=True):
     other: str
 
 
-class Dropped(msgspec.Struct, frozen=True, kw_only=True):
+class Dropped(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A picture that was left out here, and why."""
 
     sha256: str
     source: str
     source_id: str
     reason: str
+    near: str = ""  # an image that stayed and is in its group, by SHA-256
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,7 @@ def merge(
     pictures = _all_pictures(pools, crawled)
     images = _images(pictures, settings)
     best_of = {copy.sha256: image.best.sha256 for image in images for copy in image.copies}
+    group_of = {image.best.sha256: image.group for image in images}
     reviewed = Reviewed.of(pictures, best_of, decisions, ids)
     barred = _barred(images, refused or Refused()) | reviewed.unusable()
     images = [image for image in images if image.best.sha256 not in barred]
@@ -102,8 +106,9 @@ def merge(
     coco = _coco(kept, boxes, known, ids)
     names = {image.best.sha256 for image in kept}
     out = reviewed.rejected(pictures) | barred | unknown
+    near = {image.group: image.best.sha256 for image in reversed(kept)}
     dropped = tuple(
-        Dropped(sha256=p.sha256, source=p.source, source_id=p.source_id, reason=out.get(best, Reason.UNLABELLED))
+        Dropped(sha256=p.sha256, source=p.source, source_id=p.source_id, reason=out.get(best, Reason.UNLABELLED), near=near.get(group_of[best], ""))
         for p in pictures
         if (best := best_of[p.sha256]) not in names
     )
@@ -150,6 +155,8 @@ def _images(pictures: Sequence[Picture], settings: Merge) -> list[_Image]:
         for positions in _positions(pictures, key):
             same.join_all(positions)
             near.join_all(positions)
+    for positions in _told(pictures):
+        near.join_all(positions)
     for i, j in near_pairs([picture.phash for picture in pictures], settings.duplicate_bits):
         if same_picture(pictures[i], pictures[j], settings.duplicate_bits):
             near.join(i, j)
@@ -179,6 +186,16 @@ def _positions(pictures: Sequence[Picture], key: str) -> Iterable[list[int]]:
         value = getattr(picture, key)
         if value:
             found.setdefault(value, []).append(position)
+    return found.values()
+
+
+def _told(pictures: Sequence[Picture]) -> Iterable[list[int]]:
+    """Return where pictures stand whose addresses, or sources, tell one photo of Flickr's or one picture of COCO's."""
+    found: dict[str, list[int]] = {}
+    for position, picture in enumerate(pictures):
+        own = {f"{key} {number}" for key in ("coco_id", "flickr_id") if (number := getattr(picture, key))}
+        for number in own | photo_numbers((picture.url, picture.original_url, picture.landing_url)):
+            found.setdefault(number, []).append(position)
     return found.values()
 
 

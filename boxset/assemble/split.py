@@ -8,6 +8,7 @@ of branches) the same rule decides. Where the test set is frozen, it is what was
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from boxset.params import Split
 NAMES = ("train", "val", "test")
 STRENGTH = {"train": 0, "val": 1, "test": 2}
 HEADER = ("sha256", "split")
+SHA256 = re.compile(r"[0-9a-f]{64}")
 RATIO = "ratio"
 RULE = "rule"  # which sources may be in test; there is no such row where all may
 OWN_ROWS = (RATIO, RULE)
@@ -61,14 +63,14 @@ def read_splits(path: Path) -> Remembered:
     if conflict:
         raise conflict
     found: Remembered = {}
-    with io.StringIO(content.decode(), newline="") as file:
+    with io.StringIO(content.decode(errors="replace"), newline="") as file:  # what is no UTF-8 is no SHA-256 either, and has a line
         for number, row in enumerate(csv.reader(file), 1):
             if (number == 1 and tuple(row) == HEADER) or not row:
                 continue
             if len(row) == 2 and row[0] in OWN_ROWS:
-                found[row[0]] = "|".join(sorted({*found.get(row[0], row[1]).split("|"), row[1]}))
+                found[row[0]] = "|".join(sorted({*found.get(row[0], row[1]).split("|"), *row[1].split("|")}))
                 continue
-            if len(row) != 2 or row[1] not in NAMES or len(row[0]) != 64:
+            if len(row) != 2 or row[1] not in NAMES or not SHA256.fullmatch(row[0]):
                 raise InputError(
                     f"expected a SHA-256 and train, val or test, found {','.join(row)[:80]!r}",
                     where=f"{path}:{number}",
@@ -102,22 +104,29 @@ def split(
     state = _State(groups, assigned, settings)
     moved = {"ratio": 0, "floor": 0, "merged_groups": sum(len(group.past) > 1 for group in groups), "rule": sum(map(_is_evicted, groups))}
     ratio, rule = f"{settings.ratio.train:g}/{settings.ratio.val:g}/{settings.ratio.test:g}", _rule(settings)
-    if ratio not in past.get(RATIO, ratio).split("|"):
+    is_new_ratio = ratio not in past.get(RATIO, ratio).split("|")
+    is_new_rule = rule not in past.get(RULE, "").split("|")
+    if is_new_ratio:
         moved["ratio"] = state.rebalance()
-    elif frozen is None and rule not in past.get(RULE, "").split("|"):
-        moved["rule"] += state.rebalance()
     state.place_new()
+    if frozen is None and (is_new_rule or (is_new_ratio and rule)):
+        moved["rule"] += state.rebalance()  # what may be in test, where new groups do not fill it
     moved["floor"] = state.raise_to_floor()
     assignment = {image: assigned_split for group in groups for image in group.images if (assigned_split := state.split_of[group.key])}
-    by_id = {image.id: image.sha256 for image in coco.images}
-    rows = {name: row for name, row in past.items() if name != RULE}
     rule = rule if frozen is None else past.get(RULE, "")  # rules wait while the test set is frozen
-    remembered = {**rows, **{by_id[image]: name for image, name in assignment.items()}, RATIO: ratio, **({RULE: rule} if rule else {})}
+    remembered = {**_rows(coco, assignment, past, copies), RATIO: ratio, **({RULE: rule} if rule else {})}
     counts = _counts(coco, assignment)
     test = trust(coco, {image for image, name in assignment.items() if name == "test"}, queries)
     rules = _room(coco, groups, counts["images"], settings) if frozen is None else {}
     short = _short(counts["boxes_by_split"], settings)
     return Parted(assignment, remembered, {**counts, "moved": moved, "short_of_min_boxes": short, "test": test, **rules})
+
+
+def _rows(coco: Coco, assignment: Mapping[int, str], past: Remembered, copies: Mapping[str, Sequence[str]]) -> Remembered:
+    """Return the past with the splits of now. Copies that were remembered go along: an old row of theirs would pull the picture back."""
+    placed = {image.sha256: assignment[image.id] for image in coco.images}
+    along = {other: name for sha256, name in placed.items() for other in copies.get(sha256, ()) if other in past}
+    return {**{name: row for name, row in past.items() if name != RULE}, **along, **placed}
 
 
 def _rule(settings: Split) -> str:
@@ -167,9 +176,12 @@ def _what_helps(metrics: Mapping[str, Any], name: str, category: str) -> str:
 def room_words(metrics: Mapping[str, Any]) -> list[str]:
     """Say where the sources that may be in test do not fill its share."""
     room = metrics.get("may_test", {})
-    if "frozen" in metrics or not room.get("short_of_ratio"):
+    if "frozen" in metrics or room.get("short_of_ratio", 0) <= _tolerance(sum(metrics.get("images", {}).values())):
         return []
     have, may = metrics["images"]["test"], room["images"]
+    if not may:
+        do = "Those of the crawl come in once they are labelled (`boxset label plan`); or change split.test_only_from, never_test"
+        return [f"the data set has no picture of a source that may be in test. {do}"]
     elsewhere = f"{may - have:,} of theirs are in train and val" if may > have else "none of theirs is left for train and val"
     wanted = f"{have + room['short_of_ratio']:,} that split.ratio wants"
     do = "Lower ratio.test or bring more of them"
@@ -277,16 +289,15 @@ class _State:
         self._put(group, name)
 
     def rebalance(self) -> int:
-        """Move groups only where the wished shares cannot be reached by placing the new ones; return how many moved."""
+        """Move groups only where the wished shares cannot be reached by placing the new ones; return how many with a past moved."""
         new: Counter[int] = Counter()
         for group in self.groups:
-            if not self.split_of[group.key] and "test" in group.allowed:
+            if not self.split_of[group.key]:
                 new.update(group.weight)
         moved = 0
         for name in NAMES:
             surplus = self.have[name][0] - self._ratio[name] * self.total[0]
-            tolerance = max(1.0, 0.02 * self.total[0])
-            if surplus <= tolerance:
+            if surplus <= _tolerance(self.total[0]):
                 continue
             moved += self._shed(name, surplus, new[0])
         return moved
@@ -305,7 +316,7 @@ class _State:
                 continue
             self._move(group, goal)
             lacking[goal] -= size
-            surplus, short, moved = surplus - size, short - size, moved + 1
+            surplus, short, moved = surplus - size, short - size, moved + bool(group.past)
         return moved
 
     def raise_to_floor(self) -> int:
@@ -317,14 +328,21 @@ class _State:
 
     def _raise(self, name: str, category: int) -> int:
         floor = min(self._settings.min_boxes, int(self.total[category] * self._ratio[name] * 2))
+        if self.have[name][category] >= floor:
+            return 0
         moved = 0
-        for group in sorted(self.groups, key=lambda g: (len(g.images), g.key) if g.past else (0, g.key)):
+        spare = (g for g in self.groups if g.weight[category] and self.split_of[g.key] == "train" and name in g.allowed)
+        for group in sorted(spare, key=lambda g: (len(g.images), g.key) if g.past else (0, g.key)):
             if self.have[name][category] >= floor:
                 break
-            if group.past <= {"train"} and self.split_of[group.key] == "train" and name in group.allowed and group.weight[category]:
-                self._move(group, name)
-                moved += bool(group.past)
+            self._move(group, name)
+            moved += bool(group.past)
         return moved
+
+
+def _tolerance(images: int) -> float:
+    """Return by how many pictures a split may miss its share: groups are not parted, and boxes of every category want theirs."""
+    return max(1.0, 0.02 * images)
 
 
 def _counts(coco: Coco, assignment: dict[int, str]) -> dict[str, Any]:

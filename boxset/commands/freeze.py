@@ -18,7 +18,7 @@ def command(name: str, text: str, *, tagged: bool) -> None:
     With `split.freeze_test: NAME` no later build changes it: no picture enters or leaves, no box moves. Needs a clean work tree, and the
     data set that dvc.lock names. val is not frozen: it may grow.
     """
-    from boxset.freezing import freeze
+    from boxset.freezing import freeze, yaml_text
     from boxset.history import set_tag, tag_exists
 
     root = Path()
@@ -30,7 +30,7 @@ def command(name: str, text: str, *, tagged: bool) -> None:
         set_tag(root, name, message, frozen.commit)
     coco = frozen.coco
     say(f"frozen/{name}.jsonl: {len(coco.images):,} pictures and {len(coco.annotations):,} boxes, as commit {frozen.commit[:9]} has them in test")
-    say(f"to hold test to it: write `freeze_test: {name}` under `split` in params.yaml, then")
+    say(f"to hold test to it: write `freeze_test: {yaml_text(name)}` under `split` in params.yaml, then")
     tag = () if tagged else (f"git tag -a {name} -m {shlex.quote(message)} {frozen.commit[:9]}",)
     keep = f"git add frozen params.yaml dvc.lock metrics splits.csv && git commit -m {shlex.quote(f'Freeze the test set as {name}')}"
     for line in ("dvc repro", keep, *tag, "dvc push", f"git push origin HEAD {name}"):

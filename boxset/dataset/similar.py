@@ -177,7 +177,7 @@ def _probes(flips: int) -> list[int]:
     return [sum(1 << bit for bit in chosen) for count in range(flips + 1) for chosen in combinations(range(16), count)]
 
 
-def copies(pictures: Sequence[Picture], known: Sequence[Picture], bits: int) -> Iterator[tuple[int, int]]:
+def copies(pictures: Sequence[Print], known: Sequence[Print], bits: int) -> Iterator[tuple[int, int]]:
     """Yield the positions of a picture and of a known one that are the same picture."""
     for i, j in near_between([picture.phash for picture in pictures], [picture.phash for picture in known], bits):
         if same_picture(pictures[i], known[j], bits):

@@ -3,19 +3,17 @@
 The groups that `merge` made are not asked: a mistake there would hide itself.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 
 from boxset.dataset.coco import Coco, CocoImage
+from boxset.dataset.photos import numbers_of
 from boxset.dataset.records import Picture, read_pool
 from boxset.dataset.similar import near_pairs, same_picture
 from boxset.dataset.validation import Fault
-from boxset.web.addresses import flickr_photo
 
 CRAWL = "crawl"  # whose names are addresses: one may have given two pictures at two times
-COCO_PICTURE = re.compile(r"https?://(?:images\.cocodataset\.org|[^/]*mscoco\.org)/(?:[^/]+/)+(?:COCO_[a-z]+2014_)?0*(\d+)\.jpg", re.IGNORECASE)
 
 
 def leaks(parts: Mapping[str, Coco], *, bits: int, extracted: Iterable[Picture] = ()) -> list[Fault]:
@@ -42,11 +40,8 @@ def _told(pictures: Iterable[Picture]) -> dict[str, set[str]]:
 
 def _names(image: CocoImage) -> set[str]:
     """Return all that a picture is known by outside: its content, where its copies are from, COCO's and Flickr's numbers in its addresses."""
-    addresses = (image.coco_url, image.flickr_url, image.original_url, image.landing_url)
-    photos = {f"flickr_id {photo}" for address in addresses if (photo := flickr_photo(address))}
-    numbers = {f"coco_id {found[1]}" for address in addresses if (found := COCO_PICTURE.fullmatch(address))}
     copies = {f"{image.source}:{image.source_id}", *image.also_in}
-    return {f"content {image.sha256}", *(f"copy {name}" for name in copies if not name.startswith(f"{CRAWL}:"))} | photos | numbers
+    return {f"content {image.sha256}", *(f"copy {name}" for name in copies if not name.startswith(f"{CRAWL}:"))} | numbers_of(image)
 
 
 def _shared(images: list[tuple[str, CocoImage]], names: Mapping[str, set[str]]) -> Iterator[tuple[str, str, str]]:

@@ -21,6 +21,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from boxset.dataset.photos import FLICKR_PAGE, flickr_page, flickr_photo
 from boxset.dataset.reasons import Reason
 from boxset.errors import InputError
 from boxset.sources.counts import Counts, FileCount
@@ -28,7 +29,6 @@ from boxset.sources.json_lines import UNREADABLE, NotPlainError, comma_before, r
 from boxset.sources.licences import FLICKR, spdx_of, stated
 from boxset.sources.raw import Mapped, RawFiles, mapped
 from boxset.sources.tables import IndexWriter
-from boxset.web.addresses import FLICKR_PAGE, flickr_page, flickr_photo
 from boxset.work import batched, in_threads, without_collection
 
 ZIP = "http://images.cocodataset.org/annotations/annotations_trainval2017.zip"

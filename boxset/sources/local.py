@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from boxset.dataset.photos import flickr_page, flickr_photo
 from boxset.dataset.reasons import Reason
 from boxset.errors import InputError
 from boxset.sources import yolo
@@ -23,7 +24,6 @@ from boxset.sources.licences import spdx_of, stated
 from boxset.sources.place import READERS, Place, is_picture
 from boxset.sources.s3 import Entry
 from boxset.sources.tables import IndexWriter
-from boxset.web.addresses import flickr_page, flickr_photo
 from boxset.work import in_threads
 
 ROWS = 1 << 17

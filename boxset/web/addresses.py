@@ -8,9 +8,6 @@ from boxset.dataset.reasons import Reason, Refusal
 from boxset.text import INSTEAD, UNTEXT
 
 PORTS = {"http": 80, "https": 443}
-FLICKR_PAGE = "https://www.flickr.com/photo.gne?id="  # leads on to the photo's page, whoever's it is
-FLICKR_PICTURE = re.compile(r"(?:https?:)?//(?:[a-z0-9-]+\.)?static\.?flickr\.com\.?/(?:[^/?#\s]+/)*([0-9]{1,20})_[^/?#\s]+(?:[?#].*)?", re.IGNORECASE)
-_FLICKR_PHOTO = re.compile(r"(?:https?:)?//(?:www\.)?flickr\.com/(?:photo\.gne\?id=|photos/[^/?#\s]+/)([0-9]{1,20})(?:[/?#&].*)?", re.IGNORECASE)
 LONGEST = 4096  # characters of an address
 TRACKING = re.compile(r"^(utm_\w+|fbclid|gclid|mc_eid|mc_cid|igshid)$", re.IGNORECASE)
 
@@ -101,15 +98,3 @@ def _is_literal(host: str) -> bool:
 
 def _encoded(part: str) -> str:
     return quote(part, safe="/%:@!$&'()*+,;=~?-._")
-
-
-def flickr_photo(url: str) -> str | None:
-    """Return the photo's number from an address of Flickr's: a picture's (http://farm1.staticflickr.com/1/2345_abc_z.jpg) or its page's; or None."""
-    found = FLICKR_PICTURE.fullmatch(url) or _FLICKR_PHOTO.fullmatch(url)
-    return found[1] if found else None
-
-
-def flickr_page(url: str) -> str:
-    """Return the address of the page that shows a photo for that of a picture on Flickr's own servers; any other address as it is."""
-    found = FLICKR_PICTURE.fullmatch(url)
-    return f"{FLICKR_PAGE}{found[1]}" if found else url

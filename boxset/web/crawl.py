@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 import numpy as np
 
+from boxset.dataset.photos import flickr_photo
 from boxset.dataset.reasons import Reason, Refusal
 from boxset.dataset.records import KEPT, ImageRow, Picture, Seen, outcome_counts
 from boxset.dataset.similar import mirrored, same_mirrored, same_picture
@@ -26,7 +27,7 @@ from boxset.images.look import looks
 from boxset.params import Crawl, Query
 from boxset.resolve import CrawlOrder
 from boxset.sources.licences import allowed
-from boxset.web.addresses import dedup_key, flickr_photo, site_of, vetted
+from boxset.web.addresses import dedup_key, site_of, vetted
 from boxset.web.fetcher import Fetched, Fetcher, FetchPolicy
 from boxset.web.health import Healths, health_lines, health_metrics, healths
 from boxset.web.pictures import Journal, Outcome, Shelf, Stored, Wanted, fetch_all, pictures_elsewhere, stored_elsewhere
