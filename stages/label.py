@@ -16,7 +16,7 @@ from boxset.predictions.store import read_folder
 from boxset.resolve import Ids, Targets
 from boxset.stage import run
 
-VERSION = 6
+VERSION = 7
 OUT = Path("data/label")
 
 

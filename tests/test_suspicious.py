@@ -163,6 +163,31 @@ def test_agreement_tells_corners_and_other_ids_from_results() -> None:
     assert (other_ids.found, other_ids.of_any) == (0, 1)
 
 
+def test_a_category_that_a_model_does_not_know_is_neither_unseen_nor_spurious() -> None:
+    images = [image(n, exhaustive_category_ids=(1, 2)) for n in range(1, 201)]
+    hammers = [annotation(n, n, HAMMER, bbox=BOX) for n in range(1, 201)]
+    seen = predictions({**{f"{n:064x}": [(HAMMER, BOX, 0.9)] for n in range(1, 201)}, "f" * 64: []})
+    labelled = coco(images, [*hammers, annotation(201, 1, SAW, bbox=ELSEWHERE)])
+
+    sees = sightings(labelled, seen, [HAMMER, SAW])
+
+    assert suspects({"train": labelled}, seen) == []
+    assert (sees.expected("f" * 64, SAW, 0.7), sees.turn("f" * 64, SAW), sees.words("f" * 64, SAW)) == (0.7, 1, "")
+    assert (sees.turn("f" * 64, HAMMER), sees.words("f" * 64, HAMMER)) == (2, "v1 sees none here")
+    assert sees.expected("f" * 64, HAMMER, 1.0) < 0.05
+
+
+def test_labels_that_a_model_cannot_find_do_not_lower_what_it_finds_of_others() -> None:
+    images = [image(n, exhaustive_category_ids=(1, 2)) for n in range(1, 101)]
+    hammers = [annotation(n, n, HAMMER, bbox=BOX) for n in range(1, 101)]
+    seen = predictions({f"{n:064x}": [(HAMMER, BOX, 0.9)] for n in range(1, 101)})
+
+    without = calibrated(compared([coco(images, hammers)], seen))
+    with_saws = calibrated(compared([coco(images, [*hammers, *(annotation(100 + n, n, SAW, bbox=ELSEWHERE) for n in range(1, 101))])], seen))
+
+    assert with_saws.any_recall == without.any_recall
+
+
 def test_what_to_expect_is_what_is_seen_and_a_share_of_what_is_overlooked() -> None:
     images = [image(n, exhaustive_category_ids=(1, 2)) for n in range(1, 201)]
     labelled = coco(images, [annotation(n, n, HAMMER, bbox=BOX) for n in range(1, 201)])

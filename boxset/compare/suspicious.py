@@ -175,7 +175,7 @@ def _mislabelled(found: _Found) -> Iterator[One]:
 def _spurious(found: _Found) -> Iterator[One]:
     """A label with less support than others of its category and size: how likely it is wrong, by how rarely right ones have so little (Bayes)."""
     labels = found.pair.labels
-    plain = np.flatnonzero(~labels.crowds)
+    plain = np.flatnonzero(found.pair.countable)
     rarity = _nested_tail(found.support, plain, [labels.category_ids, labels.category_ids * 16 + found.band])
     weak = _weak(found)
     for theirs, score in zip(plain.tolist(), _wrong(rarity).tolist(), strict=True):

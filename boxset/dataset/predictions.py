@@ -46,6 +46,12 @@ class Predictions:
         """Return for each box the place of its picture."""
         return np.repeat(np.arange(len(self.pictures)), np.diff(self.starts))
 
+    @cached_property
+    def known(self) -> frozenset[tuple[int, int]]:
+        """Return of each model the categories that it sees anywhere: `(model, category id)`. Of any other it cannot be told to see none: it may not know it."""
+        pairs = np.unique(np.column_stack([self.model_of[self.picture_of], self.category_ids]), axis=0)
+        return frozenset((model, category_id) for model, category_id in pairs.tolist())
+
 
 def latest(many: Sequence[Predictions]) -> Predictions:
     """Return of each picture what the last of several says that was run on it."""
