@@ -66,6 +66,32 @@ def test_a_box_that_sticks_out_by_rounding_is_clipped(tmp_path: Path) -> None:
     assert rows(found)["1"][0][1:5] == (0.0, 0.0, 400.0, 300.0)
 
 
+@pytest.mark.parametrize("bbox", [[400, 20, 0, 30], [400.4, 20, 1, 30], [10, 300.0, 20, 0.0]])
+def test_some_boxes_without_an_area_as_detectors_clip_them_are_left_out_and_counted(tmp_path: Path, bbox: list[float]) -> None:
+    many = [result(bbox=[n, 20, 30, 40], score=n / 200) for n in range(1, 200)]
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps([result(bbox=bbox, image_id=2, score=0.01), *many]))
+    listed = read_images(write_listed(tmp_path / "images.json"))
+
+    found = read_results([path], listed, least=0.0)
+    path.write_text(json.dumps([result(category_id=1.0), *(result(bbox=bbox, score=n / 9) for n in range(1, 4)), *many]))
+
+    assert (len(found.predictions), found.flat) == (199, 1)
+    with pytest.raises(InputError, match="record 2: bbox: "):
+        read_results([path], listed, least=0.0)
+
+
+def test_a_score_above_one_by_rounding_is_one(tmp_path: Path) -> None:
+    assert rows(taken(tmp_path, [result(score=1.00000012)]))["1"][0][5] == 1.0
+
+
+def test_a_string_that_a_piece_cuts_is_read_beside_numbers_that_are_written_as_floats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results_module, "PIECE", 1000)
+    many = [result(category_id=1.0, bbox=[n, 20, 30, 40], score=n / 100, segmentation={"counts": "x" * 700}) for n in range(1, 90)]
+
+    assert len(taken(tmp_path, many)) == 89
+
+
 def test_fields_that_are_not_asked_for_are_passed_over_and_numbers_may_be_written_as_floats(tmp_path: Path) -> None:
     found = taken(tmp_path, [result(segmentation={"counts": "}, {]", "size": [3, 4]}, category_id=1.0, area=1, id=4)])
 

@@ -176,7 +176,8 @@ def _say_agreement(one: "Agreement", pictures: int) -> None:
 
 def _tell(path: Path, taken: "Taken", *, min_score: float, partial: bool) -> None:
     found = taken.predictions
-    said = f", {taken.weak:,} under {min_score:g} left out" if taken.weak else ""
+    left = ((taken.weak, f"under {min_score:g}"), (taken.flat, "without an area"))
+    said = "".join(f", {count:,} {what} left out" for count, what in left if count)
     say(f"{path}: {len(found):,} predictions of {len(found.pictures):,} pictures{said}")
     empty = sum(first == last for first, last in zip(found.starts[:-1].tolist(), found.starts[1:].tolist(), strict=True))
     if empty and not partial:
