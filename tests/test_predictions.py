@@ -275,8 +275,41 @@ def test_the_later_of_two_names_holds_and_an_empty_folder_has_none(tmp_path: Pat
         write(path_of(name, tmp_path), predictions({"a" * 64: [(1, (1, 2, 3, 4), 0.5)]}), CATEGORIES)
 
     assert names(tmp_path) == ["v9", "v9-crawl", "v10"]
-    assert [read_folder(tmp_path).models[m] for m in read_folder(tmp_path).model_of] == ["v10"]
-    assert read_folder(tmp_path / "none").pictures == ()
+    assert [read_folder(tmp_path, categories=CATEGORIES).models[m] for m in read_folder(tmp_path, categories=CATEGORIES).model_of] == ["v10"]
+    assert read_folder(tmp_path / "none", categories=CATEGORIES).pictures == ()
+
+
+def test_names_that_count_alike_have_one_order(tmp_path: Path) -> None:
+    for name in ("v1", "v01", "v001", "v0001", "v00001"):
+        write(path_of(name, tmp_path), predictions({"a" * 64: []}), CATEGORIES)
+
+    assert names(tmp_path) == ["v00001", "v0001", "v001", "v01", "v1"]
+
+
+@pytest.mark.parametrize("name", ["v\N{SUPERSCRIPT TWO}", "my model"])
+def test_a_file_whose_name_is_none_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / f"{name}.jsonl.gz").write_bytes(b"")
+
+    with pytest.raises(InputError, match=rf"{name}.jsonl.gz: '{name}' is no name. Rename it"):
+        names(tmp_path)
+
+
+TODAY: dict[str, tuple[dict[int, str], list[int]]] = {
+    "as it was": ({1: "hammer", 2: "saw"}, [1, 2]),
+    "one has another id": ({1: "hammer", 2: "wrench", 3: "saw"}, [1, 3]),
+    "both have the other's": ({2: "hammer", 1: "saw"}, [2, 1]),
+    "one was renamed": ({1: "claw hammer", 2: "saw"}, [1, 2]),
+    "one is no more": ({1: "hammer"}, [1, 2]),
+    "one is no more, and the other has its id": ({1: "saw"}, [-1, 1]),
+}
+
+
+@pytest.mark.parametrize("what", TODAY)
+def test_predictions_keep_their_category_when_ids_move(tmp_path: Path, what: str) -> None:
+    today, ids = TODAY[what]
+    write(path_of("v1", tmp_path), predictions({"a" * 64: [(1, (1, 2, 3, 4), 0.9), (2, (1, 2, 3, 4), 0.5)]}), CATEGORIES)
+
+    assert read_folder(tmp_path, categories=today).category_ids.tolist() == ids
 
 
 def spoilt(edit: Callable[[list[bytes]], list[bytes]]) -> Callable[[bytes], bytes]:
@@ -306,14 +339,14 @@ def test_a_file_that_was_spoilt_is_named_by_file_and_line(tmp_path: Path, what: 
     path.write_bytes(edit(path.read_bytes()))
 
     with pytest.raises(InputError, match=message):
-        read_folder(tmp_path)
+        read_folder(tmp_path, categories=CATEGORIES)
 
 
 def test_predictions_that_dvc_keeps_elsewhere_are_asked_for(tmp_path: Path) -> None:
     (tmp_path / "v1.jsonl.gz.dvc").write_text("outs:\n")
 
     with pytest.raises(ProjectError, match=r"v1.jsonl.gz: DVC keeps these predictions, and they are not here. `dvc pull"):
-        read_folder(tmp_path)
+        read_folder(tmp_path, categories=CATEGORIES)
 
 
 def test_a_file_that_does_not_belong_there_is_named(tmp_path: Path) -> None:
@@ -321,7 +354,7 @@ def test_a_file_that_does_not_belong_there_is_named(tmp_path: Path) -> None:
     (tmp_path / "results.json").write_text("[]")
 
     with pytest.raises(InputError, match=r"results.json: not what `boxset predictions add` writes"):
-        read_folder(tmp_path)
+        read_folder(tmp_path, categories=CATEGORIES)
 
 
 @pytest.mark.parametrize("name", ["", "../v1", "a/b", ".v1", "v 1", "v1.jsonl.gz", "x" * 65])
