@@ -81,6 +81,33 @@ def test_some_boxes_without_an_area_as_detectors_clip_them_are_left_out_and_coun
         read_results([path], listed, least=0.0)
 
 
+def test_a_box_may_stick_out_of_a_large_picture_by_a_hundredth(tmp_path: Path) -> None:
+    large = [{"id": 1, "file_name": f"{1:064x}.jpg", "width": 4000, "height": 300}]
+    listed = read_images(write_listed(tmp_path / "images.json", images=large))
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps([result(bbox=[-39, 10, 4070, 200])]))
+
+    assert read_results([path], listed, least=0.0).predictions.boxes.tolist() == [[0, 10, 4000, 200]]
+
+
+def test_a_thin_box_is_written_so_that_it_is_read_again(tmp_path: Path) -> None:
+    write(path_of("v1", tmp_path), predictions({"a" * 64: [(1, (1.0, 2.0, 0.03, 4.0), 0.9)]}), CATEGORIES)
+
+    assert read("v1", tmp_path).boxes.tolist() == [[1.0, 2.0, 0.1, 4.0]]
+
+
+def test_a_name_that_two_pictures_have_is_none_and_a_number_goes_before_a_name(tmp_path: Path) -> None:
+    images = [{"id": name, "file_name": f"{folder}/b.jpg", "width": 400, "height": 300, "sha256": f"{n:064x}"} for n, name, folder in ((1, "one", "b"), (2, "b/b.jpg", "c"))]
+    listed = read_images(write_listed(tmp_path / "images.json", images=images))
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps([result(image_id="b/b.jpg")]))
+
+    assert {name: len(some) for name, some in rows(read_results([path], listed, least=0.0).predictions).items()} == {"1": 0, "2": 1}
+    path.write_text(json.dumps([result(image_id="b.jpg")]))
+    with pytest.raises(InputError, match=r'has no picture "b\.jpg"'):
+        read_results([path], listed, least=0.0)
+
+
 def test_a_score_above_one_by_rounding_is_one(tmp_path: Path) -> None:
     assert rows(taken(tmp_path, [result(score=1.00000012)]))["1"][0][5] == 1.0
 

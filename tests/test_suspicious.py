@@ -188,6 +188,25 @@ def test_labels_that_a_model_cannot_find_do_not_lower_what_it_finds_of_others() 
     assert with_saws.any_recall == without.any_recall
 
 
+def test_what_a_model_finds_is_measured_for_each_model_and_category() -> None:
+    images = [image(n, exhaustive_category_ids=(1, 2)) for n in range(1, 401)]
+    labelled = coco(images, [annotation(2 * n + i, n, i, bbox=BOX if i == HAMMER else ELSEWHERE) for n in range(1, 401) for i in (HAMMER, SAW)])
+    halves = (range(1, 201), range(201, 401))
+    old = predictions({f"{n:064x}": [(HAMMER, BOX, 0.9), *([(SAW, ELSEWHERE, 0.9)] if n % 2 else [])] for n in halves[0]}, "v1")
+    new = predictions({f"{n:064x}": [*([(HAMMER, BOX, 0.9)] if n % 4 == 0 else []), (SAW, ELSEWHERE, 0.9)] for n in halves[1]}, "v2")
+
+    trust = calibrated(compared([labelled], latest([old, new])))
+
+    assert [round(trust.recall(model, category), 1) for model in (0, 1) for category in (HAMMER, SAW)] == [1.0, 0.5, 0.3, 1.0]
+
+
+@pytest.mark.parametrize(("precision", "turn"), [(0.6, 0), (0.4, 1)])
+def test_a_picture_comes_first_where_a_thing_is_more_likely_there_than_not(precision: float, turn: int) -> None:
+    ((labelled, seen),) = scored(precision)
+
+    assert sightings(labelled, seen, [HAMMER]).turn(f"{1:064x}", HAMMER) == turn
+
+
 def test_what_to_expect_is_what_is_seen_and_a_share_of_what_is_overlooked() -> None:
     images = [image(n, exhaustive_category_ids=(1, 2)) for n in range(1, 201)]
     labelled = coco(images, [annotation(n, n, HAMMER, bbox=BOX) for n in range(1, 201)])
