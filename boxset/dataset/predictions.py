@@ -49,8 +49,8 @@ class Predictions:
     @cached_property
     def known(self) -> frozenset[tuple[int, int]]:
         """Return of each model the categories that it sees anywhere: `(model, category id)`. Of any other it cannot be told to see none: it may not know it."""
-        pairs = np.unique(np.column_stack([self.model_of[self.picture_of], self.category_ids]), axis=0)
-        return frozenset((model, category_id) for model, category_id in pairs.tolist())
+        models = self.model_of[self.picture_of]
+        return frozenset((model, i) for model in range(len(self.models)) for i in np.unique(self.category_ids[models == model]).tolist())
 
 
 def latest(many: Sequence[Predictions]) -> Predictions:
