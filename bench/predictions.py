@@ -21,8 +21,8 @@ from boxset.predictions.images import Listed, write_images
 CATEGORIES = {1: "driller", 2: "hammer", 3: "paintbrush", 4: "screwdriver", 5: "wheelbarrow"}
 STEPS = {
     "add": "t = read_results([Path('results.json')], read_images(Path('images.json')), least=0.0); write(Path('predictions/v1.jsonl.gz'), t.predictions, {1: 'driller'})",
-    "read": "read_folder(Path('predictions'))",
-    "suspicious": "print('   ', len(suspects({'train': read_coco(Path('coco.json'))}, read_folder(Path('predictions')))), 'suspects')",
+    "read": "read_folder(Path('predictions'), categories={})",
+    "suspicious": "print('   ', len(suspects({'train': read_coco(Path('coco.json'))}, read_folder(Path('predictions'), categories={}))), 'suspects')",
 }
 IMPORTS = (
     "import resource, sys, time; from pathlib import Path; from boxset.predictions.results import read_results; from boxset.predictions.images import read_images; "

@@ -33,8 +33,9 @@ def main() -> None:
     refused = read_refused(sorted(Path("data/extract").glob("*/refused.json")))
     answers = answered_pool(ledger, ids, params.label, crawled=crawled, extracted=extracted)
     labelled = merge(pools, crawled, answers=answers, ids=ids, settings=params.merge, refused=refused, decisions=decisions).coco
-    seen, have = read_folder(Path("predictions")), boxes_counted(labelled, ids)
-    sees = sightings(labelled, seen, [identity.id for identity in ids.categories.values()])
+    named = {identity.id: name for name, identity in ids.categories.items()}
+    seen, have = read_folder(Path("predictions"), categories=named), boxes_counted(labelled, ids)
+    sees = sightings(labelled, seen, list(named))
     plan = make_plan(
         ledger, ids, targets, params.label, have=have, crawled=crawled, extracted=extracted, refused=refused, decisions=decisions, sees=sees
     )

@@ -66,6 +66,59 @@ def test_a_box_that_sticks_out_by_rounding_is_clipped(tmp_path: Path) -> None:
     assert rows(found)["1"][0][1:5] == (0.0, 0.0, 400.0, 300.0)
 
 
+@pytest.mark.parametrize("bbox", [[400, 20, 0, 30], [400.4, 20, 1, 30], [10, 300.0, 20, 0.0]])
+def test_some_boxes_without_an_area_as_detectors_clip_them_are_left_out_and_counted(tmp_path: Path, bbox: list[float]) -> None:
+    many = [result(bbox=[n, 20, 30, 40], score=n / 200) for n in range(1, 200)]
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps([result(bbox=bbox, image_id=2, score=0.01), *many]))
+    listed = read_images(write_listed(tmp_path / "images.json"))
+
+    found = read_results([path], listed, least=0.0)
+    path.write_text(json.dumps([result(category_id=1.0), *(result(bbox=bbox, score=n / 9) for n in range(1, 4)), *many]))
+
+    assert (len(found.predictions), found.flat) == (199, 1)
+    with pytest.raises(InputError, match="record 2: bbox: "):
+        read_results([path], listed, least=0.0)
+
+
+def test_a_box_may_stick_out_of_a_large_picture_by_a_hundredth(tmp_path: Path) -> None:
+    large = [{"id": 1, "file_name": f"{1:064x}.jpg", "width": 4000, "height": 300}]
+    listed = read_images(write_listed(tmp_path / "images.json", images=large))
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps([result(bbox=[-39, 10, 4070, 200])]))
+
+    assert read_results([path], listed, least=0.0).predictions.boxes.tolist() == [[0, 10, 4000, 200]]
+
+
+def test_a_thin_box_is_written_so_that_it_is_read_again(tmp_path: Path) -> None:
+    write(path_of("v1", tmp_path), predictions({"a" * 64: [(1, (1.0, 2.0, 0.03, 4.0), 0.9)]}), CATEGORIES)
+
+    assert read("v1", tmp_path).boxes.tolist() == [[1.0, 2.0, 0.1, 4.0]]
+
+
+def test_a_name_that_two_pictures_have_is_none_and_a_number_goes_before_a_name(tmp_path: Path) -> None:
+    images = [{"id": name, "file_name": f"{folder}/b.jpg", "width": 400, "height": 300, "sha256": f"{n:064x}"} for n, name, folder in ((1, "one", "b"), (2, "b/b.jpg", "c"))]
+    listed = read_images(write_listed(tmp_path / "images.json", images=images))
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps([result(image_id="b/b.jpg")]))
+
+    assert {name: len(some) for name, some in rows(read_results([path], listed, least=0.0).predictions).items()} == {"1": 0, "2": 1}
+    path.write_text(json.dumps([result(image_id="b.jpg")]))
+    with pytest.raises(InputError, match=r'has no picture "b\.jpg"'):
+        read_results([path], listed, least=0.0)
+
+
+def test_a_score_above_one_by_rounding_is_one(tmp_path: Path) -> None:
+    assert rows(taken(tmp_path, [result(score=1.00000012)]))["1"][0][5] == 1.0
+
+
+def test_a_string_that_a_piece_cuts_is_read_beside_numbers_that_are_written_as_floats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results_module, "PIECE", 1000)
+    many = [result(category_id=1.0, bbox=[n, 20, 30, 40], score=n / 100, segmentation={"counts": "x" * 700}) for n in range(1, 90)]
+
+    assert len(taken(tmp_path, many)) == 89
+
+
 def test_fields_that_are_not_asked_for_are_passed_over_and_numbers_may_be_written_as_floats(tmp_path: Path) -> None:
     found = taken(tmp_path, [result(segmentation={"counts": "}, {]", "size": [3, 4]}, category_id=1.0, area=1, id=4)])
 
@@ -249,8 +302,41 @@ def test_the_later_of_two_names_holds_and_an_empty_folder_has_none(tmp_path: Pat
         write(path_of(name, tmp_path), predictions({"a" * 64: [(1, (1, 2, 3, 4), 0.5)]}), CATEGORIES)
 
     assert names(tmp_path) == ["v9", "v9-crawl", "v10"]
-    assert [read_folder(tmp_path).models[m] for m in read_folder(tmp_path).model_of] == ["v10"]
-    assert read_folder(tmp_path / "none").pictures == ()
+    assert [read_folder(tmp_path, categories=CATEGORIES).models[m] for m in read_folder(tmp_path, categories=CATEGORIES).model_of] == ["v10"]
+    assert read_folder(tmp_path / "none", categories=CATEGORIES).pictures == ()
+
+
+def test_names_that_count_alike_have_one_order(tmp_path: Path) -> None:
+    for name in ("v1", "v01", "v001", "v0001", "v00001"):
+        write(path_of(name, tmp_path), predictions({"a" * 64: []}), CATEGORIES)
+
+    assert names(tmp_path) == ["v00001", "v0001", "v001", "v01", "v1"]
+
+
+@pytest.mark.parametrize("name", ["v\N{SUPERSCRIPT TWO}", "my model"])
+def test_a_file_whose_name_is_none_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / f"{name}.jsonl.gz").write_bytes(b"")
+
+    with pytest.raises(InputError, match=rf"{name}.jsonl.gz: '{name}' is no name. Rename it"):
+        names(tmp_path)
+
+
+TODAY: dict[str, tuple[dict[int, str], list[int]]] = {
+    "as it was": ({1: "hammer", 2: "saw"}, [1, 2]),
+    "one has another id": ({1: "hammer", 2: "wrench", 3: "saw"}, [1, 3]),
+    "both have the other's": ({2: "hammer", 1: "saw"}, [2, 1]),
+    "one was renamed": ({1: "claw hammer", 2: "saw"}, [1, 2]),
+    "one is no more": ({1: "hammer"}, [1, 2]),
+    "one is no more, and the other has its id": ({1: "saw"}, [-1, 1]),
+}
+
+
+@pytest.mark.parametrize("what", TODAY)
+def test_predictions_keep_their_category_when_ids_move(tmp_path: Path, what: str) -> None:
+    today, ids = TODAY[what]
+    write(path_of("v1", tmp_path), predictions({"a" * 64: [(1, (1, 2, 3, 4), 0.9), (2, (1, 2, 3, 4), 0.5)]}), CATEGORIES)
+
+    assert read_folder(tmp_path, categories=today).category_ids.tolist() == ids
 
 
 def spoilt(edit: Callable[[list[bytes]], list[bytes]]) -> Callable[[bytes], bytes]:
@@ -280,14 +366,14 @@ def test_a_file_that_was_spoilt_is_named_by_file_and_line(tmp_path: Path, what: 
     path.write_bytes(edit(path.read_bytes()))
 
     with pytest.raises(InputError, match=message):
-        read_folder(tmp_path)
+        read_folder(tmp_path, categories=CATEGORIES)
 
 
 def test_predictions_that_dvc_keeps_elsewhere_are_asked_for(tmp_path: Path) -> None:
     (tmp_path / "v1.jsonl.gz.dvc").write_text("outs:\n")
 
     with pytest.raises(ProjectError, match=r"v1.jsonl.gz: DVC keeps these predictions, and they are not here. `dvc pull"):
-        read_folder(tmp_path)
+        read_folder(tmp_path, categories=CATEGORIES)
 
 
 def test_a_file_that_does_not_belong_there_is_named(tmp_path: Path) -> None:
@@ -295,7 +381,7 @@ def test_a_file_that_does_not_belong_there_is_named(tmp_path: Path) -> None:
     (tmp_path / "results.json").write_text("[]")
 
     with pytest.raises(InputError, match=r"results.json: not what `boxset predictions add` writes"):
-        read_folder(tmp_path)
+        read_folder(tmp_path, categories=CATEGORIES)
 
 
 @pytest.mark.parametrize("name", ["", "../v1", "a/b", ".v1", "v 1", "v1.jsonl.gz", "x" * 65])

@@ -158,6 +158,17 @@ def test_a_command_that_went_wrong_leaves_nothing_and_says_what_to_do(small: Pro
     assert "v1" in small.run("boxset", "predictions", "list").stdout
 
 
+def test_a_name_that_dvc_keeps_elsewhere_is_taken(small: Project) -> None:
+    results = detect(small)
+    (small.root / "predictions/v1.jsonl.gz.dvc").write_text("outs:\n")
+
+    twice = add(small, results, "--name", "v1", check=False)
+    replaced = add(small, results, "--name", "v1", "--replace")
+
+    assert "predictions/v1.jsonl.gz: there are predictions of this name" in twice.stderr
+    assert "DVC keeps it: `dvc add predictions/v1.jsonl.gz` and commit predictions/v1.jsonl.gz.dvc" in replaced.stdout
+
+
 def _corners(bbox: list[float]) -> list[float]:
     x, y, w, h = bbox
     return [x, y, x + w, y + h]

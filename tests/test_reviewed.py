@@ -86,6 +86,16 @@ def test_a_persons_word_comes_before_what_a_detector_sees() -> None:
     assert [one.sha256 for one in waiting["hammer"]] == [sha("d"), sha("a")]
 
 
+def test_nothing_is_expected_where_a_person_said_no_whatever_a_detector_sees() -> None:
+    sees = Sightings(models={sha("a"): "v1"}, boxes={(sha("a"), HAMMER): 3.0}, sure=frozenset({(sha("a"), HAMMER)}), recall=0.9)
+    decisions = decisions_of([decision("a", "no"), decision("a", "yes", category_id=SAW)])
+
+    plan = make_plan(Ledger({}, ""), IDS, BOTH, label(), have=NOTHING, crawled=crawled("a"), extracted=[], decisions=decisions, sees=sees)
+
+    assert names(plan) == ["a"]
+    assert plan.rows[HAMMER - 1].expected == 0
+
+
 @pytest.mark.parametrize("case", PLANS)
 def test_the_plan_goes_by_the_review(case: str) -> None:
     decisions, review, expected = PLANS[case]

@@ -1,5 +1,6 @@
 """Labels that a detector contradicts, kind by kind, and what is none of them."""
 
+import time
 from typing import Any
 
 import pytest
@@ -161,6 +162,62 @@ def test_agreement_tells_corners_and_other_ids_from_results() -> None:
 
     assert (corners.labels, corners.found, corners.as_corners) == (1, 0, 1)
     assert (other_ids.found, other_ids.of_any) == (0, 1)
+
+
+def test_a_picture_with_thousands_of_things_without_labels_is_gone_through_box_by_box_but_once() -> None:
+    images = [image(n, exhaustive_category_ids=(1, 2)) for n in range(1, RIGHT + 1)] + [image(ODD, width=3000, height=3000)]
+    labelled = coco(images, [annotation(n, n, HAMMER, bbox=BOX) for n in range(1, RIGHT + 1)])
+    grid: list[Seen] = [(HAMMER, (20.0 * (k % 100), 20.0 * (k // 100), 15.0, 15.0), 0.9) for k in range(3000)]
+    seen = predictions({**{f"{n:064x}": [(HAMMER, BOX, 0.9)] for n in range(1, RIGHT + 1)}, f"{ODD:064x}": grid})
+
+    began = time.process_time()
+
+    assert len(suspects({"train": labelled}, seen)) == 3000
+    assert time.process_time() - began < 10  # box beside box took a minute
+
+
+def test_a_category_that_a_model_does_not_know_is_neither_unseen_nor_spurious() -> None:
+    images = [image(n, exhaustive_category_ids=(1, 2)) for n in range(1, 201)]
+    hammers = [annotation(n, n, HAMMER, bbox=BOX) for n in range(1, 201)]
+    seen = predictions({**{f"{n:064x}": [(HAMMER, BOX, 0.9)] for n in range(1, 201)}, "f" * 64: []})
+    labelled = coco(images, [*hammers, annotation(201, 1, SAW, bbox=ELSEWHERE)])
+
+    sees = sightings(labelled, seen, [HAMMER, SAW])
+
+    assert suspects({"train": labelled}, seen) == []
+    assert (sees.expected("f" * 64, SAW, 0.7), sees.turn("f" * 64, SAW), sees.words("f" * 64, SAW)) == (0.7, 1, "")
+    assert (sees.turn("f" * 64, HAMMER), sees.words("f" * 64, HAMMER)) == (2, "v1 sees none here")
+    assert sees.expected("f" * 64, HAMMER, 1.0) < 0.05
+
+
+def test_labels_that_a_model_cannot_find_do_not_lower_what_it_finds_of_others() -> None:
+    images = [image(n, exhaustive_category_ids=(1, 2)) for n in range(1, 101)]
+    hammers = [annotation(n, n, HAMMER, bbox=BOX) for n in range(1, 101)]
+    seen = predictions({f"{n:064x}": [(HAMMER, BOX, 0.9)] for n in range(1, 101)})
+
+    without = calibrated(compared([coco(images, hammers)], seen))
+    with_saws = calibrated(compared([coco(images, [*hammers, *(annotation(100 + n, n, SAW, bbox=ELSEWHERE) for n in range(1, 101))])], seen))
+
+    assert with_saws.any_recall == without.any_recall
+
+
+def test_what_a_model_finds_is_measured_for_each_model_and_category() -> None:
+    images = [image(n, exhaustive_category_ids=(1, 2)) for n in range(1, 401)]
+    labelled = coco(images, [annotation(2 * n + i, n, i, bbox=BOX if i == HAMMER else ELSEWHERE) for n in range(1, 401) for i in (HAMMER, SAW)])
+    halves = (range(1, 201), range(201, 401))
+    old = predictions({f"{n:064x}": [(HAMMER, BOX, 0.9), *([(SAW, ELSEWHERE, 0.9)] if n % 2 else [])] for n in halves[0]}, "v1")
+    new = predictions({f"{n:064x}": [*([(HAMMER, BOX, 0.9)] if n % 4 == 0 else []), (SAW, ELSEWHERE, 0.9)] for n in halves[1]}, "v2")
+
+    trust = calibrated(compared([labelled], latest([old, new])))
+
+    assert [round(trust.recall(model, category), 1) for model in (0, 1) for category in (HAMMER, SAW)] == [1.0, 0.5, 0.3, 1.0]
+
+
+@pytest.mark.parametrize(("precision", "turn"), [(0.6, 0), (0.4, 1)])
+def test_a_picture_comes_first_where_a_thing_is_more_likely_there_than_not(precision: float, turn: int) -> None:
+    ((labelled, seen),) = scored(precision)
+
+    assert sightings(labelled, seen, [HAMMER]).turn(f"{1:064x}", HAMMER) == turn
 
 
 def test_what_to_expect_is_what_is_seen_and_a_share_of_what_is_overlooked() -> None:

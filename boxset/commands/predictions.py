@@ -79,10 +79,10 @@ def add(
     from boxset.files import sole_writer
     from boxset.predictions.images import counted_from, read_images
     from boxset.predictions.results import read_results
-    from boxset.predictions.store import FOLDER, names, path_of, write
+    from boxset.predictions.store import FOLDER, kept_by_dvc, names, path_of, write
 
     path = path_of(name or _next_name(names()))
-    if path.exists() and not replace:
+    if (path.exists() or kept_by_dvc(path)) and not replace:
         raise InputError("there are predictions of this name", where=str(path), do="Name another with --name, or write over them with --replace")
     images_ = read_images(listed)
     _check_categories(images_)
@@ -175,12 +175,16 @@ def _say_agreement(one: "Agreement", pictures: int) -> None:
 
 
 def _tell(path: Path, taken: "Taken", *, min_score: float, partial: bool) -> None:
+    from boxset.predictions.store import kept_by_dvc
+
     found = taken.predictions
-    said = f", {taken.weak:,} under {min_score:g} left out" if taken.weak else ""
+    left = ((taken.weak, f"under {min_score:g}"), (taken.flat, "without an area"))
+    said = "".join(f", {count:,} {what} left out" for count, what in left if count)
     say(f"{path}: {len(found):,} predictions of {len(found.pictures):,} pictures{said}")
     empty = sum(first == last for first, last in zip(found.starts[:-1].tolist(), found.starts[1:].tolist(), strict=True))
     if empty and not partial:
         say(f"in {empty:,} of them nothing was seen; if the detector was not run on these, add it with --partial")
-    size = path.stat().st_size
-    keep = f"it is large ({size / 1e6:.0f} MB): `dvc add {path}` and commit {path}.dvc" if size > LARGE else "commit it"
+    size, is_dvcs = path.stat().st_size, kept_by_dvc(path) is not None
+    why = "DVC keeps it" if is_dvcs else f"it is large ({size / 1e6:.0f} MB)"
+    keep = f"{why}: `dvc add {path}` and commit {path}.dvc" if is_dvcs or size > LARGE else "commit it"
     say(f"{keep}, then `dvc repro` and `boxset suspicious`")

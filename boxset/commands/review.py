@@ -160,9 +160,9 @@ class _Found:
         from boxset.dataset.coco import read_coco
         from boxset.predictions.store import read_folder
 
-        merged, seen = DATA / "merge/annotations.json", read_folder()
-        ids = [identity.id for identity in self.ids.categories.values()]
-        return sightings(read_coco(merged), seen, ids) if seen.pictures and merged.exists() else NO_SIGHTINGS
+        named = {identity.id: name for name, identity in self.ids.categories.items()}
+        merged, seen = DATA / "merge/annotations.json", read_folder(categories=named)
+        return sightings(read_coco(merged), seen, list(named)) if seen.pictures and merged.exists() else NO_SIGHTINGS
 
 
 def _name(by: str) -> str:

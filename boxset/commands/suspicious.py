@@ -33,10 +33,11 @@ def command(category: str | None, *, kind: str | None, most: int, merged: bool, 
     from boxset.predictions.store import FOLDER, read_folder
 
     splits = _splits(merged=merged)
-    names = [c.name for c in sorted(next(iter(splits.values())).categories, key=lambda c: c.id)]
-    if category is not None and category not in names:
+    named = {c.id: c.name for c in next(iter(splits.values())).categories}
+    if category is not None and category not in named.values():
+        names = [named[i] for i in sorted(named)]
         raise ParamsError(f"there is no category {category}{did_you_mean(category, names)}", where="params.yaml")
-    predictions = read_folder()
+    predictions = read_folder(categories=named)
     if not predictions.pictures:
         do = "`boxset predictions images` writes what to run a detector on, `boxset predictions add` takes its results in"
         raise ProjectError("there are no predictions", where=str(FOLDER), do=do)

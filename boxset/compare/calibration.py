@@ -77,6 +77,7 @@ class Compared:
     found_by: Whole  # of each label: its prediction's place, or -1
     in_crowd: Truth  # predictions that lie, by half or more, in a crowd of their own category
     judged: Truth  # predictions in pictures where someone looked for the category, off crowds
+    countable: Truth  # labels that could be found: no crowds, and none of a category that their picture's model does not know
 
     @property
     def is_same(self) -> Truth:
@@ -98,7 +99,8 @@ def compared(cocos: Sequence[Coco], predictions: Predictions) -> Compared:
     partner[mine], found_by[theirs] = theirs, mine
     looked = known_of(labels, "exhaustive_category_ids") | known_of(labels, "neg_category_ids")
     judged = stated(looked, seen.picture_of, seen.category_ids) & ~in_crowd
-    return Compared(seen, labels, pairs, partner, found_by, in_crowd, judged)
+    countable = stated(predictions.known, seen.model_of[labels.picture_of], labels.category_ids) & ~labels.crowds
+    return Compared(seen, labels, pairs, partner, found_by, in_crowd, judged, countable)
 
 
 def crowded(pairs: Pairs, predictions: Predictions, labels: Labels) -> Whole:
@@ -111,7 +113,7 @@ def calibrated(found: Compared) -> Calibration:
     """Measure a detector on the labelled pictures that it was run on."""
     seen, hits = found.predictions, found.partner >= 0
     any_curve = _curve(seen.scores[found.judged], hits[found.judged], AT_ITS_WORD)
-    countable = ~found.labels.crowds
+    countable = found.countable
     any_recall = _drawn(int((found.found_by[countable] >= 0).sum()), int(countable.sum()), RECALL)
     models = seen.model_of[seen.picture_of]
     of_label = seen.model_of[found.labels.picture_of]

@@ -138,6 +138,6 @@ def known_of(labels: Labels, field: str) -> set[tuple[int, int]]:
     return {(place, category) for place, image in enumerate(labels.images) for category in getattr(image, field)}
 
 
-def stated(known: set[tuple[int, int]], pictures: Whole, category_ids: Whole) -> Truth:
-    """Return for each picture and category whether it is among what is known."""
-    return np.array([pair in known for pair in zip(pictures.tolist(), category_ids.tolist(), strict=True)], bool)
+def stated(known: Collection[tuple[int, int]], places: Whole, category_ids: Whole) -> Truth:
+    """Return for each picture (or model) and category whether it is among what is known."""
+    return np.array([pair in known for pair in zip(places.tolist(), category_ids.tolist(), strict=True)], bool)

@@ -147,14 +147,16 @@ def _missed(found: _Found, *, absent: bool) -> Iterator[tuple[float, int]]:
     kept: dict[tuple[int, int], list[int]] = {}
     for mine in order.tolist():
         known = kept.setdefault((int(seen.picture_of[mine]), int(seen.category_ids[mine])), [])
-        if all(_iou(seen.boxes[mine], seen.boxes[other]) < SAME for other in known):
+        if (_ious(seen.boxes[mine], seen.boxes[known]) < SAME).all():
             known.append(mine)
             yield float(scores[mine]), mine
 
 
-def _iou(a: Floats, b: Floats) -> float:
-    shared = np.prod(np.clip(np.minimum(a[:2] + a[2:], b[:2] + b[2:]) - np.maximum(a[:2], b[:2]), 0, None))
-    return float(shared / (a[2] * a[3] + b[2] * b[3] - shared))
+def _ious(one: Floats, others: Floats) -> Floats:
+    """Return the overlaps of a box with others."""
+    sides = np.minimum(one[:2] + one[2:], others[:, :2] + others[:, 2:]) - np.maximum(one[:2], others[:, :2])
+    shared = np.prod(np.clip(sides, 0, None), axis=1)
+    return np.asarray(shared / (one[2] * one[3] + others[:, 2] * others[:, 3] - shared), np.float64)
 
 
 def _on_others(found: _Found) -> Whole:
@@ -175,7 +177,7 @@ def _mislabelled(found: _Found) -> Iterator[One]:
 def _spurious(found: _Found) -> Iterator[One]:
     """A label with less support than others of its category and size: how likely it is wrong, by how rarely right ones have so little (Bayes)."""
     labels = found.pair.labels
-    plain = np.flatnonzero(~labels.crowds)
+    plain = np.flatnonzero(found.pair.countable)
     rarity = _nested_tail(found.support, plain, [labels.category_ids, labels.category_ids * 16 + found.band])
     weak = _weak(found)
     for theirs, score in zip(plain.tolist(), _wrong(rarity).tolist(), strict=True):
@@ -249,7 +251,7 @@ class _Named:
             category=self.names[category_id],
             predicted=predicted,
             confidence=round(float(seen.scores[mine]), 4) if mine >= 0 else 0.0,
-            overlap=round(_iou(seen.boxes[mine], labels.boxes[theirs]), 4) if mine >= 0 and label else 0.0,
+            overlap=round(float(_ious(seen.boxes[mine], labels.boxes[[theirs]])[0]), 4) if mine >= 0 and label else 0.0,
             label=_bbox(label.bbox) if label else None,
             prediction=_bbox(seen.boxes[mine].tolist()) if mine >= 0 else None,
             sha256=image.sha256,

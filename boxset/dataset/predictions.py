@@ -46,6 +46,12 @@ class Predictions:
         """Return for each box the place of its picture."""
         return np.repeat(np.arange(len(self.pictures)), np.diff(self.starts))
 
+    @cached_property
+    def known(self) -> frozenset[tuple[int, int]]:
+        """Return of each model the categories that it sees anywhere: `(model, category id)`. Of any other it cannot be told to see none: it may not know it."""
+        models = self.model_of[self.picture_of]
+        return frozenset((model, i) for model in range(len(self.models)) for i in np.unique(self.category_ids[models == model]).tolist())
+
 
 def latest(many: Sequence[Predictions]) -> Predictions:
     """Return of each picture what the last of several says that was run on it."""

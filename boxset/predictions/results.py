@@ -32,6 +32,8 @@ _CUT = re.compile(rb"\}\s*,\s*(?=\{)")
 GZIP = b"\x1f\x8b"
 RESULTS = "Results are a list of {image_id, category_id, bbox: [x, y, width, height], score}"
 FEW = 20  # records or labels below which nothing is concluded from what all of them have
+EDGE_SHARE = 0.01  # of a file's records that may have no area: what a detector clips at the picture's edge
+ROUNDING = 1e-6  # by which a score may be above 1, as sums of 32 bits are
 
 
 Number = Annotated[int, msgspec.Meta(ge=-GREATEST, le=GREATEST)]
@@ -63,10 +65,11 @@ class Piece:
 
 @dataclass(frozen=True)
 class Taken:
-    """What came in, and how many predictions are under the least score."""
+    """What came in, how many predictions are under the least score, and how many have no area inside their picture."""
 
     predictions: Predictions
     weak: int
+    flat: int
 
 
 def read_results(paths: Sequence[Path], images: Images, *, least: float, partial: bool = False) -> Taken:
@@ -77,13 +80,14 @@ def read_results(paths: Sequence[Path], images: Images, *, least: float, partial
     """
     pieces: list[Piece] = []
     first_in: dict[int, Path] = {}
-    weak = 0
+    weak = flat = 0
     for path in paths:
         own, seen = list[Piece](), set[int]()
-        for piece in _pieces(path, images):
+        for piece, has_area in _pieces(path, images):
             seen.update(piece.pictures.tolist())
-            own.append(piece.only(piece.scores >= least))
-            weak += len(piece.scores) - len(own[-1].scores)
+            flat += int((~has_area).sum())
+            own.append(piece.only(has_area & (piece.scores >= least)))
+            weak += int((has_area & (piece.scores < least)).sum())
         _check_own_pictures(seen, first_in, path, images)
         whole = _joined(own)
         _check_scores(whole, path)
@@ -92,7 +96,7 @@ def read_results(paths: Sequence[Path], images: Images, *, least: float, partial
     whole = _joined(pieces)
     where, order = _order(whole, looked, images)
     _check_once(whole, order, first_in)
-    return Taken(_by_picture(whole, where, order, sorted(images.pictures[place].sha256 for place in looked.tolist())), weak)
+    return Taken(_by_picture(whole, where, order, sorted(images.pictures[place].sha256 for place in looked.tolist())), weak, flat)
 
 
 def _joined(pieces: Sequence[Piece]) -> Piece:
@@ -147,12 +151,20 @@ def _check_once(found: Piece, order: Whole, first_in: dict[int, Path]) -> None:
         raise InputError(f"record {second:,}: the same as record {first:,}", where=where, do="Were two files put together that overlap?")
 
 
-def _pieces(path: Path, images: Images) -> Iterator[Piece]:
-    number = 0
+def _pieces(path: Path, images: Images) -> Iterator[tuple[Piece, Truth]]:
+    """Yield the records in pieces, and which of them have an area. Raises InputError where more than EDGE_SHARE have none."""
+    number = flat = 0
+    fault: InputError | None = None
     with _opened(path) as stream:
-        for records in _records(stream, path):
-            yield _checked(records, number, path, images)
-            number += len(records)
+        for some in _records(stream, path):
+            records = [one if isinstance(one, Record) else _as_record(one, number + place, path) for place, one in enumerate(some, 1)]
+            piece, has_area = _checked(records, number, path, images)
+            if fault is None and not has_area.all():
+                fault = _wrong(records, int(np.argmin(has_area)), number, path, images)
+            yield piece, has_area
+            number, flat = number + len(records), flat + int((~has_area).sum())
+    if fault and flat > EDGE_SHARE * number:
+        raise fault
     if not number:
         raise InputError("an empty list: no prediction at all", where=str(path), do="Lower the detector's own threshold")
 
@@ -234,7 +246,7 @@ def _one_by_one(rest: bytes, path: Path, number: int, *, is_all: bool) -> tuple[
         try:
             value, end = decoder.raw_decode(text, end)
         except (ValueError, RecursionError) as err:
-            if is_all or len(text) - end > LONGEST or getattr(err, "pos", end) < len(text) - 64:
+            if is_all or len(text) - end > LONGEST or _is_wrong(err, end, len(text)):
                 raise _no_json(text, end, err, path, number + len(found) + 1, is_all=is_all) from err
             break
         found.append(value)
@@ -247,6 +259,11 @@ def _one_by_one(rest: bytes, path: Path, number: int, *, is_all: bool) -> tuple[
         _check_end(text, end, path, number + len(found))
         return found, b""
     return found, text[place:].encode()
+
+
+def _is_wrong(err: Exception, start: int, length: int) -> bool:
+    """Return whether what cannot be read is wrong, and not cut off where the piece ends. A string without end is named by where it begins."""
+    return not str(err).startswith("Unterminated string") and getattr(err, "pos", start) < length - 64
 
 
 def _skipped(text: str, place: int) -> int:
@@ -282,10 +299,8 @@ def _after_bracket(stream: BinaryIO, path: Path) -> bytes:
     raise InputError(f"no JSON list: it begins with {start[:20]!r}", where=str(path), do=RESULTS)
 
 
-def _checked(records: list[Any], before: int, path: Path, images: Images) -> Piece:
-    """Return records in columns. Raises InputError for the first that is wrong."""
-    if not all(isinstance(record, Record) for record in records):
-        records = [_as_record(raw, before + number, path) for number, raw in enumerate(records, 1)]
+def _checked(records: list[Record], before: int, path: Path, images: Images) -> tuple[Piece, Truth]:
+    """Return records in columns, and which of them have an area inside their picture. Raises InputError for the first that is wrong."""
     unknown = -1
     pictures = np.fromiter((images.places.get(r.image_id, unknown) for r in records), np.int64, len(records))
     categories = np.fromiter((r.category_id for r in records), np.int64, len(records))
@@ -297,17 +312,17 @@ def _checked(records: list[Any], before: int, path: Path, images: Images) -> Pie
         ends = boxes[:, :2] + boxes[:, 2:]
     inside = (boxes[:, :2] >= -slack).all(axis=1) & (ends <= sizes[pictures] + slack).all(axis=1)
     low, high = np.maximum(boxes[:, :2], 0), np.minimum(ends, sizes[pictures])
+    has_area = (high[:, 0] > low[:, 0]) & (high[:, 1] > low[:, 1])
     numbers = np.array(sorted(images.numbers), np.int64)
     known = np.isin(categories, numbers)
-    good = (pictures >= 0) & known & np.isfinite(boxes).all(axis=1) & (scores >= 0) & (scores <= 1) & (boxes[:, 2:] > 0).all(axis=1) & inside
-    good &= (high > low).all(axis=1)
+    good = (pictures >= 0) & known & np.isfinite(boxes).all(axis=1) & (scores >= 0) & (scores <= 1 + ROUNDING) & (boxes[:, 2:] >= 0).all(axis=1) & inside
     if not good.all():
         first = int(np.flatnonzero(~good)[0])
         raise _wrong(records, first, before, path, images)
     if len(records) >= FEW and (boxes <= 1.5).all():
         raise InputError(f"record {before + 1:,}: bbox: all numbers are shares of the picture", where=str(path), do="Results are in pixels: [x, y, width, height]")
     ids = np.array([images.numbers[number] for number in numbers.tolist()], np.int64)[np.searchsorted(numbers, categories)]
-    return Piece(np.arange(before + 1, before + len(records) + 1), pictures, ids, np.column_stack([low, high - low]), scores)
+    return Piece(np.arange(before + 1, before + len(records) + 1), pictures, ids, np.column_stack([low, high - low]), np.clip(scores, 0, 1) + 0.0), has_area
 
 
 def _as_record(raw: Any, number: int, path: Path) -> Record:

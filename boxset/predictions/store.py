@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from boxset.dataset.predictions import Predictions, latest
+from boxset.dataset.predictions import Predictions, Whole, latest
 from boxset.errors import InputError, ProjectError
 from boxset.files import read_bytes, whole_file
 from boxset.sources.raw import refuse_foreign
@@ -28,15 +28,16 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 THINNEST = 0.1  # pixels of a side
 LEVEL = 4  # packs as well as 6, in half the time
 OTHERS = {".gitkeep", ".gitignore", "README.md"}
+NONE = -1  # id of no category
 AGAIN = "`git checkout` or `dvc pull` restores it; `boxset predictions add --replace` writes it anew"
 BROKEN = (OSError, EOFError, zlib.error)
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
-    """The first line. `categories`: the names that the ids had, for readers."""
+    """The first line. `categories`: the names that the ids had."""
 
     format: str
-    categories: dict[str, str]
+    categories: dict[int, str]
     pictures: int
     boxes: int
 
@@ -74,6 +75,9 @@ def path_of(name: str, folder: Path = FOLDER) -> Path:
 def names(folder: Path = FOLDER) -> list[str]:
     """Return the names of the files that are there, the one that holds last. Raises ProjectError where DVC has one that is not here."""
     found = {path.name.removesuffix(SUFFIX) for path in folder.glob(f"*{SUFFIX}") if not path.name.startswith(".")}
+    for name in sorted(found):
+        if not NAME.fullmatch(name):
+            raise InputError(f"{name!r} is no name", where=str(folder / f"{name}{SUFFIX}"), do="Rename it: letters, digits, dots, hyphens and underscores, as in v1")
     for path in sorted(folder.glob("*.dvc")):
         if path.name.endswith(f"{SUFFIX}.dvc") and path.name.removesuffix(f"{SUFFIX}.dvc") not in found:
             raise ProjectError("DVC keeps these predictions, and they are not here", where=str(path.with_suffix("")), do=f"`dvc pull {path}` fetches them")
@@ -84,20 +88,29 @@ def names(folder: Path = FOLDER) -> list[str]:
     return sorted(found, key=_natural)
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
-    """Return a key by which v9 comes before v10."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.findall(r"\d+|\D+", name)]
+def kept_by_dvc(path: Path) -> Path | None:
+    """Return the file by which DVC keeps a model's predictions, or None where they are in git."""
+    pointer = path.with_name(f"{path.name}.dvc")
+    return pointer if pointer.exists() else None
 
 
-def read_folder(folder: Path = FOLDER) -> Predictions:
-    """Return of each picture the predictions that hold; none where the folder is empty. Raises InputError naming file and line."""
-    return latest([read(name, folder) for name in names(folder)])
+def _natural(name: str) -> tuple[list[tuple[int, str]], str]:
+    """Return a key by which v9 comes before v10, and v01 before v1."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.findall(r"\d+|\D+", name)], name
+
+
+def read_folder(folder: Path = FOLDER, *, categories: Mapping[int, str]) -> Predictions:
+    """Return of each picture the predictions that hold; none where the folder is empty. Raises InputError naming file and line.
+
+    `categories`: the names of today's ids. An id that has another category's place since then is read as the id that its category has today.
+    """
+    return latest([read(name, folder, categories=categories) for name in names(folder)])
 
 
 def write(path: Path, predictions: Predictions, categories: Mapping[int, str]) -> None:
     """Write a file; the same predictions give the same bytes."""
     encoder = msgspec.json.Encoder()
-    named = {str(i): categories[i] for i in sorted(categories)}
+    named = {i: categories[i] for i in sorted(categories)}
     header = Header(format=FORMAT, categories=named, pictures=len(predictions.pictures), boxes=len(predictions))
     with whole_file(path) as out, gzip.GzipFile(filename="", mode="wb", compresslevel=LEVEL, fileobj=out, mtime=0) as packed:
         packed.write(encoder.encode(header) + b"\n")
@@ -113,8 +126,8 @@ def _rows(predictions: Predictions, place: int) -> list[tuple[float, ...]]:
     return [(category_id, *box, score) for category_id, box, score in zip(*(column.tolist() for column in columns), strict=True)]
 
 
-def read(name: str, folder: Path = FOLDER) -> Predictions:
-    """Read a file strictly. Raises InputError naming file and line."""
+def read(name: str, folder: Path = FOLDER, *, categories: Mapping[int, str] | None = None) -> Predictions:
+    """Read a file strictly. Raises InputError naming file and line. `categories`: as for `read_folder`; without them ids stay as they are written."""
     path = path_of(name, folder)
     lines = _unpacked(path)
     header = _decoded(lines[0] if lines else b"", Header, path, 1)
@@ -140,7 +153,17 @@ def read(name: str, folder: Path = FOLDER) -> Predictions:
         raise InputError(what, where=str(path), do=AGAIN)
     starts = np.concatenate([[0], np.cumsum(np.array(counts, np.int64))]).astype(np.int64)
     model_of = np.zeros(len(pictures), np.int64)
-    return Predictions(tuple(pictures), starts, table[:, 0].astype(np.int64), table[:, 1:5].copy(), table[:, 5].copy(), (name,), model_of)
+    ids = _ids_today(table[:, 0].astype(np.int64), header.categories, categories or {})
+    return Predictions(tuple(pictures), starts, ids, table[:, 1:5].copy(), table[:, 5].copy(), (name,), model_of)
+
+
+def _ids_today(ids: Whole, then: Mapping[int, str], today: Mapping[int, str]) -> Whole:
+    """Return the ids that categories have today. A name that is no more keeps its id, as one that was renamed, unless another of then has taken it."""
+    found, places = ids.copy(), {name: i for i, name in today.items()}
+    for old, name in then.items():
+        taken = today.get(old) in then.values()
+        found[ids == old] = places.get(name, NONE if taken else old)
+    return found
 
 
 def _unpacked(path: Path) -> Sequence[bytes]:

@@ -96,7 +96,7 @@ def read_report_data(root: Path) -> ReportData:
 
 
 def _suspicious(dataset: Mapping[str, Coco], folder: Path) -> tuple[Suspect, ...] | None:
-    predictions = read_folder(folder)
+    predictions = read_folder(folder, categories={c.id: c.name for coco in dataset.values() for c in coco.categories})
     return tuple(suspects(dict(dataset), predictions)) if predictions.pictures else None
 
 

@@ -47,8 +47,17 @@ def suspicious_page(found: Sequence[Suspect], most: int, pictures: Pictures) -> 
     counts = tiles((sum(one.kind == kind for one in found), kind) for kind in KINDS)
     nothing = [] if found else [tag("p", "Nothing is suspicious by these predictions.")]
     first = [tag("p", f"The first {most:,} of {len(found):,} are shown.", class_="soft")] if len(found) > most else []
-    header = joined([Html(STYLE), counts, tag("p", LEGEND), tag("p", coded(DO)), *nothing, *first])
+    frames = [tag("p", coded(sentence), class_="soft") for sentence in _empty_frames(shown, pictures)]
+    header = joined([Html(STYLE), counts, tag("p", LEGEND), tag("p", coded(DO)), *nothing, *first, *frames])
     return page("Suspicious labels", header, made, footer="Made by boxset suspicious. It changes nothing.")
+
+
+def _empty_frames(shown: Sequence[Suspect], pictures: Pictures) -> list[str]:
+    """Say why some crops are empty frames."""
+    missing = sum(pictures.find(one.file_name) is None for one in shown)
+    said = [f"{missing:,} of these pictures are not on this machine; `dvc pull` fetches them."] if missing else []
+    full = [f"The page is full at {pictures.budget / 1e6:.0f} MB: the last pictures are left out. Ask for one category or kind."]
+    return [*said, *(full if pictures.spent >= pictures.budget else [])]
 
 
 def suspicious_section(found: Sequence[Suspect], most: int, pictures: Pictures) -> Html:
@@ -80,7 +89,7 @@ def _fit(address: str, region: BBox, one: Suspect) -> Html:
         return tag("div", Html(f'<img src="{address}" alt="{html(one.words)}" loading="lazy">'), Html(overlay), class_="fit")
     across = 220 * min(1.0, width / height)
     style = f"width:{across:.0f}px;height:{across * height / width:.0f}px;outline:1px dashed var(--line)"
-    return tag("div", Html(overlay), class_="fit", style=style, title="the picture is not on this machine")
+    return tag("div", Html(overlay), class_="fit", style=style, title="the picture is not shown")
 
 
 def _rect(box: BBox, kind: str) -> str:
