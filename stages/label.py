@@ -16,7 +16,7 @@ from boxset.predictions.store import read_folder
 from boxset.resolve import Ids, Targets
 from boxset.stage import run
 
-VERSION = 7
+VERSION = 8
 OUT = Path("data/label")
 
 
