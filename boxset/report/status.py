@@ -135,9 +135,10 @@ def next_step(state: Status) -> str:
         return "`dvc repro label` plans from the ledger as it is now; `dvc repro` builds with its answers"
     if state.is_review_new:
         return "`dvc repro` takes in what was decided in `boxset review`: commit it"
+    waiting = sorted((c for c in state.categories if c.to_review and c.boxes < c.wanted), key=lambda c: -c.to_review)
     if state.planned:
-        return f"`boxset label plan` shows the {counted(state.planned, 'picture')} to buy next, for ${state.planned_usd:,.2f}; `boxset label submit` buys them"
-    waiting = [c for c in state.categories if c.to_review and c.boxes < c.wanted]
+        first = f"`boxset review {waiting[0].name}` sorts pictures before you pay; " if waiting else ""
+        return first + f"`boxset label plan` shows the {counted(state.planned, 'picture')} to buy next, for ${state.planned_usd:,.2f}; `boxset label submit` buys them"
     if state.only_reviewed and waiting:
         return f"`boxset review {waiting[0].name}` shows the {counted(waiting[0].to_review, 'picture')} that wait for a yes before they are bought"
     if missing and state.budget_usd <= state.spent_usd:
