@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from boxset.assemble.merge import boxes_united
 from boxset.commands.label import _upstream
 from boxset.compare.sightings import Sightings
+from boxset.dataset.decisions import Decision, Verdict, decided, decisions_of
 from boxset.dataset.records import Picture, Pool, Refused
 from boxset.errors import BudgetError, InputError, ProjectError
 from boxset.history import upstream
@@ -567,3 +569,23 @@ def test_predictions_order_the_plan_and_move_neither_the_cap_nor_what_was_asked(
     assert [shas.index(item.sha256) for item in planned(label()).items] == [2, 4, 1, 0]
     assert [shas.index(item.sha256) for item in without.items] == [0, 1, 2, 3, 4, 5]
     assert b"predictions" not in msgspec.json.encode(without)
+
+
+def test_pictures_are_not_bought_in_which_a_detector_that_overlooks_little_sees_none_unless_a_person_said_yes(tmp_path: Path) -> None:
+    pictures = crawled(6)
+    shas = [one.sha256 for one in pictures["hammer"]]
+    seen: dict[str, Any] = {"models": dict.fromkeys(shas, "v1"), "boxes": {(shas[2], 1): 1.0}, "sure": frozenset({(shas[2], 1)})}
+
+    def planned(recall: float, *said: Decision) -> Plan:
+        sees = Sightings(**seen, recall=recall)
+        ledger = read_ledger(tmp_path / "ledger")
+        return make_plan(ledger, IDS, TARGETS, label(), have=NOTHING, crawled=pictures, extracted=[], sees=sees, decisions=decisions_of(said))
+
+    good, fair = planned(0.95), planned(0.85)
+    reviewed = planned(0.95, decided(pictures["hammer"][4], 1, Verdict.YES, by="Anna", at=datetime(2026, 1, 1, tzinfo=UTC)))
+
+    assert [shas.index(item.sha256) for item in good.items] == [2]
+    assert (good.rows[0].candidates, good.rows[0].waiting, good.stops_at.partition(":")[0]) == (1, 6, "no pictures are left for hammer")
+    assert "Not bought: 5 in which it sees none of a category of which it overlooks less than a tenth." in str(good.predictions)
+    assert [shas.index(item.sha256) for item in fair.items] == [2, 0, 1, 3, 4, 5]
+    assert [shas.index(item.sha256) for item in reviewed.items] == [4, 2]

@@ -75,14 +75,14 @@ PLANS: dict[str, tuple[list[Decision], str, list[str]]] = {
 
 
 def test_a_persons_word_comes_before_what_a_detector_sees() -> None:
-    sees = Sightings(models={sha(name): "v1" for name in "abcd"}, boxes={(sha("d"), HAMMER): 2.0}, sure=frozenset({(sha("d"), HAMMER)}), recall=0.9)
+    sees = Sightings(models={sha(name): "v1" for name in "abcd"}, boxes={(sha("d"), HAMMER): 2.0}, sure=frozenset({(sha("d"), HAMMER)}), recall=0.8)
     decisions = decisions_of([decision("c"), decision("b", "no")])
 
     plan = make_plan(Ledger({}, ""), IDS, TARGETS, label(), have=NOTHING, crawled=crawled(*"abcd"), extracted=[], decisions=decisions, sees=sees)
     waiting = to_review(Ledger({}, ""), IDS, Label(), crawled=crawled(*"abcd"), extracted=[], refused=Refused(), decisions=decisions, sees=sees)
 
     assert names(plan) == ["c", "d", "a"]
-    assert plan.rows[HAMMER - 1].expected == round(PRIOR_YES + 2.0 + 0.1 + 0.1)
+    assert plan.rows[HAMMER - 1].expected == round(PRIOR_YES + 2.0 + 0.2 + 0.2)
     assert [one.sha256 for one in waiting["hammer"]] == [sha("d"), sha("a")]
 
 

@@ -18,6 +18,7 @@ from boxset.labeling.yields import Said, Yields, learned
 from boxset.params import Label, ReviewPolicy
 from boxset.resolve import Ids, Target, Targets
 
+LEAST = 0.1  # of the boxes that such a picture usually brings, below which one without any in a detector's eyes is not bought
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
     """One picture to buy."""
@@ -171,7 +172,9 @@ def _predictions_used(candidates: list[Candidate], market: Market, chosen: Choic
     used = f"Predictions of {', '.join(sorted(set(seen)))} were used on {len(seen):,} of {len(candidates):,} pictures: {order}"
     unseen = sum(market.sees.turn(item.sha256, market.ids[item.wanted_for]) == LAST for item in chosen.items)
     last = f"Of the {len(chosen.items):,} to buy, {unseen:,} show none by them; label.max_images leaves such pictures for later. " if unseen else ""
-    return f"{used}. {last}No prediction becomes a label."
+    empty = sum(_is_empty(market, c, name) for name in market.targets for c in _queue(market, name) if name not in c.said)
+    out = f"Not bought: {empty:,} in which it sees none of a category of which it overlooks less than a tenth. " if empty else ""
+    return f"{used}. {last}{out}No prediction becomes a label."
 
 
 def to_review(
@@ -236,7 +239,7 @@ def _rows(market: Market, chosen: Choice, ids: Ids, decisions: Decisions) -> tup
             have=market.have[name],
             pictures=sum(item.wanted_for == name for item in chosen.items),
             expected=round(chosen.expected[name]),
-            candidates=sum(not market.only_yes or name in candidate.said for candidate in _queue(market, name)),
+            candidates=len(_buyable(market, name)),
             reviewed=sum(name in candidate.said for candidate in _queue(market, name)),
             waiting=len(_waiting(market, name)),
             decided=len(decisions.of_category(identity.id)),
@@ -300,7 +303,7 @@ def _once(pictures: list[Picture]) -> list[Picture]:
 
 def _choose(market: Market, most: int, binds: str) -> Choice:
     """Take picture after picture for the category that is furthest, by share, below its target."""
-    queues = {name: iter([c for c in _queue(market, name) if not market.only_yes or name in c.said]) for name in market.targets}
+    queues = {name: iter(_buyable(market, name)) for name in market.targets}
     choice, taken, dry = Choice(dict.fromkeys(market.targets, 0.0)), set[str](), set[str]()
     while wanted := _furthest(market, choice, dry):
         if len(choice.items) >= most and binds:
@@ -331,6 +334,17 @@ def _queue(market: Market, name: str) -> Iterator[Candidate]:
     if market.use_old:
         old = [c for c in market.old if name in c.asks and c.said.get(name) != Verdict.NO]
         yield from sorted(old, key=lambda c: _turn(market, c, name))
+
+
+def _buyable(market: Market, name: str) -> list[Candidate]:
+    """Return the pictures of a category's queue that may be bought now."""
+    return [c for c in _queue(market, name) if name in c.said or (not market.only_yes and not _is_empty(market, c, name))]
+
+
+def _is_empty(market: Market, candidate: Candidate, name: str) -> bool:
+    """Return whether a detector that overlooks little of a category sees none of it in a picture."""
+    usual = market.yields.rate(candidate.picture.category, candidate.picture.query, name, "")
+    return market.sees.turn(candidate.picture.sha256, market.ids[name]) == LAST and _rate(market, candidate, name) < LEAST * usual
 
 
 def _turn(market: Market, candidate: Candidate, name: str) -> tuple[bool, int, float]:
