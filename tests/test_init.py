@@ -108,6 +108,13 @@ def test_a_malformed_answer_writes_nothing(tmp_path: Path, options: list[str], m
     assert not (tmp_path / "x").exists()
 
 
+def test_every_folder_that_was_written_is_named(tmp_path: Path) -> None:
+    done = CliRunner().invoke(command, [str(tmp_path / "tools")])
+
+    written = {path.name for path in (tmp_path / "tools").iterdir() if path.name != ".git"}
+    assert {name for name in written if name not in done.output} == set()
+
+
 def test_dvc_and_git_take_the_project_as_it_is(tmp_path: Path) -> None:
     write_project(tmp_path / "tools", Answers(name="tools", contact=CONTACT))
     project = Project(tmp_path / "tools")

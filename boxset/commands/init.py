@@ -25,5 +25,6 @@ def command(folder: Path, name: str, use: str, contact: str, bucket: str) -> Non
     answers = Answers(name=name or folder.resolve().name, use=cast("Use", use), contact=contact, bucket=bucket)
     written = write_project(folder, answers)
     shown = [path for path in written if not path.startswith("stages/") and not path.endswith(".gitkeep")]
-    say(f"{folder}: wrote {', '.join(shown)}, stages/, ledger/, metrics/")
+    folders = sorted({f"{path.partition('/')[0]}/" for path in written if path not in shown})
+    say(f"{folder}: wrote {', '.join([*shown, *folders])}")
     say(f"next:  cd {folder} && boxset doctor")
