@@ -33,7 +33,7 @@ def comma_before(content: bytes | mmap, place: int) -> int:
 def without_lists(content: bytes) -> bytes | None:
     """Return text without its lists of lists, whatever printable characters stand in them; None where one has more than lists in it.
 
-    Where they are is found by columns of bytes, four times as fast as by a pattern, and while other threads go on.
+    Where they are is found by columns of bytes: in two thirds of a pattern's time, and while other threads go on.
     """
     characters = np.frombuffer(content, np.uint8)
     if not content or characters.max() > ord("}") or b"\\" in content:
@@ -59,15 +59,17 @@ def read_alike(content: bytes, schema: pa.Schema) -> pa.Table | None:
     """Return elements that differ in their numbers alone as a table of the schema's fields; None where they differ in anything else.
 
     A list's numbers are fields of their own: `bbox.0` to `bbox.3`. A field that the elements lack is left out. What is left of them
-    without their numbers is compared with the first one's, the numbers are read as rows of CSV: several times as fast as JSON.
+    without their numbers is compared with the first one's, the numbers are read as rows of CSV: in half the time that JSON takes.
     """
     content = content.strip(BLANKS)
     first, between = content[: content.find(b"}") + 1], content[content.find(b"}") + 1 : content.find(b"{", 1)]
     names = _places(first)
+    if not names:
+        return None
     frame, gap = first.translate(None, _NUMBER), between.translate(None, _NUMBER)
     frames = content.translate(None, _NUMBER)
     others = (len(frames) - len(frame)) // (len(frame) + len(gap))
-    if not names or (others and gap.strip(BLANKS) != b",") or frames != frame + (gap + frame) * others:
+    if (others and gap.strip(BLANKS) != b",") or frames != frame + (gap + frame) * others:
         return None
     return _numbers(b"," + content.translate(_AS_ROWS, _OF_NUMBERS), names, schema)
 
