@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from boxset.assemble.merge import boxes_united
+from boxset.assemble.merge import boxes_counted, merge
 from boxset.commands.label import _upstream
 from boxset.compare.sightings import Sightings
 from boxset.dataset.decisions import Decision, Verdict, decided, decisions_of
@@ -136,7 +136,7 @@ def test_the_plan_counts_boxes_as_targets_do_after_duplicates_are_united(tmp_pat
         "lvis": pool(copy, box(500, (21, 40, 200, 160), sha256=copy.sha256, source="lvis")),
     }
 
-    have = boxes_united(pools, {}, answers=Pool(), ids=IDS, settings=Merge())
+    have = boxes_counted(merge(pools, {}, answers=Pool(), ids=IDS, settings=Merge()).coco, IDS)
     plan = make_plan(read_ledger(tmp_path / "ledger"), IDS, TARGETS, label(), have=have, crawled=crawled(60), extracted=list(pools.values()))
 
     assert have == {"hammer": 2, "saw": 0}

@@ -119,22 +119,8 @@ def merge(
     return Merged(coco, tuple(sorted(conflicts, key=lambda c: (c.sha256, c.what, c.kept, c.other))), dropped, metrics, copies)
 
 
-def boxes_united(
-    pools: dict[str, Pool],
-    crawled: dict[str, tuple[Picture, ...]],
-    *,
-    answers: Pool,
-    ids: Ids,
-    settings: Merge,
-    refused: Refused | None = None,
-    decisions: Decisions = NOBODY,
-) -> dict[str, int]:
-    """Return the boxes of each category that `merge` leaves of its input, crowds apart: what targets count."""
-    return boxes_counted(merge(pools, crawled, answers=answers, ids=ids, settings=settings, refused=refused, decisions=decisions).coco, ids)
-
-
 def boxes_counted(coco: Coco, ids: Ids) -> dict[str, int]:
-    """Return the boxes of each category, crowds apart."""
+    """Return the boxes of each category, crowds apart: what targets count."""
     names = {category.id: category.name for category in coco.categories}
     counts = Counter(names[annotation.category_id] for annotation in coco.annotations if not annotation.iscrowd)
     return {name: counts[name] for name in ids.categories}

@@ -184,12 +184,18 @@ def copies(pictures: Sequence[Print], known: Sequence[Print], bits: int) -> Iter
             yield i, j
 
 
+def twins(pictures: Sequence[Print], bits: int) -> Iterator[tuple[int, int]]:
+    """Yield the positions, the lower first, of pictures that are the same picture."""
+    for i, j in near_pairs([picture.phash for picture in pictures], bits):
+        if same_picture(pictures[i], pictures[j], bits):
+            yield i, j
+
+
 def groups(pictures: Sequence[Picture], bits: int) -> list[list[Picture]]:
     """Return the pictures in groups of copies (`same_picture`, carried on), each and all in the order given."""
     joined = Groups(len(pictures))
-    for i, j in near_pairs([picture.phash for picture in pictures], bits):
-        if same_picture(pictures[i], pictures[j], bits):
-            joined.join(i, j)
+    for i, j in twins(pictures, bits):
+        joined.join(i, j)
     return [[pictures[member] for member in members] for members in joined.members()]
 
 
