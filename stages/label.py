@@ -6,8 +6,8 @@ from boxset.assemble.merge import boxes_counted, merge
 from boxset.compare.sightings import sightings
 from boxset.compare.suspicious import counts, suspects
 from boxset.dataset.decisions import read_decisions
-from boxset.dataset.records import ImageRow, kept_pictures, read_pool, read_refused, write_pool
-from boxset.files import read_json, read_jsonl, write_json
+from boxset.dataset.records import read_crawled, read_extracted, read_refused, write_pool
+from boxset.files import read_json, write_json
 from boxset.labeling.answers import answered_pool
 from boxset.labeling.ledger import read_ledger
 from boxset.labeling.plan import make_plan, plan_metrics
@@ -25,11 +25,8 @@ def main() -> None:
     params = read_params()
     ids, targets = read_json(Path("data/resolve/ids.json"), Ids), read_json(Path("data/resolve/targets.json"), Targets)
     ledger, decisions = read_ledger(Path("ledger")), read_decisions()
-    pools = {path.parent.name: read_pool(path) for path in sorted(Path("data/extract").glob("*/annotations.json"))}
+    pools, crawled = read_extracted(Path("data")), read_crawled(Path("data"))
     extracted = list(pools.values())
-    crawled = {
-        path.parent.name: kept_pictures(read_jsonl(path, ImageRow)) for path in sorted(Path("data/crawl").glob("*/images.jsonl"))
-    }
     refused = read_refused(sorted(Path("data/extract").glob("*/refused.json")))
     answers = answered_pool(ledger, ids, params.label, crawled=crawled, extracted=extracted)
     labelled = merge(pools, crawled, answers=answers, ids=ids, settings=params.merge, refused=refused, decisions=decisions).coco

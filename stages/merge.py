@@ -5,8 +5,8 @@ from pathlib import Path
 from boxset.assemble.merge import merge
 from boxset.dataset.coco import write_coco
 from boxset.dataset.decisions import read_decisions
-from boxset.dataset.records import ImageRow, kept_pictures, read_pool, read_refused
-from boxset.files import read_json, read_jsonl, write_json, write_jsonl
+from boxset.dataset.records import read_crawled, read_extracted, read_pool, read_refused
+from boxset.files import read_json, write_json, write_jsonl
 from boxset.params import read_params
 from boxset.resolve import Ids, check_folders
 from boxset.stage import run
@@ -19,10 +19,9 @@ def main() -> None:
     """Read all pools, merge, write the COCO file, the conflicts, and the fate of every record."""
     params = read_params()
     check_folders(params, Path("data"))
-    pools = {path.parent.name: read_pool(path) for path in sorted(Path("data/extract").glob("*/annotations.json"))}
-    crawled = {path.parent.name: kept_pictures(read_jsonl(path, ImageRow)) for path in sorted(Path("data/crawl").glob("*/images.jsonl"))}
+    crawled = read_crawled(Path("data"))
     merged = merge(
-        pools,
+        read_extracted(Path("data")),
         crawled,
         answers=read_pool(Path("data/label/annotations.json")),
         ids=read_json(Path("data/resolve/ids.json"), Ids),

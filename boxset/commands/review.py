@@ -13,7 +13,7 @@ from boxset.terminal import console, say
 if TYPE_CHECKING:
     from boxset.compare.sightings import Sightings
     from boxset.dataset.decisions import Decisions
-    from boxset.dataset.records import Picture, Pool
+    from boxset.dataset.records import Picture
     from boxset.params import Params
 
 DATA, LEDGER, DECISIONS = Path("data"), Path("ledger"), Path("decisions")
@@ -124,17 +124,14 @@ class _Found:
     """The pictures that crawls and sources found, as they lie in data/."""
 
     def __init__(self, params: "Params") -> None:
-        from boxset.dataset.records import ImageRow, kept_pictures, read_pool, read_refused
-        from boxset.files import read_jsonl
+        from boxset.dataset.records import read_crawled, read_extracted, read_refused
         from boxset.labeling.ledger import read_ledger
         from boxset.resolve import Identity, Ids
 
         by_id = sorted(params.categories.items(), key=lambda item: item[1].id)
         self.ids = Ids(categories={name: Identity(id=c.id, supercategory=c.supercategory) for name, c in by_id})
         self.settings, self.ledger = params.label, read_ledger(LEDGER)
-        rows = sorted(DATA.glob("crawl/*/images.jsonl"))
-        self.crawled = {path.parent.name: kept_pictures(read_jsonl(path, ImageRow)) for path in rows}
-        self.extracted: list[Pool] = [read_pool(path) for path in sorted(DATA.glob("extract/*/annotations.json"))]
+        self.crawled, self.extracted = read_crawled(DATA), list(read_extracted(DATA).values())
         self.refused = read_refused(sorted(DATA.glob("extract/*/refused.json")))
         if not _is_found():
             raise InputError("nothing was found yet", where=str(DATA), do="`dvc repro label` searches and fetches; in a clone, `dvc pull`")

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from boxset.dataset.reasons import Reason
-from boxset.files import read_json, whole_file
+from boxset.files import read_json, read_jsonl, whole_file
 
 BBox = tuple[float, float, float, float]
 """Left, top, width, height in pixels of the stored picture; half-open; inside it; never empty."""
@@ -182,6 +182,16 @@ def write_records(path: Path, values: dict[str, Any]) -> None:
 def kept_pictures(rows: list[ImageRow]) -> tuple[Picture, ...]:
     """Return the pictures of the rows that were kept."""
     return tuple(row.picture for row in rows if row.outcome == KEPT and row.picture is not None)
+
+
+def read_crawled(data: Path) -> dict[str, tuple[Picture, ...]]:
+    """Return the pictures that were kept of every crawl under a project's `data/`, by category."""
+    return {path.parent.name: kept_pictures(read_jsonl(path, ImageRow)) for path in sorted(data.glob("crawl/*/images.jsonl"))}
+
+
+def read_extracted(data: Path) -> dict[str, Pool]:
+    """Return what was extracted of every source under a project's `data/`, by source."""
+    return {path.parent.name: read_pool(path) for path in sorted(data.glob("extract/*/annotations.json"))}
 
 
 def outcome_counts(rows: list[ImageRow]) -> dict[str, int]:

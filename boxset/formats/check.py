@@ -9,10 +9,11 @@ from PIL import Image, UnidentifiedImageError
 
 from boxset.assemble.split import NAMES
 from boxset.dataset.coco import Coco, CocoImage, read_coco
+from boxset.dataset.records import read_extracted
 from boxset.dataset.validation import Fault, faults_of
 from boxset.errors import InputError
 from boxset.files import read_bytes, sha256_of
-from boxset.formats.leaks import leaks, read_extracted
+from boxset.formats.leaks import leaks
 from boxset.formats.yolo import class_numbers, yolo_line
 from boxset.params import Merge
 
@@ -28,7 +29,7 @@ def validate(dataset: Path, *, pictures: bool = True, bits: int = Merge().duplic
     """Return all faults of a data set's folder. `bits`: `merge.duplicate_bits`, for copies across splits. Raises InputError where it is none."""
     parts = read_parts(dataset)
     found = [*faults_of(parts), *_yolo(dataset, parts), *_tables(dataset, parts)]
-    found += leaks(parts, bits=bits, extracted=read_extracted(dataset.parent))
+    found += leaks(parts, bits=bits, extracted=[picture for pool in read_extracted(dataset.parent).values() for picture in pool.pictures])
     if pictures:
         found += [fault for split, coco in parts.items() for fault in _pictures(dataset / "images" / split, split, coco)]
     return found

@@ -5,11 +5,10 @@ The groups that `merge` made are not asked: a mistake there would hide itself.
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
-from pathlib import Path
 
 from boxset.dataset.coco import Coco, CocoImage
 from boxset.dataset.photos import numbers_of
-from boxset.dataset.records import Picture, read_pool
+from boxset.dataset.records import Picture
 from boxset.dataset.similar import near_pairs, same_picture
 from boxset.dataset.validation import Fault
 
@@ -23,11 +22,6 @@ def leaks(parts: Mapping[str, Coco], *, bits: int, extracted: Iterable[Picture] 
     names = {image.sha256: _names(image) | told.get(image.sha256, set()) for _, image in images}
     found = dict.fromkeys(chain(_shared(images, names), _alike(images, bits)))
     return [Fault(f"picture {one}", f"{what} in {other}") for what, one, other in found]
-
-
-def read_extracted(data: Path) -> list[Picture]:
-    """Return the records of all sources under a project's `data/`; none where they are not here."""
-    return [picture for path in sorted(data.glob("extract/*/annotations.json")) for picture in read_pool(path).pictures]
 
 
 def _told(pictures: Iterable[Picture]) -> dict[str, set[str]]:

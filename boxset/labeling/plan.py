@@ -9,7 +9,7 @@ import msgspec
 from boxset.compare.sightings import LAST, NO_SIGHTINGS, Sightings
 from boxset.dataset.decisions import NOBODY, NOTHING, Decisions, Review, Verdict
 from boxset.dataset.records import Picture, Pool, Refused
-from boxset.dataset.similar import near_pairs, same_picture
+from boxset.dataset.similar import twins
 from boxset.labeling.answers import current_pictures
 from boxset.labeling.asked import BITS, as_picture, bought, copies, ids_asked
 from boxset.labeling.ledger import Ledger
@@ -128,7 +128,7 @@ def make_plan(
 ) -> Plan:
     """Choose pictures for the categories that miss most, until the targets, the budget or the pictures are at their end.
 
-    `have`: the boxes of each category that there are, as targets count them: after duplicates are united (`merge.boxes_united`).
+    `have`: the boxes of each category that there are, as targets count them: after duplicates are united (`merge.boxes_counted` of what is merged).
     `sees`: what a detector sees in the pictures. It orders them and says how many boxes to expect; it becomes no label.
     Pictures without a licence of their own that a source refuses for the one that it states are not bought: `merge` would leave them out.
     Nor are those that a person called unusable, or said no to, unless they serve another category.
@@ -231,20 +231,23 @@ def _waiting(market: Market, name: str) -> list[Candidate]:
 
 
 def _rows(market: Market, chosen: Choice, ids: Ids, decisions: Decisions) -> tuple[Row, ...]:
-    return tuple(
-        Row(
-            category=name,
-            id=identity.id,
-            target=market.targets[name],
-            have=market.have[name],
-            pictures=sum(item.wanted_for == name for item in chosen.items),
-            expected=round(chosen.expected[name]),
-            candidates=len(_buyable(market, name)),
-            reviewed=sum(name in candidate.said for candidate in _queue(market, name)),
-            waiting=len(_waiting(market, name)),
-            decided=len(decisions.of_category(identity.id)),
-        )
-        for name, identity in ids.categories.items()
+    return tuple(_row(market, chosen, name, identity.id, len(decisions.of_category(identity.id))) for name, identity in ids.categories.items())
+
+
+def _row(market: Market, chosen: Choice, name: str, category_id: int, decided: int) -> Row:
+    queue = list(_queue(market, name))
+    reviewed = sum(name in candidate.said for candidate in queue)
+    return Row(
+        category=name,
+        id=category_id,
+        target=market.targets[name],
+        have=market.have[name],
+        pictures=sum(item.wanted_for == name for item in chosen.items),
+        expected=round(chosen.expected[name]),
+        candidates=sum(_is_buyable(market, candidate, name) for candidate in queue),
+        reviewed=reviewed,
+        waiting=len(queue) - reviewed,
+        decided=decided,
     )
 
 
@@ -295,15 +298,15 @@ def _without_copies_of(known: list[Picture], pictures: list[Picture]) -> list[Pi
 def _once(pictures: list[Picture]) -> list[Picture]:
     """Return the pictures that are no copy of an earlier one."""
     out: set[int] = set()
-    for i, j in near_pairs([p.phash for p in pictures], BITS):
-        if i not in out and same_picture(pictures[i], pictures[j], BITS):
+    for i, j in twins(pictures, BITS):
+        if i not in out:
             out.add(j)
     return [picture for position, picture in enumerate(pictures) if position not in out]
 
 
 def _choose(market: Market, most: int, binds: str) -> Choice:
     """Take picture after picture for the category that is furthest, by share, below its target."""
-    queues = {name: iter(_buyable(market, name)) for name in market.targets}
+    queues = {name: iter([c for c in _queue(market, name) if _is_buyable(market, c, name)]) for name in market.targets}
     choice, taken, dry = Choice(dict.fromkeys(market.targets, 0.0)), set[str](), set[str]()
     while wanted := _furthest(market, choice, dry):
         if len(choice.items) >= most and binds:
@@ -336,9 +339,9 @@ def _queue(market: Market, name: str) -> Iterator[Candidate]:
         yield from sorted(old, key=lambda c: _turn(market, c, name))
 
 
-def _buyable(market: Market, name: str) -> list[Candidate]:
-    """Return the pictures of a category's queue that may be bought now."""
-    return [c for c in _queue(market, name) if name in c.said or (not market.only_yes and not _is_empty(market, c, name))]
+def _is_buyable(market: Market, candidate: Candidate, name: str) -> bool:
+    """Return whether a picture of a category's queue may be bought now."""
+    return name in candidate.said or (not market.only_yes and not _is_empty(market, candidate, name))
 
 
 def _is_empty(market: Market, candidate: Candidate, name: str) -> bool:

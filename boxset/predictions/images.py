@@ -13,9 +13,9 @@ from msgspec import Meta
 
 from boxset.dataset.coco import Coco, CocoImage, read_coco
 from boxset.dataset.predictions import Floats
-from boxset.dataset.records import ImageRow, Picture, kept_pictures, read_pool, write_records
+from boxset.dataset.records import Picture, read_crawled, read_extracted, write_records
 from boxset.errors import InputError, ProjectError
-from boxset.files import read_bytes, read_json, read_jsonl
+from boxset.files import read_bytes, read_json
 from boxset.resolve import Ids
 from boxset.sources.raw import refuse_foreign
 
@@ -99,8 +99,8 @@ def _unlabelled(data: Path) -> list[Picture]:
     """Return the crawl's pictures, and one's own without annotations, that `merge` found no labels for; each once."""
     merged: Coco = read_coco(data / "merge/annotations.json")
     known = {image.sha256 for image in merged.images}
-    crawled = (p for path in sorted(data.glob("crawl/*/images.jsonl")) for p in kept_pictures(read_jsonl(path, ImageRow)))
-    pools = [read_pool(path) for path in sorted(data.glob("extract/*/annotations.json"))]
+    crawled = (p for some in read_crawled(data).values() for p in some)
+    pools = read_extracted(data).values()
     known |= {a.sha256 for pool in pools for a in pool.annotations} | {p.sha256 for pool in pools for p in pool.presence}
     own = (p for pool in pools for p in pool.pictures if p.category)
     return sorted({p.sha256: p for p in (*crawled, *own) if p.sha256 not in known}.values(), key=lambda p: (p.category, p.rank, p.sha256))
