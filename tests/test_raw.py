@@ -31,8 +31,8 @@ from urllib3.exceptions import (
 
 from boxset.endpoints import Endpoints
 from boxset.errors import InputError, ParamsError, ServiceError
-from boxset.sources.download import cached_name, cause_of
-from boxset.sources.raw import RawFiles, mapped, opened
+from boxset.sources.download import cause_of
+from boxset.sources.raw import RawFiles, cached_name, mapped, opened
 
 FIRST, SECOND = b"first" * 40_000, b"other" * 40_000
 

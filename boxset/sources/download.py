@@ -19,6 +19,7 @@ import urllib3
 from boxset.endpoints import Endpoints
 from boxset.errors import InputError, ServiceError
 from boxset.files import disk_error, write_text
+from boxset.sources.raw import refuse_foreign
 from boxset.terminal import say
 from boxset.text import visible
 
@@ -42,15 +43,6 @@ CAUSES: tuple[tuple[type[BaseException], str], ...] = (  # the first that fits
 
 Connect = Callable[[], tuple[str, dict[str, str]]]
 """Returns the address to connect to, and the headers that this needs; asked anew at each try, as signed addresses grow old."""
-
-
-def cached_name(address: str) -> Path:
-    """Return where a file of an address is kept below the cache's folder: two addresses never share a place."""
-    parts = urlsplit(address)
-    safe = [re.sub(r"[^\w.+=@,-]", "_", part) for part in (parts.netloc, *parts.path.split("/")) if part not in ("", ".", "..")]
-    if parts.query:
-        safe[-1] += "~" + hashlib.sha256(parts.query.encode()).hexdigest()[:12]
-    return Path(*safe)
 
 
 def connected(address: str, endpoints: Endpoints) -> tuple[str, dict[str, str]]:
@@ -152,8 +144,6 @@ class _Part:
 
     def finish(self) -> None:
         """Give the file its name. Raises InputError where it is a web page or a Git-LFS pointer."""
-        from boxset.sources.raw import refuse_foreign
-
         with self.path.open("rb") as file:
             head = file.read(512)
         try:

@@ -6,6 +6,7 @@ import hashlib
 import io
 import mmap
 import os
+import re
 import shutil
 import tarfile
 import time
@@ -15,13 +16,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
+from urllib.parse import urlsplit
 
 from boxset import __version__
 from boxset.endpoints import Endpoints
 from boxset.errors import InputError, ParamsError
 from boxset.files import whole_file
 from boxset.params import NO_CONTACT
-from boxset.sources.download import cached_name, download
 from boxset.terminal import say
 
 CHUNK = 1 << 20
@@ -38,6 +39,15 @@ else:
 def cache_folder() -> Path:
     """Return where raw files are kept for all projects: BOXSET_CACHE, or the user's cache folder."""
     return Path(os.environ.get("BOXSET_CACHE") or Path.home() / ".cache" / "boxset")
+
+
+def cached_name(address: str) -> Path:
+    """Return where a file of an address is kept below the cache's folder: two addresses never share a place."""
+    parts = urlsplit(address)
+    safe = [re.sub(r"[^\w.+=@,-]", "_", part) for part in (parts.netloc, *parts.path.split("/")) if part not in ("", ".", "..")]
+    if parts.query:
+        safe[-1] += "~" + hashlib.sha256(parts.query.encode()).hexdigest()[:12]
+    return Path(*safe)
 
 
 class RawFiles:
@@ -111,6 +121,8 @@ class RawFiles:
                 )
 
     def _fetched(self, address: str) -> Path:
+        from boxset.sources.download import download  # where nothing is fetched, its HTTP client need not be loaded
+
         root = Path(".boxset/raw") if self._endpoints.gateway else cache_folder() / "raw"
         target = root / cached_name(address)
         target.parent.mkdir(parents=True, exist_ok=True)
