@@ -483,12 +483,15 @@ def _by_class(batches: list[pa.RecordBatch]) -> pa.Table:
 def _distinct(ids: pa.Array, classes: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
     """Return how many different images each class has; `classes` is 0, 0, …, 1, 1 and so on."""
     same_class = classes[1:] == classes[:-1]
-    steps = _steps(ids)
+    numbers = _as_numbers(ids)
+    steps = _steps(ids) if numbers is None else _signs(numbers)
     if steps is not None and (steps[same_class] >= 0).all():  # in order, as published: an image's rows of a class stand together
         fresh = np.concatenate([[True], ~same_class | (steps != 0)])
         return np.bincount(classes, weights=fresh).astype(np.int64)
-    images = ids.dictionary_encode().indices.to_numpy().astype(np.int64)
-    return np.bincount(np.unique(classes << 32 | images) >> 32)
+    if numbers is None or numbers.max() >> 32:
+        numbers = ids.dictionary_encode().indices.to_numpy().astype(np.int64)
+    pairs = np.sort(classes << 32 | numbers)  # ten times as fast as np.unique
+    return np.bincount(pairs[_starts(pairs)] >> 32)
 
 
 def _steps(ids: pa.Array) -> npt.NDArray[np.int8] | None:
@@ -497,8 +500,15 @@ def _steps(ids: pa.Array) -> npt.NDArray[np.int8] | None:
         words = np.frombuffer(ids.buffers()[1], ">u8", count=2 * len(ids), offset=16 * ids.offset).reshape(-1, 2)
         high, low = (_signs(words[:, column].astype(np.uint64)) for column in (0, 1))
         return np.where(high != 0, high, low)
+    numbers = _as_numbers(ids)
+    return None if numbers is None else _signs(numbers)
+
+
+def _as_numbers(ids: pa.Array) -> npt.NDArray[np.int64] | None:
+    """Return ids that are whole numbers, written in the one usual way; None for ids of other kinds."""
     if ids.type == pa.string() and len(ids) and pc.all(pc.match_substring_regex(ids, "^(0|[1-9][0-9]{0,17})$")).as_py():
-        return _signs(ids.cast(pa.int64()).to_numpy())
+        numbers: npt.NDArray[np.int64] = ids.cast(pa.int64()).to_numpy()
+        return numbers
     return None
 
 
