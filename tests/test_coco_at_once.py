@@ -22,6 +22,7 @@ ORDERS += ["annotations info categories licenses images"]
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(coco, "BLOCK", 1 << 11)
+    monkeypatch.setattr(coco, "TAIL", 1 << 7)  # shorter than many a record
 
 
 def document(count: int = 300) -> dict[str, Any]:

@@ -37,7 +37,7 @@ SPLITS = ("train", "val")
 ROWS = 1 << 17
 BOM = b"\xef\xbb\xbf"
 LONGEST_SIDE = (1 << 31) - 1
-BLOCK = 1 << 21  # bytes
+BLOCK, TAIL = 1 << 22, 1 << 16  # bytes
 KEYS = (b'"info"', b'"licenses"', b'"images"', b'"categories"')
 _ANNOTATIONS = re.compile(rb'"annotations"\s*:\s*\[')
 _FIRST = re.compile(rb'\s*(\{\s*"\w+")')
@@ -208,7 +208,7 @@ def _at_once(content: Mapped) -> _File | None:
         rest = msgspec.json.decode(b"".join((head, _PLACE, memory[end:])), type=_Document)
         if rest.annotations != [msgspec.json.decode(_PLACE, type=_Annotation)] or not start:
             return None
-        parts = list(in_threads(partial(_plain, content.file, start[1]), _blocks(memory, start[1], found.end(), end), workers=2, ahead=2))
+        parts = list(in_threads(partial(_plain, content.file, start[1]), _blocks(content.file, start[1], found.end(), end), workers=2, ahead=2))
     except (*UNREADABLE, NotPlainError):
         return None
     return _File(rest.images, _Boxes(*map(np.concatenate, zip(*parts, strict=True))), rest.categories, rest.licenses or [])
@@ -224,15 +224,23 @@ def _end_of_annotations(memory: mmap.mmap, begin: int, head: bytes) -> int:
     return max(begin, memory.rfind(b"]", begin, max(begin, place)))
 
 
-def _blocks(memory: mmap.mmap, start: bytes, begin: int, end: int) -> Iterator[tuple[int, int]]:
+def _blocks(file: int, start: bytes, begin: int, end: int) -> Iterator[tuple[int, int]]:
     """Yield where each block of whole records begins and ends."""
     while begin < end:
-        cut = memory.rfind(start, begin + 1, begin + BLOCK) if end - begin > BLOCK else end
-        last = end if cut == end else comma_before(memory, cut)
-        if last < 0:
-            raise NotPlainError
-        yield begin, last
+        comma, cut = _last_record(file, start, begin, begin + BLOCK) if end - begin > BLOCK else (end, end)
+        yield begin, comma
         begin = cut
+
+
+def _last_record(file: int, start: bytes, begin: int, end: int) -> tuple[int, int]:
+    """Return where the comma before the last record of a stretch stands, and where the record begins; read, since mapped pages count as this process's memory."""
+    for size in (min(TAIL, end - begin - 1), end - begin - 1):
+        tail = os.pread(file, size, end - size)
+        place = tail.rfind(start)
+        comma = comma_before(tail, place)
+        if comma >= 0:
+            return end - size + comma, end - size + place
+    raise NotPlainError
 
 
 def _plain(file: int, start: bytes, block: tuple[int, int]) -> _Boxes:
@@ -341,8 +349,9 @@ def _new_classes(categories: list[_Category], writer: IndexWriter, path: Path) -
 
 def _add_images(decoded: _File, split: str, writer: IndexWriter) -> None:
     spdx = {str(licence.id): _terms(licence) for licence in decoded.licenses} or FLICKR
+    terms = {number: spdx.get(str(number)) or None for number in {image.license for image in decoded.images} - {None}}
     for part in batched(decoded.images, ROWS):
-        ids = [str(image.id) for image in part]
+        ids = pa.array([image.id for image in part]).cast(pa.string())
         addresses = pa.array([image.flickr_url or None for image in part], pa.string())
         pages, photos = _at_flickr(addresses)
         writer.add_images(
@@ -352,7 +361,7 @@ def _add_images(decoded: _File, split: str, writer: IndexWriter) -> None:
                 "url": [picture_url(image, split) for image in part],
                 "width": [_pixels(image.width) for image in part],
                 "height": [_pixels(image.height) for image in part],
-                "license": [spdx.get(str(image.license)) or None if image.license is not None else None for image in part],
+                "license": [terms.get(image.license) for image in part],
                 "landing_url": pages,
                 "original_url": addresses,
                 "flickr_id": photos,
