@@ -1,10 +1,13 @@
 """Boxset builds training sets for object detection from a list of categories."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from boxset.api import Dataset
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy starts threads for large matrices as it is loaded; there are none here
 
 __version__ = "0.1.0"
 

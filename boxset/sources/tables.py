@@ -373,7 +373,9 @@ class _RowGroups:
     """A Parquet file that takes batches of any length and writes them in row groups of one size, in a thread."""
 
     def __init__(self, path: Path, schema: pa.Schema, names: list[str]) -> None:
-        self._out = pq.ParquetWriter(path, schema, compression="snappy", use_dictionary=["class_id"], write_statistics=False)
+        packed = {name: "none" if name == "image_id" else "snappy" for name in schema.names}
+        lengths = {"image_id": "DELTA_LENGTH_BYTE_ARRAY"}  # half the work of packing ids, for a tenth more bytes of them
+        self._out = pq.ParquetWriter(path, schema, compression=packed, column_encoding=lengths, use_dictionary=["class_id"], write_statistics=False)
         self._schema, self._names = schema, names
         self._waiting: list[pa.RecordBatch] = []
         self._rows = 0
