@@ -173,11 +173,13 @@ def _job(name: str, events: list[Event], where: str) -> Job | None:
     if reserved is None or len(asked) != reserved.pictures:
         _check_never_sent(name, later, where)
         return None
+    is_sent = any(isinstance(event, (Sent, Answered)) for event in later)
+    closed = [event for event in _of(later, Closed) if not (is_sent and event.state == "withdrawn")]  # one clone gave up what another sent
     return Job(
         reserved,
         tuple(asked.values()),
-        any(isinstance(event, Sent) for event in later),
-        max(_of(later, Closed), key=lambda c: (c.cost_mills, c.state), default=None),
+        is_sent,
+        max(closed, key=lambda c: (c.cost_mills, c.state), default=None),
         _answers(_of(later, Answered)),
         max(_of(later, Billed), key=lambda b: b.cost_mills, default=None),
     )
