@@ -49,7 +49,8 @@ def check_ids_against_history(params: Params, root: Path = Path()) -> None:
         if taken and taken.name != name:
             own = home[name].id if name in home else max([*owner, *(c.id for c in params.categories.values())]) + 1
             what = f"categories.{name}.id: {category.id} was the id of {taken.name} in commit {taken.commit[:9]} of {taken.date}"
-            raise ParamsError(what, where="params.yaml", do=f"An id is never used again; {name} can have {own}")
+            renamed = "" if taken.name in params.categories else f". Is it a new name for {taken.name}? Keep {taken.name}: what people drew and decided stays with it"
+            raise ParamsError(what, where="params.yaml", do=f"An id is never used again; {name} can have {own}{renamed}")
         had = home.get(name)
         if had and had.id != category.id:
             what = f"categories.{name}.id: {category.id}, but {name} had the id {had.id} in commit {had.commit[:9]} of {had.date}"
