@@ -15,12 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from boxset.assemble.merge import boxes_counted, merge
-from boxset.commands.label import _upstream
+from boxset.commands.label import _upstreams
 from boxset.compare.sightings import Sightings
 from boxset.dataset.decisions import Decision, Verdict, decided, decisions_of
 from boxset.dataset.records import Picture, Pool, Refused
 from boxset.errors import BudgetError, InputError, ProjectError
-from boxset.history import upstream
+from boxset.history import upstreams
 from boxset.labeling.answers import answered_pool
 from boxset.labeling.ground_truth import read_manifest
 from boxset.labeling.labeler import Progress
@@ -547,10 +547,10 @@ def test_a_submit_waits_for_what_the_upstream_branch_has_bought(clones: list[Pat
     workforce = Workforce()
 
     def buying() -> Shop:
-        name, files = upstream(bob, [f"ledger/{PURCHASES}", "ledger/answers.jsonl"]) or ("", {})
-        return replace(shop(bob, workforce, label()), upstream=Upstream(name, frozenset[bytes]().union(*map(whole_lines, files.values()))))
+        found = upstreams(bob, [f"ledger/{PURCHASES}", "ledger/answers.jsonl"]).items()
+        return replace(shop(bob, workforce, label()), upstreams=tuple(Upstream(name, frozenset[bytes]().union(*map(whole_lines, files.values()))) for name, files in found))
 
-    assert upstream(bob, ["ledger/none"]) == ("origin/main", {})
+    assert upstreams(bob, ["ledger/none"]) == {"origin/main": {}}
     git(bob, "fetch", "-q")
     with pytest.raises(ProjectError, match=r"origin/main has 5 lines that this clone's ledger has not.*`git pull`"):
         submit(buying(), plan_of(bob, label(), 6))
@@ -572,17 +572,55 @@ def test_a_submit_waits_for_what_the_upstream_branch_has_sorted_out(clones: list
 
     git(bob, "fetch", "-q")
     with pytest.raises(ProjectError, match=r"decisions: origin/main has 2 decisions of `boxset review` that this clone has not.*`git pull`"):
-        submit(replace(shop(bob, workforce, label()), upstream=_upstream()), plan_of(bob, label(), 3))
+        submit(replace(shop(bob, workforce, label()), upstreams=_upstreams()), plan_of(bob, label(), 3))
     assert workforce.sent == {}
 
     git(bob, "pull", "-q")
-    assert submit(replace(shop(bob, workforce, label()), upstream=_upstream()), plan_of(bob, label(), 3)).pictures == 3
+    assert submit(replace(shop(bob, workforce, label()), upstreams=_upstreams()), plan_of(bob, label(), 3)).pictures == 3
 
 
-def test_a_branch_that_follows_none_has_no_upstream(tmp_path: Path) -> None:
-    assert upstream(tmp_path, [f"ledger/{PURCHASES}"]) is None
+def test_a_branch_of_ones_own_waits_for_what_the_remotes_main_branch_has_bought(clones: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    ann, bob = clones
+    git(bob, "checkout", "-q", "-b", "feature")
+    git(bob, "push", "-q", "-u", "origin", "feature")
+    submit(shop(ann, Workforce(), label()), plan_of(ann, label(), 3))
+    commit(ann)
+    git(ann, "push", "-q", "origin", "HEAD:main")
+    git(bob, "fetch", "-q")
+    monkeypatch.chdir(bob)
+    workforce = Workforce()
+
+    with pytest.raises(ProjectError, match=r"origin/main has 5 lines that this clone's ledger has not.*`git merge origin/main`"):
+        submit(replace(shop(bob, workforce, label()), upstreams=_upstreams()), plan_of(bob, label(), 3))
+    assert [one.name for one in _upstreams()] == ["origin/feature", "origin/main"]
+    git(bob, "branch", "-q", "--unset-upstream")
+    assert [one.name for one in _upstreams()] == ["origin/main"]
+    assert workforce.sent == {}
+
+    git(bob, "merge", "-q", "origin/main")
+    assert submit(replace(shop(bob, workforce, label()), upstreams=_upstreams()), plan_of(bob, label(), 6)).pictures == 3
+
+
+def test_a_project_without_a_remote_has_no_upstream(tmp_path: Path) -> None:
+    assert upstreams(tmp_path, [f"ledger/{PURCHASES}"]) == {}
     git(tmp_path, "init", "-q")
-    assert upstream(tmp_path, [f"ledger/{PURCHASES}"]) is None
+    assert upstreams(tmp_path, [f"ledger/{PURCHASES}"]) == {}
+
+
+def test_a_job_of_another_service_is_neither_sent_nor_given_up_by_this_one(tmp_path: Path) -> None:
+    workforce, plan = Workforce(), plan_of(tmp_path, label(), 3)
+    buying = shop(tmp_path, workforce, label())
+    workforce.fail_next = "before send"
+    with pytest.raises(ConnectionError):
+        submit(buying, plan)
+    (name,) = read_ledger(buying.ledger).jobs
+    other = replace(buying, params=msgspec.structs.replace(buying.params, labeler=Labeler(backend="label_studio")))
+
+    for act in (lambda: submit(other, plan), lambda: cancel(other, [name])):
+        with pytest.raises(ProjectError, match=f"job {name} is one of files, and labeler.backend is label_studio. Set it to files for that"):
+            act()
+
+    assert (workforce.sent, read_ledger(buying.ledger).jobs[name].closed) == ({}, None)
 
 
 STEPS: tuple[Callable[[Shop, Path, Label], object], ...] = (

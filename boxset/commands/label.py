@@ -42,22 +42,23 @@ def _shop() -> Iterator["Shop"]:
         where = {path.name: path for path in sorted([*Path("data").glob("crawl/*/images/*"), *Path("data").glob("extract/*/images/*")], reverse=True)}
         labeler = labeler_of(params, endpoints)
         claims, decided = claims_of(params, endpoints), read_decisions().fingerprint
-        yield Shop(LEDGER, params, labeler, lambda name: where.get(name, Path(name)), claims, _upstream(), decided, mark=uuid4().hex)
+        yield Shop(LEDGER, params, labeler, lambda name: where.get(name, Path(name)), claims, _upstreams(), decided, mark=uuid4().hex)
 
 
-def _upstream() -> "Upstream | None":
+def _upstreams() -> "tuple[Upstream, ...]":
     from boxset.dataset import decisions
-    from boxset.history import upstream
+    from boxset.history import follows, upstreams
     from boxset.labeling.ledger import ANSWERS, PURCHASES, whole_lines
     from boxset.labeling.purchase import Upstream
 
-    decided = decisions.FOLDER / decisions.FILE
-    found = upstream(Path(), [*(f"{LEDGER}/{name}" for name in (PURCHASES, ANSWERS)), decided.as_posix()])
-    if found is None:
-        return None
-    name, files = found
-    there, here = files.pop(decided.as_posix(), b""), decided.read_bytes() if decided.exists() else b""
-    return Upstream(name, frozenset[bytes]().union(*map(whole_lines, files.values())), len(whole_lines(there) - whole_lines(here)))
+    path = decisions.FOLDER / decisions.FILE
+    here, followed = whole_lines(path.read_bytes()) if path.exists() else frozenset[bytes](), follows(Path())
+    found = []
+    for name, files in upstreams(Path(), [*(f"{LEDGER}/{name}" for name in (PURCHASES, ANSWERS)), path.as_posix()]).items():
+        unseen = len(whole_lines(files.pop(path.as_posix(), b"")) - here)
+        lines = frozenset[bytes]().union(*map(whole_lines, files.values()))
+        found.append(Upstream(name, lines, unseen, "git pull" if name == followed else f"git merge {name}"))
+    return tuple(found)
 
 
 def _warn_of_other_clones() -> None:
@@ -66,8 +67,8 @@ def _warn_of_other_clones() -> None:
 
     params = read_params()
     if params.labeler.backend == "files" and not params.project.bucket:
-        followed = _upstream()
-        seen = f"this ledger is compared with {followed.name} as last fetched" if followed else "this branch follows none to compare with"
+        names = " and ".join(one.name for one in _upstreams())
+        seen = f"this ledger is compared with {names} as last fetched" if names else "this branch follows none to compare with"
         say(f"Other clones' purchases are not seen until they are pushed and pulled (`files`, no project.bucket): `git fetch` first; {seen}.")
 
 

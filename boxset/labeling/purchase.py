@@ -26,16 +26,14 @@ DIGITS = 16  # of a job's name, behind the project's
 OVER = ("completed", "stopped", "failed")
 
 
-PULL = "`git pull`, `dvc repro label`, and submit the new plan"
-
-
 @dataclass(frozen=True)
 class Upstream:
-    """The branch that this clone follows, as last fetched: its name, the lines of its ledger, and how many of its decisions this clone has not."""
+    """A branch that this clone follows, as last fetched: its name, the lines of its ledger, and how many of its decisions this clone has not."""
 
     name: str
     lines: frozenset[bytes]
     unseen: int = 0
+    take: str = "git pull"  # the command that brings what it has
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ class Shop:
     labeler: Labeler
     picture: Callable[[str], Path]  # file name → path
     claims: Claims | None = None
-    upstream: Upstream | None = None
+    upstreams: tuple[Upstream, ...] = ()
     decisions: str | None = None  # a mark of what was decided in `boxset review`; None: not looked at
     mark: str = ""  # of this purchase alone; names its job where a service is no witness
 
@@ -83,7 +81,7 @@ def submit(shop: Shop, plan: Plan, *, trial: bool = True, max_mills: int | None 
     _check_witness(shop, ledger)
     if shop.claims is not None:
         shop.claims.give_back_leftover(ledger.jobs)
-    _check_prices(shop, ledger)
+    _check_reserved(shop, ledger)
     resumed = tuple(_send(shop, job.reserved, job.asked) for job in ledger.jobs.values() if not job.is_sent and job.closed is None)
     if resumed:
         return Bought(resumed, 0, 0, "finished what an interrupted submit had reserved; `dvc repro label` makes the next plan")
@@ -107,16 +105,16 @@ def _check_under_cap(shop: Shop, ledger: Ledger) -> None:
 
 
 def _check_upstream(shop: Shop) -> None:
-    if shop.upstream is None:
-        return
     here = frozenset[bytes]().union(*(whole_lines(path.read_bytes()) for path in sorted(shop.ledger.glob("*.jsonl"))))
-    missing = len(shop.upstream.lines - here)
-    if missing:
-        what = f"{shop.upstream.name} has {missing:,} lines that this clone's ledger has not: a colleague's purchases or answers"
-        raise ProjectError(what, where="ledger", do=PULL)
-    if shop.upstream.unseen:
-        what = f"{shop.upstream.name} has {shop.upstream.unseen:,} decisions of `boxset review` that this clone has not: what is bought may be sorted out"
-        raise ProjectError(what, where="decisions", do=PULL)
+    for upstream in shop.upstreams:
+        do = f"`{upstream.take}`, `dvc repro label`, and submit the new plan"
+        missing = len(upstream.lines - here)
+        if missing:
+            what = f"{upstream.name} has {missing:,} lines that this clone's ledger has not: a colleague's purchases or answers"
+            raise ProjectError(what, where="ledger", do=do)
+        if upstream.unseen:
+            what = f"{upstream.name} has {upstream.unseen:,} decisions of `boxset review` that this clone has not: what is bought may be sorted out"
+            raise ProjectError(what, where="decisions", do=do)
 
 
 def _check_witness(shop: Shop, ledger: Ledger) -> None:
@@ -127,15 +125,22 @@ def _check_witness(shop: Shop, ledger: Ledger) -> None:
         raise ProjectError(f"the service has a job {unknown[0]} that the ledger does not know", where="ledger", do=do)
 
 
-def _check_prices(shop: Shop, ledger: Ledger) -> None:
-    """Check that what is reserved and not sent yet costs no more now than it was reserved at: the service is told today's workers and pay."""
+def _check_reserved(shop: Shop, ledger: Ledger) -> None:
+    """Check that what is reserved and not sent yet goes where it should and costs no more than it was reserved at: the service is told today's workers and pay."""
     price = per_picture_mills(shop.params.label)
-    for job in ledger.jobs.values():
-        if not job.is_sent and job.closed is None and price * len(job.asked) > job.reserved.worst_mills:
+    for job in (job for job in ledger.jobs.values() if not job.is_sent and job.closed is None):
+        _check_backend(shop, job)
+        if price * len(job.asked) > job.reserved.worst_mills:
             was, now = (usd(mills) for mills in (job.reserved.worst_mills // max(1, len(job.asked)), price))
             what = f"job {job.name} was reserved at {was} USD a picture and not sent; params.yaml now says {now}"
             do = f"Set label.workers and label.price back and submit again, or give it up with `boxset label cancel {job.name}`"
             raise BudgetError(what, where="label.price", do=do)
+
+
+def _check_backend(shop: Shop, job: Job) -> None:
+    if job.reserved.backend != shop.params.labeler.backend:
+        do = f"Set it to {job.reserved.backend} for that, and back afterwards"
+        raise ProjectError(f"job {job.name} is one of {job.reserved.backend}, and labeler.backend is {shop.params.labeler.backend}", where="params.yaml", do=do)
 
 
 def _due(shop: Shop, plan: Plan, ledger: Ledger, *, trial: bool) -> tuple[Sequence[Item], bool, str]:
@@ -303,6 +308,8 @@ def cancel(shop: Shop, names: Sequence[str] = ()) -> list[str]:
     if unknown:
         raise ProjectError("no open job has this name", where=unknown, do="`boxset label status` lists the jobs")
     stopped = list(names) or [name for name, job in open_.items() if shop.labeler.progress(job).state != "unknown"]
+    for name in stopped:
+        _check_backend(shop, open_[name])
     for name in stopped:
         _stop(shop, open_[name])
     return stopped
