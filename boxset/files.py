@@ -191,11 +191,15 @@ def sole_writer(folder: Path, *, wait: bool = True) -> Iterator[None]:
     """Hold the only right to write `folder`, against orphans of killed runs too.
 
     The lock lives beside the project's state, never inside an output. Waits for the present holder, or raises
-    ProjectError where `wait` is false.
+    ProjectError where `wait` is false; where the lock cannot be written in any case.
     """
     lock = Path(".boxset") / "locks" / (folder.as_posix().strip("/").replace("/", "-") + ".lock")
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("a+") as held:
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        opened = lock.open("a+")
+    except OSError as err:
+        raise disk_error(err, lock) from err
+    with opened as held:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError as err:

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from configparser import ConfigParser
 from configparser import Error as ConfigError
 from dataclasses import dataclass, field
@@ -49,7 +49,8 @@ def check_ids_against_history(params: Params, root: Path = Path()) -> None:
         if taken and taken.name != name:
             own = home[name].id if name in home else max([*owner, *(c.id for c in params.categories.values())]) + 1
             what = f"categories.{name}.id: {category.id} was the id of {taken.name} in commit {taken.commit[:9]} of {taken.date}"
-            raise ParamsError(what, where="params.yaml", do=f"An id is never used again; {name} can have {own}")
+            renamed = "" if taken.name in params.categories else f". Is it a new name for {taken.name}? Keep {taken.name}: what people drew and decided stays with it"
+            raise ParamsError(what, where="params.yaml", do=f"An id is never used again; {name} can have {own}{renamed}")
         had = home.get(name)
         if had and had.id != category.id:
             what = f"categories.{name}.id: {category.id}, but {name} had the id {had.id} in commit {had.commit[:9]} of {had.date}"
@@ -123,13 +124,24 @@ def _yaml(text: bytes) -> Any:
     return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe loaders
 
 
-def upstream(root: Path, paths: Iterable[str]) -> tuple[str, dict[str, bytes]] | None:
-    """Return the name of the branch that this one follows and these files of it, as last fetched; None where it follows none."""
-    name = _git_or_none(root, "rev-parse", "--abbrev-ref", "--symbolic-full-name", "@{upstream}")
-    if not name:
-        return None
-    found = {path: _git_or_none(root, "cat-file", "blob", f"@{{upstream}}:./{path}") for path in paths}
-    return name.decode().strip(), {path: content for path, content in found.items() if content is not None}
+def upstreams(root: Path, paths: Sequence[str]) -> dict[str, dict[str, bytes]]:
+    """Return the branch that this one follows, then the remote's own where that is another, each with these files as last fetched; empty where there is none."""
+    main = next(filter(None, (_branch_name(root, name) for name in ("origin/HEAD", "origin/main", "origin/master"))), "")
+    return {name: _files_at(root, name, paths) for name in dict.fromkeys((follows(root), main)) if name}
+
+
+def _branch_name(root: Path, name: str) -> str:
+    return (_git_or_none(root, "rev-parse", "--verify", "--abbrev-ref", "--symbolic-full-name", name) or b"").decode().strip()
+
+
+def _files_at(root: Path, name: str, paths: Sequence[str]) -> dict[str, bytes]:
+    found = {path: _git_or_none(root, "cat-file", "blob", f"{name}:./{path}") for path in paths}
+    return {path: content for path, content in found.items() if content is not None}
+
+
+def follows(root: Path) -> str:
+    """Return the name of the branch that this one follows; an empty string where it follows none."""
+    return _branch_name(root, "@{upstream}")
 
 
 def user_name(root: Path = Path()) -> str:

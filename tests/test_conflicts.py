@@ -13,6 +13,7 @@ from boxset.dataset.decisions import read_decisions
 from boxset.dataset.frozen import frozen_path, read_frozen, write_frozen
 from boxset.errors import BoxsetError, InputError, ProjectError
 from boxset.files import read_json, read_jsonl
+from boxset.labeling.ledger import read_ledger
 from boxset.lines import line_of
 from boxset.newcategory import add_category
 from boxset.params import read_params
@@ -75,6 +76,7 @@ def test_doctor_goes_on_and_says_what_to_mend(merged: Path) -> None:
         (read_lock, "dvc.lock"),
         (read_splits, "splits.csv"),
         (lambda path: read_jsonl(path, dict[str, int]), "ledger/purchases.jsonl"),
+        (lambda path: read_ledger(path.parent), "ledger/purchases.jsonl"),
         (lambda path: read_decisions(path.parent), "decisions/review.jsonl"),
         (read_frozen, "frozen/v1.jsonl"),
         (lambda path: read_json(path, dict[str, int]), "metrics/crawl/hammer.json"),

@@ -125,9 +125,9 @@ def test_right_after_freezing_the_data_set_has_the_same_bytes(small: Project, fr
 
 def test_whatever_grows_the_test_set_is_the_same(frozen: Project) -> None:
     before = records(frozen)
+    frozen.run("boxset", "label", "submit", "--yes")
     frozen.run("boxset", "add", "wrench", "adjustable wrench")
     edit(frozen, "split.ratio", {"train": 0.5, "val": 0.2, "test": 0.3})
-    frozen.run("boxset", "label", "submit", "--yes")
     frozen.run("boxset", "label", "collect")
     frozen.repro()
 

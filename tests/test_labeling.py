@@ -15,12 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from boxset.assemble.merge import boxes_counted, merge
-from boxset.commands.label import _upstream
+from boxset.commands.label import _upstreams
 from boxset.compare.sightings import Sightings
 from boxset.dataset.decisions import Decision, Verdict, decided, decisions_of
 from boxset.dataset.records import Picture, Pool, Refused
 from boxset.errors import BudgetError, InputError, ProjectError
-from boxset.history import upstream
+from boxset.history import upstreams
 from boxset.labeling.answers import answered_pool
 from boxset.labeling.ground_truth import read_manifest
 from boxset.labeling.labeler import Progress
@@ -30,11 +30,12 @@ from boxset.labeling.price import mills, per_picture_mills, usd
 from boxset.labeling.purchase import Shop, Upstream, cancel, collect, submit
 from boxset.labeling.received import Received, Refusal
 from boxset.labeling.standing import Standing, faults, standing
-from boxset.params import Label, Labeler, Merge, Params, Project
-from boxset.resolve import Target, Targets
+from boxset.params import Category, Label, Labeler, Merge, Params, Price, Project
+from boxset.resolve import Identity, Ids, Target, Targets
 from tests.build import IDS, box, picture, pool
 
 TARGETS = Targets(categories={"hammer": Target(target=50, max=0), "saw": Target(target=0, max=0)})
+CATEGORIES = {"hammer": Category(id=1, target=50), "saw": Category(id=2, target=0)}
 NOTHING = {"hammer": 0, "saw": 0}  # boxes that there are
 
 
@@ -42,6 +43,7 @@ class Workforce:
     """A labelling service in memory: it answers what it is told to, and remembers what was sent."""
 
     takes_corrections = False
+    is_shared = True
 
     def __init__(self, states: Sequence[str] = ()) -> None:
         self.refused: list[Refusal] = []
@@ -62,6 +64,8 @@ class Workforce:
         return [name for name in self.sent if name.startswith(prefix)]
 
     def progress(self, job: Job) -> Progress:
+        if job.name not in self.sent:
+            return Progress("unknown")
         state = self.states.pop(0) if self.states else "completed"
         return Progress(state, len(job.asked))
 
@@ -96,7 +100,7 @@ def shop(folder: Path, workforce: Workforce, settings_: Label, *, trial: int = 0
     there = folder / "picture.jpg"
     there.write_bytes(b"x")
     project = Project(name="tools")
-    params = Params(world="live", project=project, categories={}, sources={}, label=settings_, labeler=Labeler(trial=trial))
+    params = Params(world="live", project=project, categories=CATEGORIES, sources={}, label=settings_, labeler=Labeler(trial=trial))
     return Shop(folder / "ledger", params, workforce, lambda _: there)
 
 
@@ -211,6 +215,90 @@ def test_a_kill_anywhere_in_submit_buys_nothing_twice(tmp_path: Path, where: str
     assert len(bought) == 20
     assert max(bought.values()) == 1
     assert read_ledger(tmp_path / "ledger").committed_mills == 20 * 116
+
+
+def test_pictures_of_a_cancelled_job_are_bought_again_in_a_job_of_their_own(tmp_path: Path) -> None:
+    workforce, settings_ = Workforce(), label()
+    buying = shop(tmp_path, workforce, settings_)
+    first = submit(buying, plan_of(tmp_path, settings_)).sent
+    workforce.states = ["stopped"] * 9
+    workforce.sent[first[0]].clear()  # nobody had drawn anything
+    cancel(buying)
+
+    second = submit(buying, plan_of(tmp_path, settings_)).sent
+
+    assert len({*first, *second}) == 2
+    assert read_ledger(tmp_path / "ledger").jobs[second[0]].committed_mills == 20 * 116
+
+
+def test_a_trial_that_was_cancelled_or_came_to_nothing_is_repeated(tmp_path: Path) -> None:
+    workforce, settings_ = Workforce(), label()
+    buying = shop(tmp_path, workforce, settings_, trial=5)
+    trial = submit(buying, plan_of(tmp_path, settings_)).sent[0]
+    workforce.states = ["failed"] * 9
+    workforce.sent[trial].clear()
+    collect(buying)
+
+    again = submit(buying, plan_of(tmp_path, settings_))
+
+    assert again.pictures == 5
+    assert "a trial of 5" in again.says
+
+
+@pytest.mark.parametrize("changed", [{"workers": 9}, {"price": Price(usd_per_task=0.5)}, {"instructions_version": 2}])
+def test_a_plan_that_is_older_than_the_parameters_buys_nothing(tmp_path: Path, changed: dict[str, Any]) -> None:
+    workforce = Workforce()
+    plan = plan_of(tmp_path, label())
+
+    with pytest.raises(ProjectError, match=rf"nothing bought: the plan is older than label\.{next(iter(changed))}.*`dvc repro label`"):
+        submit(shop(tmp_path, workforce, label(**changed)), plan, max_mills=600)
+
+    assert workforce.sent == {}
+
+
+def test_a_plan_without_a_category_that_was_added_since_buys_nothing(tmp_path: Path) -> None:
+    workforce = Workforce()
+    buying = shop(tmp_path, workforce, label())
+    more = msgspec.structs.replace(buying.params, categories={**CATEGORIES, "axe": Category(id=3, target=9)})
+
+    with pytest.raises(ProjectError, match="older than categories"):
+        submit(replace(buying, params=more), plan_of(tmp_path, label()))
+
+    assert workforce.sent == {}
+
+
+def test_what_was_reserved_at_a_lower_price_is_not_sent_at_a_higher_one_and_can_be_given_up(tmp_path: Path) -> None:
+    workforce, plan = Workforce(), plan_of(tmp_path, label())
+    workforce.fail_next = "before send"
+    with pytest.raises(ConnectionError):
+        submit(shop(tmp_path, workforce, label()), plan)
+    (name,) = read_ledger(tmp_path / "ledger").jobs
+    dearer = shop(tmp_path, workforce, label(workers=9))
+
+    with pytest.raises(BudgetError, match=rf"{name} was reserved at 0\.116 USD a picture and not sent; params\.yaml now says 0\.404.*cancel {name}"):
+        submit(dearer, plan)
+    assert workforce.sent == {}
+
+    assert cancel(dearer, [name]) == [name]
+    again = submit(dearer, plan_of(tmp_path, label(workers=9)))
+    assert (again.pictures, again.worst_mills, read_ledger(tmp_path / "ledger").committed_mills) == (20, 20 * 404, 20 * 404)
+    assert again.sent != (name,)
+
+
+def test_what_one_clone_gave_up_and_another_had_sent_counts_as_sent(tmp_path: Path) -> None:
+    buying = shop(tmp_path, Workforce(), label())
+    (name,) = submit(buying, plan_of(tmp_path, label())).sent
+    append(buying.ledger, PURCHASES, [Closed(job=name, state="withdrawn", cost_mills=0)])
+
+    assert read_ledger(tmp_path / "ledger").committed_mills == 20 * 116
+    assert submit(buying, plan_of(tmp_path, label())).pictures == 0
+
+
+def test_a_job_of_a_project_whose_name_begins_alike_stops_nothing(tmp_path: Path) -> None:
+    workforce = Workforce()
+    workforce.sent["tools-v2-0123456789abcdef"] = []
+
+    assert submit(shop(tmp_path, workforce, label()), plan_of(tmp_path, label())).pictures == 20
 
 
 def test_status_has_the_ledgers_money_and_knows_that_the_plan_and_the_build_are_older(tmp_path: Path) -> None:
@@ -413,6 +501,44 @@ def test_a_picture_that_is_tried_again_after_it_came_to_nothing_was_not_bought_t
     assert faults(read_ledger(tmp_path / "ledger"), cap_mills=100_000) == ()
 
 
+def test_the_same_plan_bought_in_two_clones_by_files_is_named_and_counts_twice(clones: list[Path]) -> None:
+    ann, bob = clones
+    for clone in clones:
+        workforce = Workforce()
+        workforce.is_shared = False
+        submit(replace(shop(clone, workforce, label()), mark=clone.name), plan_of(clone, label(), 3))
+        commit(clone)
+    git(ann, "push", "-q", "origin", "HEAD:main")
+    git(bob, "pull", "-q", "--no-edit")
+
+    ledger = read_ledger(bob / "ledger")
+    assert ledger.committed_mills == 2 * 3 * 116
+    assert [fault.partition(", by")[0] for fault in faults(ledger, cap_mills=100_000)] == ["3 pictures were asked more than once"]
+
+
+def test_the_same_plan_bought_in_two_clones_of_one_service_is_one_job(clones: list[Path]) -> None:
+    workforce = Workforce()
+    names = [submit(replace(shop(clone, workforce, label()), mark=clone.name), plan_of(clone, label(), 3)).sent for clone in clones[:1]]
+    workforce.sent.clear()  # the other submit had looked before
+    names += [submit(replace(shop(clone, workforce, label()), mark=clone.name), plan_of(clone, label(), 3)).sent for clone in clones[1:]]
+
+    assert names[0] == names[1]
+
+
+def test_an_old_picture_that_is_asked_about_a_new_category_was_not_bought_twice(tmp_path: Path) -> None:
+    buying = shop(tmp_path, Workforce(), label(old_pictures="all"))
+    submit(buying, plan_of(tmp_path, buying.params.label, 3))
+    collect(buying)
+    ids = Ids(categories={**IDS.categories, "axe": Identity(id=3, supercategory="object")})
+    targets = Targets(categories={**TARGETS.categories, "axe": Target(target=9, max=0)})
+    more = msgspec.structs.replace(buying.params, categories={**CATEGORIES, "axe": Category(id=3, target=9)})
+    plan = make_plan(read_ledger(buying.ledger), ids, targets, more.label, have={**NOTHING, "axe": 0}, crawled=crawled(3), extracted=[])
+
+    assert submit(replace(buying, params=more), plan).pictures == 3
+    collect(buying)
+    assert faults(read_ledger(buying.ledger), cap_mills=100_000) == ()
+
+
 def test_a_submit_waits_for_what_the_upstream_branch_has_bought(clones: list[Path]) -> None:
     ann, bob = clones
     submit(shop(ann, Workforce(), label()), plan_of(ann, label(), 3))
@@ -421,10 +547,10 @@ def test_a_submit_waits_for_what_the_upstream_branch_has_bought(clones: list[Pat
     workforce = Workforce()
 
     def buying() -> Shop:
-        name, files = upstream(bob, [f"ledger/{PURCHASES}", "ledger/answers.jsonl"]) or ("", {})
-        return replace(shop(bob, workforce, label()), upstream=Upstream(name, frozenset[bytes]().union(*map(whole_lines, files.values()))))
+        found = upstreams(bob, [f"ledger/{PURCHASES}", "ledger/answers.jsonl"]).items()
+        return replace(shop(bob, workforce, label()), upstreams=tuple(Upstream(name, frozenset[bytes]().union(*map(whole_lines, files.values()))) for name, files in found))
 
-    assert upstream(bob, ["ledger/none"]) == ("origin/main", {})
+    assert upstreams(bob, ["ledger/none"]) == {"origin/main": {}}
     git(bob, "fetch", "-q")
     with pytest.raises(ProjectError, match=r"origin/main has 5 lines that this clone's ledger has not.*`git pull`"):
         submit(buying(), plan_of(bob, label(), 6))
@@ -446,17 +572,55 @@ def test_a_submit_waits_for_what_the_upstream_branch_has_sorted_out(clones: list
 
     git(bob, "fetch", "-q")
     with pytest.raises(ProjectError, match=r"decisions: origin/main has 2 decisions of `boxset review` that this clone has not.*`git pull`"):
-        submit(replace(shop(bob, workforce, label()), upstream=_upstream()), plan_of(bob, label(), 3))
+        submit(replace(shop(bob, workforce, label()), upstreams=_upstreams()), plan_of(bob, label(), 3))
     assert workforce.sent == {}
 
     git(bob, "pull", "-q")
-    assert submit(replace(shop(bob, workforce, label()), upstream=_upstream()), plan_of(bob, label(), 3)).pictures == 3
+    assert submit(replace(shop(bob, workforce, label()), upstreams=_upstreams()), plan_of(bob, label(), 3)).pictures == 3
 
 
-def test_a_branch_that_follows_none_has_no_upstream(tmp_path: Path) -> None:
-    assert upstream(tmp_path, [f"ledger/{PURCHASES}"]) is None
+def test_a_branch_of_ones_own_waits_for_what_the_remotes_main_branch_has_bought(clones: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    ann, bob = clones
+    git(bob, "checkout", "-q", "-b", "feature")
+    git(bob, "push", "-q", "-u", "origin", "feature")
+    submit(shop(ann, Workforce(), label()), plan_of(ann, label(), 3))
+    commit(ann)
+    git(ann, "push", "-q", "origin", "HEAD:main")
+    git(bob, "fetch", "-q")
+    monkeypatch.chdir(bob)
+    workforce = Workforce()
+
+    with pytest.raises(ProjectError, match=r"origin/main has 5 lines that this clone's ledger has not.*`git merge origin/main`"):
+        submit(replace(shop(bob, workforce, label()), upstreams=_upstreams()), plan_of(bob, label(), 3))
+    assert [one.name for one in _upstreams()] == ["origin/feature", "origin/main"]
+    git(bob, "branch", "-q", "--unset-upstream")
+    assert [one.name for one in _upstreams()] == ["origin/main"]
+    assert workforce.sent == {}
+
+    git(bob, "merge", "-q", "origin/main")
+    assert submit(replace(shop(bob, workforce, label()), upstreams=_upstreams()), plan_of(bob, label(), 6)).pictures == 3
+
+
+def test_a_project_without_a_remote_has_no_upstream(tmp_path: Path) -> None:
+    assert upstreams(tmp_path, [f"ledger/{PURCHASES}"]) == {}
     git(tmp_path, "init", "-q")
-    assert upstream(tmp_path, [f"ledger/{PURCHASES}"]) is None
+    assert upstreams(tmp_path, [f"ledger/{PURCHASES}"]) == {}
+
+
+def test_a_job_of_another_service_is_neither_sent_nor_given_up_by_this_one(tmp_path: Path) -> None:
+    workforce, plan = Workforce(), plan_of(tmp_path, label(), 3)
+    buying = shop(tmp_path, workforce, label())
+    workforce.fail_next = "before send"
+    with pytest.raises(ConnectionError):
+        submit(buying, plan)
+    (name,) = read_ledger(buying.ledger).jobs
+    other = replace(buying, params=msgspec.structs.replace(buying.params, labeler=Labeler(backend="label_studio")))
+
+    for act in (lambda: submit(other, plan), lambda: cancel(other, [name])):
+        with pytest.raises(ProjectError, match=f"job {name} is one of files, and labeler.backend is label_studio. Set it to files for that"):
+            act()
+
+    assert (workforce.sent, read_ledger(buying.ledger).jobs[name].closed) == ({}, None)
 
 
 STEPS: tuple[Callable[[Shop, Path, Label], object], ...] = (

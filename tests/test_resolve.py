@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from boxset.errors import ProjectError
-from boxset.files import whole_file, write_json
+from boxset.files import sole_writer, whole_file, write_json
 from boxset.params import Params, checked
 from boxset.resolve import CrawlOrder, ExtractOrder, Ids, IndexOrder, Targets, check_folders, check_world, known_lists, prune, write_resolved
 from boxset.sources.place import unwatched
@@ -268,6 +268,14 @@ def test_a_moved_world_ends_the_stage_and_changes_nothing(tmp_path: Path) -> Non
     assert done.returncode == 1
     assert done.stderr.startswith("boxset: params.yaml: world: the data here came from the embedded world, and `world` now says live. Make a project")
     assert {file: file.read_bytes() for file in (tmp_path / "data").rglob("*.json")} == before
+
+
+def test_a_lock_that_cannot_be_written_is_said_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".boxset").write_text("a file, where the folder should be")
+
+    with pytest.raises(ProjectError, match=r"^\.boxset/locks/ledger\.lock: cannot write: .*Check the folder's owner and permissions"), sole_writer(Path("ledger")):
+        pytest.fail("wrote without the lock")
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])

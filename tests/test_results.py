@@ -16,7 +16,7 @@ from boxset.labeling.plan import make_plan
 from boxset.labeling.purchase import Shop, cancel, collect, status, submit
 from boxset.params import Label, Labeler, Params, Project
 from tests.build import IDS
-from tests.test_labeling import NOTHING, TARGETS, crawled, label
+from tests.test_labeling import CATEGORIES, NOTHING, TARGETS, crawled, label
 
 BOX = [10, 5, 20, 30]
 
@@ -29,7 +29,7 @@ class Sent:
         there = folder / "picture.jpg"
         there.write_bytes(b"x")
         params = Params(
-            world="live", project=Project(name="tools"), categories={}, sources={}, label=label(), labeler=Labeler(trial=0, folder=str(folder / "labelling"))
+            world="live", project=Project(name="tools"), categories=CATEGORIES, sources={}, label=label(), labeler=Labeler(trial=0, folder=str(folder / "labelling"))
         )
         self.shop = Shop(folder / "ledger", params, Folder(params), lambda _: there)
         submit(self.shop, make_plan(self.ledger, IDS, TARGETS, Label(budget_usd=100.0, workers=1), have=NOTHING, crawled=crawled(count), extracted=[]))

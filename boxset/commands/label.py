@@ -27,6 +27,8 @@ def command() -> None:
 
 @contextmanager
 def _shop() -> Iterator["Shop"]:
+    from uuid import uuid4
+
     from boxset.dataset.decisions import read_decisions
     from boxset.endpoints import open_world
     from boxset.files import sole_writer
@@ -40,22 +42,23 @@ def _shop() -> Iterator["Shop"]:
         where = {path.name: path for path in sorted([*Path("data").glob("crawl/*/images/*"), *Path("data").glob("extract/*/images/*")], reverse=True)}
         labeler = labeler_of(params, endpoints)
         claims, decided = claims_of(params, endpoints), read_decisions().fingerprint
-        yield Shop(LEDGER, params, labeler, lambda name: where.get(name, Path(name)), claims, _upstream(), decided)
+        yield Shop(LEDGER, params, labeler, lambda name: where.get(name, Path(name)), claims, _upstreams(), decided, mark=uuid4().hex)
 
 
-def _upstream() -> "Upstream | None":
+def _upstreams() -> "tuple[Upstream, ...]":
     from boxset.dataset import decisions
-    from boxset.history import upstream
+    from boxset.history import follows, upstreams
     from boxset.labeling.ledger import ANSWERS, PURCHASES, whole_lines
     from boxset.labeling.purchase import Upstream
 
-    decided = decisions.FOLDER / decisions.FILE
-    found = upstream(Path(), [*(f"{LEDGER}/{name}" for name in (PURCHASES, ANSWERS)), decided.as_posix()])
-    if found is None:
-        return None
-    name, files = found
-    there, here = files.pop(decided.as_posix(), b""), decided.read_bytes() if decided.exists() else b""
-    return Upstream(name, frozenset[bytes]().union(*map(whole_lines, files.values())), len(whole_lines(there) - whole_lines(here)))
+    path = decisions.FOLDER / decisions.FILE
+    here, followed = whole_lines(path.read_bytes()) if path.exists() else frozenset[bytes](), follows(Path())
+    found = []
+    for name, files in upstreams(Path(), [*(f"{LEDGER}/{name}" for name in (PURCHASES, ANSWERS)), path.as_posix()]).items():
+        unseen = len(whole_lines(files.pop(path.as_posix(), b"")) - here)
+        lines = frozenset[bytes]().union(*map(whole_lines, files.values()))
+        found.append(Upstream(name, lines, unseen, "git pull" if name == followed else f"git merge {name}"))
+    return tuple(found)
 
 
 def _warn_of_other_clones() -> None:
@@ -64,24 +67,26 @@ def _warn_of_other_clones() -> None:
 
     params = read_params()
     if params.labeler.backend == "files" and not params.project.bucket:
-        followed = _upstream()
-        seen = f"this ledger is compared with {followed.name} as last fetched" if followed else "this branch follows none to compare with"
+        names = " and ".join(one.name for one in _upstreams())
+        seen = f"this ledger is compared with {names} as last fetched" if names else "this branch follows none to compare with"
         say(f"Other clones' purchases are not seen until they are pushed and pulled (`files`, no project.bucket): `git fetch` first; {seen}.")
 
 
 def _plan(*, is_current: bool = True) -> "Plan":
-    """Return the plan. Raises ProjectError where it is older than the ledger or the decisions, unless that is looked at later."""
+    """Return the plan. Raises ProjectError where it is older than the ledger, the decisions or params.yaml, unless that is looked at later."""
     from boxset.dataset.decisions import read_decisions
     from boxset.files import read_json
     from boxset.labeling.ledger import read_ledger
     from boxset.labeling.plan import Plan
-    from boxset.labeling.standing import check_is_current
+    from boxset.labeling.standing import check_is_current, check_is_of
+    from boxset.params import read_params
 
     if not PLAN.exists():
         raise InputError("there is no plan", where=str(PLAN), do="`dvc repro label` makes one")
     found = read_json(PLAN, Plan)
     if is_current:
         check_is_current(found, read_ledger(LEDGER), read_decisions().fingerprint)
+        check_is_of(found, read_params())
     return found
 
 
@@ -98,9 +103,17 @@ def plan(as_json: bool) -> None:
     plan_table(_plan())
 
 
+def _finite(_: click.Context, __: click.Parameter, value: float | None) -> float | None:
+    from math import isfinite
+
+    if value is not None and not isfinite(value):
+        raise click.BadParameter(f"{value} is no amount of money")
+    return value
+
+
 @command.command()
 @click.option("--yes", is_flag=True, help="Buy it; without this, only show what would be bought.")
-@click.option("--max-usd", type=float, help="Spend this much at the most now.")
+@click.option("--max-usd", type=click.FloatRange(min=0), callback=_finite, help="Spend this much at the most now.")
 @click.option("--no-trial", is_flag=True, help="Send everything at once.")
 def submit(yes: bool, max_usd: float | None, no_trial: bool) -> None:
     """Buy the plan: a trial first, the rest when its answers are in."""

@@ -1,5 +1,6 @@
 """What was asked already: the key of a purchase is (what the picture is, category id, version of the instructions). Values in, values out."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -52,6 +53,11 @@ def bought(ledger: Ledger, version: int, *, but: str = "") -> list[Bought]:
         by_picture.setdefault(sha256, set()).add(category_id)
     items = {item.sha256: item for item in asked.values()}
     return [Bought(as_picture(items[sha256]), frozenset(ids)) for sha256, ids in sorted(by_picture.items())]
+
+
+def times_asked(ledger: Ledger, version: int) -> Counter[str]:
+    """Return in how many jobs each picture was, under a version of the instructions, whatever became of them."""
+    return Counter(item.sha256 for job in ledger.jobs.values() if job.reserved.version == version for item in job.asked)
 
 
 def pictures_asked(ledger: Ledger) -> frozenset[str]:

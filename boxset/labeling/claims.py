@@ -1,44 +1,110 @@
 """What a team shares before it buys: claims in S3 by conditional writes, so that two clones or branches cannot buy the same picture."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from boxset.endpoints import Endpoints
-from boxset.errors import ProjectError
+from boxset.errors import ProjectError, ServiceError
+from boxset.files import read_json, write_json
 from boxset.labeling.aws import bucket_and_key, client, refused
 from boxset.labeling.ledger import Asked, Reserved
 from boxset.params import Params
 
+LEFTOVER = Path(".boxset/claims.json")  # what a killed submit had begun to claim, on this machine
+
+
+class Leftover(msgspec.Struct, frozen=True):
+    """Claims that a submit has begun to take, written down before the first."""
+
+    job: str
+    keys: tuple[str, ...]
+
 
 class Claims:
-    """Claims under `project.bucket`; one object per picture, category and version, written only where there is none."""
+    """Claims under `project.bucket`; one object per picture, category, version and attempt, written only where there is none."""
 
-    def __init__(self, params: Params, endpoints: Endpoints) -> None:
+    def __init__(self, params: Params, endpoints: Endpoints, leftover: Path = LEFTOVER) -> None:
         self._bucket, self._prefix = bucket_and_key(params.project.bucket, key="project.bucket")
         self._s3: Any = client("s3", endpoints, region=params.labeler.region)
+        self._leftover = leftover
 
-    def take(self, reserved: Reserved, asked: Sequence[Asked]) -> None:
-        """Claim every picture for a job; a claim of the same job counts as ours. Raises ProjectError naming the first that is another's."""
+    @contextmanager
+    def held(self, reserved: Reserved, asked: Sequence[Asked]) -> Iterator[None]:
+        """Claim every picture for a job: for good if the block, which writes the job into the ledger, ends well; else they are given back.
+
+        A claim of the same job counts as ours. Raises ProjectError naming the first that is another's.
+        """
+        keys = tuple(self._key(reserved.version, number, item) for item in asked for number in reserved.categories.values())
+        write_json(self._leftover, Leftover(reserved.job, keys))
+        taken: list[str] = []
+        try:
+            taken.extend(key for key in keys if self._take(key, reserved.job))
+            yield
+        except Exception:
+            with suppress(ServiceError):  # the next submit tries again
+                self._give_back(taken, reserved.job)
+                self._leftover.unlink()
+            raise
+        self._leftover.unlink()
+
+    def give_back_leftover(self, known: Container[str]) -> None:
+        """Give back what a killed submit had claimed for a job that is not in the ledger. `known`: the ledger's jobs."""
+        if not self._leftover.exists():
+            return
+        left = read_json(self._leftover, Leftover)
+        if left.job not in known:
+            self._give_back(left.keys, left.job)
+        self._leftover.unlink()
+
+    def _key(self, version: int, category_id: int, item: Asked) -> str:
+        again = f".{item.attempt}" if item.attempt else ""
+        return f"{self._prefix}/claims/{version}/{category_id}/{item.sha256}{again}".lstrip("/")
+
+    def _take(self, key: str, job: str) -> bool:
+        """Write a claim; return whether it was not there. Raises ProjectError where it is another job's."""
         from botocore.exceptions import BotoCoreError, ClientError
 
-        for item in asked:
-            for category_id in reserved.categories.values():
-                key = f"{self._prefix}/claims/{reserved.version}/{category_id}/{item.sha256}".lstrip("/")
-                try:
-                    self._s3.put_object(Bucket=self._bucket, Key=key, Body=json.dumps({"job": reserved.job}).encode(), IfNoneMatch="*")
-                except ClientError as err:
-                    if err.response.get("Error", {}).get("Code") != "PreconditionFailed":
-                        raise refused(err, f"s3://{self._bucket}") from err
-                    self._check_ours(key, reserved)
-                except BotoCoreError as err:
-                    raise refused(err, f"s3://{self._bucket}") from err
-
-    def _check_ours(self, key: str, reserved: Reserved) -> None:
-        holder = json.loads(self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()).get("job")
-        if holder != reserved.job:
-            do = "A colleague is buying it: `git pull`, `dvc repro label`, and submit the new plan"
+        try:
+            self._s3.put_object(Bucket=self._bucket, Key=key, Body=json.dumps({"job": job}).encode(), IfNoneMatch="*")
+        except ClientError as err:
+            if err.response.get("Error", {}).get("Code") != "PreconditionFailed":
+                raise refused(err, f"s3://{self._bucket}") from err
+        except BotoCoreError as err:
+            raise refused(err, f"s3://{self._bucket}") from err
+        else:
+            return True
+        holder = self._holder(key)
+        if holder != job:
+            do = "A colleague is buying it: `git pull`, `dvc repro label`, and submit the new plan. Where no ledger has that job, their submit was killed: it must run again"
             raise ProjectError(f"claimed by job {holder}", where=f"s3://{self._bucket}/{key}", do=do)
+        return False
+
+    def _give_back(self, keys: Sequence[str], job: str) -> None:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        for key in keys:
+            if self._holder(key) == job:
+                try:
+                    self._s3.delete_object(Bucket=self._bucket, Key=key)
+                except (ClientError, BotoCoreError) as err:
+                    raise refused(err, f"s3://{self._bucket}/{key}") from err
+
+    def _holder(self, key: str) -> str:
+        """Return whose a claim is; an empty string where there is none."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            found = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+        except self._s3.exceptions.NoSuchKey:
+            return ""
+        except (ClientError, BotoCoreError) as err:
+            raise refused(err, f"s3://{self._bucket}") from err
+        return str(json.loads(found).get("job"))
 
 
 def claims_of(params: Params, endpoints: Endpoints) -> Claims | None:

@@ -21,6 +21,7 @@ class Folder:
     """`<folder>/<job>/tasks` goes out; results are put into `<folder>/<job>/results` by hand."""
 
     takes_corrections = True
+    is_shared = False
 
     def __init__(self, params: Params) -> None:
         self._root = Path(params.labeler.folder)

@@ -48,6 +48,7 @@ class GroundTruth:
     """Bounding-box jobs of a private team, a vendor, or (opt-in) the public workforce."""
 
     takes_corrections = False
+    is_shared = True
 
     def __init__(self, params: Params, endpoints: Endpoints) -> None:
         self._params, self._labeler = params, params.labeler

@@ -30,6 +30,7 @@ class LabelStudio:
     """A Label Studio server of one's own; the token comes from LABEL_STUDIO_TOKEN."""
 
     takes_corrections = False
+    is_shared = True
 
     def __init__(self, params: Params, endpoints: Endpoints) -> None:
         self._base, self._endpoints = params.labeler.url.rstrip("/"), endpoints

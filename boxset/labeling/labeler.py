@@ -25,9 +25,11 @@ class Labeler(Protocol):
     """A labelling service. Every call may be repeated: sending a job that is there already changes nothing.
 
     `takes_corrections`: whether results of a job that is over may still change, and looking costs nothing.
+    `is_shared`: whether every clone sees the same jobs, so that two of one name are one.
     """
 
     takes_corrections: bool
+    is_shared: bool
 
     def check(self) -> None:
         """Raise an error where a job could not be sent as things stand; spends nothing."""

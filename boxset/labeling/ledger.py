@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from boxset.conflicts import conflict_in
 from boxset.dataset.records import BBox
 from boxset.errors import InputError
 from boxset.files import append_lines, is_json, read_bytes, sha256_of
@@ -173,11 +174,13 @@ def _job(name: str, events: list[Event], where: str) -> Job | None:
     if reserved is None or len(asked) != reserved.pictures:
         _check_never_sent(name, later, where)
         return None
+    is_sent = any(isinstance(event, (Sent, Answered)) for event in later)
+    closed = [event for event in _of(later, Closed) if not (is_sent and event.state == "withdrawn")]  # one clone gave up what another sent
     return Job(
         reserved,
         tuple(asked.values()),
-        any(isinstance(event, Sent) for event in later),
-        max(_of(later, Closed), key=lambda c: (c.cost_mills, c.state), default=None),
+        is_sent,
+        max(closed, key=lambda c: (c.cost_mills, c.state), default=None),
         _answers(_of(later, Answered)),
         max(_of(later, Billed), key=lambda b: b.cost_mills, default=None),
     )
@@ -209,7 +212,8 @@ def _lines(path: Path, as_type: Any) -> dict[bytes, Any]:
     if not path.exists():
         return {}
     decoder = msgspec.json.Decoder(as_type)
-    lines = read_bytes(path).split(b"\n")
+    content = read_bytes(path)
+    lines = content.split(b"\n")
     found: dict[bytes, Any] = {}
     for number, line in enumerate((line.rstrip(b"\r") for line in lines), 1):
         if not line.strip() or line in found:
@@ -219,8 +223,12 @@ def _lines(path: Path, as_type: Any) -> dict[bytes, Any]:
         except msgspec.MsgspecError as err:
             if number == len(lines) and not is_json(line):
                 continue
-            raise InputError(f"not a line of the ledger: {err}", where=f"{path}:{number}", do="Take the line from git's history") from err
+            raise conflict_in(content, path) or _no_line(err, path, number) from err
     return found
+
+
+def _no_line(err: Exception, path: Path, number: int) -> InputError:
+    return InputError(f"not a line of the ledger: {err}", where=f"{path}:{number}", do="Take the line from git's history")
 
 
 def append(folder: Path, file: str, events: Iterable[Event]) -> None:

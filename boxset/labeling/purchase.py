@@ -1,36 +1,39 @@
 """Buying a plan and taking the answers in: reserve first, send then, write down what came; every step may be killed and run again."""
 
+import re
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 import msgspec
 
 from boxset.errors import BudgetError, ProjectError
 from boxset.files import sha256_of
+from boxset.labeling.asked import times_asked
 from boxset.labeling.claims import Claims
 from boxset.labeling.labeler import Labeler, Progress
 from boxset.labeling.ledger import ANSWERS, PURCHASES, Answered, Asked, Closed, Job, Ledger, Reserved, Sent, append, read_ledger, whole_lines
 from boxset.labeling.plan import Item, Plan
 from boxset.labeling.price import cap_mills, per_picture_mills, usd
 from boxset.labeling.received import Received, Refusal
-from boxset.labeling.standing import check_is_current, over_cap
+from boxset.labeling.standing import check_is_current, check_is_of, over_cap
 from boxset.params import Params
 
 PREFIX_LENGTH = 24
+DIGITS = 16  # of a job's name, behind the project's
 OVER = ("completed", "stopped", "failed")
-
-
-PULL = "`git pull`, `dvc repro label`, and submit the new plan"
 
 
 @dataclass(frozen=True)
 class Upstream:
-    """The branch that this clone follows, as last fetched: its name, the lines of its ledger, and how many of its decisions this clone has not."""
+    """A branch that this clone follows, as last fetched: its name, the lines of its ledger, and how many of its decisions this clone has not."""
 
     name: str
     lines: frozenset[bytes]
     unseen: int = 0
+    take: str = "git pull"  # the command that brings what it has
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,9 @@ class Shop:
     labeler: Labeler
     picture: Callable[[str], Path]  # file name → path
     claims: Claims | None = None
-    upstream: Upstream | None = None
+    upstreams: tuple[Upstream, ...] = ()
     decisions: str | None = None  # a mark of what was decided in `boxset review`; None: not looked at
+    mark: str = ""  # of this purchase alone; names its job where a service is no witness
 
     @property
     def prefix(self) -> str:
@@ -75,19 +79,22 @@ def submit(shop: Shop, plan: Plan, *, trial: bool = True, max_mills: int | None 
     _check_upstream(shop)
     shop.labeler.check()
     _check_witness(shop, ledger)
+    if shop.claims is not None:
+        shop.claims.give_back_leftover(ledger.jobs)
+    _check_reserved(shop, ledger)
     resumed = tuple(_send(shop, job.reserved, job.asked) for job in ledger.jobs.values() if not job.is_sent and job.closed is None)
     if resumed:
         return Bought(resumed, 0, 0, "finished what an interrupted submit had reserved; `dvc repro label` makes the next plan")
     check_is_current(plan, ledger, shop.decisions)
+    check_is_of(plan, shop.params)
     items, is_trial, says = _due(shop, plan, ledger, trial=trial)
     items = items[: max_mills // plan.per_picture_mills] if max_mills is not None and plan.per_picture_mills else items
     if not items:
-        return Bought((), 0, 0, says or "nothing to buy")
-    reserved, asked = _reservation(shop, plan, items, trial=is_trial)
+        return Bought((), 0, 0, says or (f"nothing bought: a picture costs {usd(plan.per_picture_mills)} USD" if plan.items else "nothing to buy"))
+    reserved, asked = _reservation(shop, plan, ledger, items, trial=is_trial)
     _check_budget(shop, ledger, reserved)
-    if shop.claims is not None:
-        shop.claims.take(reserved, asked)
-    append(shop.ledger, PURCHASES, [reserved, *asked])
+    with shop.claims.held(reserved, asked) if shop.claims is not None else nullcontext():
+        append(shop.ledger, PURCHASES, [reserved, *asked])
     return Bought((_send(shop, reserved, asked),), len(asked), reserved.worst_mills, says)
 
 
@@ -98,23 +105,42 @@ def _check_under_cap(shop: Shop, ledger: Ledger) -> None:
 
 
 def _check_upstream(shop: Shop) -> None:
-    if shop.upstream is None:
-        return
     here = frozenset[bytes]().union(*(whole_lines(path.read_bytes()) for path in sorted(shop.ledger.glob("*.jsonl"))))
-    missing = len(shop.upstream.lines - here)
-    if missing:
-        what = f"{shop.upstream.name} has {missing:,} lines that this clone's ledger has not: a colleague's purchases or answers"
-        raise ProjectError(what, where="ledger", do=PULL)
-    if shop.upstream.unseen:
-        what = f"{shop.upstream.name} has {shop.upstream.unseen:,} decisions of `boxset review` that this clone has not: what is bought may be sorted out"
-        raise ProjectError(what, where="decisions", do=PULL)
+    for upstream in shop.upstreams:
+        do = f"`{upstream.take}`, `dvc repro label`, and submit the new plan"
+        missing = len(upstream.lines - here)
+        if missing:
+            what = f"{upstream.name} has {missing:,} lines that this clone's ledger has not: a colleague's purchases or answers"
+            raise ProjectError(what, where="ledger", do=do)
+        if upstream.unseen:
+            what = f"{upstream.name} has {upstream.unseen:,} decisions of `boxset review` that this clone has not: what is bought may be sorted out"
+            raise ProjectError(what, where="decisions", do=do)
 
 
 def _check_witness(shop: Shop, ledger: Ledger) -> None:
-    unknown = sorted({name for name in shop.labeler.jobs(shop.prefix) if name.lower() not in {known.lower() for known in ledger.jobs}})
+    known, ours = {name.lower() for name in ledger.jobs}, re.compile(f"{re.escape(shop.prefix)}[0-9a-f]{{{DIGITS}}}", re.IGNORECASE)
+    unknown = sorted({name for name in shop.labeler.jobs(shop.prefix) if ours.fullmatch(name) and name.lower() not in known})
     if unknown:
         do = "A colleague's purchase that is not in your git: `git pull`. Otherwise restore ledger/ from git's history"
         raise ProjectError(f"the service has a job {unknown[0]} that the ledger does not know", where="ledger", do=do)
+
+
+def _check_reserved(shop: Shop, ledger: Ledger) -> None:
+    """Check that what is reserved and not sent yet goes where it should and costs no more than it was reserved at: the service is told today's workers and pay."""
+    price = per_picture_mills(shop.params.label)
+    for job in (job for job in ledger.jobs.values() if not job.is_sent and job.closed is None):
+        _check_backend(shop, job)
+        if price * len(job.asked) > job.reserved.worst_mills:
+            was, now = (usd(mills) for mills in (job.reserved.worst_mills // max(1, len(job.asked)), price))
+            what = f"job {job.name} was reserved at {was} USD a picture and not sent; params.yaml now says {now}"
+            do = f"Set label.workers and label.price back and submit again, or give it up with `boxset label cancel {job.name}`"
+            raise BudgetError(what, where="label.price", do=do)
+
+
+def _check_backend(shop: Shop, job: Job) -> None:
+    if job.reserved.backend != shop.params.labeler.backend:
+        do = f"Set it to {job.reserved.backend} for that, and back afterwards"
+        raise ProjectError(f"job {job.name} is one of {job.reserved.backend}, and labeler.backend is {shop.params.labeler.backend}", where="params.yaml", do=do)
 
 
 def _due(shop: Shop, plan: Plan, ledger: Ledger, *, trial: bool) -> tuple[Sequence[Item], bool, str]:
@@ -123,21 +149,32 @@ def _due(shop: Shop, plan: Plan, ledger: Ledger, *, trial: bool) -> tuple[Sequen
     if not trial or not size or len(plan.items) <= size:
         return plan.items, False, ""
     trials = [job for job in ledger.jobs.values() if job.reserved.trial and job.reserved.version == plan.version]
-    if not trials:
+    labelled = any(answer.state == "labelled" for job in trials for answer in job.answers.values())
+    if not labelled and all(job.closed for job in trials):  # one that was cancelled, or came to nothing, is repeated
         return plan.items[:size], True, f"a trial of {size}; look at its answers, then submit again for the other {len(plan.items) - size}"
-    if not any(answer.state == "labelled" for job in trials for answer in job.answers.values()):
+    if not labelled:
         return (), False, "nothing bought: the trial is not answered yet. `boxset label collect` takes answers in"
     return plan.items, False, ""
 
 
-def _reservation(shop: Shop, plan: Plan, items: Sequence[Item], *, trial: bool) -> tuple[Reserved, tuple[Asked, ...]]:
+def _reservation(shop: Shop, plan: Plan, ledger: Ledger, items: Sequence[Item], *, trial: bool) -> tuple[Reserved, tuple[Asked, ...]]:
     categories = {row.category: row.id for row in plan.rows}
+    before = times_asked(ledger, plan.version)
+    name = _job_name(shop, ledger, [*sorted(i.sha256 for i in items), *map(str, categories.values()), str(plan.version)])
     asked = tuple(
-        Asked(job="", sha256=i.sha256, file_name=i.file_name, width=i.width, height=i.height, phash=i.phash, grid=i.grid, found_for=i.found_for)
+        Asked(
+            job=name,
+            sha256=i.sha256,
+            file_name=i.file_name,
+            width=i.width,
+            height=i.height,
+            phash=i.phash,
+            grid=i.grid,
+            found_for=i.found_for,
+            attempt=before[i.sha256],
+        )
         for i in items
     )
-    content = "\n".join([*sorted(a.sha256 for a in asked), *map(str, categories.values()), str(plan.version)])
-    name = f"{shop.prefix}{sha256_of(content.encode())[:16]}"
     reserved = Reserved(
         job=name,
         backend=shop.params.labeler.backend,
@@ -147,11 +184,21 @@ def _reservation(shop: Shop, plan: Plan, items: Sequence[Item], *, trial: bool) 
         worst_mills=len(asked) * per_picture_mills(shop.params.label),
         trial=trial,
     )
-    return reserved, tuple(_named(a, name) for a in asked)
+    return reserved, asked
 
 
-def _named(asked: Asked, job: str) -> Asked:
-    return msgspec.structs.replace(asked, job=job)
+def _job_name(shop: Shop, ledger: Ledger, asks: Sequence[str]) -> str:
+    """Return the name that these asks have in every clone, so that a service takes them once; the next one where the ledger has that job.
+
+    Folders of two clones are no such service: there the name is this purchase's own, so that the ledger tells two of the same pictures apart.
+    """
+    own = [] if shop.labeler.is_shared else [shop.mark]
+    names = (f"{shop.prefix}{sha256_of(_lines([*asks, *own, *([str(n)] if n else [])]))[:DIGITS]}" for n in count())
+    return next(name for name in names if name not in ledger.jobs)
+
+
+def _lines(texts: Sequence[str]) -> bytes:
+    return "\n".join(texts).encode()
 
 
 def _check_budget(shop: Shop, ledger: Ledger, reserved: Reserved) -> None:
@@ -253,19 +300,27 @@ def status(shop: Shop) -> dict[str, Progress]:
 def cancel(shop: Shop, names: Sequence[str] = ()) -> list[str]:
     """Stop the open jobs that the service knows, or those of these names, and take in what was answered; the rest is given up.
 
-    A colleague's job whose folder lies elsewhere is stopped by its name alone. Raises ProjectError for a name that is no open job's.
+    A colleague's job whose folder lies elsewhere is stopped by its name alone, and so is one that was reserved and never sent.
+    Raises ProjectError for a name that is no open job's.
     """
-    open_ = {job.name: job for job in read_ledger(shop.ledger).jobs.values() if job.closed is None and job.is_sent}
+    open_ = {job.name: job for job in read_ledger(shop.ledger).jobs.values() if job.closed is None}
     unknown = next((name for name in names if name not in open_), "")
     if unknown:
         raise ProjectError("no open job has this name", where=unknown, do="`boxset label status` lists the jobs")
     stopped = list(names) or [name for name, job in open_.items() if shop.labeler.progress(job).state != "unknown"]
+    for name in stopped:
+        _check_backend(shop, open_[name])
     for name in stopped:
         _stop(shop, open_[name])
     return stopped
 
 
 def _stop(shop: Shop, job: Job) -> None:
+    if not job.is_sent:
+        if shop.labeler.progress(job).state == "unknown":
+            append(shop.ledger, PURCHASES, [Closed(job=job.name, state="withdrawn", cost_mills=0)])
+            return
+        append(shop.ledger, PURCHASES, [Sent(job=job.name)])  # a killed submit had come so far
     over = shop.labeler.progress(job).state in OVER
     at_once = over or shop.labeler.cancel(job)
     _take_in(shop, job)

@@ -1,14 +1,15 @@
 """How the ledger stands now: its money, what was bought amiss, and whether the plan and the last build know of it. Values in, values out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from boxset.errors import ProjectError
 from boxset.labeling.asked import came_to_nothing
-from boxset.labeling.ledger import Ledger
+from boxset.labeling.ledger import Job, Ledger
 from boxset.labeling.plan import Plan, bought_metrics
-from boxset.labeling.price import usd
+from boxset.labeling.price import per_picture_mills, usd
+from boxset.params import Params
 
 MOST_NAMED = 6  # jobs
 
@@ -53,6 +54,17 @@ def check_is_current(plan: Plan, ledger: Ledger, decisions: str | None = None) -
         raise ProjectError(what, do="`dvc repro label` makes a new plan")
 
 
+def check_is_of(plan: Plan, params: Params) -> None:
+    """Raise ProjectError where a plan was made for other categories, instructions, workers or prices than params.yaml has."""
+    label = params.label
+    was = plan.version, plan.workers, plan.per_picture_mills, {row.category: row.id for row in plan.rows}
+    now = label.instructions_version, label.workers, per_picture_mills(label), {name: one.id for name, one in params.categories.items()}
+    words = "label.instructions_version", "label.workers", "label.price", "categories"
+    changed = next((word for word, one, other in zip(words, was, now, strict=True) if one != other), "")
+    if changed:
+        raise ProjectError(f"nothing bought: the plan is older than {changed}", where="params.yaml", do="`dvc repro label` makes a new plan")
+
+
 def faults(ledger: Ledger, *, cap_mills: int) -> tuple[str, ...]:
     """Return what merged purchases did amiss, naming the jobs: pictures that were asked twice, a cap that is passed."""
     twice = [
@@ -64,17 +76,31 @@ def faults(ledger: Ledger, *, cap_mills: int) -> tuple[str, ...]:
 
 
 def bought_twice(ledger: Ledger) -> list[tuple[tuple[str, ...], int]]:
-    """Return the jobs that asked the same pictures about the same category and version, and how many pictures; no ask that came to nothing counts."""
-    asks: dict[tuple[str, int, int], list[str]] = {}
+    """Return the jobs that asked the same pictures about the same category and version, and how many pictures.
+
+    No ask that came to nothing counts, nor one about what is old in a job that knew of it and asked for a category that is new.
+    """
+    asks: dict[tuple[str, int], list[tuple[int, Job]]] = {}
     for job in ledger.jobs.values():
-        for sha256 in (item.sha256 for item in job.asked if not job.is_withdrawn and not came_to_nothing(job, item.sha256)):
-            for category_id in job.reserved.categories.values():
-                asks.setdefault((sha256, category_id, job.reserved.version), []).append(job.name)
+        for item in job.asked:
+            if not job.is_withdrawn and not came_to_nothing(job, item.sha256):
+                asks.setdefault((item.sha256, job.reserved.version), []).append((item.attempt, job))
     pictures: dict[tuple[str, ...], set[str]] = {}
-    for (sha256, _, _), names in asks.items():
-        if len(names) > 1:
-            pictures.setdefault(tuple(sorted(names)), set()).add(sha256)
-    return [(names, len(some)) for names, some in sorted(pictures.items())]
+    for (sha256, _), some in asks.items():
+        for names in _askers(some) if len(some) > 1 else ():
+            pictures.setdefault(names, set()).add(sha256)
+    return [(names, len(found)) for names, found in sorted(pictures.items())]
+
+
+def _askers(asks: Sequence[tuple[int, Job]]) -> Iterator[tuple[str, ...]]:
+    """Yield the jobs that asked one picture about the same category, by their numbers of earlier asks."""
+    by_id: dict[int, list[str]] = {}
+    for attempt, job in asks:
+        ids = set(job.reserved.categories.values())
+        known = {number for before, other in asks if before < attempt for number in other.reserved.categories.values()}
+        for category_id in ids - known or ids:
+            by_id.setdefault(category_id, []).append(job.name)
+    yield from sorted({tuple(sorted(names)) for names in by_id.values() if len(names) > 1})
 
 
 def _stoppable(names: Sequence[str], ledger: Ledger) -> str:

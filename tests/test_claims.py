@@ -1,0 +1,104 @@
+"""Claims in a team's bucket: what one clone is buying no other buys, and nobody is kept from buying what nobody bought. The server is moto's."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import msgspec
+import pytest
+from moto.server import ThreadedMotoServer
+
+from boxset.endpoints import Endpoints
+from boxset.errors import ProjectError
+from boxset.labeling.claims import Claims
+from boxset.labeling.ledger import Asked, Reserved
+from boxset.params import Label, Labeler, Params, Project
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """The address of an S3 server."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+class Team:
+    """Clones that share a bucket."""
+
+    def __init__(self, server: str, folder: Path) -> None:
+        self.server, self.folder, self.bucket = server, folder, folder.name.replace("_", "-").lower()[-40:].strip("-")
+        self.s3 = boto3.client("s3", endpoint_url=server, aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")
+        self.s3.create_bucket(Bucket=self.bucket)
+
+    def clone(self, name: str) -> Claims:
+        project = Project(name="tools", bucket=f"s3://{self.bucket}/team")
+        params = Params(world="live", project=project, categories={}, sources={}, label=Label(), labeler=Labeler())
+        return Claims(params, Endpoints(aws=self.server), self.folder / name / "claims.json")
+
+    def claimed(self) -> list[str]:
+        """What is claimed, by the last part of its key."""
+        return [row["Key"].rpartition("/")[2] for row in self.s3.list_objects_v2(Bucket=self.bucket).get("Contents", [])]
+
+
+@pytest.fixture
+def team(server: str, tmp_path: Path) -> Iterator[Team]:
+    team = Team(server, tmp_path)
+    yield team
+    team.s3.close()
+
+
+def reserved(job: str) -> Reserved:
+    return Reserved(job=job, backend="files", version=1, categories={"hammer": 1}, pictures=2, worst_mills=2)
+
+
+def asked(*names: str, attempt: int = 0) -> list[Asked]:
+    return [Asked(job="", sha256=name, file_name=name, width=4, height=3, phash="0" * 16, attempt=attempt) for name in names]
+
+
+def test_what_another_job_has_claimed_is_refused_and_what_was_claimed_with_it_is_given_back(team: Team) -> None:
+    with team.clone("ann").held(reserved("a"), asked("p1", "p2")):
+        pass
+
+    with pytest.raises(ProjectError, match=r"claimed by job a.*`git pull`"), team.clone("bob").held(reserved("b"), asked("p9", "p2")):
+        pytest.fail("bought what is another's")
+
+    assert team.claimed() == ["p1", "p2"]
+    with team.clone("ann").held(reserved("a2"), asked("p9")):
+        pass
+
+
+def test_the_same_job_may_claim_again_and_a_failure_gives_back_only_what_it_took(team: Team) -> None:
+    with team.clone("ann").held(reserved("a"), asked("p1")):
+        pass
+
+    with pytest.raises(OSError, match="full"), team.clone("bob").held(reserved("a"), asked("p1", "p2")):
+        raise OSError("the disk is full")
+
+    assert team.claimed() == ["p1"]
+
+
+def test_what_a_killed_submit_had_claimed_is_given_back_by_the_next_unless_the_ledger_has_the_job(team: Team) -> None:
+    ann = team.clone("ann")
+    for job, picture in (("a", "p1"), ("b", "p2")):
+        with pytest.raises(KeyboardInterrupt), ann.held(reserved(job), asked(picture)):
+            raise KeyboardInterrupt
+        ann.give_back_leftover({"a"})
+
+    assert team.claimed() == ["p1"]
+    ann.give_back_leftover({})
+    assert team.claimed() == ["p1"]
+
+
+def test_a_picture_that_came_back_without_an_answer_can_be_claimed_again_by_one(team: Team) -> None:
+    with team.clone("ann").held(reserved("a"), asked("p1")):
+        pass
+    with team.clone("bob").held(reserved("b"), asked("p1", attempt=1)):
+        pass
+
+    with pytest.raises(ProjectError, match="claimed by job b"), team.clone("ann").held(reserved("c"), asked("p1", attempt=1)):
+        pass
+
+    assert msgspec.json.decode(team.s3.get_object(Bucket=team.bucket, Key="team/claims/1/1/p1")["Body"].read()) == {"job": "a"}
