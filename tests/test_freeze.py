@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from boxset.dataset.photos import photo_numbers
 from boxset.freezing import yaml_text
 from tests.project import Project
 from tests.test_pipeline import change
@@ -22,7 +23,7 @@ def frozen_project(small_project: Project, tmp_path_factory: pytest.TempPathFact
     project = small_project.copy_to(tmp_path_factory.mktemp("frozen") / "project")
     project.run("boxset", "freeze", "v1", "-m", "the first", "--tag")
     edit(project, "split.freeze_test", "v1")
-    assert project.repro() == ["balance", "report"]
+    assert project.repro() == ["resolve", "label", "balance", "report"]
     project.commit("Freeze the test set as v1")
     return project
 
@@ -186,6 +187,29 @@ def test_a_near_copy_that_comes_is_left_out_and_explained(frozen: Project) -> No
     assert (metrics["left_out"], metrics["frozen"]["near_left_out"]) == ({"near_frozen": 1}, 1)
     assert "left out, near_frozen: it is like a picture of the frozen test set" in " ".join(frozen.run("boxset", "explain", other["sha256"]).stdout.split())
     assert "1 picture near one of these left out of training" in " ".join(frozen.run("boxset", "status").stdout.split())
+
+
+def test_a_picture_of_a_frozen_photo_is_not_bought_while_test_is_held(frozen: Project) -> None:
+    addresses = [one[key] for one in records(frozen)[0] for key in ("coco_url", "flickr_url", "original_url", "landing_url")]
+    photo = next(address for address in addresses if photo_numbers([address]))
+    wanted = frozen.json("data/label/plan.json")["items"][0]
+    rows = frozen.root / f"data/crawl/{wanted['found_for']}/images.jsonl"
+    found = [json.loads(line) for line in rows.read_text().splitlines()]
+    next(row for row in found if row["outcome"] == "kept" and row["picture"]["sha256"] == wanted["sha256"])["picture"]["landing_url"] = photo
+    rows.unlink()
+    rows.write_text("".join(json.dumps(row) + "\n" for row in found))
+
+    frozen.run("python", "-m", "stages.label")
+    plan, says = frozen.json("data/label/plan.json"), frozen.run("boxset", "label", "plan").stdout
+    edit(frozen, "split.freeze_test", "")
+    stale = frozen.run("boxset", "label", "submit", "--yes", check=False)
+    frozen.run("python", "-m", "stages.resolve")
+    frozen.run("python", "-m", "stages.label")
+
+    assert (wanted["sha256"] in {item["sha256"] for item in plan["items"]}, plan["near_frozen"]) == (False, 1)
+    assert "not bought: 1 picture that is a near copy of the test set frozen as v1, as `balance` would leave it out" in " ".join(says.split())
+    assert "the plan was made for test frozen as v1, and split.freeze_test is empty. `dvc repro label` makes a new plan" in stale.stderr
+    assert wanted["sha256"] in {item["sha256"] for item in frozen.json("data/label/plan.json")["items"]}
 
 
 def test_a_licence_that_denies_wins_and_a_source_that_goes_is_refused(frozen: Project) -> None:

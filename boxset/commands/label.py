@@ -70,18 +70,19 @@ def _warn_of_other_clones() -> None:
 
 
 def _plan(*, is_current: bool = True) -> "Plan":
-    """Return the plan. Raises ProjectError where it is older than the ledger or the decisions, unless that is looked at later."""
+    """Return the plan. Raises ProjectError where it is older than the ledger, the decisions or `split.freeze_test`, unless that is looked at later."""
     from boxset.dataset.decisions import read_decisions
     from boxset.files import read_json
     from boxset.labeling.ledger import read_ledger
     from boxset.labeling.plan import Plan
     from boxset.labeling.standing import check_is_current
+    from boxset.params import read_params
 
     if not PLAN.exists():
         raise InputError("there is no plan", where=str(PLAN), do="`dvc repro label` makes one")
     found = read_json(PLAN, Plan)
     if is_current:
-        check_is_current(found, read_ledger(LEDGER), read_decisions().fingerprint)
+        check_is_current(found, read_ledger(LEDGER), read_decisions().fingerprint, frozen=read_params().split.freeze_test)
     return found
 
 

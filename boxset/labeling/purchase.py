@@ -66,7 +66,7 @@ def submit(shop: Shop, plan: Plan, *, trial: bool = True, max_mills: int | None 
     """Buy the plan. First finishes what an earlier, killed submit reserved and did not send.
 
     Raises BudgetError where the cap is passed or would be in the worst case, ProjectError where the ledger and the service disagree, the
-    upstream branch has purchases or decisions that this clone has not, or the plan is older than the ledger or the decisions.
+    upstream branch has purchases or decisions that this clone has not, or the plan is older than the ledger, the decisions or `split.freeze_test`.
     """
     if shop.params.label.budget_usd <= 0:
         raise BudgetError("label.budget_usd is 0: nobody is contacted", where="params.yaml", do="Set a cap in USD")
@@ -78,7 +78,7 @@ def submit(shop: Shop, plan: Plan, *, trial: bool = True, max_mills: int | None 
     resumed = tuple(_send(shop, job.reserved, job.asked) for job in ledger.jobs.values() if not job.is_sent and job.closed is None)
     if resumed:
         return Bought(resumed, 0, 0, "finished what an interrupted submit had reserved; `dvc repro label` makes the next plan")
-    check_is_current(plan, ledger, shop.decisions)
+    check_is_current(plan, ledger, shop.decisions, frozen=shop.params.split.freeze_test)
     items, is_trial, says = _due(shop, plan, ledger, trial=trial)
     items = items[: max_mills // plan.per_picture_mills] if max_mills is not None and plan.per_picture_mills else items
     if not items:

@@ -43,13 +43,16 @@ def _figures(metrics: Mapping[str, Any]) -> tuple[Any, ...]:
     return images.get("asked", 0), images.get("labelled", 0), cost.get("spent", 0), cost.get("committed", 0)
 
 
-def check_is_current(plan: Plan, ledger: Ledger, decisions: str | None = None) -> None:
-    """Raise ProjectError where a plan was made from another ledger than this, or from other decisions (their mark; None: not looked at)."""
+def check_is_current(plan: Plan, ledger: Ledger, decisions: str | None = None, *, frozen: str) -> None:
+    """Raise ProjectError where a plan was made from another ledger than this, from other decisions (their mark; None: not looked at), or for another `split.freeze_test`."""
     if plan.ledger != ledger.fingerprint:
         what = f"nothing bought: the plan is older than the ledger, which stands at {usd(ledger.committed_mills)} USD spent or reserved"
         raise ProjectError(what, do="`dvc repro label` makes a new plan")
     if decisions is not None and plan.decisions != decisions:
         what = "nothing bought: the plan is older than the decisions of `boxset review`, and could buy what was sorted out"
+        raise ProjectError(what, do="`dvc repro label` makes a new plan")
+    if plan.frozen != frozen:
+        what = f"nothing bought: the plan was made {f'for test frozen as {plan.frozen}' if plan.frozen else 'without a frozen test'}, and split.freeze_test is {frozen or 'empty'}"
         raise ProjectError(what, do="`dvc repro label` makes a new plan")
 
 
