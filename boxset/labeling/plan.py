@@ -239,7 +239,7 @@ def _waiting(market: Market, name: str) -> list[Candidate]:
 
 
 def _rows(market: Market, chosen: Choice, ids: Ids, decisions: Decisions) -> tuple[Row, ...]:
-    return tuple(_row(market, chosen, name, identity.id, len(decisions.of_category(identity.id))) for name, identity in ids.categories.items())
+    return tuple(_row(market, chosen, name, identity.id, decisions.counted.get(identity.id, 0)) for name, identity in ids.categories.items())
 
 
 def _row(market: Market, chosen: Choice, name: str, category_id: int, decided: int) -> Row:
