@@ -23,7 +23,7 @@ from boxset.dataset.records import ImageRow, Picture, Pool
 from boxset.dataset.validation import Fault
 from boxset.errors import ParamsError, ProjectError
 from boxset.files import read_json, read_jsonl, write_json
-from boxset.history import changed_files, head_commit
+from boxset.history import changed_files, has_tag, head_commit, is_revision
 from boxset.params import FROZEN_NAME, FROZEN_NAME_DO, Params
 from boxset.resolve import Ids
 from boxset.sources.licences import allowed
@@ -149,6 +149,9 @@ def freeze(root: Path, name: str, text: str) -> Frozen:
     """Declare the test set of now as a version, and return it. Raises ParamsError or ProjectError where it may not be declared."""
     if not FROZEN_NAME.fullmatch(name):
         raise ParamsError(f"{name!r} is no name for a frozen test set", do=FROZEN_NAME_DO)
+    if is_revision(name, root) and not has_tag(name, root):
+        do = f"Take another one: `boxset diff {name}` and `git push origin {name}` could mean either"
+        raise ProjectError("git has a branch or commit of this name", where=name, do=do)
     path = frozen_path(name, root)
     if path.exists() or name.casefold() in {other.casefold() for other in frozen_names(root)}:
         raise ProjectError("this version is frozen already, and a version never changes", where=str(path), do="Take the next name")

@@ -4,7 +4,7 @@ import errno
 import json
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from boxset.cli import cli
 from boxset.dataset import decisions
 from boxset.dataset.decisions import FILE, NOBODY, Decision, Verdict, append_decisions, decided, decisions_of, read_decisions
+from boxset.dataset.records import Picture
 from boxset.dataset.similar import copies
 from boxset.errors import InputError, ProjectError
 from tests.build import picture, sha
@@ -125,7 +126,12 @@ def test_status_compares_no_pictures_where_nothing_was_undone(tmp_path: Path, mo
     monkeypatch.chdir(tmp_path)
     append_decisions([decision("a"), decision("b", "no"), unusable("c", category_id=2)])
     compared: list[int] = []
-    monkeypatch.setattr(decisions, "copies", lambda pictures, known, bits: compared.append(len(known)) or copies(pictures, known, bits))
+
+    def counted(pictures: Sequence[Picture], known: Sequence[Picture], bits: int) -> Iterator[tuple[int, int]]:
+        compared.append(len(known))
+        return copies(pictures, known, bits)
+
+    monkeypatch.setattr(decisions, "copies", counted)
 
     def reviewed() -> dict[str, int]:
         done = CliRunner().invoke(cli, ["status", "--json"], catch_exceptions=False)

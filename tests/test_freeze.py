@@ -108,6 +108,8 @@ def test_a_name_is_used_once_and_fits_a_tag_and_a_file(small: Project) -> None:
 
     assert "frozen/V1.jsonl: this version is frozen already" in refused(small, "V1")
     assert "git has a tag v0 already" in refused(small, "v0", "--tag")
+    for name in ("main", "HEAD"):
+        assert f"{name}: git has a branch or commit of this name. Take another one" in refused(small, name)
     for name in ("../v1", "a b", "v1.lock", "v..1", ".v"):
         assert "is no name for a frozen test set" in refused(small, name)
 
@@ -299,6 +301,23 @@ def test_a_data_set_that_was_edited_is_not_the_frozen_one(frozen: Project, what:
 def test_two_versions_are_compared_by_name_where_git_has_no_tag_of_them(frozen: Project) -> None:
     frozen.run("git", "tag", "-d", "v1")
 
+    assert frozen.run("boxset", "diff", "v1").stdout.splitlines()[-1] == "test: unchanged since v1"
+
+
+def test_a_branch_of_a_versions_name_is_never_taken_for_it(frozen: Project) -> None:
+    commit = frozen.run("git", "rev-parse", "v1^{commit}").stdout.strip()[:9]
+    frozen.run("git", "branch", "v1", "HEAD")
+
+    with_tag = frozen.run("boxset", "diff", "v1")
+    frozen.run("git", "tag", "-d", "v1")
+    elsewhere = frozen.run("boxset", "diff", "v1", check=False)
+    named = [frozen.run("boxset", "diff", name).stdout.splitlines()[-1] for name in (commit, "refs/heads/v1")]
+    frozen.run("git", "branch", "-f", "v1", commit)
+
+    assert (elsewhere.returncode, elsewhere.stdout) == (1, "")
+    assert f"v1: the test set was frozen under this name at {commit}, and git has a branch of the name at another commit. Name {commit}, or refs/heads/v1" in elsewhere.stderr
+    assert with_tag.stdout.splitlines()[-1] == "test: unchanged since v1"
+    assert named == [f"test: unchanged since {name}" for name in (commit, "refs/heads/v1")]
     assert frozen.run("boxset", "diff", "v1").stdout.splitlines()[-1] == "test: unchanged since v1"
 
 
