@@ -114,7 +114,7 @@ def list_() -> None:
         say("no predictions: `boxset predictions images` writes what to run a detector on")
         return
     console().print(table)
-    say("of a picture that several have, the last holds")
+    say("of a picture and a category that several have, the last holds")
 
 
 def _next_name(known: list[str]) -> str:

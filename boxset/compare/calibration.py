@@ -3,7 +3,8 @@
 - `precision(score)`: the share of predictions of that score that a label confirms, never falling as the score rises.
 - `recall`: the share of labels that it finds.
 
-A category with few labels is drawn towards all categories together, and these towards the score taken at its word.
+A model's category with few labels is drawn towards all that the model sees, this towards the category as other models see it, this towards all categories
+of all models together, and these towards the score taken at its word. So a second run of a model, over pictures without labels, is judged by the first.
 """
 
 from collections.abc import Sequence
@@ -45,7 +46,7 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True)
 class Calibration:
-    """What was measured; a model or category of which nothing was measured has the figures of all together."""
+    """What was measured; a category of which nothing was measured has the figures of all together."""
 
     curves: dict[Key, Curve]
     recalls: dict[Key, float]
@@ -111,23 +112,31 @@ def crowded(pairs: Pairs, predictions: Predictions, labels: Labels) -> Whole:
 
 def calibrated(found: Compared) -> Calibration:
     """Measure a detector on the labelled pictures that it was run on."""
-    seen, hits = found.predictions, found.partner >= 0
-    any_curve = _curve(seen.scores[found.judged], hits[found.judged], AT_ITS_WORD)
+    seen = found.predictions
+    any_curve = _nearer(found.judged, found, AT_ITS_WORD)
     countable = found.countable
-    any_recall = _drawn(int((found.found_by[countable] >= 0).sum()), int(countable.sum()), RECALL)
+    any_recall = _recall(countable, found, RECALL)
     models = seen.model_of[seen.picture_of]
     of_label = seen.model_of[found.labels.picture_of]
     curves: dict[Key, Curve] = {}
     recalls: dict[Key, float] = {}
-    for model in range(len(seen.models)):
-        mine = found.judged & (models == model)
-        model_curve = _curve(seen.scores[mine], hits[mine], any_curve)
-        for category_id in np.unique(np.concatenate([seen.category_ids, found.labels.category_ids])).tolist():
-            own = mine & (seen.category_ids == category_id)
-            curves[Key(model, category_id)] = _curve(seen.scores[own], hits[own], model_curve)
-            drawn = countable & (of_label == model) & (found.labels.category_ids == category_id)
-            recalls[Key(model, category_id)] = _drawn(int((found.found_by[drawn] >= 0).sum()), int(drawn.sum()), any_recall)
+    for category_id in np.unique(np.concatenate([seen.category_ids, found.labels.category_ids])).tolist():
+        judged, drawn = found.judged & (seen.category_ids == category_id), countable & (found.labels.category_ids == category_id)
+        for model in range(len(seen.models)):
+            mine, labelled = models == model, of_label == model
+            of_model = _nearer(found.judged & mine, found, _nearer(judged & ~mine, found, any_curve))
+            curves[Key(model, category_id)] = _nearer(judged & mine, found, of_model)
+            recalls[Key(model, category_id)] = _recall(drawn & labelled, found, _recall(drawn & ~labelled, found, any_recall))
     return Calibration(curves, recalls, any_curve, any_recall)
+
+
+def _nearer(some: Truth, found: Compared, expected: Curve) -> Curve:
+    """Return the curve of some predictions, or what is expected where there are none."""
+    return _curve(found.predictions.scores[some], found.partner[some] >= 0, expected) if some.any() else expected
+
+
+def _recall(labels: Truth, found: Compared, expected: float) -> float:
+    return _drawn(int((found.found_by[labels] >= 0).sum()), int(labels.sum()), expected) if labels.any() else expected
 
 
 def _drawn(hits: int, of: int, expected: float) -> float:
