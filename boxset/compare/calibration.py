@@ -7,7 +7,8 @@ A model's category with few labels is drawn towards all that the model sees, thi
 of all models together, and these towards the score taken at its word. So a second run of a model, over pictures without labels, is judged by the first.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -165,14 +166,31 @@ def tail(values: Floats, among: Floats, expected: Floats | float = 0.5) -> Float
     return np.asarray((below + WEIGHT * expected) / (len(among) + WEIGHT), np.float64)
 
 
+class Mistaken(NamedTuple):
+    """Labels of one category with predictions of another on them."""
+
+    predicted: int  # category ids
+    labelled: int
+    on: int  # so many of the labelled category's labels
+    of: int  # and it has so many
+    own: int  # labels of its own that the predicted category finds
+    own_of: int  # of so many
+    found: int  # labels of the labelled category that are found by predictions of it
+
+
 @dataclass(frozen=True)
 class Agreement:
-    """How many labels have a prediction on them: of their category, of any, and if the boxes were two corners instead of corner and size."""
+    """How many labels have a prediction on them: of their category, of any, and if the boxes were two corners instead of corner and size.
+
+    `labels` are those of categories that the detector knows, `every` all; `mistaken` has each pair of categories that meet.
+    """
 
     labels: int
+    every: int
     found: int
     of_any: int
     as_corners: int
+    mistaken: tuple[Mistaken, ...]
 
 
 def agreement(cocos: Sequence[Coco], predictions: Predictions) -> Agreement:
@@ -181,12 +199,19 @@ def agreement(cocos: Sequence[Coco], predictions: Predictions) -> Agreement:
     corners = predictions.boxes.copy()
     corners[:, 2:] = np.maximum(corners[:, 2:] - corners[:, :2], 1e-6)
     other = compared(cocos, replace(predictions, boxes=corners))
-    return Agreement(int((~plain.labels.crowds).sum()), _found(plain), _found_of_any(plain), _found(other))
+    mine, theirs = partners(plain.pairs, plain.predictions)
+    every = int((~plain.labels.crowds).sum())
+    return Agreement(int(plain.countable.sum()), every, _found(plain), len(mine), _found(other), tuple(_mistaken(plain, mine, theirs)))
+
+
+def _mistaken(plain: Compared, mine: Whole, theirs: Whole) -> Iterator[Mistaken]:
+    """Yield the pairs of categories of which the one's predictions lie on the other's labels."""
+    ids, seen = plain.labels.category_ids, plain.predictions.category_ids
+    labels, found = Counter(ids[~plain.labels.crowds].tolist()), Counter(ids[plain.found_by >= 0].tolist())
+    for (predicted, labelled), on in sorted(Counter(zip(seen[mine].tolist(), ids[theirs].tolist(), strict=True)).items()):
+        if predicted != labelled:
+            yield Mistaken(predicted, labelled, on, labels[labelled], found[predicted], labels[predicted], found[labelled])
 
 
 def _found(one: Compared) -> int:
     return int((one.found_by >= 0).sum())
-
-
-def _found_of_any(one: Compared) -> int:
-    return len(partners(one.pairs, one.predictions)[0])
