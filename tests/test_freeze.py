@@ -237,6 +237,37 @@ def test_a_licence_that_denies_wins_and_a_source_that_goes_is_refused(frozen: Pr
     assert "Traceback" not in done.stderr + done.stdout
 
 
+def test_suspicious_labels_of_a_frozen_test_set_are_listed_with_what_to_do_and_it_stays(frozen: Project) -> None:
+    before = frozen.bytes_of("data/dataset/annotations", "frozen")
+    pictures, boxes = records(frozen)
+    frozen.run("boxset", "predictions", "images", "all.json", "--all")
+    numbers = {one["sha256"]: one["id"] for one in frozen.json("all.json")["images"]}
+    found = [
+        {"image_id": numbers[image["sha256"]], "category_id": box["category_id"], "bbox": box["bbox"], "score": 0.9 - place / 1000}
+        for split in ("train", "val", "test")
+        for coco in [frozen.json(f"data/dataset/annotations/instances_{split}.json")]
+        for image in coco["images"]
+        for place, box in enumerate(coco["annotations"])
+        if box["image_id"] == image["id"] and not box["iscrowd"]
+    ]
+    of = {one["id"]: one for one in pictures}
+    wrong = boxes[0]
+    sha256 = of[wrong["image_id"]]["sha256"]
+    other = next(i for i in (2, 4, 5) if i != wrong["category_id"])
+    mistaken = [{**one, "category_id": other} if one["image_id"] == numbers[sha256] and one["bbox"] == wrong["bbox"] else one for one in found]
+    (frozen.root / "results.json").write_text(json.dumps(mistaken))
+    frozen.run("boxset", "predictions", "add", "results.json", "--images", "all.json")
+    frozen.repro()
+
+    listed, merged = frozen.run("boxset", "suspicious").stdout, frozen.run("boxset", "suspicious", "--merge").stdout
+
+    assert any("· test, labelled by " in line for line in listed.splitlines() if f"{sha256[:12]}  mislabelled" in line)
+    assert "in test, which is held to frozen v1 and does not change by itself: mend" in listed
+    assert "held to frozen" not in merged
+    assert "held to frozen v1" in (frozen.root / "data/report/index.html").read_text()
+    assert frozen.bytes_of("data/dataset/annotations", "frozen") == before
+
+
 def test_a_frozen_file_that_was_edited_is_named_with_the_line_of_its_key(frozen: Project) -> None:
     path = frozen.root / "frozen/v1.jsonl"
     path.write_text(path.read_text().replace('"iscrowd":0', '"iscrowd":1', 1))
