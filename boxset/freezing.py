@@ -5,25 +5,27 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import yaml
 
-from boxset.assemble.freeze import Holding, held_records, hold, left_out
+from boxset.assemble.freeze import ALL_COUNT, Futile, Holding, futile, held_records, hold, left_out
+from boxset.assemble.merge import every_image
 from boxset.assemble.split import may_be_in_test, sources_of
 from boxset.compare.diff import BoxChange, diff
 from boxset.dataset.coco import Coco, CocoAnnotation, CocoImage, read_coco
 from boxset.dataset.frozen import Frozen, frozen_names, frozen_path, read_frozen, removed_categories, write_frozen
 from boxset.dataset.reasons import Reason
-from boxset.dataset.records import ImageRow
+from boxset.dataset.records import ImageRow, Picture, Pool
 from boxset.dataset.validation import Fault
 from boxset.errors import ParamsError, ProjectError
 from boxset.files import read_json, read_jsonl, write_json
-from boxset.history import changed_files, head_commit
+from boxset.history import changed_files, has_tag, head_commit, is_revision
 from boxset.params import FROZEN_NAME, FROZEN_NAME_DO, Params
+from boxset.resolve import Ids
 from boxset.sources.licences import allowed
 
 DATASET = Path("data/dataset")
@@ -60,7 +62,8 @@ def hold_test(merged: Coco, params: Params, root: Path = Path()) -> tuple[Holdin
     frozen, data = read_frozen(frozen_path(params.split.freeze_test, root)), root / "data"
     files = {path.name for folder in (*data.glob("extract/*/images"), *data.glob("crawl/*/images")) for path in folder.iterdir()}
     dropped = {one["sha256"]: one["near"] for one in _dropped(data) if "near" in one}
-    holding = hold(merged, frozen, files=files, is_denied=_Denied(params, data), bits=params.merge.duplicate_bits, dropped=dropped)
+    is_denied = _Denied(params, data, dropped_for_licence(data))
+    holding = hold(merged, frozen, files=files, is_denied=is_denied, bits=params.merge.duplicate_bits, dropped=dropped)
     held = _part(holding.coco, holding.images)
     changes = diff({"test": held}, {"test": holding.today}, names=(frozen.name, "now")).box_changes
     against = sum(not may_be_in_test(sources_of([image]), params.split) for image in held.images)
@@ -68,6 +71,25 @@ def hold_test(merged: Coco, params: Params, root: Path = Path()) -> tuple[Holdin
     holding.metrics.update(counted)
     near, denied = (tuple(map(_left_out, some)) for some in (holding.near, holding.denied))
     return holding, Record(name=frozen.name, sha256=frozen.sha256, changes=changes, near=near, denied=denied)
+
+
+def futile_labels(
+    version: str, params: Params, pools: dict[str, Pool], crawled: dict[str, tuple[Picture, ...]], *, ids: Ids, merged: Collection[str], refused: Collection[str]
+) -> Futile:
+    """Return the pictures of a project that no label helps while test is held to a version; none where that is empty. Raises InputError.
+
+    `merged`: the images that are labelled today; `refused`: the pictures that `merge` left out for their licence; both by SHA-256.
+    """
+    if not version:
+        return ALL_COUNT
+    every, image_of = every_image(pools, crawled, ids=ids, settings=params.merge)
+    is_denied, bits = _Denied(params, Path("data"), refused), params.merge.duplicate_bits
+    return futile(every, image_of, read_frozen(frozen_path(version)), merged=merged, is_denied=is_denied, bits=bits)
+
+
+def dropped_for_licence(data: Path) -> set[str]:
+    """Return the pictures, by SHA-256, that `merge` left out for their licence."""
+    return {one["sha256"] for one in _dropped(data) if one["reason"] == Reason.LICENCE}
 
 
 def _dropped(data: Path) -> list[dict[str, str]]:
@@ -100,22 +122,24 @@ def _left_out(image: CocoImage) -> LeftOut:
 class _Denied:
     """Tells whether a licence is why a frozen picture is merged no more: by the policy of now, or by what became of it on its way."""
 
-    def __init__(self, params: Params, data: Path) -> None:
-        self._params, self._data = params, data
-        self._known: tuple[set[str], set[tuple[str, str]]] | None = None
+    def __init__(self, params: Params, data: Path, refused: Collection[str]) -> None:
+        """Take what `merge` left out for its licence (`refused`, by SHA-256)."""
+        self._params, self._data, self._contents = params, data, refused
+        self._known: set[tuple[str, str]] | None = None
 
     def __call__(self, image: CocoImage, licence: str) -> bool:
         if not allowed("" if licence == "unknown" else licence, self._params.project.use, self._params.licences):
             return True
-        contents, names = self._known = self._known or self._refused()
-        return image.sha256 in contents or (image.source, image.source_id) in names
+        if image.sha256 in self._contents:
+            return True
+        self._known = self._refused() if self._known is None else self._known
+        return (image.source, image.source_id) in self._known
 
-    def _refused(self) -> tuple[set[str], set[tuple[str, str]]]:
-        reason = Reason.LICENCE.value
+    def _refused(self) -> set[tuple[str, str]]:
         tried = [(p.parent.name, p) for p in sorted(self._data.glob("extract/*/images.jsonl"))]
         tried += [("crawl", p) for p in sorted(self._data.glob("crawl/*/images.jsonl"))]
         rows = ((source, row) for source, path in tried for row in read_jsonl(path, ImageRow))
-        return {d["sha256"] for d in _dropped(self._data) if d["reason"] == reason}, {(s, row.source_id) for s, row in rows if row.outcome == reason}
+        return {(source, row.source_id) for source, row in rows if row.outcome == Reason.LICENCE}
 
 
 # declaring it
@@ -125,6 +149,9 @@ def freeze(root: Path, name: str, text: str) -> Frozen:
     """Declare the test set of now as a version, and return it. Raises ParamsError or ProjectError where it may not be declared."""
     if not FROZEN_NAME.fullmatch(name):
         raise ParamsError(f"{name!r} is no name for a frozen test set", do=FROZEN_NAME_DO)
+    if is_revision(name, root) and not has_tag(name, root):
+        do = f"Take another one: `boxset diff {name}` and `git push origin {name}` could mean either"
+        raise ProjectError("git has a branch or commit of this name", where=name, do=do)
     path = frozen_path(name, root)
     if path.exists() or name.casefold() in {other.casefold() for other in frozen_names(root)}:
         raise ProjectError("this version is frozen already, and a version never changes", where=str(path), do="Take the next name")

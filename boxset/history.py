@@ -167,9 +167,14 @@ def head_commit(root: Path) -> str:
     return Revision("HEAD", root).commit
 
 
+def has_tag(name: str, root: Path = Path()) -> bool:
+    """Return whether git has a tag of this name."""
+    return _git_or_none(root, "rev-parse", "--verify", "--quiet", f"refs/tags/{name}") is not None
+
+
 def tag_exists(root: Path, name: str) -> None:
     """Raise ProjectError where git has a tag of this name already."""
-    if _git_or_none(root, "rev-parse", "--verify", "--quiet", f"refs/tags/{name}") is not None:
+    if has_tag(name, root):
         raise ProjectError(f"git has a tag {name} already", where=name, do="Take another name, or leave out --tag")
 
 

@@ -83,6 +83,12 @@ class Targets(Order, frozen=True):
     categories: dict[str, Target]
 
 
+class Freeze(Order, frozen=True):
+    """`freeze.json`: the version that test is held to; empty: none."""
+
+    freeze_test: str
+
+
 class Identity(Order, frozen=True):
     """A category's id and supercategory."""
 
@@ -117,6 +123,7 @@ def write_resolved(
     write_json(out / "targets.json", Targets(categories={n: Target(target=c.target, max=c.max) for n, c in params.categories.items()}))
     by_id = sorted(params.categories.items(), key=lambda item: item[1].id)
     write_json(out / "ids.json", Ids(categories={n: Identity(id=c.id, supercategory=c.supercategory) for n, c in by_id}))
+    write_json(out / "freeze.json", Freeze(freeze_test=params.split.freeze_test))
     write_json(out / "world.json", {"world": params.world, "version": version})
 
 

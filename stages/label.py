@@ -6,17 +6,19 @@ from boxset.assemble.merge import boxes_counted, merge
 from boxset.compare.sightings import sightings
 from boxset.compare.suspicious import counts, suspects
 from boxset.dataset.decisions import read_decisions
+from boxset.dataset.reasons import Reason
 from boxset.dataset.records import read_crawled, read_extracted, read_refused, write_pool
 from boxset.files import read_json, write_json
+from boxset.freezing import futile_labels
 from boxset.labeling.answers import answered_pool
 from boxset.labeling.ledger import read_ledger
 from boxset.labeling.plan import make_plan, plan_metrics
 from boxset.params import read_params
 from boxset.predictions.store import read_folder
-from boxset.resolve import Ids, Targets
+from boxset.resolve import Freeze, Ids, Targets
 from boxset.stage import run
 
-VERSION = 8
+VERSION = 9
 OUT = Path("data/label")
 
 
@@ -29,12 +31,25 @@ def main() -> None:
     extracted = list(pools.values())
     refused = read_refused(sorted(Path("data/extract").glob("*/refused.json")))
     answers = answered_pool(ledger, ids, params.label, crawled=crawled, extracted=extracted)
-    labelled = merge(pools, crawled, answers=answers, ids=ids, settings=params.merge, refused=refused, decisions=decisions).coco
+    merged = merge(pools, crawled, answers=answers, ids=ids, settings=params.merge, refused=refused, decisions=decisions)
+    labelled, denied = merged.coco, {one.sha256 for one in merged.dropped if one.reason == Reason.LICENCE}
+    version = read_json(Path("data/resolve/freeze.json"), Freeze).freeze_test
+    futile = futile_labels(version, params, pools, crawled, ids=ids, merged={image.sha256 for image in labelled.images}, refused=denied)
     named = {identity.id: name for name, identity in ids.categories.items()}
     seen, have = read_folder(Path("predictions"), categories=named), boxes_counted(labelled, ids)
     sees = sightings(labelled, seen, list(named))
     plan = make_plan(
-        ledger, ids, targets, params.label, have=have, crawled=crawled, extracted=extracted, refused=refused, decisions=decisions, sees=sees
+        ledger,
+        ids,
+        targets,
+        params.label,
+        have=have,
+        crawled=crawled,
+        extracted=extracted,
+        refused=refused,
+        decisions=decisions,
+        sees=sees,
+        futile=futile,
     )
     suspicious = {"suspicious": counts(suspects({"merge": labelled}, seen), list(ids.categories))} if seen.pictures else {}
     write_pool(OUT / "annotations.json", answers)

@@ -75,7 +75,9 @@ def line(xs: Sequence[float], ys: Sequence[float]) -> Line:
 
 
 def curve(some: Sequence[Guess], expected: Line) -> Line:
-    """Precision in 20 steps with ten predictions' worth of what is expected, made never to fall by the formula of greatest least means."""
+    """Precision in 20 steps with ten predictions' worth of what is expected, made never to fall by the formula of greatest least means. Of none, what is expected."""
+    if not some:
+        return expected
     steps = [[one for one in some if min(19, int(one.score * 20 + 1e-12)) == step] for step in range(20)]
     weights = [len(step) + 10.0 for step in steps]
     xs = [(sum(one.score for one in step) + 10 * middle) / weight for step, middle, weight in zip(steps, MIDDLES, weights, strict=True)]
@@ -140,8 +142,9 @@ def trusted(guesses: Sequence[Guess]) -> None:
     judged = [one for one in guesses if one.judged]
     every = curve(judged, line(MIDDLES, MIDDLES))
     for model in {one.model for one in guesses}:
-        of_model = curve([one for one in judged if one.model == model], every)
         for category in {one.category for one in guesses}:
+            others = [one for one in judged if one.model != model and one.category == category]
+            of_model = curve([one for one in judged if one.model == model], curve(others, every))
             own = curve([one for one in judged if (one.model, one.category) == (model, category)], of_model)
             for one in guesses:
                 if (one.model, one.category) == (model, category):

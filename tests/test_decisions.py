@@ -1,21 +1,28 @@
 """What was decided in a review: which line holds, for which pictures, and what is refused by line."""
 
 import errno
+import json
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from boxset.cli import cli
+from boxset.dataset import decisions
 from boxset.dataset.decisions import FILE, NOBODY, Decision, Verdict, append_decisions, decided, decisions_of, read_decisions
+from boxset.dataset.records import Picture
+from boxset.dataset.similar import copies
 from boxset.errors import InputError, ProjectError
 from tests.build import picture, sha
+from tests.project import REPOSITORY
 
 AT = datetime(2026, 11, 26, 12, tzinfo=UTC)
 GRID, OTHER_GRID = "80" * 48, "10" * 48
@@ -99,6 +106,43 @@ def test_a_copys_later_line_is_what_is_counted() -> None:
     assert decisions_of([no, undone]).tally(1) == {}
     assert decisions_of([no, undone, yes]).tally(1) == {"yes": 2}  # two files
     assert decisions_of([no, undone, yes, decision("c", category_id=2, **alike)]).tally(1) == {"yes": 2}
+
+
+LINES = st.lists(
+    st.tuples(st.sampled_from("abcd"), st.sampled_from(["yes", "no", "undone"]), st.integers(0, 5), st.integers(1, 2), st.sampled_from(["0" * 16, "f" * 16])),
+    max_size=12,
+)
+
+
+@given(LINES)
+def test_as_many_pictures_are_counted_as_are_named_with_their_decisions(lines: list[tuple[str, str, int, int, str]]) -> None:
+    found = decisions_of(decision(name, verdict, minute=minute, category_id=i, phash=phash, grid=GRID) for name, verdict, minute, i, phash in lines)
+
+    assert [found.counted.get(i, 0) for i in (1, 2)] == [len(found.of_category(i)) for i in (1, 2)]
+
+
+def test_status_compares_no_pictures_where_nothing_was_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "params.yaml").write_text((REPOSITORY / "params.yaml").read_text())
+    monkeypatch.chdir(tmp_path)
+    append_decisions([decision("a"), decision("b", "no"), unusable("c", category_id=2)])
+    compared: list[int] = []
+
+    def counted(pictures: Sequence[Picture], known: Sequence[Picture], bits: int) -> Iterator[tuple[int, int]]:
+        compared.append(len(known))
+        return copies(pictures, known, bits)
+
+    monkeypatch.setattr(decisions, "copies", counted)
+
+    def reviewed() -> dict[str, int]:
+        done = CliRunner().invoke(cli, ["status", "--json"], catch_exceptions=False)
+        return {one["name"]: one["reviewed"] for one in json.loads(done.output)["categories"] if one["reviewed"]}
+
+    first, before = reviewed(), list(compared)
+    append_decisions([decision("a", "undone", minute=1)])
+
+    assert (first, before) == ({"driller": 2, "hammer": 1}, [])
+    assert reviewed() == {"driller": 1, "hammer": 1}
+    assert compared[0] == 1  # what was undone
 
 
 def test_the_same_file_keeps_its_decision_whatever_a_hand_made_of_its_hash() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from boxset.dataset.photos import photo_numbers
 from boxset.freezing import yaml_text
 from tests.project import Project
 from tests.test_pipeline import change
@@ -22,7 +23,7 @@ def frozen_project(small_project: Project, tmp_path_factory: pytest.TempPathFact
     project = small_project.copy_to(tmp_path_factory.mktemp("frozen") / "project")
     project.run("boxset", "freeze", "v1", "-m", "the first", "--tag")
     edit(project, "split.freeze_test", "v1")
-    assert project.repro() == ["balance", "report"]
+    assert project.repro() == ["resolve", "label", "balance", "report"]
     project.commit("Freeze the test set as v1")
     return project
 
@@ -107,6 +108,8 @@ def test_a_name_is_used_once_and_fits_a_tag_and_a_file(small: Project) -> None:
 
     assert "frozen/V1.jsonl: this version is frozen already" in refused(small, "V1")
     assert "git has a tag v0 already" in refused(small, "v0", "--tag")
+    for name in ("main", "HEAD"):
+        assert f"{name}: git has a branch or commit of this name. Take another one" in refused(small, name)
     for name in ("../v1", "a b", "v1.lock", "v..1", ".v"):
         assert "is no name for a frozen test set" in refused(small, name)
 
@@ -188,6 +191,29 @@ def test_a_near_copy_that_comes_is_left_out_and_explained(frozen: Project) -> No
     assert "1 picture near one of these left out of training" in " ".join(frozen.run("boxset", "status").stdout.split())
 
 
+def test_a_picture_of_a_frozen_photo_is_not_bought_while_test_is_held(frozen: Project) -> None:
+    addresses = [one[key] for one in records(frozen)[0] for key in ("coco_url", "flickr_url", "original_url", "landing_url")]
+    photo = next(address for address in addresses if photo_numbers([address]))
+    wanted = frozen.json("data/label/plan.json")["items"][0]
+    rows = frozen.root / f"data/crawl/{wanted['found_for']}/images.jsonl"
+    found = [json.loads(line) for line in rows.read_text().splitlines()]
+    next(row for row in found if row["outcome"] == "kept" and row["picture"]["sha256"] == wanted["sha256"])["picture"]["landing_url"] = photo
+    rows.unlink()
+    rows.write_text("".join(json.dumps(row) + "\n" for row in found))
+
+    frozen.run("python", "-m", "stages.label")
+    plan, says = frozen.json("data/label/plan.json"), frozen.run("boxset", "label", "plan").stdout
+    edit(frozen, "split.freeze_test", "")
+    stale = frozen.run("boxset", "label", "submit", "--yes", check=False)
+    frozen.run("python", "-m", "stages.resolve")
+    frozen.run("python", "-m", "stages.label")
+
+    assert (wanted["sha256"] in {item["sha256"] for item in plan["items"]}, plan["near_frozen"]) == (False, 1)
+    assert "not bought: 1 picture that is a near copy of the test set frozen as v1, as `balance` would leave it out" in " ".join(says.split())
+    assert "the plan is older than split.freeze_test. `dvc repro label` makes a new plan" in stale.stderr
+    assert wanted["sha256"] in {item["sha256"] for item in frozen.json("data/label/plan.json")["items"]}
+
+
 def test_a_licence_that_denies_wins_and_a_source_that_goes_is_refused(frozen: Project) -> None:
     pictures, _ = records(frozen)
     names = {one["id"]: one["name"] for one in frozen.json(TEST)["licenses"]}
@@ -209,6 +235,37 @@ def test_a_licence_that_denies_wins_and_a_source_that_goes_is_refused(frozen: Pr
     assert done.returncode != 0
     assert f"a picture of the frozen test set is gone: {pictures[0]['sha256'][:12]} of {pictures[0]['source']}" in done.stderr + done.stdout
     assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_suspicious_labels_of_a_frozen_test_set_are_listed_with_what_to_do_and_it_stays(frozen: Project) -> None:
+    before = frozen.bytes_of("data/dataset/annotations", "frozen")
+    pictures, boxes = records(frozen)
+    frozen.run("boxset", "predictions", "images", "all.json", "--all")
+    numbers = {one["sha256"]: one["id"] for one in frozen.json("all.json")["images"]}
+    found = [
+        {"image_id": numbers[image["sha256"]], "category_id": box["category_id"], "bbox": box["bbox"], "score": 0.9 - place / 1000}
+        for split in ("train", "val", "test")
+        for coco in [frozen.json(f"data/dataset/annotations/instances_{split}.json")]
+        for image in coco["images"]
+        for place, box in enumerate(coco["annotations"])
+        if box["image_id"] == image["id"] and not box["iscrowd"]
+    ]
+    of = {one["id"]: one for one in pictures}
+    wrong = boxes[0]
+    sha256 = of[wrong["image_id"]]["sha256"]
+    other = next(i for i in (2, 4, 5) if i != wrong["category_id"])
+    mistaken = [{**one, "category_id": other} if one["image_id"] == numbers[sha256] and one["bbox"] == wrong["bbox"] else one for one in found]
+    (frozen.root / "results.json").write_text(json.dumps(mistaken))
+    frozen.run("boxset", "predictions", "add", "results.json", "--images", "all.json")
+    frozen.repro()
+
+    listed, merged = frozen.run("boxset", "suspicious").stdout, frozen.run("boxset", "suspicious", "--merge").stdout
+
+    assert any("· test, labelled by " in line for line in listed.splitlines() if f"{sha256[:12]}  mislabelled" in line)
+    assert "in test, which is held to frozen v1 and does not change by itself: mend" in listed
+    assert "held to frozen" not in merged
+    assert "held to frozen v1" in (frozen.root / "data/report/index.html").read_text()
+    assert frozen.bytes_of("data/dataset/annotations", "frozen") == before
 
 
 def test_a_frozen_file_that_was_edited_is_named_with_the_line_of_its_key(frozen: Project) -> None:
@@ -275,6 +332,23 @@ def test_a_data_set_that_was_edited_is_not_the_frozen_one(frozen: Project, what:
 def test_two_versions_are_compared_by_name_where_git_has_no_tag_of_them(frozen: Project) -> None:
     frozen.run("git", "tag", "-d", "v1")
 
+    assert frozen.run("boxset", "diff", "v1").stdout.splitlines()[-1] == "test: unchanged since v1"
+
+
+def test_a_branch_of_a_versions_name_is_never_taken_for_it(frozen: Project) -> None:
+    commit = frozen.run("git", "rev-parse", "v1^{commit}").stdout.strip()[:9]
+    frozen.run("git", "branch", "v1", "HEAD")
+
+    with_tag = frozen.run("boxset", "diff", "v1")
+    frozen.run("git", "tag", "-d", "v1")
+    elsewhere = frozen.run("boxset", "diff", "v1", check=False)
+    named = [frozen.run("boxset", "diff", name).stdout.splitlines()[-1] for name in (commit, "refs/heads/v1")]
+    frozen.run("git", "branch", "-f", "v1", commit)
+
+    assert (elsewhere.returncode, elsewhere.stdout) == (1, "")
+    assert f"v1: the test set was frozen under this name at {commit}, and git has a branch of the name at another commit. Name {commit}, or refs/heads/v1" in elsewhere.stderr
+    assert with_tag.stdout.splitlines()[-1] == "test: unchanged since v1"
+    assert named == [f"test: unchanged since {name}" for name in (commit, "refs/heads/v1")]
     assert frozen.run("boxset", "diff", "v1").stdout.splitlines()[-1] == "test: unchanged since v1"
 
 

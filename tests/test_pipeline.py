@@ -109,9 +109,9 @@ def change(path: str, value: Any) -> Callable[[Any], None]:
 EDITS = {
     "a query": (change("categories.hammer.queries", ["claw hammer", "sledge hammer"]), ["resolve", "crawl@hammer", *AFTER_LABEL]),
     "a target": (change("categories.hammer.target", 31), ["resolve", "label", "balance", "report"]),
-    "a split ratio": (change("split.ratio", {"train": 0.7, "val": 0.15, "test": 0.15}), ["balance", "report"]),
-    "who never is in test": (change("split.never_test", ["coco", "lvis"]), ["balance", "report"]),
-    "who alone is in test": (change("split.test_only_from", ["open_images"]), ["balance", "report"]),
+    "a split ratio": (change("split.ratio", {"train": 0.6, "val": 0.2, "test": 0.2}), ["resolve", "balance", "report"]),
+    "who never is in test": (change("split.never_test", ["coco", "lvis"]), ["resolve", "balance", "report"]),
+    "who alone is in test": (change("split.test_only_from", ["open_images"]), ["resolve", "balance", "report"]),
     "the budget": (change("label.budget_usd", 7.0), ["label", "report"]),
     "the labelling service": (change("labeler.title", "Boxes, please"), []),
     "the contact": (change("project.contact", "someone@shop.example"), []),

@@ -125,6 +125,12 @@ def test_fields_that_are_not_asked_for_are_passed_over_and_numbers_may_be_writte
     assert len(found) == 1
 
 
+def test_a_category_that_is_named_is_what_its_name_says_whatever_number_the_detector_has_for_it(tmp_path: Path) -> None:
+    named = [result(category_id=87, category_name="saw"), result(category_id=1.0, category_name="saw", score=0.8), result(category_id=1, score=0.7, category_name=None)]
+
+    assert [row[0] for row in rows(taken(tmp_path, named))["1"]] == [2, 2, 1]
+
+
 EVIL: dict[str, tuple[Callable[[], object], str]] = {
     "unknown picture": (lambda: [result(), result(image_id=9)], r"record 2: image_id: .*images.json has no picture 9. Name the file that"),
     "unknown name": (lambda: [result(image_id="9.jpg")], r'record 1: image_id: .* has no picture "9.jpg"'),
@@ -132,6 +138,9 @@ EVIL: dict[str, tuple[Callable[[], object], str]] = {
     "picture that is none": (lambda: [result(image_id=None)], r"record 1: image_id: null is neither a whole number nor a file's name"),
     "unknown category": (lambda: [result(category_id=7)], r"record 1: category_id: 7 is none of 1 hammer, 2 saw"),
     "yolo's category": (lambda: [result(category_id=0)], r"category_id: 0 is none of 1 hammer, 2 saw. YOLO counts classes in the order of the ids: --yolo-from 0"),
+    "coco's category": (lambda: [result(category_id=44)], r"44 is none of 1 hammer, 2 saw. .* such as COCO's 1 to 90, can give each record a category_name"),
+    "another category's name": (lambda: [result(), result(category_name="hamer")], r'record 2: category_name: "hamer" is none of hammer, saw; did you mean hammer'),
+    "a name that is none": (lambda: [result(category_name=["hammer"])], r'record 1: category_name: \["hammer"\] is no name'),
     "category in words": (lambda: [result(category_id="hammer")], r'record 1: category_id: "hammer" is no whole number'),
     "category true": (lambda: [result(category_id=True)], r"record 1: category_id: true is no whole number"),
     "score above one": (lambda: [result(score=1.01)], r"record 1: score: 1.01 does not lie within 0 to 1"),

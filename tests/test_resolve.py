@@ -38,7 +38,7 @@ def resolved(folder: Path, **changes: Any) -> dict[str, bytes]:
 
 
 EVERY_FILE = {
-    "classes/lvis.json", "sources/lvis.json", "queries/hammer.json", "queries/saw.json", "targets.json", "ids.json", "world.json",
+    "classes/lvis.json", "sources/lvis.json", "queries/hammer.json", "queries/saw.json", "targets.json", "ids.json", "freeze.json", "world.json",
 }  # fmt: skip
 
 
@@ -54,6 +54,8 @@ def test_every_consumer_has_a_file_that_it_can_read(tmp_path: Path) -> None:
 
 
 EDITS: list[tuple[dict[str, Any], set[str]]] = [
+    ({"split.ratio": {"train": 0.5, "val": 0.2, "test": 0.3}}, set()),
+    ({"split.freeze_test": "v1"}, {"freeze.json"}),
     ({"categories.hammer.target": 11}, {"targets.json"}),
     ({"categories.hammer.max": 50}, {"targets.json"}),
     ({"categories.hammer.queries": ["claw hammer"]}, {"queries/hammer.json"}),

@@ -132,14 +132,46 @@ def test_pictures_that_the_detector_was_not_run_on_are_left_alone() -> None:
 
 def test_of_two_models_the_later_one_is_heard_on_each_picture() -> None:
     old = predictions({"a" * 64: [(HAMMER, BOX, 0.9)], "b" * 64: [(SAW, BOX, 0.8), (HAMMER, BOX, 0.7)]}, "v1")
-    new = predictions({"a" * 64: [(SAW, ELSEWHERE, 0.6)], "c" * 64: []}, "v2")
+    new = predictions({"a" * 64: [(SAW, ELSEWHERE, 0.6)], "c" * 64: [], "d" * 64: [(HAMMER, BOX, 0.5)]}, "v2")
 
     both = latest([old, new])
 
     said = [[(int(both.category_ids[k]), float(both.scores[k])) for k in range(both.starts[n], both.starts[n + 1])] for n in range(3)]
-    assert both.pictures == ("a" * 64, "b" * 64, "c" * 64)
+    assert both.pictures == ("a" * 64, "b" * 64, "c" * 64, "d" * 64)
     assert said == [[(SAW, 0.6)], [(SAW, 0.8), (HAMMER, 0.7)], []]
-    assert [both.models[m] for m in both.model_of] == ["v2", "v1", "v2"]
+    assert [both.models[m] for m in both.model_of] == ["v2", "v1", "v2", "v2"]
+
+
+def test_a_later_file_of_some_categories_leaves_the_others_to_the_file_before() -> None:
+    hammers = predictions({"a" * 64: [(HAMMER, BOX, 0.9)], "b" * 64: [], "c" * 64: [(HAMMER, BOX, 0.4)]}, "v1")
+    saws = predictions({"a" * 64: [(SAW, ELSEWHERE, 0.95), (SAW, BOX, 0.3)], "b" * 64: []}, "v1-saws")
+
+    both = latest([hammers, saws])
+    sees = sightings(coco([], []), both, [HAMMER, SAW])
+
+    said = [[(int(both.category_ids[k]), float(both.scores[k])) for k in range(*both.starts[n : n + 2])] for n in range(3)]
+    assert said == [[(SAW, 0.95), (HAMMER, 0.9), (SAW, 0.3)], [], [(HAMMER, 0.4)]]
+    assert [both.models[m] for m in both.model_of] == ["v1 + v1-saws", "v1 + v1-saws", "v1"]
+    assert [sees.turn(letter * 64, HAMMER) for letter in "abc"] == [0, 2, 1]
+    assert [sees.turn(letter * 64, SAW) for letter in "abc"] == [0, 2, 1]  # v1 knows no saws
+    assert sees.words("c" * 64, SAW) == ""
+
+
+def test_a_second_run_of_a_model_is_judged_category_by_category_as_the_first() -> None:
+    """Hammers at a score of 0.6 are nearly all right, saws nearly all wrong, and half of the saws are overlooked; the second run is over pictures that nobody labelled."""
+    images = [image(n, exhaustive_category_ids=(1, 2)) for n in range(1, 201)]
+    hammers = [annotation(n, n, HAMMER, bbox=BOX) for n in range(1, 191)]
+    saws = [annotation(200 + n, n, SAW, bbox=ELSEWHERE if n <= 20 else (340.0, 5.0, 50.0, 50.0)) for n in range(1, 41)]
+    both: list[Seen] = [(HAMMER, BOX, 0.6), (SAW, ELSEWHERE, 0.6)]
+    first, crawl = {f"{n:064x}": both for n in range(1, 201)}, {"e" * 64: both, "f" * 64: []}
+    labelled = coco(images, [*hammers, *saws])
+
+    once = sightings(labelled, predictions({**first, **crawl}), [HAMMER, SAW])
+    twice = sightings(labelled, latest([predictions(first, "v1"), predictions(crawl, "v1-crawl")]), [HAMMER, SAW])
+
+    assert [twice.boxes["e" * 64, i] for i in (HAMMER, SAW)] == pytest.approx([once.boxes["e" * 64, i] for i in (HAMMER, SAW)], abs=0.06)
+    assert [twice.turn("e" * 64, i) for i in (HAMMER, SAW)] == [0, 1]
+    assert [twice.expected("f" * 64, i, 1.0) for i in (HAMMER, SAW)] == pytest.approx([0.0, 0.4], abs=0.1)
 
 
 def test_counts_have_every_kind_and_category() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from boxset.compare.suspicious import Suspect
+from boxset.compare.suspicious import Suspect, frozen_words
 from boxset.report.pictures import Pictures
 from boxset.report.suspicious_page import suspicious_page
 from tests.suspects import suspect
@@ -22,6 +22,18 @@ def test_no_text_of_others_is_taken_for_html(tmp_path: Path) -> None:
 
     assert "<script>alert" not in shown
     assert shown.count("&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#x27;&amp;") >= 4
+
+
+def test_suspects_in_a_frozen_test_set_are_shown_with_what_to_do(tmp_path: Path) -> None:
+    found = [suspect(split="test"), suspect(split="train"), suspect(split="test", sha256="b" * 64)]
+    sentence = (
+        "2 are in test, which is held to frozen v1 and does not change by itself: mend them where they were drawn; a new version takes them in: "
+        "empty `split.freeze_test`, `dvc repro`, look at `boxset diff v1`, commit, and freeze the next (docs/testset.md)"
+    )
+
+    assert frozen_words(found, "v1") == [sentence]
+    assert frozen_words(found, "") == frozen_words(found[1:2], "v1") == []
+    assert "2 are in test, which is held to frozen v1" in suspicious_page(found, 50, Pictures([tmp_path], 1), frozen_words(found, "v1"))
 
 
 def test_the_page_says_why_a_picture_is_not_shown(tmp_path: Path) -> None:

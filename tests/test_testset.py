@@ -19,10 +19,10 @@ from boxset.dataset.coco import Coco, CocoCategory, CocoImage, CocoLicense
 from boxset.dataset.frozen import Frozen, frozen_path, read_frozen, write_frozen
 from boxset.dataset.validation import Fault
 from boxset.errors import InputError, ProjectError
-from boxset.formats.leaks import leaks
+from boxset.formats.leaks import leaks, strays
 from boxset.params import Balance, Ratio, Split
 from boxset.resolve import Target, Targets
-from tests.build import TARGETS, annotation, box, coco, image, merged, picture, pool
+from tests.build import TARGETS, annotation, box, coco, image, merged, picture, pool, sha
 
 change = msgspec.structs.replace
 
@@ -50,8 +50,7 @@ def test_a_better_copy_goes_where_the_picture_was(was: tuple[str, ...], goes_to:
     parted = split(better, past, Split(), copies=copies)
 
     assert parted.assignment == {9: goes_to}
-    assert parted.remembered.keys() == {*past, image(9).sha256, "ratio"}
-    assert {parted.remembered[image(n).sha256] for n in (9, *range(1, len(was) + 1))} == {goes_to}
+    assert parted.remembered == {**{image(n).sha256: goes_to for n in (1, 2, 9)}, "ratio": "0.8/0.1/0.1"}
 
 
 @pytest.mark.parametrize(
@@ -75,6 +74,45 @@ def test_a_copy_that_comes_back_alone_is_where_the_better_one_was() -> None:
     united = split(coco([image(9)], []), past, Split(), copies={image(9).sha256: [image(1).sha256, image(2).sha256]})
 
     assert split(coco([image(1)], []), united.remembered, Split()).assignment == {1: "test"}
+
+
+@pytest.mark.parametrize("name", ["val", "test"])
+def test_a_worse_copy_stays_where_the_better_one_was_when_that_ones_source_is_turned_off(name: str) -> None:
+    small, large = picture("a", flickr_id="7"), picture("b", flickr_id="7", width=800, height=600, source="lvis")
+    others = [record for n in range(1, 30) for record in (picture(n), box(n))]
+    both, alone = merged(pool(small, box("a"), *others), pool(large, box("b", source="lvis"))), merged(pool(small, box("a"), *others))
+    past = {large.sha256: name, **{sha(n): "train" if n < 20 else name for n in range(1, 30)}, "ratio": "0.8/0.1/0.1"}
+
+    first = split(both.coco, past, Split(), copies=both.copies)
+    second = split(alone.coco, first.remembered, Split(), copies=alone.copies)
+
+    assert [first.assignment[one.id] for one in both.coco.images if one.sha256 == large.sha256] == [name]
+    assert [second.assignment[one.id] for one in alone.coco.images if one.sha256 == small.sha256] == [name]
+
+
+def test_what_was_tested_and_may_be_in_test_no_more_trains_only_where_the_rule_is_a_new_one() -> None:
+    """The copy of one's own source made it a picture to test on; turning that source off is no decision about the rule."""
+    own, public = picture("b", flickr_id="7", width=800, height=600, source="own"), picture("a", flickr_id="7")
+    both, alone = merged(pool(own, box("b", source="own")), pool(public, box("a"))), merged(pool(public, box("a")))
+    rules = Split(test_only_from=("own",), ratio=Ratio(train=0, val=0, test=1))
+    first = split(both.coco, {}, rules, copies=both.copies)
+
+    kept = split(alone.coco, first.remembered, rules, copies=alone.copies)
+    decided = split(alone.coco, first.remembered, Split(never_test=("coco",)), copies=alone.copies)
+
+    assert [list(one.assignment.values()) for one in (first, kept, decided)] == [["test"], ["val"], ["train"]]
+
+
+def test_while_test_is_frozen_the_copies_of_its_pictures_are_remembered_too(tmp_path: Path) -> None:
+    small, large = picture("a", flickr_id="7"), picture("b", flickr_id="7", width=800, height=600, source="lvis")
+    alone, both = merged(pool(small, box("a"))), merged(pool(small, box("a")), pool(large, box("b", source="lvis")))
+    found = hold(
+        both.coco, frozen_of(alone.coco, tmp_path, 1), files={small.file_name}, is_denied=lambda _image, _licence: False, bits=6
+    )
+
+    parted = split(found.coco, {}, Split(), frozen=found.images, copies=both.copies)
+
+    assert {name: parted.remembered[name] for name in (small.sha256, large.sha256)} == {small.sha256: "test", large.sha256: "test"}
 
 
 def test_merge_tells_which_copies_gave_way() -> None:
@@ -759,6 +797,18 @@ def test_an_address_that_gave_two_pictures_at_two_times_is_no_leak() -> None:
     first, later = far(1, source="crawl", source_id="http://a.example/x.jpg"), far(2, source="crawl", source_id="http://a.example/x.jpg")
 
     assert leaks({"train": coco([first], []), "test": coco([later], [])}, bits=6) == []
+
+
+@pytest.mark.parametrize("remembered", [1, 9])
+def test_a_picture_that_trains_though_it_or_a_copy_of_it_is_remembered_in_test_is_a_fault(remembered: int) -> None:
+    parts = {"train": coco([image(1), image(2)], []), "test": coco([image(3)], [])}
+    past = {image(2).sha256: "train", image(3).sha256: "test"}
+    copies = {image(1).sha256: [image(9).sha256]}
+
+    found = list(strays(parts, {**past, image(remembered).sha256: "test"}, copies))
+
+    assert list(strays(parts, {**past, image(remembered).sha256: "train"}, copies)) == []
+    assert found == [Fault(f"picture {image(1).sha256}", "is in train, and splits.csv has it, or a copy of it, in test: `dvc repro`")]
 
 
 def test_colours_confirm_what_the_hash_suspects() -> None:

@@ -22,6 +22,8 @@ from boxset.errors import ProjectError
 
 change = msgspec.structs.replace
 NONE: Mapping[str, str] = {}
+IsDenied = Callable[[CocoImage, str], bool]
+"""Tells, of a frozen picture that is merged no more and its licence, whether the licence is why."""
 
 
 @dataclass(frozen=True)
@@ -36,17 +38,24 @@ class Holding:
     metrics: dict[str, Any]
 
 
-def hold(
-    merged: Coco, frozen: Frozen, *, files: Collection[str], is_denied: Callable[[CocoImage, str], bool], bits: int, dropped: Mapping[str, str] = NONE
-) -> Holding:
+@dataclass(frozen=True)
+class Futile:
+    """The pictures, by SHA-256, of which labels would come to nothing while test is held to a version; no version, no pictures."""
+
+    version: str = ""
+    pictures: frozenset[str] = frozenset()
+
+
+ALL_COUNT = Futile()
+
+
+def hold(merged: Coco, frozen: Frozen, *, files: Collection[str], is_denied: IsDenied, bits: int, dropped: Mapping[str, str] = NONE) -> Holding:
     """Hold the test set to a frozen version.
 
-    `files`: names of the pictures that are here; `is_denied` tells, of a frozen picture that is merged no more and its licence, whether the
-    licence is why; `dropped`: SHA-256 of pictures that `merge` left out → an image in their group that stayed.
+    `files`: names of the pictures that are here; `dropped`: SHA-256 of pictures that `merge` left out → an image in their group that stayed.
     A licence that keeps a picture out wins over the freeze. Raises ProjectError where another picture is gone.
     """
-    here, licence = {image.sha256 for image in merged.images}, {one.id: one.name for one in frozen.coco.licenses}
-    denied = [image for image in frozen.coco.images if image.sha256 not in here and is_denied(image, licence[image.license])]
+    denied = _denied(frozen, {image.sha256 for image in merged.images}, is_denied)
     barred = {image.sha256 for image in denied}
     kept = [image for image in frozen.coco.images if image.sha256 not in barred]
     twins = _twins(kept, merged.images)
@@ -69,6 +78,29 @@ def hold(
     }
     today = _part(merged, {twin.id for twin in twins.values()})
     return Holding(_united(rest, held), frozenset(image.id for image in kept), today, near, tuple(denied), metrics)
+
+
+def futile(
+    every: Coco, image_of: Mapping[str, str], frozen: Frozen, *, merged: Collection[str], is_denied: IsDenied, bits: int
+) -> Futile:
+    """Return the pictures that `hold` would leave out of every split if they were labelled, or whose boxes would go to a frozen picture that keeps its own.
+
+    `every`: all pictures as the images that they would be then, and `image_of` each picture's (`merge.every_image`); `merged`: the images that are
+    labelled today. A frozen picture itself is none of them: what is drawn in it comes with a new version.
+    """
+    barred = {image.sha256 for image in _denied(frozen, merged, is_denied)}
+    kept = [image for image in frozen.coco.images if image.sha256 not in barred]
+    own, linked = {image.sha256 for image in kept}, _linked(kept, every.images, bits)
+    there = {image_of[sha256] for sha256 in own if sha256 in image_of} | (linked & set(merged))
+    groups = {image.group for image in every.images if image.sha256 in there}
+    out = {image.sha256 for image in every.images if image.sha256 in linked or image.group in groups}
+    return Futile(frozen.name, frozenset(sha256 for sha256, image in image_of.items() if image in out and sha256 not in own))
+
+
+def _denied(frozen: Frozen, merged: Collection[str], is_denied: IsDenied) -> list[CocoImage]:
+    """Return the frozen pictures that their licence keeps out of what is merged (SHA-256 of its images)."""
+    licence = {one.id: one.name for one in frozen.coco.licenses}
+    return [image for image in frozen.coco.images if image.sha256 not in merged and is_denied(image, licence[image.license])]
 
 
 def _twins(frozen: Iterable[CocoImage], merged: Iterable[CocoImage]) -> dict[str, CocoImage]:
@@ -96,12 +128,18 @@ def _near(kept: list[CocoImage], merged: Sequence[CocoImage], bits: int, beside:
 
     `beside`: images that stand where a frozen one that `merge` left out would.
     """
-    own, here = {image.sha256 for image in kept}, {image.sha256 for image in merged}
-    names = {name for image in kept for name in _names(image) | numbers_of(image)}
-    groups = {image.group for image in merged if image.sha256 in own or image.sha256 in beside or not names.isdisjoint(_names(image) | numbers_of(image))}
-    gone = [image for image in kept if image.sha256 not in here]
-    groups.update(merged[j].group for _, j in copies(gone, merged, bits))
+    own, linked = {image.sha256 for image in kept}, _linked(kept, merged, bits)
+    groups = {image.group for image in merged if image.sha256 in linked or image.sha256 in beside}
     return tuple(image for image in merged if image.group in groups and image.sha256 not in own)
+
+
+def _linked(kept: list[CocoImage], images: Sequence[CocoImage], bits: int) -> set[str]:
+    """Return, by SHA-256, the images that are a frozen picture, have a name or number of one, or look like one that is none of them."""
+    own, here = {image.sha256 for image in kept}, {image.sha256 for image in images}
+    names = {name for image in kept for name in _names(image) | numbers_of(image)}
+    found = {image.sha256 for image in images if image.sha256 in own or not names.isdisjoint(_names(image) | numbers_of(image))}
+    gone = [image for image in kept if image.sha256 not in here]
+    return found | {images[j].sha256 for _, j in copies(gone, images, bits)}
 
 
 def held_records(coco: Coco, *, without: Collection[str], gone: frozenset[int]) -> Coco:

@@ -119,6 +119,14 @@ def merge(
     return Merged(coco, tuple(sorted(conflicts, key=lambda c: (c.sha256, c.what, c.kept, c.other))), dropped, metrics, copies)
 
 
+def every_image(
+    pools: dict[str, Pool], crawled: dict[str, tuple[Picture, ...]], *, ids: Ids, settings: Merge
+) -> tuple[Coco, dict[str, str]]:
+    """Return all pictures as the images that they would be if all were labelled, without boxes; and SHA-256 of each picture → that of its image."""
+    images = _images(_all_pictures(pools, crawled), settings)
+    return _coco(images, {}, {}, ids), {copy.sha256: image.best.sha256 for image in images for copy in image.copies}
+
+
 def boxes_counted(coco: Coco, ids: Ids) -> dict[str, int]:
     """Return the boxes of each category, crowds apart: what targets count."""
     names = {category.id: category.name for category in coco.categories}

@@ -97,15 +97,15 @@ def split(
     """Assign every image; pictures that are gone stay remembered, so that they come back to the same split.
 
     `frozen`: the images that are the test set, and no others; None where it is not frozen. `copies`: SHA-256 → those of copies that gave
-    way to it, so that a better copy goes where the picture was. `queries`: SHA-256 of crawled pictures → what found them.
+    way to it, so that a better copy goes where the picture was, and a worse one later where the better one is. `queries`: SHA-256 of crawled pictures → what found them.
     """
     groups = _groups(coco, _known_copies(past, copies), settings, frozen)
-    assigned = {group.key: _kept(group) for group in groups}
-    state = _State(groups, assigned, settings)
-    moved = {"ratio": 0, "floor": 0, "merged_groups": sum(len(group.past) > 1 for group in groups), "rule": sum(map(_is_evicted, groups))}
     ratio, rule = f"{settings.ratio.train:g}/{settings.ratio.val:g}/{settings.ratio.test:g}", _rule(settings)
     is_new_ratio = ratio not in past.get(RATIO, ratio).split("|")
     is_new_rule = rule not in past.get(RULE, "").split("|")
+    assigned = {group.key: _kept(group, is_decided=is_new_rule or frozen is not None) for group in groups}
+    state = _State(groups, assigned, settings)
+    moved = {"ratio": 0, "floor": 0, "merged_groups": sum(len(group.past) > 1 for group in groups), "rule": sum(map(_is_evicted, groups))}
     if is_new_ratio:
         moved["ratio"] = state.rebalance()
     state.place_new()
@@ -123,9 +123,10 @@ def split(
 
 
 def _rows(coco: Coco, assignment: Mapping[int, str], past: Remembered, copies: Mapping[str, Sequence[str]]) -> Remembered:
-    """Return the past with the splits of now. Copies that were remembered go along: an old row of theirs would pull the picture back."""
+    """Return the past with the splits of now. All copies of a picture go along: one may stand alone later, and an old row would pull the picture back."""
     placed = {image.sha256: assignment[image.id] for image in coco.images}
-    along = {other: name for sha256, name in placed.items() for other in copies.get(sha256, ()) if other in past}
+    every = {one: (sha256, *others) for sha256, others in copies.items() for one in (sha256, *others)}
+    along = {other: name for sha256, name in placed.items() for other in every.get(sha256, ())}
     return {**{name: row for name, row in past.items() if name != RULE}, **along, **placed}
 
 
@@ -233,10 +234,13 @@ def may_be_in_test(sources: set[str], settings: Split) -> bool:
     return not sources & set(settings.never_test) and (not settings.test_only_from or bool(sources & set(settings.test_only_from)))
 
 
-def _kept(group: _Group) -> str:
-    """Return the split that a group had, the strongest where its pictures had several; empty for a new one."""
+def _kept(group: _Group, *, is_decided: bool) -> str:
+    """Return the split that a group had, the strongest where its pictures had several; empty for a new one.
+
+    Where it may not be there, it goes to train if that `is_decided` by a new rule or a freeze; otherwise what was tested on stays out of train.
+    """
     past = max(group.past, key=STRENGTH.__getitem__, default="")
-    return past if past in group.allowed or not past else next(name for name in NAMES if name in group.allowed)
+    return past if past in group.allowed or not past else next(name for name in (NAMES if is_decided else NAMES[::-1]) if name in group.allowed)
 
 
 def _is_evicted(group: _Group) -> bool:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from boxset.errors import ProjectError
 from boxset.terminal import console, say
 
 if TYPE_CHECKING:
@@ -51,13 +52,18 @@ def command(old: str, new: str | None, *, as_json: bool, as_markdown: bool, page
 
 
 def _revision(name: str) -> str:
-    """Return the commit of a frozen version that git has no tag of; any other name as it is."""
+    """Return the commit of a frozen version that git has no tag of; any other name as it is. Raises ProjectError where git has a branch of that name elsewhere."""
     from boxset.dataset.frozen import frozen_path, read_frozen
-    from boxset.history import is_revision
+    from boxset.history import Revision, has_tag, is_revision
     from boxset.params import FROZEN_NAME
 
-    is_frozen = FROZEN_NAME.fullmatch(name) and not is_revision(name) and frozen_path(name).is_file()
-    return read_frozen(frozen_path(name)).commit if is_frozen else name
+    if not FROZEN_NAME.fullmatch(name) or not frozen_path(name).is_file() or has_tag(name):
+        return name
+    commit = read_frozen(frozen_path(name)).commit
+    if is_revision(name) and Revision(name).commit != commit:
+        do = f"Name {commit[:9]}, or refs/heads/{name} for the branch; `git tag {name} {commit[:9]}` gives the name to the frozen one"
+        raise ProjectError(f"the test set was frozen under this name at {commit[:9]}, and git has a branch of the name at another commit", where=name, do=do)
+    return commit
 
 
 def _print(found: "Diff") -> None:

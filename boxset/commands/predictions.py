@@ -10,7 +10,7 @@ from boxset.errors import InputError
 from boxset.terminal import console, say
 
 if TYPE_CHECKING:
-    from boxset.compare.calibration import Agreement
+    from boxset.compare.calibration import Agreement, Mistaken
     from boxset.dataset.coco import Coco
     from boxset.dataset.predictions import Predictions
     from boxset.predictions.images import Images, Listed
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 LARGE = 20_000_000  # bytes from which a file is better kept by DVC than in git
 MANY = 5000  # pictures of the data set that are compared with their labels, at the most
 FEW = 20  # labels below which nothing is concluded from how many are found
+MANY_LABELS = 100  # from which a detector finds some, whatever it is worth
+OTHER_IDS = "The ids are not those of data/dataset/annotations; YOLO counts classes in the order of the ids: --yolo-from 0, or 1"
 
 
 @click.group()
@@ -114,7 +116,7 @@ def list_() -> None:
         say("no predictions: `boxset predictions images` writes what to run a detector on")
         return
     console().print(table)
-    say("of a picture that several have, the last holds")
+    say("of a picture and a category that several have, the last holds")
 
 
 def _next_name(known: list[str]) -> str:
@@ -152,6 +154,7 @@ def _check_meaning(found: "Predictions", results: tuple[Path, ...]) -> None:
 
     cocos = list(_dataset().values())
     known = {image.sha256 for coco in cocos for image in coco.images}
+    named = {c.id: c.name for coco in cocos for c in coco.categories}
     some = [sha256 for sha256 in found.pictures if sha256 in known][:MANY]  # in the order of hashes: as good as drawn by lot
     if not some:
         return
@@ -161,15 +164,30 @@ def _check_meaning(found: "Predictions", results: tuple[Path, ...]) -> None:
     if one.as_corners >= FEW and one.as_corners > 3 * one.found:
         what = f"bbox: read as two corners they lie on {one.as_corners:,} labels, read as [x, y, width, height] on {one.found:,}"
         raise InputError(what, where=where, do="Write [x, y, width, height]")
-    if one.of_any >= FEW and one.of_any > 3 * one.found:
+    if one.labels and one.of_any >= max(FEW, one.every / 5) and one.of_any > 3 * one.found:
         what = f"category_id: {one.of_any:,} labels have a prediction on them, {one.found:,} one of their own category"
-        raise InputError(what, where=where, do="The ids are not those of data/dataset/annotations; YOLO counts classes in the order of the ids: --yolo-from 0, or 1")
+        raise InputError(what, where=where, do=OTHER_IDS)
+    for pair in filter(_is_mixed_up, one.mistaken):
+        labelled, predicted = (named.get(i, str(i)) for i in (pair.labelled, pair.predicted))
+        what = f"category_id: {pair.on:,} of {pair.of:,} labels of {labelled} have a {predicted} on them, and {pair.found:,} a {labelled}"
+        if pair.own_of:
+            raise InputError(what, where=where, do=OTHER_IDS)
+        say(f"warning: {what}. No {predicted} is labelled yet: does the number mean that?")
+    if one.labels >= MANY_LABELS and one.found < one.labels / MANY_LABELS:
+        what = f"{one.found:,} of the {one.labels:,} labels of the categories that it names are found: other ids (of COCO's list, say), other pictures or another size"
+        raise InputError(what, where=where, do="Were ids and --images those that the detector was run with? `boxset predictions images` writes both")
     _say_agreement(one, len(some))
+
+
+def _is_mixed_up(one: "Mistaken") -> bool:
+    """Return whether predictions called one category lie where another is labelled as if they meant that one, though they find next to nothing of their own."""
+    return one.on >= max(FEW, one.of / 2) and one.on > 3 * one.found and one.on * one.own_of >= 3 * one.own * one.of
 
 
 def _say_agreement(one: "Agreement", pictures: int) -> None:
     share = one.found / one.labels if one.labels else 0.0
-    say(f"{one.found:,} of {one.labels:,} labels of {pictures:,} pictures of the data set are found ({share:.0%})")
+    those = "labels" if one.labels == one.every else "labels, of the categories that it names,"
+    say(f"{one.found:,} of {one.labels:,} {those} of {pictures:,} pictures of the data set are found ({share:.0%})")
     if one.labels >= FEW and share < 0.1:
         say("warning: that is next to nothing. Is --images the very file that the detector was run on?")
 

@@ -11,6 +11,7 @@ from boxset.errors import InputError, ParamsError, did_you_mean
 from boxset.terminal import console, say
 
 if TYPE_CHECKING:
+    from boxset.assemble.freeze import Futile
     from boxset.compare.sightings import Sightings
     from boxset.dataset.decisions import Decisions
     from boxset.dataset.records import Picture
@@ -130,8 +131,8 @@ class _Found:
 
         by_id = sorted(params.categories.items(), key=lambda item: item[1].id)
         self.ids = Ids(categories={name: Identity(id=c.id, supercategory=c.supercategory) for name, c in by_id})
-        self.settings, self.ledger = params.label, read_ledger(LEDGER)
-        self.crawled, self.extracted = read_crawled(DATA), list(read_extracted(DATA).values())
+        self.params, self.ledger = params, read_ledger(LEDGER)
+        self.crawled, self.pools = read_crawled(DATA), read_extracted(DATA)
         self.refused = read_refused(sorted(DATA.glob("extract/*/refused.json")))
         if not _is_found():
             raise InputError("nothing was found yet", where=str(DATA), do="`dvc repro label` searches and fetches; in a clone, `dvc pull`")
@@ -141,15 +142,32 @@ class _Found:
         """Return every picture once."""
         from boxset.labeling.answers import current_pictures
 
-        return current_pictures(self.crawled, self.extracted)
+        return current_pictures(self.crawled, self.pools.values())
 
     def to_review(self, decisions: "Decisions") -> "dict[str, list[Picture]]":
         """Return the pictures of each category that wait for review, in the order of the plan."""
         from boxset.labeling.plan import to_review
 
         return to_review(
-            self.ledger, self.ids, self.settings, crawled=self.crawled, extracted=self.extracted, refused=self.refused, decisions=decisions, sees=self._sees()
+            self.ledger,
+            self.ids,
+            self.params.label,
+            crawled=self.crawled,
+            extracted=list(self.pools.values()),
+            refused=self.refused,
+            decisions=decisions,
+            sees=self._sees(),
+            futile=self._futile(),
         )
+
+    def _futile(self) -> "Futile":
+        """Return the pictures that the plan leaves out as `balance` would, for a frozen test set."""
+        from boxset.dataset.coco import read_coco
+        from boxset.freezing import dropped_for_licence, futile_labels
+
+        path, version = DATA / "merge/annotations.json", self.params.split.freeze_test
+        merged = {image.sha256 for image in read_coco(path).images} if version and path.exists() else set()
+        return futile_labels(version, self.params, self.pools, self.crawled, ids=self.ids, merged=merged, refused=dropped_for_licence(DATA))
 
     def _sees(self) -> "Sightings":
         """Return what a detector sees in the pictures, which the plan goes by."""

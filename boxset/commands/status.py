@@ -50,7 +50,7 @@ def _standing(params: Params, built: Mapping[str, Any]) -> "Standing":
     plan = read_json(PLAN, Plan) if PLAN.exists() else None
     bought = standing(read_ledger(LEDGER), cap_mills=cap_mills(params.label.budget_usd), planned_from=plan.ledger if plan else None, built=built)
     decisions = read_decisions()
-    reviewed = {name: len(decisions.of_category(category.id)) for name, category in params.categories.items()}
+    reviewed = {name: decisions.counted.get(category.id, 0) for name, category in params.categories.items()}
     known = built.get("reviewed", {})
     is_known = plan.decisions == decisions.fingerprint if plan else all(count == known.get(name, 0) for name, count in reviewed.items())
     return replace(bought, reviewed=reviewed, is_review_news=not is_known)

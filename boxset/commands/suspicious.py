@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from boxset.compare.suspicious import Suspect
     from boxset.dataset.coco import Coco
 
+DATASET = Path("data/dataset")
 KINDS = ("missed", "spurious", "mislabelled", "badly placed")
 PICTURE_BYTES = 12_000_000  # of crops in a page
 
@@ -27,9 +28,10 @@ PICTURE_BYTES = 12_000_000  # of crops in a page
 def command(category: str | None, *, kind: str | None, most: int, merged: bool, absent: bool, as_json: bool, page: Path | None) -> None:
     """List labels that are likely wrong, by what your detector sees: missed, spurious, mislabelled, badly placed; of one CATEGORY or all.
 
-    Each has a score from 0 to 1. It changes nothing.
+    Each has a score from 0 to 1. It changes nothing. Says what to do about those in a frozen test set.
     """
-    from boxset.compare.suspicious import suspects
+    from boxset.compare.suspicious import frozen_words, suspects
+    from boxset.freezing import read_record
     from boxset.predictions.store import FOLDER, read_folder
 
     splits = _splits(merged=merged)
@@ -42,14 +44,16 @@ def command(category: str | None, *, kind: str | None, most: int, merged: bool, 
         do = "`boxset predictions images` writes what to run a detector on, `boxset predictions add` takes its results in"
         raise ProjectError("there are no predictions", where=str(FOLDER), do=do)
     found = [s for s in suspects(splits, predictions, absent=absent) if category in (None, s.category, s.predicted) and kind in (None, s.kind)]
+    record = None if merged else read_record(DATASET)
+    says = frozen_words(found, record.name if record else "")
     if page is not None:
-        _write_page(page, found, most)
+        _write_page(page, found, most, says)
     if as_json:
         import msgspec
 
         say(msgspec.json.format(msgspec.json.encode(found[:most])).decode())
     elif page is None:
-        _print(found, most)
+        _print(found, most, says)
     else:
         say(f"{page}: {min(most, len(found)):,} of {len(found):,} suspicious labels")
 
@@ -59,13 +63,13 @@ def _splits(*, merged: bool) -> "dict[str, Coco]":
     from boxset.report.data import read_dataset
 
     path = Path("data/merge/annotations.json")
-    found = ({"merge": read_coco(path)} if path.exists() else {}) if merged else read_dataset(Path("data/dataset"))
+    found = ({"merge": read_coco(path)} if path.exists() else {}) if merged else read_dataset(DATASET)
     if not found:
         raise ProjectError("there is no data set here", where="data/merge" if merged else "data/dataset", do="`dvc repro` builds it; `dvc pull` fetches it")
     return found
 
 
-def _print(found: "list[Suspect]", most: int) -> None:
+def _print(found: "list[Suspect]", most: int, says: list[str]) -> None:
     from collections import Counter
 
     counted = Counter(one.kind for one in found)
@@ -75,12 +79,14 @@ def _print(found: "list[Suspect]", most: int) -> None:
         say(f"{one.score:.2f}  {one.sha256[:12]}  {one.kind:<12}  {one.words} · {where}")
     if found:
         more = f"{len(found) - most:,} more: --n. " if len(found) > most else ""
+        for sentence in says:
+            say(sentence)
         say(f"{more}--html FILE shows them; `boxset explain PICTURE` tells where a picture and its labels are from")
 
 
-def _write_page(page: Path, found: "list[Suspect]", most: int) -> None:
+def _write_page(page: Path, found: "list[Suspect]", most: int, says: list[str]) -> None:
     from boxset.files import write_text
     from boxset.report.pictures import Pictures, picture_folders
     from boxset.report.suspicious_page import suspicious_page
 
-    write_text(page, suspicious_page(found, most, Pictures(picture_folders(Path()), budget=PICTURE_BYTES)))
+    write_text(page, suspicious_page(found, most, Pictures(picture_folders(Path()), budget=PICTURE_BYTES), says))

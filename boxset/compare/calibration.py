@@ -3,10 +3,12 @@
 - `precision(score)`: the share of predictions of that score that a label confirms, never falling as the score rises.
 - `recall`: the share of labels that it finds.
 
-A category with few labels is drawn towards all categories together, and these towards the score taken at its word.
+A model's category with few labels is drawn towards all that the model sees, this towards the category as other models see it, this towards all categories
+of all models together, and these towards the score taken at its word. So a second run of a model, over pictures without labels, is judged by the first.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -45,7 +47,7 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True)
 class Calibration:
-    """What was measured; a model or category of which nothing was measured has the figures of all together."""
+    """What was measured; a category of which nothing was measured has the figures of all together."""
 
     curves: dict[Key, Curve]
     recalls: dict[Key, float]
@@ -111,23 +113,31 @@ def crowded(pairs: Pairs, predictions: Predictions, labels: Labels) -> Whole:
 
 def calibrated(found: Compared) -> Calibration:
     """Measure a detector on the labelled pictures that it was run on."""
-    seen, hits = found.predictions, found.partner >= 0
-    any_curve = _curve(seen.scores[found.judged], hits[found.judged], AT_ITS_WORD)
+    seen = found.predictions
+    any_curve = _nearer(found.judged, found, AT_ITS_WORD)
     countable = found.countable
-    any_recall = _drawn(int((found.found_by[countable] >= 0).sum()), int(countable.sum()), RECALL)
+    any_recall = _recall(countable, found, RECALL)
     models = seen.model_of[seen.picture_of]
     of_label = seen.model_of[found.labels.picture_of]
     curves: dict[Key, Curve] = {}
     recalls: dict[Key, float] = {}
-    for model in range(len(seen.models)):
-        mine = found.judged & (models == model)
-        model_curve = _curve(seen.scores[mine], hits[mine], any_curve)
-        for category_id in np.unique(np.concatenate([seen.category_ids, found.labels.category_ids])).tolist():
-            own = mine & (seen.category_ids == category_id)
-            curves[Key(model, category_id)] = _curve(seen.scores[own], hits[own], model_curve)
-            drawn = countable & (of_label == model) & (found.labels.category_ids == category_id)
-            recalls[Key(model, category_id)] = _drawn(int((found.found_by[drawn] >= 0).sum()), int(drawn.sum()), any_recall)
+    for category_id in np.unique(np.concatenate([seen.category_ids, found.labels.category_ids])).tolist():
+        judged, drawn = found.judged & (seen.category_ids == category_id), countable & (found.labels.category_ids == category_id)
+        for model in range(len(seen.models)):
+            mine, labelled = models == model, of_label == model
+            of_model = _nearer(found.judged & mine, found, _nearer(judged & ~mine, found, any_curve))
+            curves[Key(model, category_id)] = _nearer(judged & mine, found, of_model)
+            recalls[Key(model, category_id)] = _recall(drawn & labelled, found, _recall(drawn & ~labelled, found, any_recall))
     return Calibration(curves, recalls, any_curve, any_recall)
+
+
+def _nearer(some: Truth, found: Compared, expected: Curve) -> Curve:
+    """Return the curve of some predictions, or what is expected where there are none."""
+    return _curve(found.predictions.scores[some], found.partner[some] >= 0, expected) if some.any() else expected
+
+
+def _recall(labels: Truth, found: Compared, expected: float) -> float:
+    return _drawn(int((found.found_by[labels] >= 0).sum()), int(labels.sum()), expected) if labels.any() else expected
 
 
 def _drawn(hits: int, of: int, expected: float) -> float:
@@ -156,14 +166,31 @@ def tail(values: Floats, among: Floats, expected: Floats | float = 0.5) -> Float
     return np.asarray((below + WEIGHT * expected) / (len(among) + WEIGHT), np.float64)
 
 
+class Mistaken(NamedTuple):
+    """Labels of one category with predictions of another on them."""
+
+    predicted: int  # category ids
+    labelled: int
+    on: int  # so many of the labelled category's labels
+    of: int  # and it has so many
+    own: int  # labels of its own that the predicted category finds
+    own_of: int  # of so many
+    found: int  # labels of the labelled category that are found by predictions of it
+
+
 @dataclass(frozen=True)
 class Agreement:
-    """How many labels have a prediction on them: of their category, of any, and if the boxes were two corners instead of corner and size."""
+    """How many labels have a prediction on them: of their category, of any, and if the boxes were two corners instead of corner and size.
+
+    `labels` are those of categories that the detector knows, `every` all; `mistaken` has each pair of categories that meet.
+    """
 
     labels: int
+    every: int
     found: int
     of_any: int
     as_corners: int
+    mistaken: tuple[Mistaken, ...]
 
 
 def agreement(cocos: Sequence[Coco], predictions: Predictions) -> Agreement:
@@ -172,12 +199,19 @@ def agreement(cocos: Sequence[Coco], predictions: Predictions) -> Agreement:
     corners = predictions.boxes.copy()
     corners[:, 2:] = np.maximum(corners[:, 2:] - corners[:, :2], 1e-6)
     other = compared(cocos, replace(predictions, boxes=corners))
-    return Agreement(int((~plain.labels.crowds).sum()), _found(plain), _found_of_any(plain), _found(other))
+    mine, theirs = partners(plain.pairs, plain.predictions)
+    every = int((~plain.labels.crowds).sum())
+    return Agreement(int(plain.countable.sum()), every, _found(plain), len(mine), _found(other), tuple(_mistaken(plain, mine, theirs)))
+
+
+def _mistaken(plain: Compared, mine: Whole, theirs: Whole) -> Iterator[Mistaken]:
+    """Yield the pairs of categories of which the one's predictions lie on the other's labels."""
+    ids, seen = plain.labels.category_ids, plain.predictions.category_ids
+    labels, found = Counter(ids[~plain.labels.crowds].tolist()), Counter(ids[plain.found_by >= 0].tolist())
+    for (predicted, labelled), on in sorted(Counter(zip(seen[mine].tolist(), ids[theirs].tolist(), strict=True)).items()):
+        if predicted != labelled:
+            yield Mistaken(predicted, labelled, on, labels[labelled], found[predicted], labels[predicted], found[labelled])
 
 
 def _found(one: Compared) -> int:
     return int((one.found_by >= 0).sum())
-
-
-def _found_of_any(one: Compared) -> int:
-    return len(partners(one.pairs, one.predictions)[0])

@@ -65,7 +65,7 @@ def only(predictions: Predictions, pictures: Sequence[str]) -> Predictions:
     starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     rows = np.arange(starts[-1]) - np.repeat(starts[:-1] - predictions.starts[where], counts)
     columns = (predictions.category_ids[rows], predictions.boxes[rows], predictions.scores[rows])
-    return Predictions(tuple(pictures), starts, *columns, predictions.models, predictions.model_of[where])
+    return Predictions(tuple(pictures), starts, *columns, predictions.models, predictions.model_of[where], predictions.knows)
 
 
 def of_categories(predictions: Predictions, ids: Collection[int]) -> Predictions:
@@ -75,7 +75,7 @@ def of_categories(predictions: Predictions, ids: Collection[int]) -> Predictions
         return predictions
     starts = np.concatenate([[0], np.cumsum(kept)]).astype(np.int64)[predictions.starts]
     columns = (predictions.category_ids[kept], predictions.boxes[kept], predictions.scores[kept])
-    return Predictions(predictions.pictures, starts, *columns, predictions.models, predictions.model_of)
+    return Predictions(predictions.pictures, starts, *columns, predictions.models, predictions.model_of, predictions.knows)
 
 
 def pairs_of(predictions: Predictions, labels: Labels) -> Pairs:

@@ -123,6 +123,16 @@ def counts(found: Iterable[Suspect], categories: Sequence[str]) -> dict[str, dic
     return {kind.replace(" ", "_"): {name: counted[kind, name] for name in categories} for kind in KINDS}
 
 
+def frozen_words(found: Iterable[Suspect], version: str) -> list[str]:
+    """Say what to do about suspects in a test set that is held to a frozen version, which no correction changes; nothing where there are none."""
+    count = sum(one.split == "test" for one in found) if version else 0
+    if not count:
+        return []
+    those = f"{count:,} {'is' if count == 1 else 'are'} in test, which is held to frozen {version} and does not change by itself"
+    do = f"mend them where they were drawn; a new version takes them in: empty `split.freeze_test`, `dvc repro`, look at `boxset diff {version}`, commit, and freeze the next"
+    return [f"{those}: {do} (docs/testset.md)"]
+
+
 One = tuple[str, float, int, int]
 """Kind, score, the label's place and the prediction's, each -1 where there is none."""
 

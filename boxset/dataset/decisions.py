@@ -154,6 +154,19 @@ class Decisions:
         """Return how many pictures have each verdict for a category, with its reason."""
         return Counter(one.words for one in self.of_category(category_id))
 
+    @cached_property
+    def counted(self) -> Mapping[int, int]:
+        """Return of how many pictures there is a decision, by category id: as many as `of_category` names, and looked for only round what was undone."""
+        undone = {sha256: self.by_picture[sha256][0].picture for (sha256, _), one in self.latest.items() if one.verdict is Verdict.UNDONE}
+        counts = Counter(category_id for _, category_id in self.latest)
+        if not undone:
+            return counts
+        known = [some[0].picture for some in self.by_picture.values()]
+        near = {known[place].sha256: known[place] for place, _ in copies(known, list(undone.values()), BITS)}
+        for picture, review in zip(near.values(), self.of(list(near.values())), strict=True):
+            counts.subtract(one.category_id for one in self.by_picture[picture.sha256] if review.of(one.category_id) is None)
+        return counts
+
     def of_category(self, category_id: int) -> list[Decision]:
         """Return what holds for a category of each picture that has a line on it, in no order. A later line on a copy counts."""
         said = (review.of(category_id) for sha256, review in self._held.items() if (sha256, category_id) in self.latest)

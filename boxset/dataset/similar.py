@@ -18,6 +18,7 @@ import numpy.typing as npt
 from boxset.dataset.coco import CocoImage
 from boxset.dataset.records import Picture
 
+Keys = npt.NDArray[np.uint16]
 Cells = npt.NDArray[np.float64]
 Print = Picture | CocoImage  # what has a size, a hash and colours
 
@@ -128,9 +129,9 @@ def near_between(first: Sequence[str], second: Sequence[str], bits: int) -> Iter
     few, many = (np.array([int(value, 16) for value in hashes], dtype=np.uint64) for hashes in (first, second))
     found: set[tuple[int, int]] = set()
     for band in range(BANDS):
-        keys, sought = (((hashes >> np.uint64(16 * band)) & np.uint64(0xFFFF)).astype(np.uint32) for hashes in (many, few))
+        keys, sought = (_keys(hashes, band) for hashes in (many, few))
         order = np.argsort(keys, kind="stable")
-        for start, stop in _spans(keys[order], sought, bits):
+        for start, stop in _spans(keys, sought, bits):
             for i, j in _candidates(order, start, stop):
                 near = np.bitwise_count(few[i] ^ many[j]) <= bits
                 found |= set(zip(i[near].tolist(), j[near].tolist(), strict=True))
@@ -140,20 +141,25 @@ def near_between(first: Sequence[str], second: Sequence[str], bits: int) -> Iter
 def _distinct_pairs(hashes: npt.NDArray[np.uint64], bits: int) -> set[tuple[int, int]]:
     found: set[tuple[int, int]] = set()
     for band in range(BANDS):
-        keys = ((hashes >> np.uint64(16 * band)) & np.uint64(0xFFFF)).astype(np.uint32)
+        keys = _keys(hashes, band)
         order = np.argsort(keys, kind="stable")
-        for start, stop in _spans(keys[order], keys, bits):
+        for start, stop in _spans(keys, keys, bits):
             for i, j in _candidates(order, start, stop):
                 near = (i < j) & (np.bitwise_count(hashes[i] ^ hashes[j]) <= bits)
                 found |= set(zip(i[near].tolist(), j[near].tolist(), strict=True))
     return found
 
 
-def _spans(ordered: npt.NDArray[np.uint32], sought: npt.NDArray[np.uint32], bits: int) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
-    """Yield for every way in which a band's key may differ where each key that is sought stands among ordered ones: first, and behind the last."""
+def _keys(hashes: npt.NDArray[np.uint64], band: int) -> Keys:
+    return (hashes >> np.uint64(16 * band)).astype(np.uint16)
+
+
+def _spans(keys: Keys, sought: Keys, bits: int) -> Iterator[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
+    """Yield for every way in which a band's key may differ where each key that is sought stands among the keys in order: first, and behind the last."""
+    places = np.concatenate([[0], np.cumsum(np.bincount(keys, minlength=1 << 16))])
     for probe in _probes(2 if bits > 7 else 1 if bits > 3 else 0):
-        wanted = sought ^ np.uint32(probe)
-        yield np.searchsorted(ordered, wanted, "left"), np.searchsorted(ordered, wanted, "right")
+        wanted = (sought ^ np.uint16(probe)).astype(np.intp)
+        yield places[wanted], places[wanted + 1]
 
 
 def _candidates(

@@ -7,13 +7,13 @@ from pathlib import Path
 import yaml
 from PIL import Image, UnidentifiedImageError
 
-from boxset.assemble.split import NAMES
+from boxset.assemble.split import NAMES, read_splits
 from boxset.dataset.coco import Coco, CocoImage, read_coco
 from boxset.dataset.records import read_extracted
 from boxset.dataset.validation import Fault, faults_of
 from boxset.errors import InputError
-from boxset.files import read_bytes, sha256_of
-from boxset.formats.leaks import leaks
+from boxset.files import read_bytes, read_json, sha256_of
+from boxset.formats.leaks import leaks, strays
 from boxset.formats.yolo import class_numbers, yolo_line
 from boxset.params import Merge
 
@@ -30,9 +30,17 @@ def validate(dataset: Path, *, pictures: bool = True, bits: int = Merge().duplic
     parts = read_parts(dataset)
     found = [*faults_of(parts), *_yolo(dataset, parts), *_tables(dataset, parts)]
     found += leaks(parts, bits=bits, extracted=[picture for pool in read_extracted(dataset.parent).values() for picture in pool.pictures])
+    found += _strays(dataset.parent.parent, parts)
     if pictures:
         found += [fault for split, coco in parts.items() for fault in _pictures(dataset / "images" / split, split, coco)]
     return found
+
+
+def _strays(root: Path, parts: dict[str, Coco]) -> Iterator[Fault]:
+    """Yield what stands elsewhere than `splits.csv` says; nothing for a copy of a data set, away from its project."""
+    if (root / "dvc.yaml").exists():
+        copies = root / "data/merge/copies.json"
+        yield from strays(parts, read_splits(root / "splits.csv"), read_json(copies, dict[str, list[str]]) if copies.exists() else {})
 
 
 def _pictures(folder: Path, split: str, coco: Coco) -> Iterator[Fault]:

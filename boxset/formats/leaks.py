@@ -1,9 +1,9 @@
-"""Does anything stand in two splits? Looked for anew, by content, by the names that pictures go by outside, and by what they look like.
+"""Does anything stand in two splits, or elsewhere than it is remembered? Looked for anew, by content, by the names that pictures go by outside, and by what they look like.
 
 The groups that `merge` made are not asked: a mistake there would hide itself.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
 from boxset.dataset.coco import Coco, CocoImage
@@ -22,6 +22,14 @@ def leaks(parts: Mapping[str, Coco], *, bits: int, extracted: Iterable[Picture] 
     names = {image.sha256: _names(image) | told.get(image.sha256, set()) for _, image in images}
     found = dict.fromkeys(chain(_shared(images, names), _alike(images, bits)))
     return [Fault(f"picture {one}", f"{what} in {other}") for what, one, other in found]
+
+
+def strays(parts: Mapping[str, Coco], remembered: Mapping[str, str], copies: Mapping[str, Sequence[str]]) -> Iterator[Fault]:
+    """Yield the pictures that stand elsewhere than `splits.csv` has them, or a copy of them (`copies`: SHA-256 → those that gave way to it)."""
+    for split, image in ((split, image) for split, coco in parts.items() for image in coco.images):
+        names = (image.sha256, *copies.get(image.sha256, ()))
+        for other in sorted({remembered[name] for name in names if name in remembered} - {split}):
+            yield Fault(f"picture {image.sha256}", f"is in {split}, and splits.csv has it, or a copy of it, in {other}: `dvc repro`")
 
 
 def _told(pictures: Iterable[Picture]) -> dict[str, set[str]]:

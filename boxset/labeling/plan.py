@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from boxset.assemble.freeze import ALL_COUNT, Futile
 from boxset.compare.sightings import LAST, NO_SIGHTINGS, Sightings
 from boxset.dataset.decisions import NOBODY, NOTHING, Decisions, Review, Verdict
 from boxset.dataset.records import Picture, Pool, Refused
@@ -72,6 +73,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     old_mills: int
     decisions: str = ""  # fingerprint of the decisions that it was made from
     review: ReviewPolicy = "first"
+    frozen: str = ""  # the version that test is held to
+    near_frozen: int = 0  # pictures that are not bought, as `balance` would leave them out for that version
     predictions: str | msgspec.UnsetType = msgspec.UNSET  # in plain words, how a detector's predictions were used, where there are some
 
 
@@ -125,21 +128,22 @@ def make_plan(
     refused: Refused | None = None,
     decisions: Decisions = NOBODY,
     sees: Sightings = NO_SIGHTINGS,
+    futile: Futile = ALL_COUNT,
 ) -> Plan:
     """Choose pictures for the categories that miss most, until the targets, the budget or the pictures are at their end.
 
     `have`: the boxes of each category that there are, as targets count them: after duplicates are united (`merge.boxes_counted` of what is merged).
     `sees`: what a detector sees in the pictures. It orders them and says how many boxes to expect; it becomes no label.
-    Pictures without a licence of their own that a source refuses for the one that it states are not bought: `merge` would leave them out.
-    Nor are those that a person called unusable, or said no to, unless they serve another category.
+    Not bought are pictures without a licence of their own that a source refuses for the one that it states (`merge` would leave them out), those that a
+    person called unusable, or said no to unless they serve another category, and those of which labels are `futile`.
     """
-    every = _allowed(_candidates(ledger, ids, settings, crawled=crawled, extracted=extracted, decisions=decisions), refused or Refused())
-    known = {picture.sha256: picture for picture in current_pictures(crawled, extracted)}
-    market = _market(every, ids, targets, settings, have=have, yields=_yields(ledger, ids, known, decisions), sees=sees)
+    found = _found(ids, crawled=crawled, extracted=extracted, decisions=decisions)
+    every, near = (_candidates(some, ledger, ids, settings, refused or Refused()) for some in _parted(found, futile))
+    yields = _yields(ledger, ids, current_pictures(crawled, extracted), decisions)
+    market = _market(every, ids, targets, settings, have=have, yields=yields, sees=sees)
     chosen = _choose(market, *_limit(ledger, settings, most=len(every)))
     whole = _choose(market, len(every), "")
-    left = [] if market.use_old else market.old
-    price = per_picture_mills(settings)
+    left, price = [] if market.use_old else market.old, per_picture_mills(settings)
     return Plan(
         items=tuple(chosen.items),
         rows=_rows(market, chosen, ids, decisions),
@@ -159,6 +163,8 @@ def make_plan(
         old_mills=price * len(left),
         decisions=decisions.fingerprint,
         review=settings.review,
+        frozen=futile.version,
+        near_frozen=len(near),
         predictions=_predictions_used(every, market, chosen) or msgspec.UNSET,
     )
 
@@ -187,13 +193,15 @@ def to_review(
     refused: Refused,
     decisions: Decisions,
     sees: Sightings = NO_SIGHTINGS,
+    futile: Futile = ALL_COUNT,
 ) -> dict[str, list[Picture]]:
     """Return for each category the pictures that the plan could buy for it and that nobody has reviewed for it, in the order in which it would."""
-    every = _allowed(_candidates(ledger, ids, settings, crawled=crawled, extracted=extracted, decisions=decisions), refused)
-    known = {picture.sha256: picture for picture in current_pictures(crawled, extracted)}
+    found, _ = _parted(_found(ids, crawled=crawled, extracted=extracted, decisions=decisions), futile)
+    every = _candidates(found, ledger, ids, settings, refused)
+    yields = _yields(ledger, ids, current_pictures(crawled, extracted), decisions)
     nothing = dict.fromkeys(ids.categories, 0)
     targets = Targets(categories={name: Target(target=0, max=0) for name in ids.categories})
-    market = _market(every, ids, targets, settings, have=nothing, yields=_yields(ledger, ids, known, decisions), sees=sees)
+    market = _market(every, ids, targets, settings, have=nothing, yields=yields, sees=sees)
     return {name: [candidate.picture for candidate in _waiting(market, name)] for name in ids.categories}
 
 
@@ -214,10 +222,10 @@ def _market(
     )
 
 
-def _yields(ledger: Ledger, ids: Ids, known: Mapping[str, Picture], decisions: Decisions) -> Yields:
+def _yields(ledger: Ledger, ids: Ids, pictures: list[Picture], decisions: Decisions) -> Yields:
     asked = {item.sha256: as_picture(item) for job in ledger.jobs.values() for item in job.asked}
     said: Said = {sha256: _said(review, ids) for sha256, review in zip(asked, decisions.of(list(asked.values())), strict=True)}
-    return learned(ledger, ids, known, said)
+    return learned(ledger, ids, {picture.sha256: picture for picture in pictures}, said)
 
 
 def _said(review: Review, ids: Ids) -> dict[str, str]:
@@ -231,7 +239,7 @@ def _waiting(market: Market, name: str) -> list[Candidate]:
 
 
 def _rows(market: Market, chosen: Choice, ids: Ids, decisions: Decisions) -> tuple[Row, ...]:
-    return tuple(_row(market, chosen, name, identity.id, len(decisions.of_category(identity.id))) for name, identity in ids.categories.items())
+    return tuple(_row(market, chosen, name, identity.id, decisions.counted.get(identity.id, 0)) for name, identity in ids.categories.items())
 
 
 def _row(market: Market, chosen: Choice, name: str, category_id: int, decided: int) -> Row:
@@ -262,23 +270,33 @@ def _limit(ledger: Ledger, settings: Label, *, most: int) -> tuple[int, str]:
     return room, "the budget is used up"
 
 
-def _candidates(
-    ledger: Ledger, ids: Ids, settings: Label, *, crawled: dict[str, tuple[Picture, ...]], extracted: list[Pool], decisions: Decisions
-) -> list[Candidate]:
-    """Return the pictures that no source has annotated and that were not asked about every category, in rank order, each picture once."""
+Found = list[tuple[Picture, dict[str, str]]]
+"""Pictures, and what was said of each category in them."""
+
+
+def _found(ids: Ids, *, crawled: dict[str, tuple[Picture, ...]], extracted: list[Pool], decisions: Decisions) -> Found:
+    """Return the pictures that no source has annotated and no person has sorted out, in rank order."""
     annotated = {a.sha256 for pool in extracted for a in pool.annotations} | {p.sha256 for pool in extracted for p in pool.presence}
     own = [p for pool in extracted for p in pool.pictures if p.category and p.sha256 not in annotated]
     queue = [p for name in ids.categories for p in sorted(crawled.get(name, ()), key=lambda p: (p.rank, p.sha256))]
     known = [p for pool in extracted for p in pool.pictures if p.sha256 in annotated]
-    sorted_out = _sorted_out(_without_copies_of(known, [*own, *queue]), ids, decisions)
-    pictures = _once([picture for picture, _ in sorted_out])
-    said = dict(sorted_out)
+    return _sorted_out(_without_copies_of(known, [*own, *queue]), ids, decisions)
+
+
+def _parted(found: Found, futile: Futile) -> tuple[Found, Found]:
+    """Return what labels may help, and what they do not. Before copies go: not every copy of a picture near a frozen one is near it."""
+    return [one for one in found if one[0].sha256 not in futile.pictures], [one for one in found if one[0].sha256 in futile.pictures]
+
+
+def _candidates(found: Found, ledger: Ledger, ids: Ids, settings: Label, refused: Refused) -> list[Candidate]:
+    """Return the pictures that were not asked about every category and that no source refuses, each picture once."""
+    pictures, said = _once([picture for picture, _ in found]), dict(found)
     asked = ids_asked(pictures, bought(ledger, settings.instructions_version))
     asks = (tuple(name for name, identity in ids.categories.items() if identity.id not in done) for done in asked)
-    return [Candidate(picture, missing, said[picture]) for picture, missing in zip(pictures, asks, strict=True) if missing]
+    return _allowed([Candidate(picture, missing, said[picture]) for picture, missing in zip(pictures, asks, strict=True) if missing], refused)
 
 
-def _sorted_out(pictures: list[Picture], ids: Ids, decisions: Decisions) -> list[tuple[Picture, dict[str, str]]]:
+def _sorted_out(pictures: list[Picture], ids: Ids, decisions: Decisions) -> Found:
     """Return the pictures without those that a person sorted out, and what was said of the others. Before copies go: one may be found for another category."""
     reviews = zip(pictures, decisions.of(pictures), strict=True)
     found = [(picture, _said(review, ids)) for picture, review in reviews if review is NOTHING or not review.unusable]
@@ -402,6 +420,12 @@ def waits_for_review(review: str, waiting: Mapping[str, int]) -> list[str]:
     """Say how many pictures wait for `boxset review`, and with which commands, where nothing else is bought. `waiting`: pictures by category."""
     commands = ", ".join(f"`boxset review {name}` ({count:,})" for name, count in waiting.items() if count)
     return [f"label.review is required, and {sum(waiting.values()):,} pictures wait for it: {commands}"] if review == "required" and commands else []
+
+
+def near_frozen_words(version: str, pictures: int) -> list[str]:
+    """Say how many pictures are not bought because they are near the frozen test set."""
+    some = f"{pictures:,} {'picture that is a near copy' if pictures == 1 else 'pictures that are near copies'}"
+    return [f"not bought: {some} of the test set frozen as {version}, as `balance` would leave {'it' if pictures == 1 else 'them'} out"] if pictures else []
 
 
 def plan_metrics(plan: Plan, answers: Pool, ledger: Ledger) -> dict[str, Any]:

@@ -70,7 +70,7 @@ def submit(shop: Shop, plan: Plan, *, trial: bool = True, max_mills: int | None 
     """Buy the plan. First finishes what an earlier, killed submit reserved and did not send.
 
     Raises BudgetError where the cap is passed or would be in the worst case, ProjectError where the ledger and the service disagree, the
-    upstream branch has purchases or decisions that this clone has not, or the plan is older than the ledger or the decisions.
+    upstream branch has purchases or decisions that this clone has not, or the plan is older than the ledger, the decisions or `split.freeze_test`.
     """
     if shop.params.label.budget_usd <= 0:
         raise BudgetError("label.budget_usd is 0: nobody is contacted", where="params.yaml", do="Set a cap in USD")

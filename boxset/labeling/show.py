@@ -4,7 +4,7 @@ from rich.table import Table
 
 from boxset.labeling.labeler import Progress
 from boxset.labeling.ledger import Ledger
-from boxset.labeling.plan import Plan, waits_for_review
+from boxset.labeling.plan import Plan, near_frozen_words, waits_for_review
 from boxset.labeling.price import cap_mills, usd
 from boxset.labeling.standing import faults
 from boxset.terminal import console
@@ -32,7 +32,7 @@ def plan_table(plan: Plan) -> None:
     )
     if isinstance(plan.predictions, str):
         terminal.print(plan.predictions, highlight=False, soft_wrap=True, markup=False)
-    for sentence in waits_for_review(plan.review, {row.category: row.waiting for row in plan.rows}):
+    for sentence in [*near_frozen_words(plan.frozen, plan.near_frozen), *waits_for_review(plan.review, {row.category: row.waiting for row in plan.rows})]:
         terminal.print(sentence, highlight=False)
     if plan.old_pictures:
         terminal.print(f"not included: asking {plan.old_pictures:,} old pictures about newer categories, {usd(plan.old_mills)} USD", highlight=False)

@@ -55,11 +55,11 @@ def check_is_current(plan: Plan, ledger: Ledger, decisions: str | None = None) -
 
 
 def check_is_of(plan: Plan, params: Params) -> None:
-    """Raise ProjectError where a plan was made for other categories, instructions, workers or prices than params.yaml has."""
+    """Raise ProjectError where a plan was made for other categories, instructions, workers, prices or frozen test set than params.yaml has."""
     label = params.label
-    was = plan.version, plan.workers, plan.per_picture_mills, {row.category: row.id for row in plan.rows}
-    now = label.instructions_version, label.workers, per_picture_mills(label), {name: one.id for name, one in params.categories.items()}
-    words = "label.instructions_version", "label.workers", "label.price", "categories"
+    was = plan.version, plan.workers, plan.per_picture_mills, plan.frozen, {row.category: row.id for row in plan.rows}
+    now = label.instructions_version, label.workers, per_picture_mills(label), params.split.freeze_test, {name: one.id for name, one in params.categories.items()}
+    words = "label.instructions_version", "label.workers", "label.price", "split.freeze_test", "categories"
     changed = next((word for word, one, other in zip(words, was, now, strict=True) if one != other), "")
     if changed:
         raise ProjectError(f"nothing bought: the plan is older than {changed}", where="params.yaml", do="`dvc repro label` makes a new plan")

@@ -60,6 +60,11 @@ class Images:
     numbers: Mapping[int, int]
 
     @cached_property
+    def named(self) -> Mapping[str, int]:
+        """Return the id of each category by its name."""
+        return {name: number for number, name in self.categories.items()}
+
+    @cached_property
     def sizes(self) -> Floats:
         """Return width and height of each picture."""
         return np.array([(one.width, one.height) for one in self.pictures], np.float64).reshape(-1, 2)

@@ -40,12 +40,13 @@ Number = Annotated[int, msgspec.Meta(ge=-GREATEST, le=GREATEST)]
 
 
 class Record(msgspec.Struct, gc=False):
-    """One prediction; other fields are passed over."""
+    """One prediction; other fields are passed over. A `category_name` goes before the number, which may be of another list (SAHI writes both)."""
 
     image_id: Number | str
     category_id: Number
     bbox: tuple[float, float, float, float]
     score: float
+    category_name: str = ""
 
 
 @dataclass(frozen=True)
@@ -303,7 +304,8 @@ def _checked(records: list[Record], before: int, path: Path, images: Images) -> 
     """Return records in columns, and which of them have an area inside their picture. Raises InputError for the first that is wrong."""
     unknown = -1
     pictures = np.fromiter((images.places.get(r.image_id, unknown) for r in records), np.int64, len(records))
-    categories = np.fromiter((r.category_id for r in records), np.int64, len(records))
+    named, numbers = images.named, images.numbers
+    ids = np.fromiter((named.get(r.category_name, unknown) if r.category_name else numbers.get(r.category_id, unknown) for r in records), np.int64, len(records))
     boxes = np.array([r.bbox for r in records], np.float64).reshape(-1, 4)
     scores = np.fromiter((r.score for r in records), np.float64, len(records))
     sizes = images.sizes
@@ -313,15 +315,12 @@ def _checked(records: list[Record], before: int, path: Path, images: Images) -> 
     inside = (boxes[:, :2] >= -slack).all(axis=1) & (ends <= sizes[pictures] + slack).all(axis=1)
     low, high = np.maximum(boxes[:, :2], 0), np.minimum(ends, sizes[pictures])
     has_area = (high[:, 0] > low[:, 0]) & (high[:, 1] > low[:, 1])
-    numbers = np.array(sorted(images.numbers), np.int64)
-    known = np.isin(categories, numbers)
-    good = (pictures >= 0) & known & np.isfinite(boxes).all(axis=1) & (scores >= 0) & (scores <= 1 + ROUNDING) & (boxes[:, 2:] >= 0).all(axis=1) & inside
+    good = (pictures >= 0) & (ids >= 0) & np.isfinite(boxes).all(axis=1) & (scores >= 0) & (scores <= 1 + ROUNDING) & (boxes[:, 2:] >= 0).all(axis=1) & inside
     if not good.all():
         first = int(np.flatnonzero(~good)[0])
         raise _wrong(records, first, before, path, images)
     if len(records) >= FEW and (boxes <= 1.5).all():
         raise InputError(f"record {before + 1:,}: bbox: all numbers are shares of the picture", where=str(path), do="Results are in pixels: [x, y, width, height]")
-    ids = np.array([images.numbers[number] for number in numbers.tolist()], np.int64)[np.searchsorted(numbers, categories)]
     return Piece(np.arange(before + 1, before + len(records) + 1), pictures, ids, np.column_stack([low, high - low]), np.clip(scores, 0, 1) + 0.0), has_area
 
 
@@ -344,9 +343,12 @@ def _as_record(raw: Any, number: int, path: Path) -> Record:
         raise InputError(f"bbox: {_said(raw['bbox'])} is not four numbers", where=where, do=RESULTS)
     if not _is_number(raw["score"]):
         raise InputError(f"score: {_said(raw['score'])} is no number", where=where, do=RESULTS)
+    name = raw.get("category_name") or ""
+    if not isinstance(name, str):
+        raise InputError(f"category_name: {_said(name)} is no name", where=where, do=RESULTS)
     image_id = raw["image_id"] if isinstance(raw["image_id"], str) else int(raw["image_id"])
     x, y, w, h = map(float, raw["bbox"])
-    return Record(image_id, int(raw["category_id"]), (x, y, w, h), float(raw["score"]))
+    return Record(image_id, int(raw["category_id"]), (x, y, w, h), float(raw["score"]), name)
 
 
 def _said(value: Any) -> str:
@@ -368,7 +370,10 @@ def _wrong(records: Sequence[Record], place: int, before: int, path: Path, image
         some = ", ".join(str(image.id) for image in images.pictures[:3])
         do = f"Name the file that the detector was run on: --images ({images.path} has the ids {some}, …)"
         return InputError(f"image_id: {images.path} has no picture {_said(one.image_id)}", where=where, do=do)
-    if one.category_id not in images.numbers:
+    if one.category_name and one.category_name not in images.named:
+        do = f"Leave out what this project has no category for; {images.path} has the names"
+        return InputError(f"category_name: {_said(one.category_name)} is none of {', '.join(images.named)}{did_you_mean(one.category_name, images.named)}", where=where, do=do)
+    if not one.category_name and one.category_id not in images.numbers:
         return _unknown_category(one.category_id, where, images)
     if not isfinite(one.score) or not 0 <= one.score <= 1:
         percent = "; is it in percent?" if isfinite(one.score) and 1 < one.score <= 100 else ""
@@ -379,7 +384,8 @@ def _wrong(records: Sequence[Record], place: int, before: int, path: Path, image
 def _unknown_category(number: int, where: str, images: Images) -> InputError:
     known = ", ".join(f"{one} {images.categories[i]}" for one, i in sorted(images.numbers.items())[:12])
     hint = "YOLO counts classes in the order of the ids: --yolo-from 0, or 1. " if number == 0 else ""
-    return InputError(f"category_id: {number} is none of {known}", where=where, do=f"{hint}{images.path} and data/dataset/annotations have the ids")
+    own = "a detector with a list of its own, such as COCO's 1 to 90, can give each record a category_name"
+    return InputError(f"category_id: {number} is none of {known}", where=where, do=f"{hint}{images.path} and data/dataset/annotations have the ids; {own}")
 
 
 def _wrong_box(records: Sequence[Record], place: int, where: str, images: Images) -> InputError:

@@ -1,7 +1,7 @@
 """The folder `predictions/`: one file for each model and run, by the pictures' content, so that no rebuild or renumbering touches it.
 
 `<name>.jsonl.gz`: a header, then a line a picture, `{"sha256": …, "boxes": [[category id, left, top, width, height, score], …]}`, pixels with one
-decimal, scores with four, the surest first. Of a picture that several files have, the file whose name comes last holds (`v10` after `v9`).
+decimal, scores with four, the surest first. Of a picture and a category that several files have, the file whose name comes last holds (`v10` after `v9`).
 """
 
 import gzip

@@ -46,6 +46,8 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
     old_pictures: int
     old_mills: int
     review: str = "first"
+    frozen: str = ""
+    near_frozen: int = 0
     predictions: str = ""
 
 

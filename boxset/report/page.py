@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from boxset.compare.suspicious import frozen_words
 from boxset.files import write_json, write_text
 from boxset.report import gallery, html, sections
 from boxset.report.data import ReportData, read_report_data
@@ -39,8 +40,9 @@ def render(data: ReportData) -> str:
         "gallery": ("Gallery", lambda: gallery.gallery(data, boxes, budget=PICTURE_BYTES * 3 // 4)),
         "look": ("Worth a look", lambda: gallery.worth_a_look(data, boxes, budget=PICTURE_BYTES // 4)),
     }
-    if data.suspicious is not None:
-        made["suspicious"] = ("Suspicious labels", lambda: suspicious_section(data.suspicious or (), SUSPECTS, Pictures(data.folders, SUSPECT_BYTES)))
+    if (found := data.suspicious) is not None:
+        says = frozen_words(found, data.metrics.get("dataset", {}).get("frozen", {}).get("name", ""))
+        made["suspicious"] = ("Suspicious labels", lambda: suspicious_section(found, SUSPECTS, Pictures(data.folders, SUSPECT_BYTES), says))
     written = {anchor: (name, html.section(anchor, name, make())) for anchor, (name, make) in made.items()}
     footer = "Made by the stage report from data/ and metrics/. The same data give the same page."
     return html.page(data.name, _header(data, boxes), written, footer=footer)

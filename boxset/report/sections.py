@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from boxset.assemble.split import words_on_test
 from boxset.dataset.coco import Coco
-from boxset.labeling.plan import waits_for_review
+from boxset.labeling.plan import near_frozen_words, waits_for_review
 from boxset.labeling.price import usd
 from boxset.report import html, svg
 from boxset.report.data import Metrics, Planned, ReportData
@@ -219,7 +219,7 @@ def plan(data: ReportData) -> Html:
     planned = data.plan
     if not planned.items:
         nothing = f"Nothing to buy: {planned.stops_at}. The budget is `label.budget_usd`: ${usd(planned.budget_mills)}."
-        return joined([tag("p", html.coded(nothing)), *_review(planned)])
+        return joined([tag("p", html.coded(nothing)), *_review(planned), *_near_frozen(planned)])
     rows = [(r.category, r.have, r.target, r.pictures, r.expected, r.candidates) for r in planned.rows]
     columns = [Column("category"), *map(Column, ("boxes now", "wanted", "pictures to buy", "boxes expected", "pictures to choose from"))]
     cost = f"{counted(len(planned.items), 'picture')} at ${usd(planned.per_picture_mills)} each: ${usd(planned.cost_mills)} at the most"
@@ -228,7 +228,11 @@ def plan(data: ReportData) -> Html:
     whole = f"To reach the targets it would take {counted(planned.to_targets_pictures, 'picture')}, ${usd(planned.to_targets_mills)} at the most."
     end = [(planned.predictions, bool(planned.predictions)), (whole, planned.to_targets_pictures > len(planned.items)), (old, planned.old_pictures > 0), (SUBMIT, True)]
     said = (tag("p", html.coded(sentence), class_="soft") for sentence, holds in end if holds)
-    return joined([tag("p", lead), table(columns, rows), *_review(planned), *said])
+    return joined([tag("p", lead), table(columns, rows), *_review(planned), *_near_frozen(planned), *said])
+
+
+def _near_frozen(planned: Planned) -> list[Html]:
+    return [tag("p", html.coded(f"{one[0].upper()}{one[1:]}."), class_="soft") for one in near_frozen_words(planned.frozen, planned.near_frozen)]
 
 
 def _review(planned: Planned) -> list[Html]:

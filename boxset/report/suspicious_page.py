@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from boxset.compare.suspicious import KINDS, Suspect
@@ -35,8 +35,8 @@ rect.under { stroke: #000; stroke-opacity: .45; stroke-width: 4; }
 </style>"""
 
 
-def suspicious_page(found: Sequence[Suspect], most: int, pictures: Pictures) -> str:
-    """Return the page: the worst of all kinds, each kind with its own section."""
+def suspicious_page(found: Sequence[Suspect], most: int, pictures: Pictures, says: Sequence[str] = ()) -> str:
+    """Return the page: the worst of all kinds, each kind with its own section. `says`: what else is to be said of them."""
     shown = found[:most]
     made = {}
     for kind in KINDS:
@@ -48,8 +48,12 @@ def suspicious_page(found: Sequence[Suspect], most: int, pictures: Pictures) -> 
     nothing = [] if found else [tag("p", "Nothing is suspicious by these predictions.")]
     first = [tag("p", f"The first {most:,} of {len(found):,} are shown.", class_="soft")] if len(found) > most else []
     frames = [tag("p", coded(sentence), class_="soft") for sentence in _empty_frames(shown, pictures)]
-    header = joined([Html(STYLE), counts, tag("p", LEGEND), tag("p", coded(DO)), *nothing, *first, *frames])
+    header = joined([Html(STYLE), counts, tag("p", LEGEND), tag("p", coded(DO)), *_said(says), *nothing, *first, *frames])
     return page("Suspicious labels", header, made, footer="Made by boxset suspicious. It changes nothing.")
+
+
+def _said(sentences: Iterable[str]) -> list[Html]:
+    return [tag("p", coded(f"{one}."), class_="warn") for one in sentences]
 
 
 def _empty_frames(shown: Sequence[Suspect], pictures: Pictures) -> list[str]:
@@ -60,11 +64,11 @@ def _empty_frames(shown: Sequence[Suspect], pictures: Pictures) -> list[str]:
     return [*said, *(full if pictures.spent >= pictures.budget else [])]
 
 
-def suspicious_section(found: Sequence[Suspect], most: int, pictures: Pictures) -> Html:
+def suspicious_section(found: Sequence[Suspect], most: int, pictures: Pictures, says: Sequence[str] = ()) -> Html:
     """Return the content of the report's section."""
     counts = ", ".join(f"{sum(one.kind == kind for one in found):,} {kind}" for kind in KINDS)
     lead = f"By what your detector sees: {counts}. `boxset suspicious --html FILE` shows more."
-    return joined([Html(STYLE), tag("p", coded(lead)), tag("p", LEGEND), sheet(found[:most], pictures)])
+    return joined([Html(STYLE), tag("p", coded(lead)), tag("p", LEGEND), *_said(says), sheet(found[:most], pictures)])
 
 
 def sheet(found: Sequence[Suspect], pictures: Pictures) -> Html:
