@@ -203,7 +203,7 @@ def test_a_plan_that_was_made_for_another_freeze_buys_nothing(tmp_path: Path, he
     buying = shop(tmp_path, workforce, label())
     buying = replace(buying, params=change(buying.params, split=Split(freeze_test=held)))
 
-    with pytest.raises(ProjectError, match="the plan is older than split.freeze_test. `dvc repro label`"):
+    with pytest.raises(ProjectError, match=r"the plan is older than split\.freeze_test\. `dvc repro label`"):
         submit(buying, there.plan(there.futile()))
 
     assert (workforce.sent, read_ledger(buying.ledger).jobs) == ({}, {})
