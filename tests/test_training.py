@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -146,3 +148,33 @@ def test_what_a_trainer_leaves_in_the_project_is_never_committed(tmp_path: Path,
         (tmp_path / name / ".gitignore").write_text(text)
         ignored = subprocess.run(["git", "check-ignore", path], cwd=tmp_path / name, capture_output=True, text=True, check=False).stdout
         assert ignored == f"{path}\n"
+
+
+BLOCKS = re.findall(r"```python\n(.*?)```", (REPOSITORY / "docs/training.md").read_text(), re.DOTALL)
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_every_python_block_of_the_page_is_python(block: str) -> None:
+    compile(block, "docs/training.md", "exec")
+
+
+@pytest.mark.pipeline
+def test_the_page_lists_the_pictures_that_are_known_for_every_category(small: Project) -> None:
+    code = next(block for block in BLOCKS if "import boxset" in block)
+
+    said = small.run(sys.executable, "-c", code).stdout
+
+    lists = {split: (small.root / f"runs/known/{split}.txt").read_text().splitlines() for split in ("train", "val", "test")}
+    expected = {split: fully_known(small, split) for split in lists}
+    assert lists == expected
+    assert said == "".join(f"{split} {len(paths)}\n" for split, paths in expected.items())
+    assert any(expected.values())
+
+
+def fully_known(project: Project, split: str) -> list[str]:
+    """The pictures of a split of which every category is boxed or absent, and which have no crowd."""
+    found = project.json(f"data/dataset/annotations/instances_{split}.json")
+    crowds = {a["image_id"] for a in found["annotations"] if a["iscrowd"]}
+    whole = {c["id"] for c in found["categories"]}
+    images = [one for one in found["images"] if one["id"] not in crowds and {*one["neg_category_ids"], *one["exhaustive_category_ids"]} == whole]
+    return [str(project.root / "data/dataset/images" / split / one["file_name"]) for one in images]
