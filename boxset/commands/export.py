@@ -12,7 +12,7 @@ from boxset.terminal import say
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--dataset", type=click.Path(path_type=Path), default=Path("data/dataset"), show_default=True)
 def command(format_: str, out: Path, dataset: Path) -> None:
-    """Write the data set as cvat, huggingface, manifest, roboflow or voc into OUT. COCO and YOLO it is already."""
+    """Write the data set as cvat, huggingface, lvis, manifest, roboflow or voc into OUT. COCO and YOLO it is already."""
     from boxset.formats.export import export
 
     done = export(dataset, format_, out)

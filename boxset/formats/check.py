@@ -17,6 +17,8 @@ from boxset.formats.leaks import leaks, strays
 from boxset.formats.yolo import class_numbers, yolo_line
 from boxset.params import Merge
 
+DECODED = ".npy"  # what Ultralytics' `cache=disk` leaves beside each picture; pictures are named by their content, so it is never out of date
+
 
 def read_parts(dataset: Path) -> dict[str, Coco]:
     """Return the COCO file of each split of a data set's folder. Raises InputError where it is none."""
@@ -28,7 +30,7 @@ def read_parts(dataset: Path) -> dict[str, Coco]:
 def validate(dataset: Path, *, pictures: bool = True, bits: int = Merge().duplicate_bits) -> list[Fault]:
     """Return all faults of a data set's folder. `bits`: `merge.duplicate_bits`, for copies across splits. Raises InputError where it is none."""
     parts = read_parts(dataset)
-    found = [*faults_of(parts), *_yolo(dataset, parts), *_tables(dataset, parts)]
+    found = [*faults_of(parts), *_yolo(dataset, parts), *_tables(dataset, parts), *_label_caches(dataset)]
     found += leaks(parts, bits=bits, extracted=[picture for pool in read_extracted(dataset.parent).values() for picture in pool.pictures])
     found += _strays(dataset.parent.parent, parts)
     if pictures:
@@ -48,7 +50,7 @@ def _pictures(folder: Path, split: str, coco: Coco) -> Iterator[Fault]:
         yield from _picture(folder / Path(image.file_name).name, f"{split} image {image.id}", image)
     names = {image.file_name for image in coco.images}
     here = sorted(path.name for path in folder.glob("*")) if folder.is_dir() else []
-    yield from (Fault(f"images/{split}/{name}", "a picture that no record speaks of") for name in here if name not in names)
+    yield from (Fault(f"images/{split}/{name}", "a picture that no record speaks of") for name in here if name not in names and not name.endswith(DECODED))
 
 
 def _picture(path: Path, where: str, image: CocoImage) -> Iterator[Fault]:
@@ -87,6 +89,17 @@ def _yolo(dataset: Path, parts: dict[str, Coco]) -> Iterator[Fault]:
             path = dataset / "labels" / split / Path(images[image_id].file_name).with_suffix(".txt").name
             if not path.is_file() or path.read_text() != "".join(expected_lines):
                 yield Fault(f"labels/{split}/{path.name}", "does not say what the COCO file says")
+
+
+def _label_caches(dataset: Path) -> Iterator[Fault]:
+    """Name the lists of labels which Ultralytics left that may be of another version: 8.3 and 8.4.0 know labels by the sum of their sizes.
+
+    A label that is another is another file, which its folder's time tells, whatever times DVC's links carry.
+    """
+    for split in NAMES:
+        cache, labels = dataset / "labels" / f"{split}.cache", dataset / "labels" / split
+        if cache.is_file() and labels.is_dir() and cache.stat().st_mtime_ns < labels.stat().st_mtime_ns:
+            yield Fault(f"labels/{cache.name}", "is older than the labels, and a trainer may take it for them; remove it")
 
 
 def _tables(dataset: Path, parts: dict[str, Coco]) -> Iterator[Fault]:

@@ -11,6 +11,9 @@ from boxset.assemble.split import NAMES
 from boxset.dataset.coco import Coco, CocoAnnotation, CocoImage, read_coco
 from boxset.errors import InputError, ParamsError, did_you_mean
 from boxset.files import link_or_copy, write_bytes, write_jsonl, write_text
+from boxset.formats.yolo import class_numbers
+
+RARE, COMMON = 10, 100  # LVIS: pictures of train with the category, up to which it is rare, or common
 
 
 def export(dataset: Path, format_: str, out: Path) -> dict[str, int]:
@@ -64,11 +67,71 @@ def _voc_object(box: CocoAnnotation, names: dict[int, str]) -> str:
 
 
 def _roboflow(dataset: Path, out: Path, parts: dict[str, Coco]) -> None:
-    """RF-DETR and Roboflow: a COCO file beside the pictures of each split."""
+    """RF-DETR and Roboflow: a COCO file beside the pictures of each split; category ids from 1 without gaps, which RF-DETR's heads are sized by."""
     for split, part in parts.items():
         folder = out / {"val": "valid"}.get(split, split)
         _pictures(dataset, split, part, folder)
-        write_bytes(folder / "_annotations.coco.json", msgspec.json.encode(part))
+        write_bytes(folder / "_annotations.coco.json", msgspec.json.encode(_without_gaps(part)))
+
+
+def _without_gaps(part: Coco) -> dict[str, object]:
+    """Return the file with its categories numbered from 1 in the order of their ids."""
+    numbers = {category_id: number + 1 for category_id, number in class_numbers(part).items()}
+    replace = msgspec.structs.replace
+    return {
+        "info": part.info,
+        "licenses": part.licenses,
+        "categories": [replace(c, id=numbers[c.id]) for c in sorted(part.categories, key=lambda c: c.id)],
+        "images": [_renumbered(image, numbers) for image in part.images],
+        "annotations": [replace(a, category_id=numbers[a.category_id]) for a in part.annotations],
+    }
+
+
+def _renumbered(image: CocoImage, numbers: dict[int, int]) -> CocoImage:
+    names = ("neg_category_ids", "not_exhaustive_category_ids", "exhaustive_category_ids")
+    return msgspec.structs.replace(image, **{name: tuple(numbers[i] for i in getattr(image, name)) for name in names})
+
+
+def _lvis(dataset: Path, out: Path, parts: dict[str, Coco]) -> None:
+    """LVIS v1, for an evaluation that knows what nobody looked for: a category's frequency is counted in train.
+
+    LVIS knows no crowds: each becomes a category of its picture that may lack boxes, in which no detection counts as wrong.
+    """
+    frequencies = _frequencies(parts["train"])
+    for split, part in parts.items():
+        _pictures(dataset, split, part, out / "images" / split)
+        crowds: dict[int, set[int]] = {}
+        for a in part.annotations:
+            if a.iscrowd:
+                crowds.setdefault(a.image_id, set()).add(a.category_id)
+        content = {
+            "info": part.info,
+            "licenses": part.licenses,
+            "categories": [{**msgspec.structs.asdict(c), **frequencies[c.id]} for c in part.categories],
+            "images": [_partly(image, crowds.get(image.id, set())) for image in part.images],
+            "annotations": [a for a in part.annotations if not a.iscrowd],
+        }
+        write_bytes(out / "annotations" / f"lvis_{split}.json", msgspec.json.encode(content))
+
+
+def _partly(image: CocoImage, crowds: set[int]) -> CocoImage:
+    """Return the image with the categories of its crowds among those that may lack a box."""
+    return msgspec.structs.replace(
+        image,
+        not_exhaustive_category_ids=tuple(sorted({*image.not_exhaustive_category_ids, *crowds})),
+        exhaustive_category_ids=tuple(i for i in image.exhaustive_category_ids if i not in crowds),
+    )
+
+
+def _frequencies(train: Coco) -> dict[int, dict[str, object]]:
+    """Return each category's counts, and LVIS's letter for them: r up to 10 pictures, c up to 100, f above."""
+    boxes = [a for a in train.annotations if not a.iscrowd]
+    found: dict[int, dict[str, object]] = {}
+    for category in train.categories:
+        pictures = len({a.image_id for a in boxes if a.category_id == category.id})
+        letter = "r" if pictures <= RARE else "c" if pictures <= COMMON else "f"
+        found[category.id] = {"frequency": letter, "image_count": pictures, "instance_count": sum(a.category_id == category.id for a in boxes)}
+    return found
 
 
 def _cvat(dataset: Path, out: Path, parts: dict[str, Coco]) -> None:
@@ -79,15 +142,25 @@ def _cvat(dataset: Path, out: Path, parts: dict[str, Coco]) -> None:
 
 
 def _hugging_face(dataset: Path, out: Path, parts: dict[str, Coco]) -> None:
-    """Hugging Face's imagefolder: metadata.jsonl beside the pictures; categories from 0 in the order of the ids."""
+    """Hugging Face's imagefolder: metadata.jsonl beside the pictures, classes from 0 in the order of the ids, their names in classes.txt.
+
+    The fields are those of CPPE-5, which Transformers' examples of object detection read.
+    """
     for split, part in parts.items():
         _pictures(dataset, split, part, out / split)
-        numbers = {c.id: n for n, c in enumerate(sorted(part.categories, key=lambda c: c.id))}
-        rows = [
-            {"file_name": image.file_name, "objects": {"bbox": [list(b.bbox) for b in boxes], "categories": [numbers[b.category_id] for b in boxes]}}
-            for image, boxes in _boxes(part)
-        ]
-        write_jsonl(out / split / "metadata.jsonl", rows)
+        numbers = class_numbers(part)
+        write_jsonl(out / split / "metadata.jsonl", (_hugging_face_row(image, boxes, numbers) for image, boxes in _boxes(part)))
+    write_text(out / "classes.txt", "".join(f"{c.name}\n" for c in sorted(parts["train"].categories, key=lambda c: c.id)))
+
+
+def _hugging_face_row(image: CocoImage, boxes: list[CocoAnnotation], numbers: dict[int, int]) -> dict[str, object]:
+    objects = {
+        "id": [b.id for b in boxes],
+        "area": [b.area for b in boxes],
+        "bbox": [b.bbox for b in boxes],
+        "category": [numbers[b.category_id] for b in boxes],
+    }
+    return {"file_name": image.file_name, "image_id": image.id, "width": image.width, "height": image.height, "objects": objects}
 
 
 def _manifest(dataset: Path, out: Path, parts: dict[str, Coco]) -> None:
@@ -112,5 +185,5 @@ def _manifest_line(image: CocoImage, boxes: list[CocoAnnotation], part: Coco, na
     }
 
 
-FORMATS = {"cvat": _cvat, "huggingface": _hugging_face, "manifest": _manifest, "roboflow": _roboflow, "voc": _voc}
+FORMATS = {"cvat": _cvat, "huggingface": _hugging_face, "lvis": _lvis, "manifest": _manifest, "roboflow": _roboflow, "voc": _voc}
 KEEP_CROWDS = {"cvat", "roboflow"}
