@@ -286,9 +286,13 @@ def _classes_in(params: Params, source: str, index: Path) -> Iterator[Fault]:
 
 
 def _past(params: Params, root: Path) -> Iterator[Fault]:
+    from boxset.labeling.ledger import read_ledger
+    from boxset.labeling.standing import check_ids
+
     try:
         check_world(params, root / "data/resolve", lock=root / "dvc.lock")
         check_ids_against_history(params, root)
+        check_ids(read_ledger(root / "ledger"), {name: category.id for name, category in params.categories.items()})
     except BoxsetError as err:
         yield _as_fault(err)
 

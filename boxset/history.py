@@ -144,6 +144,11 @@ def follows(root: Path) -> str:
     return _branch_name(root, "@{upstream}")
 
 
+def has_merged(root: Path, name: str) -> bool:
+    """Return whether all of a branch is in what is checked out."""
+    return _git_or_none(root, "merge-base", "--is-ancestor", name, "HEAD") is not None
+
+
 def user_name(root: Path = Path()) -> str:
     """Return the user's name in git; an empty string where there is none."""
     return (_git_or_none(root, "config", "user.name") or b"").decode(errors="replace").strip()

@@ -47,7 +47,7 @@ def _shop() -> Iterator["Shop"]:
 
 def _upstreams() -> "tuple[Upstream, ...]":
     from boxset.dataset import decisions
-    from boxset.history import follows, upstreams
+    from boxset.history import follows, has_merged, upstreams
     from boxset.labeling.ledger import ANSWERS, PURCHASES, whole_lines
     from boxset.labeling.purchase import Upstream
 
@@ -57,7 +57,8 @@ def _upstreams() -> "tuple[Upstream, ...]":
     for name, files in upstreams(Path(), [*(f"{LEDGER}/{name}" for name in (PURCHASES, ANSWERS)), path.as_posix()]).items():
         unseen = len(whole_lines(files.pop(path.as_posix(), b"")) - here)
         lines = frozenset[bytes]().union(*map(whole_lines, files.values()))
-        found.append(Upstream(name, lines, unseen, "git pull" if name == followed else f"git merge {name}"))
+        take = "git pull" if name == followed else f"git merge {name}"
+        found.append(Upstream(name, lines, unseen, take, has_merged(Path(), name)))
     return tuple(found)
 
 
