@@ -27,8 +27,9 @@ from boxset.labeling.labeler import Progress
 from boxset.labeling.ledger import ANSWERS, PURCHASES, Answered, Asked, Closed, Drawn, Job, Reserved, Sent, append, read_ledger, whole_lines
 from boxset.labeling.plan import Plan, make_plan, plan_metrics
 from boxset.labeling.price import mills, per_picture_mills, usd
-from boxset.labeling.purchase import Shop, Upstream, cancel, collect, submit
+from boxset.labeling.purchase import Shop, Upstream, cancel, collect, status, submit
 from boxset.labeling.received import Received, Refusal
+from boxset.labeling.show import status_table, stopped_lines
 from boxset.labeling.standing import Standing, check_ids, faults, standing
 from boxset.params import Category, Label, Labeler, Merge, Params, Price, Project
 from boxset.resolve import Identity, Ids, Target, Targets
@@ -879,3 +880,49 @@ def test_a_ledger_in_which_an_id_is_another_categorys_is_refused(tmp_path: Path,
     check_ids(ledger, {"saw": 2, "axe": 3})  # the hammer was given up
     with pytest.raises(InputError, match=f"ledger: job {name} {says}"):
         check_ids(ledger, {word: one.id for word, one in names.items()})
+
+
+def test_status_writes_whole_names_and_says_what_becomes_of_jobs_that_nobody_has(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    workforce = Workforce()
+    buying = shop(tmp_path, workforce, label())
+    (gone,) = submit(buying, plan_of(tmp_path, label(), 2)).sent
+    workforce.sent.clear()
+    workforce.fail_next = "before send"
+    with pytest.raises(ConnectionError):
+        submit(buying, plan_of(tmp_path, label(), 4))
+    (kept,) = set(read_ledger(buying.ledger).jobs) - {gone}
+
+    status_table(read_ledger(buying.ledger), status(buying), budget_usd=100.0)
+
+    shown = capsys.readouterr().out
+    rows = [line.split() for line in shown.splitlines() if line.endswith("0.232")]
+    assert [row[:3] for row in rows] == sorted([[gone, "elsewhere", "2"], [kept, "reserved", "2"]])
+    assert f"{kept} is reserved and was never sent: `boxset label submit --yes` sends it, `boxset label cancel {kept}` gives it up" in shown
+    do = f"collect it in the clone or with the settings that bought it, or give it up with `boxset label cancel {gone}`"
+    assert f"{gone} was sent with labeler.backend: files, which does not know it here: {do}" in shown
+
+
+@pytest.mark.parametrize("state", ["open", "completed"])
+def test_cancel_tells_what_is_stopped_from_what_the_service_is_still_stopping(tmp_path: Path, state: str) -> None:
+    workforce = Workforce()
+    buying = shop(tmp_path, workforce, label())
+    (name,) = submit(buying, plan_of(tmp_path, label(), 2)).sent
+    workforce.states = ["open", "open"]
+    workforce.cancel = lambda job: bool(workforce.states.extend([state] * 9))  # type: ignore[method-assign]
+
+    cancel(buying)
+
+    says = {"open": [f"stopping  {name}: the service has been told; `boxset label collect` closes it"], "completed": [f"stopped  {name}"]}
+    assert stopped_lines(read_ledger(buying.ledger), [name]) == says[state]
+
+
+def test_cancel_without_anything_to_stop_says_so(tmp_path: Path) -> None:
+    workforce = Workforce()
+    buying = shop(tmp_path, workforce, label())
+    assert stopped_lines(read_ledger(buying.ledger), cancel(buying)) == ["nothing to stop: no job is open"]
+
+    (name,) = submit(buying, plan_of(tmp_path, label(), 2)).sent
+    workforce.sent.clear()
+    words = f"nothing was stopped: the service does not know {name}. By name they can be given up: `boxset label cancel {name}`"
+    assert stopped_lines(read_ledger(buying.ledger), cancel(buying)) == [words]
