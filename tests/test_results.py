@@ -2,13 +2,17 @@
 
 import json
 import os
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
+from boxset.endpoints import Endpoints
 from boxset.errors import ProjectError, ServiceError
 from boxset.labeling.files import Folder
+from boxset.labeling.ground_truth import GroundTruth
 from boxset.labeling.label_studio import LabelStudio, read_tasks
 from boxset.labeling.labeler import Progress
 from boxset.labeling.ledger import Answered, Asked, Drawn, Job, Ledger, Reserved, read_ledger
@@ -315,3 +319,39 @@ def test_a_packed_result_is_named_while_nothing_else_is_there_and_what_systems_h
     sent.put("good.json", BOX, BOX)
     assert collect(sent.shop).refused == ()
     assert sent.boxes()[:2] == [[BOX], [BOX]]
+
+
+@pytest.mark.parametrize(
+    ("state", "body", "answers", "refused"),
+    [
+        ("Completed", None, 0, ["the job is completed, and its manifest has 0 of 2 lines: what is missing is not taken for unanswered, nor bought again"]),
+        ("Completed", [ASKED], 1, ["the job is completed, and its manifest has 1 of 2 lines: what is missing is not taken for unanswered, nor bought again"]),
+        ("Completed", [ASKED, OTHER], 2, []),
+        ("InProgress", None, 0, []),
+        ("InProgress", [ASKED], 1, []),
+    ],
+)
+def test_a_manifest_of_a_completed_job_that_is_gone_or_torn_buys_nothing_again(state: str, body: list[Asked] | None, answers: int, refused: list[str]) -> None:
+    lines = [{"sha256": one.sha256, "boxes": {"image_size": [{"width": 200, "height": 100}], "annotations": []}, "boxes-metadata": {}} for one in body or ()]
+    project = Project(name="tools", bucket="s3://b/x")
+    params = Params(world="live", project=project, categories=CATEGORIES, sources={}, label=label(), labeler=Labeler())
+    labeler = GroundTruth(params, Endpoints(aws="http://none"))
+    output = {"OutputDatasetS3Uri": "s3://b/x/output.manifest"}
+
+    class Bucket:
+        def get_object(self, **_: str) -> dict[str, Any]:
+            if body is None:
+                raise ClientError({"Error": {"Code": "NoSuchKey"}}, "GetObject")
+            return {"Body": BytesIO("\n".join(map(json.dumps, lines)).encode())}
+
+    class Jobs:
+        exceptions = type("Exceptions", (), {"ResourceNotFound": KeyError})
+
+        def describe_labeling_job(self, **_: str) -> dict[str, Any]:
+            return {"LabelingJobStatus": state, "LabelingJobOutput": output, "LabelCounters": {}}
+
+    labeler._s3, labeler._jobs = Bucket(), Jobs()
+
+    found = labeler.answers(LS_JOB)
+
+    assert (len(found.answers), [one.what for one in found.refused]) == (answers, refused)
