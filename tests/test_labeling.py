@@ -926,3 +926,18 @@ def test_cancel_without_anything_to_stop_says_so(tmp_path: Path) -> None:
     workforce.sent.clear()
     words = f"nothing was stopped: the service does not know {name}. By name they can be given up: `boxset label cancel {name}`"
     assert stopped_lines(read_ledger(buying.ledger), cancel(buying)) == [words]
+
+
+def test_a_branch_of_ones_own_waits_for_the_main_branch_of_a_remote_of_any_name_and_no_other_remotes(clones: list[Path]) -> None:
+    _, bob = clones
+    git(bob, "checkout", "-q", "-b", "feature", "--no-track")
+
+    git(bob, "remote", "rename", "origin", "github")
+    assert list(upstreams(bob, [])) == ["github/main"]
+    git(bob, "remote", "add", "template", "../ann")
+    git(bob, "fetch", "-q", "template")
+    assert list(upstreams(bob, [])) == []
+    git(bob, "branch", "-q", "-u", "github/main")
+    assert list(upstreams(bob, [])) == ["github/main"]
+    git(bob, "remote", "rename", "github", "origin")
+    assert list(upstreams(bob, [])) == ["origin/main"]
