@@ -21,7 +21,7 @@ from boxset.dataset.decisions import Decision, Verdict, decided, decisions_of
 from boxset.dataset.records import Picture, Pool, Refused
 from boxset.errors import BudgetError, InputError, ProjectError
 from boxset.history import upstreams
-from boxset.labeling.answers import answered_pool
+from boxset.labeling.answers import answered_pool, places
 from boxset.labeling.ground_truth import read_manifest
 from boxset.labeling.labeler import Progress
 from boxset.labeling.ledger import ANSWERS, PURCHASES, Answered, Asked, Closed, Drawn, Job, Reserved, Sent, append, read_ledger, whole_lines
@@ -941,3 +941,28 @@ def test_a_branch_of_ones_own_waits_for_the_main_branch_of_a_remote_of_any_name_
     assert list(upstreams(bob, [])) == ["github/main"]
     git(bob, "remote", "rename", "github", "origin")
     assert list(upstreams(bob, [])) == ["origin/main"]
+
+
+GREY_GRID = "80" * 48
+
+
+@pytest.mark.parametrize(
+    ("bits", "more", "boxes"),
+    [
+        (4, {}, 1),
+        (6, {}, 1),  # as far as a copy is not bought again
+        (6, {"width": 800, "height": 600}, 1),
+        (6, {"height": 290}, 0),  # cut: its boxes would lie beside
+        (6, {"grid": "8b" * 48}, 0),  # another light, or another moment
+        (4, {"height": 290}, 1),
+        (7, {}, 0),
+    ],
+)
+def test_what_was_paid_reaches_a_copy_as_far_off_as_keeps_it_from_being_bought_again(tmp_path: Path, bits: int, more: dict[str, Any], boxes: int) -> None:
+    paid = picture(1, source="crawl", category="hammer", grid=GREY_GRID)
+    copy = msgspec.structs.replace(paid, sha256="e" * 64, phash=f"{int(paid.phash, 16) ^ sum(1 << 7 * n for n in range(bits)):016x}", **more)
+    nearest = msgspec.structs.replace(copy, sha256="f" * 64, phash=f"{int(paid.phash, 16) ^ 1:016x}")
+    asked = Asked(job="tools-1", sha256=paid.sha256, file_name="a", width=400, height=300, phash=paid.phash, grid=paid.grid)
+
+    assert len(places([asked], [copy])) == boxes
+    assert places([asked], [copy, nearest]) == {paid.sha256: nearest}
