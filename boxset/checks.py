@@ -9,11 +9,11 @@ from difflib import SequenceMatcher
 from functools import reduce
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from boxset.assemble.trust import frozen_words
 from boxset.dataset.frozen import frozen_names, frozen_path, read_frozen
-from boxset.errors import BoxsetError, ParamsError, did_you_mean
+from boxset.errors import BoxsetError, InputError, ParamsError, did_you_mean
 from boxset.files import read_json
 from boxset.history import check_ids_against_history, past_claims
 from boxset.labeling.price import TIERS_MILLS, mills
@@ -34,6 +34,9 @@ from boxset.params import (
 from boxset.resolve import check_world
 from boxset.strict import Fault
 from boxset.web.suppliers.url_lists import first_of, summary_of
+
+if TYPE_CHECKING:
+    from boxset.labeling.ledger import Ledger
 
 SPLITS = {
     "open_images": ("train", "validation", "test"),
@@ -100,7 +103,7 @@ def _with_free_ids(params: Params, root: Path, found: list[Fault], past: list[Fa
 
 def notes(params: Params, root: Path = Path()) -> list[str]:
     """Return what is not wrong, and still perhaps not meant."""
-    return [*_names_alike(params), *_research_only(params), *_nothing_to_do(params), *_odd_rows(params, root), *_test_set(params, root)]
+    return [*_names_alike(params), *_research_only(params), *_nothing_to_do(params), *_odd_rows(params, root), *_paid_and_gone(params, root), *_test_set(params, root)]
 
 
 def _contact(params: Params, _: Path) -> Iterator[Fault]:
@@ -291,6 +294,27 @@ def _past(params: Params, root: Path) -> Iterator[Fault]:
         check_ids_against_history(params, root)
     except BoxsetError as err:
         yield _as_fault(err)
+        return
+    yield from _bought_ids(params, root)
+
+
+def _bought_ids(params: Params, root: Path) -> Iterator[Fault]:
+    from boxset.labeling.standing import check_ids
+
+    try:
+        check_ids(_ledger(root), {name: category.id for name, category in params.categories.items()})
+    except BoxsetError as err:
+        yield Fault("categories", err.what, err.do)
+
+
+def _ledger(root: Path) -> "Ledger":
+    """Return the ledger; without any purchase where it cannot be read, which `doctor` says."""
+    from boxset.labeling.ledger import Ledger, read_ledger
+
+    try:
+        return read_ledger(root / "ledger")
+    except InputError:
+        return Ledger({}, "")
 
 
 def _as_fault(err: BoxsetError) -> Fault:
@@ -378,6 +402,19 @@ def _odd_rows(params: Params, root: Path) -> Iterator[str]:
         for category, count in sorted(summary.rows.items()):
             if category not in params.categories:
                 yield f"{name}: {count:,} rows are for {category!r}, which is no category{did_you_mean(category, params.categories)}"
+
+
+def _paid_and_gone(params: Params, root: Path) -> Iterator[str]:
+    """Yield the categories that people were paid to draw and that are none any more, and what goes with them."""
+    jobs = _ledger(root).jobs.values()
+    bought = {(name, number) for job in jobs for name, number in job.reserved.categories.items() if job.answers}
+    for name, number in sorted(bought - {(name, category.id) for name, category in params.categories.items()}):
+        boxes = sum(drawn.category_id == number for job in jobs for answer in job.answers.values() for drawn in answer.boxes)
+        pictures = len({asked.sha256 for job in jobs for asked in job.asked if asked.found_for == name and asked.sha256 in job.answers})
+        gone = f"people drew {boxes:,} boxes of {name} (id {number}), which is no category any more: they stay in ledger/, and come back with name and id"
+        leave = "leave the data set with all their boxes, unless another crawl has them"
+        crawled = f". `dvc repro` removes data/crawl/{name}: {pictures:,} paid pictures were found for it, and {leave}"
+        yield f"categories: {gone}{crawled if pictures else ''}"
 
 
 def _test_set(params: Params, root: Path) -> Iterator[str]:

@@ -125,8 +125,13 @@ def _yaml(text: bytes) -> Any:
 
 
 def upstreams(root: Path, paths: Sequence[str]) -> dict[str, dict[str, bytes]]:
-    """Return the branch that this one follows, then the remote's own where that is another, each with these files as last fetched; empty where there is none."""
-    main = next(filter(None, (_branch_name(root, name) for name in ("origin/HEAD", "origin/main", "origin/master"))), "")
+    """Return the branch that this one follows, then the remote's own where that is another, each with these files as last fetched; empty where there is none.
+
+    The remote is `origin`, else the only one: a second may be the template that the project began as, with purchases of its own.
+    """
+    remotes = (_git_or_none(root, "remote") or b"").decode().split()
+    home = "origin" if "origin" in remotes or len(remotes) != 1 else remotes[0]
+    main = next(filter(None, (_branch_name(root, f"{home}/{name}") for name in ("HEAD", "main", "master"))), "")
     return {name: _files_at(root, name, paths) for name in dict.fromkeys((follows(root), main)) if name}
 
 
@@ -142,6 +147,11 @@ def _files_at(root: Path, name: str, paths: Sequence[str]) -> dict[str, bytes]:
 def follows(root: Path) -> str:
     """Return the name of the branch that this one follows; an empty string where it follows none."""
     return _branch_name(root, "@{upstream}")
+
+
+def has_merged(root: Path, name: str) -> bool:
+    """Return whether all of a branch is in what is checked out."""
+    return _git_or_none(root, "merge-base", "--is-ancestor", name, "HEAD") is not None
 
 
 def user_name(root: Path = Path()) -> str:

@@ -13,12 +13,13 @@ from boxset.freezing import futile_labels
 from boxset.labeling.answers import answered_pool
 from boxset.labeling.ledger import read_ledger
 from boxset.labeling.plan import make_plan, plan_metrics
+from boxset.labeling.standing import check_ids
 from boxset.params import read_params
 from boxset.predictions.store import read_folder
 from boxset.resolve import Freeze, Ids, Targets
 from boxset.stage import run
 
-VERSION = 9
+VERSION = 10
 OUT = Path("data/label")
 
 
@@ -27,6 +28,7 @@ def main() -> None:
     params = read_params()
     ids, targets = read_json(Path("data/resolve/ids.json"), Ids), read_json(Path("data/resolve/targets.json"), Targets)
     ledger, decisions = read_ledger(Path("ledger")), read_decisions()
+    check_ids(ledger, {name: identity.id for name, identity in ids.categories.items()})
     pools, crawled = read_extracted(Path("data")), read_crawled(Path("data"))
     extracted = list(pools.values())
     refused = read_refused(sorted(Path("data/extract").glob("*/refused.json")))

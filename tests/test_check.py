@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from boxset.checks import FILES, SPLITS, notes, problems
 from boxset.commands.check import command
+from boxset.labeling.ledger import ANSWERS, PURCHASES, Answered, Asked, Drawn, Reserved, append
 from boxset.params import checked
 from boxset.sources import coco, imagenet, open_images, visual_genome
 from boxset.sources.classes import Shared, shared_classes
@@ -230,7 +231,7 @@ def test_a_moved_world_is_refused_in_a_clone_that_has_pulled_nothing(tmp_path: P
     assert found == ["world: the data here came from the embedded world, and `world` now says live"]
 
 
-def test_what_is_perhaps_not_meant_is_noted() -> None:
+def test_what_is_perhaps_not_meant_is_noted(tmp_path: Path) -> None:
     params, _ = checked(
         plain(**{
             "categories.hammers": {"id": 3, "target": 1, "classes": {"lvis": []}},
@@ -242,7 +243,7 @@ def test_what_is_perhaps_not_meant_is_noted() -> None:
     )  # fmt: skip
 
     assert params is not None
-    assert notes(params) == [
+    assert notes(params, tmp_path) == [
         "categories hammer and hammers have nearly the same name: one thing under two names teaches a detector to doubt",
         "sources.imagenet: its terms are research only, so nothing of it enters under use: commercial",
         "categories.saw: it has queries and crawl_images is 0, so nothing is crawled",
@@ -313,3 +314,38 @@ def test_a_key_is_explained_outside_a_project_and_beside_a_broken_file(tmp_path:
 
     assert outside == "\n".join(EXPLAINED.splitlines()[:-1]) + "\n"
     assert broken.splitlines()[-1] == "  here     (params.yaml has an error: `boxset check`)"
+
+
+def bought(folder: Path, name: str, number: int) -> None:
+    """Write a ledger in which people were paid for two pictures found for a category, and drew one box of it."""
+    (folder / "ledger").mkdir()
+    asked = [Asked(job="tools-1", sha256=c * 64, file_name=f"{c}.jpg", width=9, height=9, phash="0" * 16, found_for=name) for c in "ab"]
+    reserved = Reserved(job="tools-1", backend="files", version=1, categories={name: number}, pictures=2, worst_mills=9)
+    append(folder / "ledger", PURCHASES, [reserved, *asked])
+    boxes = (Drawn(category_id=number, bbox=(1, 1, 2, 2)),)
+    append(folder / "ledger", ANSWERS, [Answered(job="tools-1", sha256=one.sha256, state="labelled", boxes=boxes if one.sha256[0] == "a" else ()) for one in asked])
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "says"),
+    [
+        ("axe", 1, "categories: job tools-1 asked about axe under the id 1, which is hammer's in params.yaml"),
+        ("hammer", 7, "categories: job tools-1 asked about hammer under the id 7, and hammer has 1 in params.yaml"),
+    ],
+)
+def test_a_ledger_with_other_names_or_ids_is_a_problem(tmp_path: Path, name: str, number: int, says: str) -> None:
+    bought(tmp_path, name, number)
+
+    assert faults_in(tmp_path) == [says]
+
+
+def test_a_category_that_was_paid_for_and_is_none_any_more_is_noted_with_what_goes_with_it(tmp_path: Path) -> None:
+    params, _ = checked(plain())
+    assert params is not None
+    before = notes(params, tmp_path)
+
+    bought(tmp_path, "axe", 9)
+
+    says = "categories: people drew 1 boxes of axe (id 9), which is no category any more: they stay in ledger/, and come back with name and id. "
+    says += "`dvc repro` removes data/crawl/axe: 2 paid pictures were found for it, and leave the data set with all their boxes, unless another crawl has them"
+    assert [note for note in notes(params, tmp_path) if note not in before] == [says]

@@ -21,15 +21,16 @@ from boxset.dataset.decisions import Decision, Verdict, decided, decisions_of
 from boxset.dataset.records import Picture, Pool, Refused
 from boxset.errors import BudgetError, InputError, ProjectError
 from boxset.history import upstreams
-from boxset.labeling.answers import answered_pool
+from boxset.labeling.answers import answered_pool, places
 from boxset.labeling.ground_truth import read_manifest
 from boxset.labeling.labeler import Progress
 from boxset.labeling.ledger import ANSWERS, PURCHASES, Answered, Asked, Closed, Drawn, Job, Reserved, Sent, append, read_ledger, whole_lines
 from boxset.labeling.plan import Plan, make_plan, plan_metrics
 from boxset.labeling.price import mills, per_picture_mills, usd
-from boxset.labeling.purchase import Shop, Upstream, cancel, collect, submit
+from boxset.labeling.purchase import Shop, Upstream, cancel, collect, status, submit
 from boxset.labeling.received import Received, Refusal
-from boxset.labeling.standing import Standing, faults, standing
+from boxset.labeling.show import status_table, stopped_lines
+from boxset.labeling.standing import Standing, check_ids, faults, standing
 from boxset.params import Category, Label, Labeler, Merge, Params, Price, Project
 from boxset.resolve import Identity, Ids, Target, Targets
 from tests.build import IDS, box, picture, pool
@@ -616,9 +617,9 @@ def test_a_job_of_another_service_is_neither_sent_nor_given_up_by_this_one(tmp_p
     (name,) = read_ledger(buying.ledger).jobs
     other = replace(buying, params=msgspec.structs.replace(buying.params, labeler=Labeler(backend="label_studio")))
 
-    for act in (lambda: submit(other, plan), lambda: cancel(other, [name])):
-        with pytest.raises(ProjectError, match=f"job {name} is one of files, and labeler.backend is label_studio. Set it to files for that"):
-            act()
+    assert submit(other, plan_of(tmp_path, label(), 3)).sent == ()
+    with pytest.raises(ProjectError, match=f"job {name} is one of files, and labeler.backend is label_studio. Set it to files for that"):
+        cancel(other, [name])
 
     assert (workforce.sent, read_ledger(buying.ledger).jobs[name].closed) == ({}, None)
 
@@ -753,3 +754,215 @@ def test_pictures_are_not_bought_in_which_a_detector_that_overlooks_little_sees_
     assert "Not bought: 5 in which it sees none of a category of which it overlooks less than a tenth." in str(good.predictions)
     assert [shas.index(item.sha256) for item in fair.items] == [2, 0, 1, 3, 4, 5]
     assert [shas.index(item.sha256) for item in reviewed.items] == [4, 2]
+
+
+def test_a_reservation_of_a_service_that_is_gone_holds_up_no_purchase_from_another(tmp_path: Path) -> None:
+    workforce = Workforce()
+    buying = shop(tmp_path, workforce, label())
+    workforce.fail_next = "before send"
+    with pytest.raises(ConnectionError):
+        submit(buying, plan_of(tmp_path, label(), 3))
+    (name,) = read_ledger(buying.ledger).jobs
+    other = replace(buying, params=msgspec.structs.replace(buying.params, labeler=Labeler(backend="label_studio", trial=0)))
+
+    bought = submit(other, plan_of(tmp_path, label(), 8))
+
+    assert (bought.pictures, list(workforce.sent)) == (5, list(bought.sent))
+    assert bought.says == (
+        f"job {name} of files (3 pictures, 0.348 USD) is reserved and was never sent: with labeler.backend: files, "
+        f"`boxset label submit --yes` sends it and `boxset label cancel {name}` gives it up"
+    )
+    assert read_ledger(buying.ledger).committed_mills == 8 * 116
+    with pytest.raises(BudgetError, match=r"would pass the cap|over the cap"):
+        submit(replace(other, params=msgspec.structs.replace(other.params, label=label(budget_usd=0.9))), plan_of(tmp_path, label(), 9))
+
+
+def test_what_an_interrupted_submit_had_reserved_is_not_sent_past_the_limit_of_this_one(tmp_path: Path) -> None:
+    workforce, plan = Workforce(), plan_of(tmp_path, label())
+    buying = shop(tmp_path, workforce, label())
+    workforce.fail_next = "before send"
+    with pytest.raises(ConnectionError):
+        submit(buying, plan)
+    (name,) = read_ledger(buying.ledger).jobs
+
+    with pytest.raises(BudgetError, match=rf"--max-usd: 2\.32 USD are reserved for {name} and not sent yet, more than 1\.00\. .*without --max-usd.*`boxset label cancel {name}`"):
+        submit(buying, plan, max_mills=1000)
+    assert workforce.sent == {}
+    assert submit(buying, plan, max_mills=2320).sent == (name,)
+
+
+@pytest.mark.parametrize(
+    ("most", "pictures", "says"),
+    [
+        (50, 0, "nothing bought: a picture costs 0.116 USD"),
+        (232, 2, "a trial of 2; look at its answers, then submit again for the other 18"),
+        (None, 5, "a trial of 5; look at its answers, then submit again for the other 15"),
+    ],
+)
+def test_a_trial_says_how_many_pictures_were_really_bought(tmp_path: Path, most: int | None, pictures: int, says: str) -> None:
+    bought = submit(shop(tmp_path, Workforce(), label(), trial=5), plan_of(tmp_path, label()), max_mills=most)
+
+    assert (bought.pictures, bought.says) == (pictures, says)
+
+
+def test_lines_that_were_lost_after_they_were_merged_are_to_be_put_back_and_not_pulled(clones: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    ann, _ = clones
+    submit(shop(ann, Workforce(), label()), plan_of(ann, label(), 3))
+    commit(ann)
+    git(ann, "push", "-q", "origin", "HEAD:main")
+    git(ann, "fetch", "-q")
+    (ann / "ledger" / PURCHASES).unlink()
+    monkeypatch.chdir(ann)
+    workforce = Workforce()
+
+    says = r"origin/main has 5 lines.*`git diff origin/main -- ledger` shows them: they were here and are lost; put them back, or push what you took out"
+    with pytest.raises(ProjectError, match=says) as raised:
+        submit(replace(shop(ann, workforce, label()), upstreams=_upstreams()), plan_of(ann, label(), 6))
+    assert "git pull" not in str(raised.value)
+    assert workforce.sent == {}
+
+
+def test_pictures_of_jobs_that_were_stopped_before_anybody_drew_can_be_bought_however_often_that_was(tmp_path: Path) -> None:
+    workforce = Workforce()
+    buying = shop(tmp_path, workforce, label())
+    for _ in range(3):
+        (name,) = submit(buying, plan_of(tmp_path, label(), 4)).sent
+        workforce.sent[name].clear()
+        workforce.states = ["open", "open"]
+        cancel(buying)
+
+    assert len(plan_of(tmp_path, label(), 4).items) == 4
+
+
+def test_two_lines_on_one_picture_of_a_job_are_read_alike_in_any_order(tmp_path: Path) -> None:
+    submit(shop(tmp_path, Workforce(), label()), plan_of(tmp_path, label(), 2))
+    path = tmp_path / "ledger" / PURCHASES
+    lines = path.read_text().splitlines(keepends=True)
+    lines.append(lines[1].replace('"width":400', '"width":800'))
+    assert lines[-1] != lines[1]
+
+    found = []
+    for some in (lines, lines[::-1]):
+        path.write_text("".join(some))
+        found.append({asked.sha256: asked.width for job in read_ledger(tmp_path / "ledger").jobs.values() for asked in job.asked})
+
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("event", ["closed", "billed", "reserved"])
+def test_a_line_that_would_give_money_back_is_refused_by_file_and_line(tmp_path: Path, event: str) -> None:
+    submit(shop(tmp_path, Workforce(), label()), plan_of(tmp_path, label(), 2))
+    path = tmp_path / "ledger" / PURCHASES
+    text, (name,) = path.read_text(), read_ledger(tmp_path / "ledger").jobs
+    line = {
+        "closed": f'{{"event":"closed","state":"completed","cost_mills":-90000,"job":"{name}"}}\n',
+        "billed": f'{{"event":"billed","cost_mills":-1,"job":"{name}"}}\n',
+        "reserved": text.splitlines(keepends=True)[0].replace('"worst_mills":232', '"worst_mills":-232'),
+    }[event]
+    path.write_text(text + line)
+
+    with pytest.raises(InputError, match=rf"{PURCHASES}:5: not a line of the ledger: Expected `int` >= 0"):
+        read_ledger(tmp_path / "ledger")
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        ({"car": Category(id=1, target=9), "saw": Category(id=2, target=0)}, "asked about hammer under the id 1, which is car's in params.yaml"),
+        ({"hammer": Category(id=7, target=9), "saw": Category(id=2, target=0)}, "asked about hammer under the id 1, and hammer has 7 in params.yaml"),
+    ],
+)
+def test_a_ledger_in_which_an_id_is_another_categorys_is_refused(tmp_path: Path, names: dict[str, Category], says: str) -> None:
+    (name,) = submit(shop(tmp_path, Workforce(), label()), plan_of(tmp_path, label(), 2)).sent
+    ledger = read_ledger(tmp_path / "ledger")
+
+    check_ids(ledger, {word: one.id for word, one in CATEGORIES.items()})
+    check_ids(ledger, {"saw": 2, "axe": 3})  # the hammer was given up
+    with pytest.raises(InputError, match=f"ledger: job {name} {says}"):
+        check_ids(ledger, {word: one.id for word, one in names.items()})
+
+
+def test_status_writes_whole_names_and_says_what_becomes_of_jobs_that_nobody_has(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    workforce = Workforce()
+    buying = shop(tmp_path, workforce, label())
+    (gone,) = submit(buying, plan_of(tmp_path, label(), 2)).sent
+    workforce.sent.clear()
+    workforce.fail_next = "before send"
+    with pytest.raises(ConnectionError):
+        submit(buying, plan_of(tmp_path, label(), 4))
+    (kept,) = set(read_ledger(buying.ledger).jobs) - {gone}
+
+    status_table(read_ledger(buying.ledger), status(buying), budget_usd=100.0)
+
+    shown = capsys.readouterr().out
+    rows = [line.split() for line in shown.splitlines() if line.endswith("0.232")]
+    assert [row[:3] for row in rows] == sorted([[gone, "elsewhere", "2"], [kept, "reserved", "2"]])
+    assert f"{kept} is reserved and was never sent: `boxset label submit --yes` sends it, `boxset label cancel {kept}` gives it up" in shown
+    do = f"collect it in the clone or with the settings that bought it, or give it up with `boxset label cancel {gone}`"
+    assert f"{gone} was sent with labeler.backend: files, which does not know it here: {do}" in shown
+
+
+@pytest.mark.parametrize("state", ["open", "completed"])
+def test_cancel_tells_what_is_stopped_from_what_the_service_is_still_stopping(tmp_path: Path, state: str) -> None:
+    workforce = Workforce()
+    buying = shop(tmp_path, workforce, label())
+    (name,) = submit(buying, plan_of(tmp_path, label(), 2)).sent
+    workforce.states = ["open", "open"]
+    workforce.cancel = lambda job: bool(workforce.states.extend([state] * 9))  # type: ignore[method-assign]
+
+    cancel(buying)
+
+    says = {"open": [f"stopping  {name}: the service has been told; `boxset label collect` closes it"], "completed": [f"stopped  {name}"]}
+    assert stopped_lines(read_ledger(buying.ledger), [name]) == says[state]
+
+
+def test_cancel_without_anything_to_stop_says_so(tmp_path: Path) -> None:
+    workforce = Workforce()
+    buying = shop(tmp_path, workforce, label())
+    assert stopped_lines(read_ledger(buying.ledger), cancel(buying)) == ["nothing to stop: no job is open"]
+
+    (name,) = submit(buying, plan_of(tmp_path, label(), 2)).sent
+    workforce.sent.clear()
+    words = f"nothing was stopped: the service does not know {name}. By name they can be given up: `boxset label cancel {name}`"
+    assert stopped_lines(read_ledger(buying.ledger), cancel(buying)) == [words]
+
+
+def test_a_branch_of_ones_own_waits_for_the_main_branch_of_a_remote_of_any_name_and_no_other_remotes(clones: list[Path]) -> None:
+    _, bob = clones
+    git(bob, "checkout", "-q", "-b", "feature", "--no-track")
+
+    git(bob, "remote", "rename", "origin", "github")
+    assert list(upstreams(bob, [])) == ["github/main"]
+    git(bob, "remote", "add", "template", "../ann")
+    git(bob, "fetch", "-q", "template")
+    assert list(upstreams(bob, [])) == []
+    git(bob, "branch", "-q", "-u", "github/main")
+    assert list(upstreams(bob, [])) == ["github/main"]
+    git(bob, "remote", "rename", "github", "origin")
+    assert list(upstreams(bob, [])) == ["origin/main"]
+
+
+GREY_GRID = "80" * 48
+
+
+@pytest.mark.parametrize(
+    ("bits", "more", "boxes"),
+    [
+        (4, {}, 1),
+        (6, {}, 1),  # as far as a copy is not bought again
+        (6, {"width": 800, "height": 600}, 1),
+        (6, {"height": 290}, 0),  # cut: its boxes would lie beside
+        (6, {"grid": "8b" * 48}, 0),  # another light, or another moment
+        (4, {"height": 290}, 1),
+        (7, {}, 0),
+    ],
+)
+def test_what_was_paid_reaches_a_copy_as_far_off_as_keeps_it_from_being_bought_again(tmp_path: Path, bits: int, more: dict[str, Any], boxes: int) -> None:
+    paid = picture(1, source="crawl", category="hammer", grid=GREY_GRID)
+    copy = msgspec.structs.replace(paid, sha256="e" * 64, phash=f"{int(paid.phash, 16) ^ sum(1 << 7 * n for n in range(bits)):016x}", **more)
+    nearest = msgspec.structs.replace(copy, sha256="f" * 64, phash=f"{int(paid.phash, 16) ^ 1:016x}")
+    asked = Asked(job="tools-1", sha256=paid.sha256, file_name="a", width=400, height=300, phash=paid.phash, grid=paid.grid)
+
+    assert len(places([asked], [copy])) == boxes
+    assert places([asked], [copy, nearest]) == {paid.sha256: nearest}

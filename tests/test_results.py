@@ -2,20 +2,26 @@
 
 import json
 import os
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
-from boxset.errors import ProjectError
+from boxset.endpoints import Endpoints
+from boxset.errors import ProjectError, ServiceError
 from boxset.labeling.files import Folder
-from boxset.labeling.label_studio import read_tasks
+from boxset.labeling.ground_truth import GroundTruth
+from boxset.labeling.label_studio import LabelStudio, read_tasks
 from boxset.labeling.labeler import Progress
 from boxset.labeling.ledger import Answered, Asked, Drawn, Job, Ledger, Reserved, read_ledger
 from boxset.labeling.plan import make_plan
 from boxset.labeling.purchase import Shop, cancel, collect, status, submit
 from boxset.params import Label, Labeler, Params, Project
 from tests.build import IDS
+from tests.outside import Asked as OutsideAsked
+from tests.outside import Outside, Reply, outside
 from tests.test_labeling import CATEGORIES, NOTHING, TARGETS, crawled, label
 
 BOX = [10, 5, 20, 30]
@@ -240,3 +246,112 @@ def test_a_turned_rectangle_becomes_the_box_round_it() -> None:
     (answer,) = read_tasks([task("a" * 64, x=50, rotation=90)], LS_JOB, where="x").answers
 
     assert answer.boxes[0].bbox == pytest.approx((60, 20, 40, 60))
+
+
+def label_studio(world: Outside, monkeypatch: pytest.MonkeyPatch) -> LabelStudio:
+    monkeypatch.setenv("LABEL_STUDIO_TOKEN", "t")
+    params = Params(world="live", project=Project(name="tools"), categories=CATEGORIES, sources={}, label=label(), labeler=Labeler(backend="label_studio", url="http://studio.test"))
+    return LabelStudio(params, world.endpoints)
+
+
+def in_json(value: Any) -> Reply:
+    return 200, {"Content-Type": "application/json"}, json.dumps(value).encode()
+
+
+def test_projects_on_a_later_page_are_known_so_that_no_job_is_made_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = {"1": ["tools-1", "other"], "2": ["tools-2"], "3": ["tools-3"]}
+
+    def answer(asked: OutsideAsked) -> Reply:
+        page = asked.query.get("page", "1")
+        results = [{"id": 10 * int(page) + n, "description": name} for n, name in enumerate(pages[page])]
+        more = f"http://inside:8080/api/projects?page={int(page) + 1}" if page != "3" else None
+        return in_json({"count": 4, "next": more, "previous": None, "results": results})
+
+    with outside(answer) as world:
+        assert label_studio(world, monkeypatch).jobs("tools-") == ["tools-1", "tools-2", "tools-3"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"count": 3, "next": None, "results": [{"id": 1, "description": "tools-1"}]},
+        {"count": 3, "next": "http://inside/api/projects?page=2", "results": []},
+        {"detail": "Invalid page."},
+        [7],
+        {"results": "none", "next": None},
+    ],
+)
+def test_a_list_of_projects_that_is_not_whole_stops_the_purchase(wrong: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    says = r"Label Studio at http://studio\.test: the list of projects is not (whole|what it should be)"
+    with outside(lambda _: in_json(wrong)) as world, pytest.raises(ServiceError, match=says):
+        label_studio(world, monkeypatch).jobs("tools-")
+
+
+def test_tasks_that_are_no_list_are_an_error_and_not_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer(asked: OutsideAsked) -> Reply:
+        return in_json([{"id": 1, "description": "tools-1"}] if asked.path == "/api/projects" else {"detail": "export failed"})
+
+    with outside(answer) as world, pytest.raises(ServiceError, match=r"tools-1: the export is not what it should be"):
+        label_studio(world, monkeypatch).answers(LS_JOB)
+
+
+@pytest.mark.parametrize("tasks", [[7], [{"id": 7, "data": {"sha256": "a" * 64}, "annotations": 3}]])
+def test_a_task_that_is_none_stops_no_other(tasks: list[Any]) -> None:
+    found = read_tasks([*tasks, task("b" * 64)], LS_JOB, where="x")
+
+    assert [answer.sha256 for answer in found.answers] == ["b" * 64]
+
+
+def test_a_turned_box_of_cvat_becomes_the_box_round_it(sent: Sent) -> None:
+    drawn = {"id": 1, "image_id": 1, "category_id": 5, "bbox": [100, 100, 80, 20], "attributes": {"occluded": False, "rotation": 90.0}}
+    sent.put("x.json", [0, 0, 1, 1], [10, 5, 20, 30], annotations=[drawn, {**drawn, "id": 2, "image_id": 2, "attributes": {"rotation": 0.0}}])
+
+    collect(sent.shop)
+
+    assert sent.boxes()[:2] == [[[130, 70, 20, 80]], [[100, 100, 80, 20]]]
+
+
+def test_a_packed_result_is_named_while_nothing_else_is_there_and_what_systems_hide_in_a_folder_is_passed_over(sent: Sent) -> None:
+    for name in ("._good.json", "annotations.zip", "notes.txt"):
+        sent.put_text(name, "PK")
+
+    assert [str(one).rpartition("/")[2] for one in collect(sent.shop).refused] == ["annotations.zip: packed: put what is in it here"]
+    sent.put("good.json", BOX, BOX)
+    assert collect(sent.shop).refused == ()
+    assert sent.boxes()[:2] == [[BOX], [BOX]]
+
+
+@pytest.mark.parametrize(
+    ("state", "body", "answers", "refused"),
+    [
+        ("Completed", None, 0, ["the job is completed, and its manifest has 0 of 2 lines: what is missing is not taken for unanswered, nor bought again"]),
+        ("Completed", [ASKED], 1, ["the job is completed, and its manifest has 1 of 2 lines: what is missing is not taken for unanswered, nor bought again"]),
+        ("Completed", [ASKED, OTHER], 2, []),
+        ("InProgress", None, 0, []),
+        ("InProgress", [ASKED], 1, []),
+    ],
+)
+def test_a_manifest_of_a_completed_job_that_is_gone_or_torn_buys_nothing_again(state: str, body: list[Asked] | None, answers: int, refused: list[str]) -> None:
+    lines = [{"sha256": one.sha256, "boxes": {"image_size": [{"width": 200, "height": 100}], "annotations": []}, "boxes-metadata": {}} for one in body or ()]
+    project = Project(name="tools", bucket="s3://b/x")
+    params = Params(world="live", project=project, categories=CATEGORIES, sources={}, label=label(), labeler=Labeler())
+    labeler = GroundTruth(params, Endpoints(aws="http://none"))
+    output = {"OutputDatasetS3Uri": "s3://b/x/output.manifest"}
+
+    class Bucket:
+        def get_object(self, **_: str) -> dict[str, Any]:
+            if body is None:
+                raise ClientError({"Error": {"Code": "NoSuchKey"}}, "GetObject")
+            return {"Body": BytesIO("\n".join(map(json.dumps, lines)).encode())}
+
+    class Jobs:
+        exceptions = type("Exceptions", (), {"ResourceNotFound": KeyError})
+
+        def describe_labeling_job(self, **_: str) -> dict[str, Any]:
+            return {"LabelingJobStatus": state, "LabelingJobOutput": output, "LabelCounters": {}}
+
+    labeler._s3, labeler._jobs = Bucket(), Jobs()
+
+    found = labeler.answers(LS_JOB)
+
+    assert (len(found.answers), [one.what for one in found.refused]) == (answers, refused)

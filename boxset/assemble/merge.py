@@ -24,13 +24,12 @@ from boxset.dataset.geometry import clipped, iou, scaled
 from boxset.dataset.photos import photo_numbers
 from boxset.dataset.reasons import Reason, count_reasons
 from boxset.dataset.records import Annotation, BBox, Picture, Pool, Presence, Refused, State
-from boxset.dataset.similar import Groups, colour_distance, distance, near_pairs, same_picture
+from boxset.dataset.similar import Groups, distance, near_pairs, same_frame, same_picture
 from boxset.errors import ProjectError
 from boxset.params import Merge
 from boxset.resolve import Ids
 
 SAME_BITS = 4  # copies of one picture; between this and `duplicate_bits` they are near, and share a group
-SAME_COLOURS = 8.0
 LICENCE_URLS = {
     "CC0-1.0": "https://creativecommons.org/publicdomain/zero/1.0/",
     "LicenseRef-PDM-1.0": "https://creativecommons.org/publicdomain/mark/1.0/",
@@ -195,10 +194,7 @@ def _told(pictures: Sequence[Picture]) -> Iterable[list[int]]:
 
 def _is_copy(first: Picture, second: Picture) -> bool:
     """Return whether two near pictures show exactly the same frame, so that a box of one can be drawn on the other."""
-    ratio = (first.width * second.height) / (first.height * second.width)
-    tolerance = 1 + 2 / min(first.width, first.height, second.width, second.height)
-    close = distance(first.phash, second.phash) <= SAME_BITS and colour_distance(first.grid, second.grid) <= SAME_COLOURS
-    return close and max(ratio, 1 / ratio) <= tolerance
+    return distance(first.phash, second.phash) <= SAME_BITS and same_frame(first, second)
 
 
 def _trust(source: str, settings: Merge) -> int:

@@ -47,7 +47,7 @@ def _shop() -> Iterator["Shop"]:
 
 def _upstreams() -> "tuple[Upstream, ...]":
     from boxset.dataset import decisions
-    from boxset.history import follows, upstreams
+    from boxset.history import follows, has_merged, upstreams
     from boxset.labeling.ledger import ANSWERS, PURCHASES, whole_lines
     from boxset.labeling.purchase import Upstream
 
@@ -57,7 +57,8 @@ def _upstreams() -> "tuple[Upstream, ...]":
     for name, files in upstreams(Path(), [*(f"{LEDGER}/{name}" for name in (PURCHASES, ANSWERS)), path.as_posix()]).items():
         unseen = len(whole_lines(files.pop(path.as_posix(), b"")) - here)
         lines = frozenset[bytes]().union(*map(whole_lines, files.values()))
-        found.append(Upstream(name, lines, unseen, "git pull" if name == followed else f"git merge {name}"))
+        take = "git pull" if name == followed else f"git merge {name}"
+        found.append(Upstream(name, lines, unseen, take, has_merged(Path(), name)))
     return tuple(found)
 
 
@@ -107,7 +108,7 @@ def _finite(_: click.Context, __: click.Parameter, value: float | None) -> float
     from math import isfinite
 
     if value is not None and not isfinite(value):
-        raise click.BadParameter(f"{value} is no amount of money")
+        raise click.BadParameter(f"{value} is no number")
     return value
 
 
@@ -153,7 +154,7 @@ def status() -> None:
 
 @command.command()
 @click.option("--wait", is_flag=True, help="Ask again until every job is over.")
-@click.option("--every-s", default=60.0, show_default=True, help="Seconds between two looks while waiting.")
+@click.option("--every-s", type=click.FloatRange(min=1), callback=_finite, default=60.0, show_default=True, help="Seconds between two looks while waiting.")
 def collect(wait: bool, every_s: float) -> None:
     """Take the answers into the ledger; then `dvc repro` builds with them."""
     import time
@@ -162,7 +163,7 @@ def collect(wait: bool, every_s: float) -> None:
     from boxset.labeling.purchase import collect as take
     from boxset.labeling.show import status_table
 
-    before = _answers()
+    before, was = _answers(), read_ledger(LEDGER).fingerprint
     with _shop() as shop:
         embedded = shop.params.world == "embedded" and shop.params.labeler.backend == "ground_truth"  # its people work when they are asked
         found = take(shop)
@@ -172,7 +173,8 @@ def collect(wait: bool, every_s: float) -> None:
             found = take(shop)
         status_table(read_ledger(LEDGER), found.progress, budget_usd=shop.params.label.budget_usd)
     fresh = len(_answers() - before)
-    say(f"{fresh} new {'answer' if fresh == 1 else 'answers'} in {LEDGER}/ : commit it, then `dvc repro`")
+    words = f"{fresh} new {'answer' if fresh == 1 else 'answers'}"
+    say(f"{words} in {LEDGER}/ : commit it, then `dvc repro`" if read_ledger(LEDGER).fingerprint != was else "no new answers")
     _check_none_refused(found)
 
 
@@ -198,8 +200,11 @@ def _answers() -> "set[tuple[str, Answered]]":
 @click.confirmation_option(prompt="Stop these jobs?")
 def cancel(jobs: tuple[str, ...]) -> None:
     """Stop every open job, or those named; what was answered is kept, the rest is given up."""
+    from boxset.labeling.ledger import read_ledger
     from boxset.labeling.purchase import cancel as stop
+    from boxset.labeling.show import stopped_lines
 
     with _shop() as shop:
-        for name in stop(shop, jobs):
-            say(f"stopped  {name}")
+        names = stop(shop, jobs)
+        for line in stopped_lines(read_ledger(LEDGER), names):
+            say(line)

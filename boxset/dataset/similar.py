@@ -27,6 +27,7 @@ MAX_BITS = 11
 MAX_ASPECT_RATIO = 1.06  # how far the shapes of two copies may differ
 MAX_COLOUR_DISTANCE = 18.0  # mean absolute difference over the grid, of 255
 MAX_MIRRORED_DISTANCE = 4.0
+SAME_COLOURS = 8.0  # of two pictures of one frame
 MIN_GAIN, MAX_LIT_DISTANCE = 0.75, 12.0  # or this mean difference, after the brighter one was dimmed to so much of it at the least
 MIN_SATURATION, MAX_HUE_DISTANCE = 0.5, 12.0  # largest difference of a cell's hue, after the more vivid one was paled to so much at the least
 GREY = 4.0  # a picture none of whose cells is further from grey has no hues to compare
@@ -45,6 +46,12 @@ def same_picture(first: Print, second: Print, bits: int) -> bool:
     if distance(first.phash, second.phash) > (bits if first.grid and second.grid else bits // 2):
         return False
     return _shape_ratio(first, second) <= MAX_ASPECT_RATIO and same_colours(first.grid, second.grid)
+
+
+def same_frame(first: Print, second: Print) -> bool:
+    """Return whether two near pictures have one shape to the pixel and nearly the same colours, so that neither is cut or taken a moment later."""
+    tolerance = 1 + 2 / min(first.width, first.height, second.width, second.height)
+    return _shape_ratio(first, second) <= tolerance and colour_distance(first.grid, second.grid) <= SAME_COLOURS
 
 
 def mirrored(picture: Picture) -> Picture:

@@ -5,14 +5,14 @@ from typing import Any
 
 from boxset.dataset.geometry import clipped, scaled
 from boxset.dataset.records import Annotation, Picture, Pool, Presence, State
-from boxset.dataset.similar import near_pairs, same_picture
-from boxset.labeling.asked import as_picture
+from boxset.dataset.similar import distance, same_frame
+from boxset.labeling.asked import as_picture, copies
 from boxset.labeling.ledger import Answered, Asked, Drawn, Job, Ledger
 from boxset.params import Label
 from boxset.resolve import Ids
 
 SOURCE = "label"
-BITS = 4
+SURE_BITS = 4  # a copy further off takes boxes only if it is of the same frame
 
 
 def answered_pool(ledger: Ledger, ids: Ids, settings: Label, *, crawled: dict[str, tuple[Picture, ...]], extracted: list[Pool]) -> Pool:  # noqa: ARG001 - part of the stage's call
@@ -61,17 +61,17 @@ def current_pictures(crawled: dict[str, tuple[Picture, ...]], extracted: Iterabl
 
 
 def places(asked: Iterable[Asked], present: list[Picture]) -> dict[str, Picture]:
-    """Return for each asked picture the one that is here: itself, or a copy of it."""
+    """Return for each asked picture the one that is here: itself, or the nearest copy of it, by the test that keeps copies from being bought again."""
     by_hash = {picture.sha256: picture for picture in present}
     wanted = {a.sha256: a for a in asked}
-    found = {sha256: by_hash[sha256] for sha256 in wanted if sha256 in by_hash}
     missing = [as_picture(a) for sha256, a in sorted(wanted.items()) if sha256 not in by_hash]
-    if missing:
-        both = [*missing, *present]
-        for i, j in near_pairs([p.phash for p in both], BITS):
-            if i < len(missing) <= j and missing[i].sha256 not in found and same_picture(both[i], both[j], BITS):
-                found[missing[i].sha256] = both[j]
-    return found
+    near: dict[str, list[tuple[int, str]]] = {}
+    for i, j in copies(missing, present):
+        bits = distance(missing[i].phash, present[j].phash)
+        if bits <= SURE_BITS or same_frame(missing[i], present[j]):
+            near.setdefault(missing[i].sha256, []).append((bits, present[j].sha256))
+    found = {sha256: by_hash[sha256] for sha256 in wanted if sha256 in by_hash}
+    return found | {sha256: by_hash[min(some)[1]] for sha256, some in near.items()}
 
 
 def _boxes(answer: Answered, asked: Asked, picture: Picture, category_id: int, category: str) -> list[Annotation]:

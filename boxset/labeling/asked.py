@@ -45,7 +45,7 @@ def bought(ledger: Ledger, version: int, *, but: str = "") -> list[Bought]:
     for job in jobs:
         for item in job.asked:
             for category_id in job.reserved.categories.values():
-                failures[item.sha256, category_id] = failures.get((item.sha256, category_id), 0) + came_to_nothing(job, item.sha256)
+                failures[item.sha256, category_id] = failures.get((item.sha256, category_id), 0) + _was_tried_in_vain(job, item.sha256)
                 if failures[item.sha256, category_id] >= MAX_ATTEMPTS or not came_to_nothing(job, item.sha256):
                     asked[item.sha256, category_id] = item
     by_picture: dict[str, set[int]] = {}
@@ -69,6 +69,12 @@ def came_to_nothing(job: Job, sha256: str) -> bool:
     """Return whether a job ended without an answer on a picture."""
     answer = job.answers.get(sha256)
     return job.closed is not None if answer is None else answer.state == "failed"
+
+
+def _was_tried_in_vain(job: Job, sha256: str) -> bool:
+    """Return whether a picture came to nothing in a job, but not only because the job was stopped before anybody had drawn it."""
+    was_stopped = job.closed is not None and job.closed.state == "stopped" and sha256 not in job.answers
+    return came_to_nothing(job, sha256) and not was_stopped
 
 
 def ids_asked(pictures: Sequence[Picture], past: Sequence[Bought]) -> list[Ids]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from math import cos, isfinite, radians, sin
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
@@ -15,6 +16,8 @@ from boxset.labeling.ledger import Answered, Drawn, Job, Reserved
 from boxset.labeling.ledger import Asked as Item
 from boxset.labeling.received import UNFIT, Pile, Received, Refusal, checked_bbox, latest, listed, reason, record
 from boxset.params import Params
+
+PACKED = (".zip", ".gz", ".tar", ".7z", ".rar")
 
 
 class Folder:
@@ -57,15 +60,22 @@ class Folder:
 
     def _results(self, job: Job) -> list[Path]:
         """Return the result files, the one that was written last first."""
-        found = [path for path in (self._root / job.name / "results").rglob("*") if path.suffix.lower() in (".json", ".manifest") and path.is_file()]
+        found = [path for path in self._files(job) if path.suffix.lower() in (".json", ".manifest")]
         return sorted(found, key=lambda path: (-path.stat().st_mtime_ns, str(path)))
+
+    def _files(self, job: Job) -> list[Path]:
+        """Return what lies in the folder of results, without what systems and editors hide there."""
+        results = self._root / job.name / "results"
+        return [path for path in sorted(results.rglob("*")) if path.is_file() and not any(part.startswith(".") for part in path.relative_to(results).parts)]
 
     def answers(self, job: Job) -> Received:
         """Read all results; of several on one picture the file that was written last holds.
 
         In a COCO file an image without boxes was looked at and has none; an image that is not listed was not looked at.
         """
-        return latest(_read(path, job) for path in self._results(job))
+        found = self._results(job)
+        packed = [] if found else [path for path in self._files(job) if path.suffix.lower() in PACKED]
+        return latest(_read(path, job) for path in found) if found else Received(refused=tuple(Refusal(str(path), "packed: put what is in it here") for path in packed))
 
     def cancel(self, job: Job) -> bool:  # noqa: ARG002 - a service's call
         """Nothing runs anywhere: the job is over at once."""
@@ -101,6 +111,18 @@ class _Box(msgspec.Struct, frozen=True):
     image_id: Number
     category_id: Number
     bbox: tuple[float, float, float, float]
+    attributes: dict[str, Any] = {}
+
+    @property
+    def upright(self) -> tuple[float, ...]:
+        """The box round what CVAT's `rotation` turned about the middle, in degrees."""
+        turn = self.attributes.get("rotation", 0)
+        if not isinstance(turn, (int, float)) or not isfinite(turn) or not turn:
+            return self.bbox
+        x, y, w, h = self.bbox
+        c, s = abs(cos(radians(turn))), abs(sin(radians(turn)))
+        across, down = round(w * c + h * s, 3), round(w * s + h * c, 3)
+        return x + (w - across) / 2, y + (h - down) / 2, across, down
 
 
 def read_coco_result(body: bytes, job: Job, path: Path) -> Received:
@@ -158,7 +180,7 @@ def _boxes(
             number = ids.get(box.category_id)
             if number is None:
                 raise ValueError(f"category_id: {box.category_id} is none of this job's categories")
-            bbox = checked_bbox(box.bbox, item, [f"bbox[{n}]" for n in range(4)])
+            bbox = checked_bbox(box.upright, item, [f"bbox[{n}]" for n in range(4)])
             found.setdefault(box.image_id, []).append(Drawn(category_id=number, bbox=bbox))
         except UNFIT as err:
             pile.refuse(f"{where}: {_named(place, raw)}", reason(err), item.sha256 if item else "")

@@ -8,6 +8,7 @@ import html
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from boxset.labeling.aws import bucket_and_key, client, refused
 from boxset.labeling.labeler import Progress
 from boxset.labeling.ledger import Answered, Asked, Drawn, Job, Reserved
 from boxset.labeling.price import TIERS_MILLS, mills
-from boxset.labeling.received import FIELDS, UNFIT, Pile, Received, checked_bbox, reason, record
+from boxset.labeling.received import FIELDS, UNFIT, Pile, Received, Refusal, checked_bbox, reason, record
 from boxset.params import Params
 
 LAMBDA_ACCOUNTS = {
@@ -174,19 +175,25 @@ class GroundTruth:
         return found
 
     def answers(self, job: Job) -> Received:
-        """Read the output manifest as far as it is written."""
+        """Read the output manifest as far as it is written; of a job that is completed it is whole, or what it lacks is refused."""
         found = self._described(job.name)
         address = (found or {}).get("LabelingJobOutput", {}).get("OutputDatasetS3Uri", "")
         if not address:
             return Received()
+        body = self._manifest(address)
+        received = read_manifest(body, job, where=address, attribute=ATTRIBUTE)
+        is_over = found is not None and STATES[found["LabelingJobStatus"]] == "completed"
+        return replace(received, refused=(*received.refused, *_torn(body, job, address))) if is_over else received
+
+    def _manifest(self, address: str) -> bytes:
         bucket, key = bucket_and_key(address, key="LabelingJobOutput")
         try:
-            body = self._s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+            body: bytes = self._s3.get_object(Bucket=bucket, Key=key)["Body"].read()
         except self._errors() as err:
             if getattr(err, "response", {}).get("Error", {}).get("Code") == "NoSuchKey":
-                return Received()
+                return b""
             raise refused(err, address) from err
-        return read_manifest(body, job, where=address, attribute=ATTRIBUTE)
+        return body
 
     def cancel(self, job: Job) -> bool:
         """Stop the job; it is over when the service says so."""
@@ -283,6 +290,13 @@ def read_manifest(body: bytes, job: Job, *, where: str, attribute: str) -> Recei
         if answer is not None:
             pile.answer(answer, f"{where}:{number}")
     return pile.received()
+
+
+def _torn(body: bytes, job: Job, where: str) -> list[Refusal]:
+    """Return what keeps a completed job open whose manifest is not there or was cut: the pictures that it lacks were paid for."""
+    lines = sum(bool(line.strip()) for line in body.split(b"\n"))
+    what = f"the job is completed, and its manifest has {lines:,} of {len(job.asked):,} lines: what is missing is not taken for unanswered, nor bought again"
+    return [Refusal(where, what)] if lines < len(job.asked) else []
 
 
 def _answer(row: dict[str, Any], job: Job, asked: Asked, attribute: str) -> Answered | None:

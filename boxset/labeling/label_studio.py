@@ -7,9 +7,10 @@ import base64
 import os
 from collections.abc import Mapping, Sequence
 from html import escape
+from itertools import count
 from math import cos, isfinite, radians, sin
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import urllib3
@@ -23,7 +24,20 @@ from boxset.labeling.ledger import Answered, Asked, Drawn, Job, Reserved
 from boxset.labeling.received import UNFIT, Pile, Received, checked_bbox, listed, reason, record
 from boxset.params import Params
 
+T = TypeVar("T")
 BATCH = 50
+PAGE = 100  # projects asked for at once; a server may give fewer
+
+
+class _Project(msgspec.Struct, frozen=True):
+    id: int
+    description: str | None = None  # the job's name
+
+
+class _Page(msgspec.Struct, frozen=True):
+    results: list[_Project]
+    next: str | None = None  # the next page's address, as the server sees itself: only whether there is one counts
+    count: int | None = None
 
 
 class LabelStudio:
@@ -48,18 +62,16 @@ class LabelStudio:
 
     def send(self, reserved: Reserved, asked: Sequence[Asked], pictures: Mapping[str, Path]) -> None:
         """Create the job's project and import the pictures that it lacks."""
-        project = self._project(reserved.job) or self._call(
-            "POST", "/api/projects", {"title": reserved.job[:50], "description": reserved.job, "label_config": self._config(reserved)}
-        )
-        here = {task["data"].get("sha256") for task in self._tasks(project["id"])}
+        project = self._project(reserved.job) or self._created(reserved)
+        here = {_data(task).get("sha256") for task in self._tasks(project)}
         missing = [item for item in asked if item.sha256 not in here]
         for start in range(0, len(missing), BATCH):
             tasks = [{"data": {"sha256": item.sha256, "image": _data_uri(pictures[item.sha256])}} for item in missing[start : start + BATCH]]
-            self._call("POST", f"/api/projects/{project['id']}/import", tasks)
+            self._call("POST", f"/api/projects/{project.id}/import", tasks)
 
     def jobs(self, prefix: str) -> list[str]:
         """Return the names of our projects."""
-        return [name for name in (str(p.get("description") or "") for p in self._projects()) if name.startswith(prefix)]
+        return [name for project in self._projects() if (name := project.description or "").startswith(prefix)]
 
     def progress(self, job: Job) -> Progress:
         """Return how many tasks have an annotation that can be taken in."""
@@ -72,7 +84,7 @@ class LabelStudio:
     def answers(self, job: Job) -> Received:
         """Return the annotated tasks; of several annotations the first that was not cancelled."""
         project = self._project(job.name)
-        tasks = self._tasks(project["id"]) if project else []
+        tasks = self._tasks(project) if project else []
         return read_tasks(tasks, job, where=f"Label Studio, {job.name}")
 
     def cancel(self, job: Job) -> bool:  # noqa: ARG002 - a service's call
@@ -83,15 +95,38 @@ class LabelStudio:
         labels = "".join(f'<Label value="{escape(name)}"/>' for name in reserved.categories)
         return f'<View><Header value="{escape(self._title)}"/><Image name="image" value="$image"/><RectangleLabels name="boxes" toName="image">{labels}</RectangleLabels></View>'
 
-    def _projects(self) -> list[dict[str, Any]]:
-        found = self._call("GET", "/api/projects?page_size=1000")
-        return list(found["results"] if isinstance(found, dict) else found)
+    def _created(self, reserved: Reserved) -> "_Project":
+        made = self._call("POST", "/api/projects", {"title": reserved.job[:50], "description": reserved.job, "label_config": self._config(reserved)})
+        return self._read(made, _Project, f"{reserved.job}: the new project")
 
-    def _project(self, job: str) -> dict[str, Any] | None:
-        return next((project for project in self._projects() if project.get("description") == job), None)
+    def _projects(self) -> list["_Project"]:
+        """Return all projects, of all pages. Raises ServiceError where there are fewer than the server counts."""
+        found: list[_Project] = []
+        for number in count(1):
+            answer = self._call("GET", f"/api/projects?page_size={PAGE}&page={number}")
+            if isinstance(answer, list):  # as old servers answer
+                return self._read(answer, list[_Project], "the list of projects")
+            page = self._read(answer, _Page, "the list of projects")
+            found += page.results
+            if not page.next or not page.results:
+                break
+        if page.next or (page.count is not None and len(found) < page.count):
+            raise ServiceError("the list of projects is not whole", where=f"Label Studio at {self._base}", do="Nothing was bought: run it again")
+        return found
 
-    def _tasks(self, project: int) -> list[dict[str, Any]]:
-        return list(self._call("GET", f"/api/projects/{project}/export?exportType=JSON&download_all_tasks=true"))
+    def _project(self, job: str) -> "_Project | None":
+        return next((project for project in self._projects() if project.description == job), None)
+
+    def _tasks(self, project: "_Project") -> list[Any]:
+        answer = self._call("GET", f"/api/projects/{project.id}/export?exportType=JSON&download_all_tasks=true")
+        return self._read(answer, list[Any], f"{project.description}: the export")
+
+    def _read(self, answer: Any, as_type: type[T], what: str) -> T:
+        try:
+            return msgspec.convert(answer, as_type)
+        except msgspec.ValidationError as err:
+            do = "Nothing was bought or taken in: see what the server answers"
+            raise ServiceError(f"{what} is not what it should be: {err}", where=f"Label Studio at {self._base}", do=do) from err
 
     def _call(self, method: str, path: str, body: Any = None) -> Any:
         url, headers = self._endpoints.connect(f"{self._base}{path}")
@@ -122,7 +157,7 @@ class _Value(msgspec.Struct, frozen=True):
     rectanglelabels: list[str] = []
 
 
-def read_tasks(tasks: Sequence[dict[str, Any]], job: Job, *, where: str) -> Received:
+def read_tasks(tasks: Sequence[Any], job: Job, *, where: str) -> Received:
     """Read exported tasks: rectangles in percent of the picture, turned ones by the box round them. A bad one refuses its picture."""
     by_hash = {item.sha256: item for item in job.asked}
     pile = Pile()

@@ -6,13 +6,14 @@ said. Lines are whole events: branches merge by taking the lines of both, in any
 - the same line twice counts once, and the order of lines means nothing;
 - a reservation counts from its last picture on: one with fewer pictures than it states was cut off while it was written, so nothing was sent;
 - a job costs its worst case until a line closes it, then the highest of its closing costs; a bill beats both, of two bills the higher;
+- of two lines on one picture of a job, or two reservations of it, the greater holds;
 - of two answers of one job on one picture, one that labels beats one that failed, then the later revision holds, then the greater line.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
@@ -22,6 +23,7 @@ from boxset.errors import InputError
 from boxset.files import append_lines, is_json, read_bytes, sha256_of
 
 PURCHASES, ANSWERS = "purchases.jsonl", "answers.jsonl"
+Count = Annotated[int, msgspec.Meta(ge=0)]  # of pictures, or of mills: nothing gives money back
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="event"):
@@ -36,8 +38,8 @@ class Reserved(Event, frozen=True, tag="reserved"):
     backend: str
     version: int  # of the instructions
     categories: dict[str, int]  # name → id, in the order in which workers see them
-    pictures: int
-    worst_mills: int
+    pictures: Count
+    worst_mills: Count
     trial: bool = False
 
 
@@ -63,13 +65,13 @@ class Closed(Event, frozen=True, tag="closed"):
     """The job is over; what it has cost as far as the service's counts tell. `withdrawn`: it was never sent."""
 
     state: Literal["completed", "stopped", "failed", "withdrawn"]
-    cost_mills: int
+    cost_mills: Count
 
 
 class Billed(Event, frozen=True, tag="billed"):
     """What the bill says that the job has cost."""
 
-    cost_mills: int
+    cost_mills: Count
 
 
 class Drawn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -169,7 +171,7 @@ def jobs_of(events: Iterable[Event], *, where: str) -> dict[str, Job]:
 
 def _job(name: str, events: list[Event], where: str) -> Job | None:
     reserved = max(_of(events, Reserved), key=lambda r: (r.worst_mills, msgspec.json.encode(r)), default=None)
-    asked = {event.sha256: event for event in _of(events, Asked)}
+    asked = {event.sha256: event for event in sorted(_of(events, Asked), key=msgspec.json.encode)}
     later = [event for event in events if not isinstance(event, (Reserved, Asked))]
     if reserved is None or len(asked) != reserved.pictures:
         _check_never_sent(name, later, where)

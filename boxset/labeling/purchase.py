@@ -34,6 +34,7 @@ class Upstream:
     lines: frozenset[bytes]
     unseen: int = 0
     take: str = "git pull"  # the command that brings what it has
+    is_merged: bool = False  # this clone has had all of it: what is missing was lost since
 
 
 @dataclass(frozen=True)
@@ -81,21 +82,27 @@ def submit(shop: Shop, plan: Plan, *, trial: bool = True, max_mills: int | None 
     _check_witness(shop, ledger)
     if shop.claims is not None:
         shop.claims.give_back_leftover(ledger.jobs)
-    _check_reserved(shop, ledger)
-    resumed = tuple(_send(shop, job.reserved, job.asked) for job in ledger.jobs.values() if not job.is_sent and job.closed is None)
+    own, others = _reserved(shop, ledger)
+    _check_reserved(shop, own, max_mills)
+    resumed = tuple(_send(shop, job.reserved, job.asked) for job in own)
     if resumed:
-        return Bought(resumed, 0, 0, "finished what an interrupted submit had reserved; `dvc repro label` makes the next plan")
+        return Bought(resumed, 0, 0, _lines_of("finished what an interrupted submit had reserved; `dvc repro label` makes the next plan", *others))
     check_is_current(plan, ledger, shop.decisions)
     check_is_of(plan, shop.params)
-    items, is_trial, says = _due(shop, plan, ledger, trial=trial)
-    items = items[: max_mills // plan.per_picture_mills] if max_mills is not None and plan.per_picture_mills else items
+    most = max_mills // plan.per_picture_mills if max_mills is not None and plan.per_picture_mills else len(plan.items)
+    items, is_trial, says = _due(shop, plan, ledger, trial=trial, most=most)
     if not items:
-        return Bought((), 0, 0, says or (f"nothing bought: a picture costs {usd(plan.per_picture_mills)} USD" if plan.items else "nothing to buy"))
+        says = says or (f"nothing bought: a picture costs {usd(plan.per_picture_mills)} USD" if plan.items else "nothing to buy")
+        return Bought((), 0, 0, _lines_of(says, *others))
     reserved, asked = _reservation(shop, plan, ledger, items, trial=is_trial)
     _check_budget(shop, ledger, reserved)
     with shop.claims.held(reserved, asked) if shop.claims is not None else nullcontext():
         append(shop.ledger, PURCHASES, [reserved, *asked])
-    return Bought((_send(shop, reserved, asked),), len(asked), reserved.worst_mills, says)
+    return Bought((_send(shop, reserved, asked),), len(asked), reserved.worst_mills, _lines_of(says, *others))
+
+
+def _lines_of(*texts: str) -> str:
+    return "\n".join(filter(None, texts))
 
 
 def _check_under_cap(shop: Shop, ledger: Ledger) -> None:
@@ -107,34 +114,57 @@ def _check_under_cap(shop: Shop, ledger: Ledger) -> None:
 def _check_upstream(shop: Shop) -> None:
     here = frozenset[bytes]().union(*(whole_lines(path.read_bytes()) for path in sorted(shop.ledger.glob("*.jsonl"))))
     for upstream in shop.upstreams:
-        do = f"`{upstream.take}`, `dvc repro label`, and submit the new plan"
         missing = len(upstream.lines - here)
         if missing:
             what = f"{upstream.name} has {missing:,} lines that this clone's ledger has not: a colleague's purchases or answers"
-            raise ProjectError(what, where="ledger", do=do)
+            raise ProjectError(what, where="ledger", do=_take_in_from(upstream, "ledger"))
         if upstream.unseen:
             what = f"{upstream.name} has {upstream.unseen:,} decisions of `boxset review` that this clone has not: what is bought may be sorted out"
-            raise ProjectError(what, where="decisions", do=do)
+            raise ProjectError(what, where="decisions", do=_take_in_from(upstream, "decisions"))
+
+
+def _take_in_from(upstream: Upstream, folder: str) -> str:
+    if upstream.is_merged:
+        return f"`git diff {upstream.name} -- {folder}` shows them: they were here and are lost; put them back, or push what you took out"
+    return f"`{upstream.take}`, `dvc repro label`, and submit the new plan"
 
 
 def _check_witness(shop: Shop, ledger: Ledger) -> None:
     known, ours = {name.lower() for name in ledger.jobs}, re.compile(f"{re.escape(shop.prefix)}[0-9a-f]{{{DIGITS}}}", re.IGNORECASE)
     unknown = sorted({name for name in shop.labeler.jobs(shop.prefix) if ours.fullmatch(name) and name.lower() not in known})
     if unknown:
-        do = "A colleague's purchase that is not in your git: `git pull`. Otherwise restore ledger/ from git's history"
+        branch = f"one of another branch (`git log --all -S {unknown[0]} -- ledger` finds it): merge that"
+        do = f"A colleague's purchase: `git pull`; {branch}. Otherwise restore ledger/ from git's history"
         raise ProjectError(f"the service has a job {unknown[0]} that the ledger does not know", where="ledger", do=do)
 
 
-def _check_reserved(shop: Shop, ledger: Ledger) -> None:
-    """Check that what is reserved and not sent yet goes where it should and costs no more than it was reserved at: the service is told today's workers and pay."""
+def _reserved(shop: Shop, ledger: Ledger) -> tuple[list[Job], list[str]]:
+    """Return the jobs that are reserved and not sent yet, and in words those that are another service's: their money and pictures stay theirs."""
+    waiting = [job for job in ledger.jobs.values() if not job.is_sent and job.closed is None]
+    own = [job for job in waiting if job.reserved.backend == shop.params.labeler.backend]
+    return own, [_of_another(job) for job in waiting if job not in own]
+
+
+def _of_another(job: Job) -> str:
+    backend, what = job.reserved.backend, f"{len(job.asked):,} pictures, {usd(job.reserved.worst_mills)} USD"
+    do = f"`boxset label submit --yes` sends it and `boxset label cancel {job.name}` gives it up"
+    return f"job {job.name} of {backend} ({what}) is reserved and was never sent: with labeler.backend: {backend}, {do}"
+
+
+def _check_reserved(shop: Shop, jobs: Sequence[Job], max_mills: int | None) -> None:
+    """Check that what is reserved and not sent yet costs no more than it was reserved at (the service is told today's workers and pay), nor than may be spent now."""
     price = per_picture_mills(shop.params.label)
-    for job in (job for job in ledger.jobs.values() if not job.is_sent and job.closed is None):
-        _check_backend(shop, job)
+    for job in jobs:
         if price * len(job.asked) > job.reserved.worst_mills:
             was, now = (usd(mills) for mills in (job.reserved.worst_mills // max(1, len(job.asked)), price))
             what = f"job {job.name} was reserved at {was} USD a picture and not sent; params.yaml now says {now}"
             do = f"Set label.workers and label.price back and submit again, or give it up with `boxset label cancel {job.name}`"
             raise BudgetError(what, where="label.price", do=do)
+    total, names = sum(job.reserved.worst_mills for job in jobs), [job.name for job in jobs]
+    if max_mills is not None and total > max_mills:
+        what = f"{usd(total)} USD are reserved for {', '.join(names)} and not sent yet, more than {usd(max_mills)}"
+        do = f"Send them by a submit without --max-usd, or give them up with `boxset label cancel {' '.join(names)}`"
+        raise BudgetError(what, where="--max-usd", do=do)
 
 
 def _check_backend(shop: Shop, job: Job) -> None:
@@ -143,18 +173,20 @@ def _check_backend(shop: Shop, job: Job) -> None:
         raise ProjectError(f"job {job.name} is one of {job.reserved.backend}, and labeler.backend is {shop.params.labeler.backend}", where="params.yaml", do=do)
 
 
-def _due(shop: Shop, plan: Plan, ledger: Ledger, *, trial: bool) -> tuple[Sequence[Item], bool, str]:
-    """Return what is to be bought now: a trial first; the rest only once a trial of these instructions has been answered."""
+def _due(shop: Shop, plan: Plan, ledger: Ledger, *, trial: bool, most: int) -> tuple[Sequence[Item], bool, str]:
+    """Return what is to be bought now, `most` pictures at the most: a trial first; the rest only once a trial of these instructions has been answered."""
     size = shop.params.labeler.trial
     if not trial or not size or len(plan.items) <= size:
-        return plan.items, False, ""
+        return plan.items[:most], False, ""
     trials = [job for job in ledger.jobs.values() if job.reserved.trial and job.reserved.version == plan.version]
     labelled = any(answer.state == "labelled" for job in trials for answer in job.answers.values())
     if not labelled and all(job.closed for job in trials):  # one that was cancelled, or came to nothing, is repeated
-        return plan.items[:size], True, f"a trial of {size}; look at its answers, then submit again for the other {len(plan.items) - size}"
+        items = plan.items[: min(size, most)]
+        says = f"a trial of {len(items)}; look at its answers, then submit again for the other {len(plan.items) - len(items)}"
+        return items, True, says if items else ""
     if not labelled:
         return (), False, "nothing bought: the trial is not answered yet. `boxset label collect` takes answers in"
-    return plan.items, False, ""
+    return plan.items[:most], False, ""
 
 
 def _reservation(shop: Shop, plan: Plan, ledger: Ledger, items: Sequence[Item], *, trial: bool) -> tuple[Reserved, tuple[Asked, ...]]:

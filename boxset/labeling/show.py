@@ -1,13 +1,17 @@
 """The plan and the jobs as tables for the terminal."""
 
+from collections.abc import Iterator, Sequence
+
 from rich.table import Table
 
 from boxset.labeling.labeler import Progress
-from boxset.labeling.ledger import Ledger
+from boxset.labeling.ledger import Job, Ledger
 from boxset.labeling.plan import Plan, near_frozen_words, waits_for_review
 from boxset.labeling.price import cap_mills, usd
 from boxset.labeling.standing import faults
 from boxset.terminal import console
+
+WIDEST = 300  # columns of a table
 
 
 def plan_table(plan: Plan) -> None:
@@ -42,17 +46,50 @@ def status_table(ledger: Ledger, progress: dict[str, Progress], *, budget_usd: f
     """Print every job, and what was bought amiss."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("job", "state", "pictures", "labelled", "failed", "unanswered", "empty", "boxes", "USD"):
-        table.add_column(name, justify="left" if name in ("job", "state") else "right", overflow="fold")
+        table.add_column(name, justify="left" if name in ("job", "state") else "right", no_wrap=True)
     for job in ledger.jobs.values():
         labelled = [answer for answer in job.answers.values() if answer.state == "labelled"]
-        at = progress.get(job.name)
-        state = job.closed.state if job.closed else at.state if at else "reserved"
+        state = _state(job, progress)
         empty = sum(not answer.boxes for answer in labelled)
         boxes = sum(len(answer.boxes) for answer in labelled)
         failed = len(job.answers) - len(labelled)
         table.add_row(job.name, state, *(f"{n:,}" for n in (len(job.asked), len(labelled), failed, len(job.asked) - len(job.answers), empty, boxes)), usd(job.committed_mills))
     terminal = console()
+    terminal.width = max(terminal.width, terminal.measure(table, options=terminal.options.update(width=WIDEST)).maximum)  # a name that is cut cannot be copied into a command
     terminal.print(table)
     terminal.print(f"{usd(ledger.committed_mills)} USD spent or reserved of {budget_usd:,.2f}", highlight=False)
+    for hint in _left_lying(ledger, progress):
+        terminal.print(hint, highlight=False, soft_wrap=True, markup=False)
     for fault in faults(ledger, cap_mills=cap_mills(budget_usd)):
         terminal.print(fault, style="yellow", highlight=False, soft_wrap=True, markup=False)
+
+
+def _state(job: Job, progress: dict[str, Progress]) -> str:
+    """Return a job's state in a word: as the ledger closed it, as the service has it, or what it means that the service does not know it."""
+    if job.closed:
+        return job.closed.state
+    at = progress.get(job.name)
+    if at and at.state != "unknown":
+        return at.state
+    return "elsewhere" if job.is_sent else "reserved"
+
+
+def _left_lying(ledger: Ledger, progress: dict[str, Progress]) -> Iterator[str]:
+    """Say what becomes of jobs that were never sent, and of those that the service does not know."""
+    for name, job in ledger.jobs.items():
+        give_up, state = f"`boxset label cancel {name}`", _state(job, progress)
+        if state == "reserved":
+            yield f"{name} is reserved and was never sent: `boxset label submit --yes` sends it, {give_up} gives it up"
+        if state == "elsewhere":
+            do = f"collect it in the clone or with the settings that bought it, or give it up with {give_up}"
+            yield f"{name} was sent with labeler.backend: {job.reserved.backend}, which does not know it here: {do}"
+
+
+def stopped_lines(ledger: Ledger, stopped: Sequence[str]) -> list[str]:
+    """Say what a `cancel` of these jobs came to. `ledger`: as it is afterwards."""
+    open_ = [name for name, job in ledger.jobs.items() if job.closed is None]
+    if stopped:
+        return [f"stopping  {name}: the service has been told; `boxset label collect` closes it" if name in open_ else f"stopped  {name}" for name in stopped]
+    if not open_:
+        return ["nothing to stop: no job is open"]
+    return [f"nothing was stopped: the service does not know {', '.join(open_)}. By name they can be given up: `boxset label cancel {' '.join(open_)}`"]

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from boxset.errors import ProjectError
+from boxset.errors import InputError, ProjectError
 from boxset.labeling.asked import came_to_nothing
 from boxset.labeling.ledger import Job, Ledger
 from boxset.labeling.plan import Plan, bought_metrics
@@ -63,6 +63,19 @@ def check_is_of(plan: Plan, params: Params) -> None:
     changed = next((word for word, one, other in zip(words, was, now, strict=True) if one != other), "")
     if changed:
         raise ProjectError(f"nothing bought: the plan is older than {changed}", where="params.yaml", do="`dvc repro label` makes a new plan")
+
+
+def check_ids(ledger: Ledger, ids: Mapping[str, int]) -> None:
+    """Raise InputError where a job asked about a category under an id that is another's now, or about one that has another id now: its boxes would change their name."""
+    names = {number: name for name, number in ids.items()}
+    for job in ledger.jobs.values():
+        for name, number in job.reserved.categories.items():
+            taken = names.get(number, name) != name
+            if taken or ids.get(name, number) != number:
+                now = f"which is {names[number]}'s" if taken else f"and {name} has {ids[name]}"
+                what = f"job {job.name} asked about {name} under the id {number}, {now} in params.yaml"
+                do = "Set name and id back as they were; a ledger of another project does not belong here"
+                raise InputError(what, where="ledger", do=do)
 
 
 def faults(ledger: Ledger, *, cap_mills: int) -> tuple[str, ...]:
