@@ -119,7 +119,7 @@ def test_a_data_set_that_is_built_anew_has_nothing_of_the_last_training(small: P
     params["split"]["ratio"] = {"train": 0.5, "val": 0.25, "test": 0.25}
     small.set_params(params)
 
-    assert small.repro() == ["balance", "report"]
+    assert small.repro() == ["resolve", "balance", "report"]
 
     assert [path.exists() for path in left] == [False, False]
 
