@@ -80,6 +80,22 @@ def test_the_same_job_may_claim_again_and_a_failure_gives_back_only_what_it_took
     assert team.claimed() == ["p1"]
 
 
+def test_a_killed_submit_gives_back_nothing_that_another_clone_claimed_for_the_same_job(team: Team) -> None:
+    ann, bob = team.clone("ann"), team.clone("bob")
+    with pytest.raises(KeyboardInterrupt), bob.held(reserved("a"), asked("p1")):
+        raise KeyboardInterrupt
+    bob.give_back_leftover({})
+    with ann.held(reserved("a"), asked("p1", "p2")):
+        pass
+    with pytest.raises(KeyboardInterrupt), bob.held(reserved("a"), asked("p1", "p2", "p3")):
+        raise KeyboardInterrupt
+    assert team.claimed() == ["p1", "p2", "p3"]
+
+    bob.give_back_leftover({})
+
+    assert team.claimed() == ["p1", "p2"]
+
+
 def test_what_a_killed_submit_had_claimed_is_given_back_by_the_next_unless_the_ledger_has_the_job(team: Team) -> None:
     ann = team.clone("ann")
     for job, picture in (("a", "p1"), ("b", "p2")):
@@ -101,4 +117,4 @@ def test_a_picture_that_came_back_without_an_answer_can_be_claimed_again_by_one(
     with pytest.raises(ProjectError, match="claimed by job b"), team.clone("ann").held(reserved("c"), asked("p1", attempt=1)):
         pass
 
-    assert msgspec.json.decode(team.s3.get_object(Bucket=team.bucket, Key="team/claims/1/1/p1")["Body"].read()) == {"job": "a"}
+    assert msgspec.json.decode(team.s3.get_object(Bucket=team.bucket, Key="team/claims/1/1/p1")["Body"].read())["job"] == "a"

@@ -1,15 +1,15 @@
 """What a team shares before it buys: claims in S3 by conditional writes, so that two clones or branches cannot buy the same picture."""
 
-import json
 from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 
 from boxset.endpoints import Endpoints
-from boxset.errors import ProjectError, ServiceError
+from boxset.errors import InputError, ProjectError, ServiceError
 from boxset.files import read_json, write_json
 from boxset.labeling.aws import bucket_and_key, client, refused
 from boxset.labeling.ledger import Asked, Reserved
@@ -19,10 +19,18 @@ LEFTOVER = Path(".boxset/claims.json")  # what a killed submit had begun to clai
 
 
 class Leftover(msgspec.Struct, frozen=True):
-    """Claims that a submit has begun to take, written down before the first."""
+    """Claims that a submit has begun to take, written down before the first; `by` tells them from another clone's for the same job."""
 
     job: str
     keys: tuple[str, ...]
+    by: str
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """What a claim says: the job that it is for, and the submit that wrote it."""
+
+    job: str
+    by: str = ""
 
 
 class Claims:
@@ -40,14 +48,15 @@ class Claims:
         A claim of the same job counts as ours. Raises ProjectError naming the first that is another's.
         """
         keys = tuple(self._key(reserved.version, number, item) for item in asked for number in reserved.categories.values())
-        write_json(self._leftover, Leftover(reserved.job, keys))
-        taken: list[str] = []
+        own = Claim(reserved.job, uuid4().hex)
+        write_json(self._leftover, Leftover(reserved.job, keys, own.by))
         try:
-            taken.extend(key for key in keys if self._take(key, reserved.job))
+            for key in keys:
+                self._take(key, own)
             yield
         except Exception:
             with suppress(ServiceError):  # the next submit tries again
-                self._give_back(taken, reserved.job)
+                self._give_back(keys, own)
                 self._leftover.unlink()
             raise
         self._leftover.unlink()
@@ -58,53 +67,57 @@ class Claims:
             return
         left = read_json(self._leftover, Leftover)
         if left.job not in known:
-            self._give_back(left.keys, left.job)
+            self._give_back(left.keys, Claim(left.job, left.by))
         self._leftover.unlink()
 
     def _key(self, version: int, category_id: int, item: Asked) -> str:
         again = f".{item.attempt}" if item.attempt else ""
         return f"{self._prefix}/claims/{version}/{category_id}/{item.sha256}{again}".lstrip("/")
 
-    def _take(self, key: str, job: str) -> bool:
-        """Write a claim; return whether it was not there. Raises ProjectError where it is another job's."""
+    def _take(self, key: str, own: Claim) -> None:
+        """Write a claim where there is none. Raises ProjectError where there is one of another job."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            self._s3.put_object(Bucket=self._bucket, Key=key, Body=json.dumps({"job": job}).encode(), IfNoneMatch="*")
+            self._s3.put_object(Bucket=self._bucket, Key=key, Body=msgspec.json.encode(own), IfNoneMatch="*")
         except ClientError as err:
             if err.response.get("Error", {}).get("Code") != "PreconditionFailed":
                 raise refused(err, f"s3://{self._bucket}") from err
         except BotoCoreError as err:
             raise refused(err, f"s3://{self._bucket}") from err
         else:
-            return True
+            return
         holder = self._holder(key)
-        if holder != job:
+        if holder is None:
+            raise ProjectError("another submit has just given this claim back", where=f"s3://{self._bucket}/{key}", do="Submit again")
+        if holder.job != own.job:
             do = "A colleague is buying it: `git pull`, `dvc repro label`, and submit the new plan. Where no ledger has that job, their submit was killed: it must run again"
-            raise ProjectError(f"claimed by job {holder}", where=f"s3://{self._bucket}/{key}", do=do)
-        return False
+            raise ProjectError(f"claimed by job {holder.job}", where=f"s3://{self._bucket}/{key}", do=do)
 
-    def _give_back(self, keys: Sequence[str], job: str) -> None:
+    def _give_back(self, keys: Sequence[str], own: Claim) -> None:
         from botocore.exceptions import BotoCoreError, ClientError
 
         for key in keys:
-            if self._holder(key) == job:
+            if self._holder(key) == own:
                 try:
                     self._s3.delete_object(Bucket=self._bucket, Key=key)
                 except (ClientError, BotoCoreError) as err:
                     raise refused(err, f"s3://{self._bucket}/{key}") from err
 
-    def _holder(self, key: str) -> str:
-        """Return whose a claim is; an empty string where there is none."""
+    def _holder(self, key: str) -> Claim | None:
+        """Return what a claim says; None where there is none."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
             found = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
         except self._s3.exceptions.NoSuchKey:
-            return ""
+            return None
         except (ClientError, BotoCoreError) as err:
             raise refused(err, f"s3://{self._bucket}") from err
-        return str(json.loads(found).get("job"))
+        try:
+            return msgspec.json.decode(found, type=Claim)
+        except msgspec.MsgspecError as err:
+            raise InputError(f"no claim of Boxset: {err}", where=f"s3://{self._bucket}/{key}", do="Take another prefix in project.bucket") from err
 
 
 def claims_of(params: Params, endpoints: Endpoints) -> Claims | None:
