@@ -6,8 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.project import Project, copy_of_repository
+
+settings.register_profile("untimed", deadline=None)  # a machine that is busy is no fault of the code
+settings.load_profile("untimed")
 
 SMALL_WORLD = {"BOXSET_WORLD_SCENES": "160"}
 SMALL_CATEGORIES = ("hammer", "screwdriver", "wheelbarrow")

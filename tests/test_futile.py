@@ -164,7 +164,7 @@ one_picture = st.tuples(st.integers(0, 3), st.integers(0, 9), st.sampled_from(PH
 
 
 @given(st.lists(one_picture, min_size=2, max_size=8), st.lists(one_picture, min_size=1, max_size=6), st.integers(2, 7), st.integers(0, 2))
-@example_settings(max_examples=150, deadline=None)
+@example_settings(max_examples=150)
 def test_what_is_futile_is_what_balance_leaves_out_when_it_is_labelled(
     tmp_path_factory: pytest.TempPathFactory, public: list[tuple[Any, ...]], crawl: list[tuple[Any, ...]], bits: int, bare: int
 ) -> None:

@@ -633,7 +633,7 @@ STEPS: tuple[Callable[[Shop, Path, Label], object], ...] = (
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from(["", "jobs", "before send", "after send"])), max_size=8), st.floats(0.1, 6))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_spending_never_passes_the_cap(tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[int, str]], cap: float) -> None:
     folder = tmp_path_factory.mktemp("shop")
     workforce, settings_ = Workforce(["open", "stopped", "failed", "completed"] * 4), label(budget_usd=round(cap, 2))

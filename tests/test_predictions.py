@@ -213,7 +213,7 @@ def test_a_fault_has_the_same_number_wherever_the_file_is_cut_into_pieces(tmp_pa
         taken(tmp_path, many)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.binary(max_size=200), st.integers(0, 300))
 def test_no_bytes_whatever_bring_anything_but_an_error_that_says_what(tmp_path_factory: pytest.TempPathFactory, junk: bytes, where: int) -> None:
     whole = json.dumps([result(), result(image_id=2)]).encode()
