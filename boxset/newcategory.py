@@ -144,8 +144,9 @@ def _check_known(name: str, classes: Classes, params: Params, root: Path) -> Non
 
 
 def classes_found(params: Params, words: tuple[str, ...], root: Path) -> dict[str, list[FoundClass] | None]:
-    """Return each source's classes for some words; None where there is no index to look into."""
-    return {name: _classes_in(name, source, words, root) for name, source in params.sources.items() if (source.format or name) != "local"}
+    """Return each source's classes for some words; None where there is no index to look into, nothing of a source that is off and has none."""
+    found = {name: _classes_in(name, source, words, root) for name, source in params.sources.items() if _is_public(name, params)}
+    return {name: classes for name, classes in found.items() if classes is not None or params.sources[name].on}
 
 
 def _classes_in(name: str, source: Source, words: tuple[str, ...], root: Path) -> list[FoundClass] | None:

@@ -72,6 +72,16 @@ def test_classes_are_those_that_the_indexes_have_under_these_words(tmp_path: Pat
     assert [fault for fault in problems(tmp_path)[1] if "wrench" in fault.key] == []
 
 
+def test_a_source_that_is_off_is_not_waited_for(tmp_path: Path) -> None:
+    path = copy_of_parameters(tmp_path)
+    path.write_text(path.read_text().replace("  imagenet: {on: true", "  imagenet: {on: false").replace("  coco: {on: true", "  coco: {on: false"))
+    assert not read_params(path).sources["imagenet"].on
+
+    block = add_category("wrench", ("adjustable wrench",), tmp_path)
+
+    assert "no index here of open_images, visual_genome, lvis:" in block
+
+
 def test_the_command_prints_the_block_and_what_will_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     copy_of_parameters(tmp_path)

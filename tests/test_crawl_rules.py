@@ -18,7 +18,7 @@ from boxset.dataset.records import ImageRow
 from boxset.endpoints import Endpoints
 from boxset.errors import ServiceError
 from boxset.files import read_jsonl
-from boxset.params import Crawl, Licences, Query, Searxng
+from boxset.params import Commons, Crawl, Licences, Openverse, Query, Searxng
 from boxset.resolve import CrawlOrder
 from boxset.web.crawl import crawl
 from boxset.web.suppliers import Answer
@@ -157,6 +157,18 @@ def test_a_crawl_that_came_to_the_end_of_everything_is_rebuilt_with_everybody_do
 def test_a_first_crawl_with_everybody_down_is_an_error(here: Path) -> None:
     with pytest.raises(ServiceError, match=r"crawl\.searxng\.url"):
         run(Endpoints(gateway="http://127.0.0.1:1"))
+
+
+def test_a_first_crawl_that_no_supplier_answers_says_so_and_what_to_do(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ServiceError) as caught:
+        run(Endpoints(gateway="http://127.0.0.1:1"), openverse=Openverse(on=True), commons=Commons(on=True))
+
+    assert str(caught.value) == (
+        "hammer: no supplier answers (is there a network?). What each of them said stands above; "
+        "`boxset doctor` asks the search service, `dvc repro` all of them again"
+    )
+    lines = capsys.readouterr().out.splitlines()
+    assert "hammer: warning: https://commons.wikimedia.org/w/api.php: does not answer: nothing listens there. Run it again: what was answered is kept" in lines
 
 
 def test_every_address_has_one_row_also_where_it_is_not_asked(here: Path) -> None:

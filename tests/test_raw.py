@@ -260,6 +260,18 @@ def test_a_busy_server_is_asked_again_after_the_time_that_it_names_and_a_refusal
     assert len(server.asked) == 1
 
 
+def test_waits_between_tries_are_said_and_nobody_waits_after_the_last(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    waited: list[float] = []
+    server.answer = lambda *_: (503, {}, b"", None)
+    files = RawFiles(Endpoints(), contact="a@shop.example", path="", files={}, sha256={}, sleep=waited.append)
+
+    with pytest.raises(ServiceError, match="answers HTTP 503"):
+        files.get("boxes", f"{server.address}/a.csv")
+
+    assert (waited, len(server.asked)) == ([1.0, 2.0, 4.0, 8.0], 5)
+    assert capsys.readouterr().out.splitlines() == [f"{server.address}/a.csv: answers HTTP 503; asking again in {n} s" for n in (2, 4, 8)]
+
+
 def test_addresses_that_differ_only_in_their_query_are_two_files_and_none_leaves_the_cache(server: Server) -> None:
     server.answer = lambda n, _: (200, {}, FIRST if n == 1 else SECOND, None)
 

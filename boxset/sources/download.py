@@ -27,6 +27,7 @@ CHUNK = 1 << 20
 TRIES = 5  # in a row without a single new byte
 RETRIED = {408, 425, 429, 500, 502, 503, 504}
 LONGEST_WAIT_S = 60.0
+NOTICED_S = 2.0  # a wait of this length is announced
 CONNECT_S, READ_S = 20, 60
 
 CAUSES: tuple[tuple[type[BaseException], str], ...] = (  # the first that fits
@@ -76,8 +77,8 @@ def download(address: str, target: Path, *, endpoints: Endpoints, headers: dict[
 
     connect: Connect = unsigned
     idle, failure = 0, "what arrives is never whole"
-    while idle < TRIES:
-        before = part.size
+    while True:
+        before, asked_s = part.size, 0.0
         try:
             if _go_on(part, connect, headers):
                 part.finish()
@@ -87,15 +88,25 @@ def download(address: str, target: Path, *, endpoints: Endpoints, headers: dict[
                 connect = _signing(address, endpoints)
             elif err.status not in RETRIED:
                 raise ServiceError(f"answers HTTP {err.status}", where=address, do=_hint(address, err.status)) from err
-            failure = f"answers HTTP {err.status}"
-            sleep(min(err.after_s, LONGEST_WAIT_S))
+            failure, asked_s = f"answers HTTP {err.status}", err.after_s
         except (urllib3.exceptions.HTTPError, ConnectionError, TimeoutError) as err:
             failure = f"does not answer: {cause_of(err)}"
         except OSError as err:
             raise disk_error(err, part.path) from err
         idle = idle + 1 if part.size <= before else 0
-        sleep(min(0.5 * 2**idle, LONGEST_WAIT_S) if idle else 0.0)
-    raise ServiceError(failure, where=address, do="Run it again: it goes on where it stopped. A mirror can be named under `mirrors`")
+        if idle == TRIES:
+            raise ServiceError(failure, where=address, do="Run it again: it goes on where it stopped. A mirror can be named under `mirrors`")
+        _wait(address, failure, min(max(asked_s, 0.5 * 2**idle if idle else 0.0), LONGEST_WAIT_S), sleep)
+
+
+def _wait(address: str, failure: str, seconds: float, sleep: Callable[[float], None]) -> None:
+    """Wait before the next try, and say so where it is long enough to be noticed."""
+    if seconds >= NOTICED_S:
+        if sys.stderr.isatty():
+            sys.stderr.write("\r\x1b[K")  # what `_show` has left
+            sys.stderr.flush()
+        say(f"{address}: {failure}; asking again in {seconds:.0f} s")
+    sleep(seconds)
 
 
 def cause_of(err: BaseException) -> str:

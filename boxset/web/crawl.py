@@ -22,6 +22,7 @@ from boxset.dataset.reasons import Reason, Refusal
 from boxset.dataset.records import KEPT, ImageRow, Picture, Seen, outcome_counts
 from boxset.dataset.similar import mirrored, same_mirrored, same_picture
 from boxset.endpoints import Endpoints
+from boxset.errors import ServiceError
 from boxset.files import read_jsonl, write_jsonl
 from boxset.images.look import looks
 from boxset.params import Crawl, Query
@@ -136,9 +137,8 @@ def crawl(
         fetching = _fetching(fetcher, journal, shelf, flow=flow, elsewhere=stored_elsewhere(out.parent.parent, out))
         tried.run(fetching, journal, progress)
         rows = _looked_again(tried.rows, earlier, settings, get=lambda url: fetcher.get(url, max_bytes=1), say=progress.say)
-    errors = [*rounds.failed.values(), *rounds.bad_pages]
-    if errors and not rounds.known and not tried.answers:
-        raise errors[0]
+    if not rounds.known and not tried.answers:
+        _check_any_answered(rounds, order.category)
     _settle(rows, shelf, out)
     write_jsonl(out / "results.jsonl", tried.answers)
     write_jsonl(out / "images.jsonl", rows)
@@ -146,6 +146,15 @@ def crawl(
     for line in [*health_lines(found), *_ending(order, settings, rounds, rows)]:
         progress.say(line)
     return _metrics(order, rows, found, repeated=tried.repeated)
+
+
+def _check_any_answered(rounds: Rounds, category: str) -> None:
+    """Raise ServiceError where what was asked for failed: what the one fault says, or that several suppliers do not answer."""
+    if len(rounds.failed) > 1:
+        do = "What each of them said stands above; `boxset doctor` asks the search service, `dvc repro` all of them again"
+        raise ServiceError("no supplier answers (is there a network?)", where=category, do=do)
+    for err in (*rounds.failed.values(), *rounds.bad_pages):
+        raise err
 
 
 def _policy(settings: Crawl) -> FetchPolicy:

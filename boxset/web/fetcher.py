@@ -27,6 +27,7 @@ from boxset import __version__
 from boxset.dataset.reasons import Reason, Refusal
 from boxset.endpoints import Endpoints
 from boxset.errors import ParamsError
+from boxset.params import NO_CONTACT
 from boxset.web.addresses import is_public, redirected, vetted
 from boxset.web.mirror import from_folder
 from boxset.web.robots import MAX_BYTES, Robots, header_refusal
@@ -116,9 +117,7 @@ class Fetcher:
         rng: random.Random | None = None,
     ) -> None:
         if not contact and endpoints.gateway is None:
-            raise ParamsError(
-                "project.contact: empty", where="params.yaml", do="Set an e-mail address or page: it is sent to every site we fetch from"
-            )
+            raise ParamsError(f"project.contact: {NO_CONTACT[0]}", where="params.yaml", do=NO_CONTACT[1])
         self.policy, self._endpoints, self._sleep = policy, endpoints, sleep
         self._rng = rng or random.Random()  # noqa: S311 - only spreads retries; nothing that is kept depends on it
         self._agent = f"{AGENT}/{__version__} (training-set builder; contact: {contact or 'none'})"

@@ -72,7 +72,7 @@ class Web:
             answer = self._pools.request("GET", url, headers=sent, preload_content=False, redirect=follow, retries=hops)
             body: bytes = answer.read(MAX_BYTES + 1)
         except urllib3.exceptions.HTTPError as err:
-            raise ServiceError(f"does not answer: {_why(err)}", where=address) from err
+            raise ServiceError(f"does not answer: {_why(err)}", where=address, do="Run it again: what was answered is kept") from err
         if len(body) > MAX_BYTES:
             answer.close()
             raise PageError(f"its answer is larger than {MAX_BYTES:,} bytes", where=address)
@@ -89,7 +89,7 @@ class Web:
 def _why(err: urllib3.exceptions.HTTPError) -> str:
     cause = getattr(err, "reason", None) or err
     if isinstance(cause, urllib3.exceptions.NameResolutionError):
-        return "no such host"
+        return "no server of that name is found (is there a network?)"
     if isinstance(cause, urllib3.exceptions.TimeoutError) and not isinstance(cause, urllib3.exceptions.NewConnectionError):
         return "too slow"
     return "nothing listens there" if isinstance(cause, urllib3.exceptions.NewConnectionError) else "the connection broke off"
