@@ -27,9 +27,9 @@ TAIL = 1 << 20
 def whole_file(path: Path) -> Iterator[BinaryIO]:
     """Open a temporary file beside `path` for writing; it takes that name only if the block ends well.
 
-    Raises ProjectError where the disk is full or the folder cannot be written.
+    Raises ProjectError where the disk is full or the folder cannot be made or written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     part = path.with_name(f".{path.name}.{os.getpid()}-{get_ident()}.part")
     try:
         with part.open("wb") as out:
@@ -39,6 +39,14 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         raise disk_error(err, path) from err
     finally:
         part.unlink(missing_ok=True)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, where they are not there. Raises ProjectError where that cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as err:
+        raise disk_error(err, path) from err
 
 
 def disk_error(err: OSError, path: Path) -> ProjectError:
@@ -177,7 +185,7 @@ def sha256_of(content: bytes) -> str:
 
 def link_or_copy(source: Path, target: Path) -> None:
     """Make `target` the same file as `source`: a hard link where the file system can, a copy elsewhere, which appears whole."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     target.unlink(missing_ok=True)
     try:
         os.link(source, target)

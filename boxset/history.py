@@ -239,7 +239,7 @@ class Revision:
     def _from_dvc(self, path: str) -> bytes:
         output = next((p for p in (path, *_parents(path)) if p in self.outputs), None)
         if output is None:
-            raise ProjectError(f"{path} is not in this version", where=f"revision {self.rev}", do="It was not built, or not committed, then")
+            raise ProjectError(f"{path} is not in this version", where=f"revision {self.rev}", do="It had not been built and committed then; take another revision")
         md5 = self.outputs[output]
         if output != path:
             md5 = self._in_folder(output, md5, path)
@@ -281,6 +281,8 @@ def _no_such_revision(root: Path, rev: str) -> ProjectError:
     if _git_or_none(root, "rev-parse", "--git-dir") is None:
         do = "`git init`, and commit dvc.lock after each build"
         return ProjectError("this folder is not under git, so it has no other versions", where=f"revision {rev}", do=do)
+    if _git_or_none(root, "rev-parse", "--verify", "--quiet", "HEAD") is None:
+        return ProjectError("nothing is committed yet, so there are no other versions", where=f"revision {rev}", do="`git commit` dvc.lock after each build")
     names = (_git_or_none(root, "for-each-ref", "--format=%(refname:short)") or b"").decode().split()
     return ProjectError(f"git knows no such revision{did_you_mean(rev, names)}", where=rev, do="`git log --oneline` lists what there is")
 

@@ -14,6 +14,15 @@ def say(text: str = "", *, nl: bool = True, **style: Any) -> None:
     click.echo(click.style(shown, **style) if style else shown, nl=nl)
 
 
+class WholeHelp(click.Group):
+    """A group of commands whose `--help` gives the first sentence of each whole: click cuts it off to fit one line."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self.commands[name].get_short_help_str(limit=1000)) for name in self.list_commands(ctx)])
+
+
 def console(**options: Any) -> Any:
     """Return a rich console; `options` are its own."""
     from rich.console import Console, ConsoleOptions, RenderableType

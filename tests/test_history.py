@@ -226,7 +226,7 @@ def test_what_is_not_here_comes_from_the_remote(repo: Path, tmp_path: Path) -> N
         ("mian", ANNOTATIONS, ProjectError, "git knows no such revision; did you mean main?"),
         ("--help", ANNOTATIONS, ProjectError, "git knows no such revision"),
         ("HEAD", "data/dataset/annotations/other.json", InputError, "no such file in data/dataset"),
-        ("HEAD", "data/merge/annotations.json", ProjectError, "data/merge/annotations.json is not in this version"),
+        ("HEAD", "data/merge/annotations.json", ProjectError, "data/merge/annotations.json is not in this version. It had not been built and committed then"),
         (None, ANNOTATIONS, ProjectError, "cannot read: No such file or directory"),
     ],
 )
@@ -244,6 +244,13 @@ def test_a_version_before_the_first_build_is_told(repo: Path) -> None:
 
     with pytest.raises(ProjectError, match="there is no dvc"):
         file_at("HEAD", ANNOTATIONS, repo)
+
+
+def test_a_project_without_a_commit_is_told(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q")
+
+    with pytest.raises(ProjectError, match=r"^revision HEAD: nothing is committed yet.* `git commit` dvc\.lock after each build$"):
+        file_at("HEAD", ANNOTATIONS, tmp_path)
 
 
 def test_a_folder_without_git_is_told(tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from boxset.cli import cli
 from boxset.formats.export import FORMATS, export
 from tests.project import Project
 
@@ -50,6 +52,22 @@ def test_supervision_reads_the_yolo_side_with_the_same_counts(small: Project) ->
         expected = Counter(names[a["category_id"]] for a in coco["annotations"] if not a["iscrowd"])
         assert Counter(read.classes[int(n)] for one in read.annotations.values() for n in one.class_id) == expected
         assert len(read) == len(coco["images"])
+
+
+def test_without_a_data_set_export_says_what_brings_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    done = CliRunner().invoke(cli, ["export", "voc", "out"])
+
+    assert str(done.exception) == "data/dataset: there is no data set here. `dvc repro` builds it; `dvc pull` fetches it"
+
+
+def test_export_speaks_of_crowds_only_where_it_leaves_some_out(small: Project, tmp_path: Path) -> None:
+    said = {format_: small.run("boxset", "export", format_, str(tmp_path / format_)).stdout for format_ in ("cvat", "voc")}
+
+    crowds = sum(a["iscrowd"] for split in ("train", "val", "test") for a in small.json(f"data/dataset/annotations/instances_{split}.json")["annotations"])
+    assert "left out" not in said["cvat"]
+    assert ("left out, as voc has no place for them" in said["voc"]) == (crowds > 0)
 
 
 @pytest.mark.parametrize("format_", sorted(FORMATS))

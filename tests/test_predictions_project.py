@@ -111,6 +111,9 @@ def test_suspicious_labels_are_listed_shown_and_counted(small: Project) -> None:
 
     found = json.loads(small.run("boxset", "suspicious", "hammer", "--json").stdout)
     text = small.run("boxset", "suspicious").stdout
+    first = small.run("boxset", "suspicious", "--n", "1").stdout
+    drawn = small.run("boxset", "suspicious", "--html", "out/suspicious.html", "--n", "1").stdout
+    count = len(json.loads(small.run("boxset", "suspicious", "--json", "--n", "10000").stdout))
     small.run("boxset", "suspicious", "--html", "out/suspicious.html")
     page, report = (small.root / "out/suspicious.html").read_text(), (small.root / "data/report/index.html").read_text()
 
@@ -118,6 +121,8 @@ def test_suspicious_labels_are_listed_shown_and_counted(small: Project) -> None:
     assert "pictures of the data set are found (" in said
     assert [(s["kind"], s["sha256"]) for s in found if s["kind"] == "missed"] == [("missed", picture)]
     assert f"{picture[:12]}  missed" in text
+    assert f"\n{count - 1} more: --n {count}. " in first
+    assert drawn == f"out/suspicious.html: 1 of {count} suspicious labels; --n {count} shows all\n"
     assert f"boxset explain {picture[:16]}" in page
     assert 'class="seen"' in page
     assert "data:image/jpeg" in page

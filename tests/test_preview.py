@@ -1,5 +1,6 @@
 """The preview: what sources and searches bring, judged as the crawl would, in time, on a page that needs and trusts nothing."""
 
+import re
 import socket
 import time
 import zipfile
@@ -336,6 +337,14 @@ def test_every_picture_says_what_it_is_and_what_becomes_of_it(tmp_path: Path) ->
         assert part in said
     assert "1 of 4 pictures would be kept; left out: gone 2, reject word 1" in said
     assert "did not answer: bing (timeout)" in said
+
+
+def test_headings_go_down_one_level_at_a_time() -> None:
+    row = Row("searxng: claw hammer", (), {}, "")
+
+    levels = [re.findall(r"<h(\d)", page(rows)) for rows in ({"hammer": [row]}, {"hammer": [row], "saw": [row]})]
+
+    assert levels == [["1", "2"], ["1", "2", "3", "2", "3"]]
 
 
 def test_the_command_writes_one_page_for_a_category_or_for_all(params: Params) -> None:

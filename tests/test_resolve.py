@@ -6,13 +6,14 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from boxset.errors import ProjectError
-from boxset.files import sole_writer, whole_file, write_json
+from boxset.files import link_or_copy, sole_writer, whole_file, write_json
 from boxset.params import Params, checked
 from boxset.resolve import CrawlOrder, ExtractOrder, Ids, IndexOrder, Targets, check_folders, check_world, known_lists, prune, write_resolved
 from boxset.sources.place import unwatched
@@ -278,6 +279,14 @@ def test_a_lock_that_cannot_be_written_is_said_in_a_line(tmp_path: Path, monkeyp
 
     with pytest.raises(ProjectError, match=r"^\.boxset/locks/ledger\.lock: cannot write: .*Check the folder's owner and permissions"), sole_writer(Path("ledger")):
         pytest.fail("wrote without the lock")
+
+
+@pytest.mark.parametrize("write", [lambda path: write_json(path, {}), lambda path: link_or_copy(Path(__file__), path)], ids=["write", "link"])
+def test_a_folder_that_cannot_be_made_is_said_in_a_line(tmp_path: Path, write: Callable[[Path], None]) -> None:
+    (tmp_path / "preview").write_text("a file, where the folder should be")
+
+    with pytest.raises(ProjectError, match=r"preview/a: cannot write: .*Check the folder's owner and permissions"):
+        write(tmp_path / "preview/a/hammer.html")
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])

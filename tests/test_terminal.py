@@ -6,8 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
+from boxset.cli import cli
 from boxset.commands.explain import _print as print_story
 from boxset.compare.explain import Step, Story
 from boxset.dataset.reasons import Reason, Refusal
@@ -34,6 +36,18 @@ ACTING = {
 }  # fmt: skip
 HARMFUL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 ALL = "".join(ACTING.values())
+
+
+@pytest.mark.parametrize("group", ["label", "predictions"])
+def test_no_line_of_a_groups_help_is_cut_off(group: str) -> None:
+    assert "..." not in CliRunner().invoke(cli, [group, "--help"]).output.partition("Commands:")[2]
+
+
+@pytest.mark.parametrize("asked", ["status", "collect"])
+def test_a_project_that_bought_nothing_is_told_so_in_words_and_not_by_an_empty_table(asked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert CliRunner().invoke(cli, ["label", asked]).output == "nothing was ever bought\n"
 
 
 @pytest.mark.parametrize("acting", ACTING.values(), ids=ACTING)

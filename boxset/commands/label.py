@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from boxset.errors import InputError
-from boxset.terminal import say
+from boxset.terminal import WholeHelp, say
 
 if TYPE_CHECKING:
     from boxset.labeling.ledger import Answered
@@ -20,7 +20,7 @@ PLAN = Path("data/label/plan.json")
 MOST_NAMED = 20  # refusals that are printed one by one
 
 
-@click.group()
+@click.group(cls=WholeHelp)
 def command() -> None:
     """Plan, buy and collect labels."""
 
@@ -163,6 +163,9 @@ def collect(wait: bool, every_s: float) -> None:
     from boxset.labeling.purchase import collect as take
     from boxset.labeling.show import status_table
 
+    if not read_ledger(LEDGER).jobs:
+        say("nothing was ever bought")
+        return
     before, was = _answers(), read_ledger(LEDGER).fingerprint
     with _shop() as shop:
         embedded = shop.params.world == "embedded" and shop.params.labeler.backend == "ground_truth"  # its people work when they are asked

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from boxset.errors import InputError
-from boxset.terminal import console, say
+from boxset.terminal import WholeHelp, console, say
 
 if TYPE_CHECKING:
     from boxset.compare.calibration import Agreement, Mistaken
@@ -23,7 +23,7 @@ MANY_LABELS = 100  # from which a detector finds some, whatever it is worth
 OTHER_IDS = "The ids are not those of data/dataset/annotations; YOLO counts classes in the order of the ids: --yolo-from 0, or 1"
 
 
-@click.group()
+@click.group(cls=WholeHelp)
 def command() -> None:
     """Run a detector of your own over the pictures, and take in what it saw."""
 

@@ -55,7 +55,8 @@ def command(category: str | None, *, kind: str | None, most: int, merged: bool, 
     elif page is None:
         _print(found, most, says)
     else:
-        say(f"{page}: {min(most, len(found)):,} of {len(found):,} suspicious labels")
+        more = f"; --n {len(found)} shows all" if len(found) > most else ""
+        say(f"{page}: {min(most, len(found)):,} of {len(found):,} suspicious labels{more}")
 
 
 def _splits(*, merged: bool) -> "dict[str, Coco]":
@@ -78,10 +79,10 @@ def _print(found: "list[Suspect]", most: int, says: list[str]) -> None:
         where = ", ".join(filter(None, (one.split, f"labelled by {one.labelled_by}" if one.labelled_by else "")))
         say(f"{one.score:.2f}  {one.sha256[:12]}  {one.kind:<12}  {one.words} · {where}")
     if found:
-        more = f"{len(found) - most:,} more: --n. " if len(found) > most else ""
+        more = f"{len(found) - most:,} more: --n {len(found)}. " if len(found) > most else ""
         for sentence in says:
             say(sentence)
-        say(f"{more}--html FILE shows them; `boxset explain PICTURE` tells where a picture and its labels are from")
+        say(f"{more}--html FILE draws them; `boxset explain PICTURE` tells where a picture and its labels are from")
 
 
 def _write_page(page: Path, found: "list[Suspect]", most: int, says: list[str]) -> None:

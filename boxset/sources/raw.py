@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from boxset import __version__
 from boxset.endpoints import Endpoints
 from boxset.errors import InputError, ParamsError
-from boxset.files import whole_file
+from boxset.files import make_folder, whole_file
 from boxset.params import NO_CONTACT
 from boxset.terminal import say
 
@@ -125,7 +125,7 @@ class RawFiles:
 
         root = Path(".boxset/raw") if self._endpoints.gateway else cache_folder() / "raw"
         target = root / cached_name(address)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         sent = {"User-Agent": f"Boxset/{__version__} (contact: {self._contact})", "Accept-Encoding": "identity"}
         with _locked(target.with_name(f".{target.name}.lock")):
             if not target.exists():

@@ -19,7 +19,7 @@ STYLE = """
 *{box-sizing:border-box}
 body{margin:0 auto;max-width:1400px;padding:1.6rem 1.4rem 4rem;background:var(--paper);color:var(--ink);
 font:14px/1.45 system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",sans-serif}
-h1{font-size:1.7rem;margin:0 0 .2rem}h2{font-size:1.3rem;margin:2.4rem 0 0}h3{font-size:1.02rem;margin:2rem 0 .1rem;overflow-wrap:anywhere}h3.bare{margin-top:.9rem}
+h1{font-size:1.7rem;margin:0 0 .2rem}h2{font-size:1.3rem;margin:2.4rem 0 0}.row{font-size:1.02rem;margin:2rem 0 .1rem;overflow-wrap:anywhere}.row.bare{margin-top:.9rem}
 p{margin:.15rem 0 .6rem;color:var(--soft);max-width:95ch;overflow-wrap:anywhere}
 p b{color:var(--ink);font-weight:600}.late{color:var(--warn)}
 ul{list-style:none;margin:.5rem 0 0;padding:0;display:grid;grid-template-columns:repeat(auto-fill,minmax(164px,1fr));gap:.7rem}
@@ -53,7 +53,7 @@ def page(rows: Mapping[str, Sequence[Row]]) -> str:
     parts = [tag("h1", f"Preview: {title}"), tag("p", said), *([links] if links else [])]
     for category, found in rows.items():
         parts += [tag("h2", category, id=category)] if links else []
-        parts += [_row(row) for row in found] or [tag("p", "It names no class of any source that is on, and no query.")]
+        parts += [_row(row, "h3" if links else "h2") for row in found] or [tag("p", "It names no class of any source that is on, and no query.")]
     head = (
         f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         f'<meta name="viewport" content="width=device-width"><meta name="referrer" content="no-referrer">{tag("title", f"{title}: preview")}<style>{STYLE}</style>'
@@ -61,10 +61,11 @@ def page(rows: Mapping[str, Sequence[Row]]) -> str:
     return f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(map(str, parts))}</body></html>'
 
 
-def _row(row: Row) -> Html:
+def _row(row: Row, heading: str) -> Html:
     shots = tag("ul", *map(_shot, row.shots)) if row.shots else None
     said = tag("p", coded(row.said), class_="late") if row.said else None
-    return Html("".join(str(part) for part in (tag("h3", row.title, class_="" if shots else "bare"), _counts(row), said, shots) if part is not None))
+    title = tag(heading, row.title, class_="row" if shots else "row bare")
+    return Html("".join(str(part) for part in (title, _counts(row), said, shots) if part is not None))
 
 
 def _counts(row: Row) -> Html | None:
