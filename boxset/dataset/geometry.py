@@ -1,6 +1,6 @@
 """Boxes: from a source's coordinates to pixels of the stored picture, clipped; overlap."""
 
-from math import isfinite
+from math import cos, isfinite, radians, sin
 
 from boxset.dataset.records import BBox
 
@@ -20,6 +20,13 @@ def scaled(bbox: BBox, across: float, down: float) -> BBox:
     """Return a box with its x and width, and its y and height, multiplied."""
     x, y, w, h = bbox
     return x * across, y * down, w * across, h * down
+
+
+def around_turned(width: float, height: float, degrees: float) -> BBox:
+    """Return the upright box round a rectangle that is turned clockwise about its top left corner, which is the origin."""
+    c, s = cos(radians(degrees)), sin(radians(degrees))
+    across, down = (0.0, width * c, -height * s, width * c - height * s), (0.0, width * s, height * c, width * s + height * c)
+    return min(across), min(down), max(across) - min(across), max(down) - min(down)
 
 
 def turned(bbox: BBox, orientation: int, width: float, height: float) -> BBox:

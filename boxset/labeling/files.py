@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from math import cos, isfinite, radians, sin
+from math import isfinite
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import msgspec
 
+from boxset.dataset.geometry import around_turned
 from boxset.errors import InputError
 from boxset.files import link_or_copy, read_bytes, write_json, write_text
 from boxset.labeling.ground_truth import ATTRIBUTE, read_manifest
@@ -120,8 +121,7 @@ class _Box(msgspec.Struct, frozen=True):
         if not isinstance(turn, (int, float)) or not isfinite(turn) or not turn:
             return self.bbox
         x, y, w, h = self.bbox
-        c, s = abs(cos(radians(turn))), abs(sin(radians(turn)))
-        across, down = round(w * c + h * s, 3), round(w * s + h * c, 3)
+        across, down = (round(side, 3) for side in around_turned(w, h, turn)[2:])
         return x + (w - across) / 2, y + (h - down) / 2, across, down
 
 

@@ -8,14 +8,14 @@ import os
 from collections.abc import Mapping, Sequence
 from html import escape
 from itertools import count
-from math import cos, isfinite, radians, sin
+from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 import urllib3
 
-from boxset.dataset.geometry import scaled
+from boxset.dataset.geometry import around_turned, scaled
 from boxset.dataset.records import BBox
 from boxset.endpoints import Endpoints
 from boxset.errors import ParamsError, ServiceError
@@ -207,6 +207,5 @@ def _upright(value: _Value, asked: Asked) -> BBox:
     x, y, w, h = scaled((value.x, value.y, value.width, value.height), asked.width / 100, asked.height / 100)
     if not value.rotation or not isfinite(value.rotation):
         return x, y, w, h
-    cos_, sin_ = cos(radians(value.rotation)), sin(radians(value.rotation))
-    across, down = (0.0, w * cos_, -h * sin_, w * cos_ - h * sin_), (0.0, w * sin_, h * cos_, w * sin_ + h * cos_)
-    return x + min(across), y + min(down), max(across) - min(across), max(down) - min(down)
+    left, top, across, down = around_turned(w, h, value.rotation)
+    return x + left, y + top, across, down
