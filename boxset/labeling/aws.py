@@ -30,9 +30,21 @@ def bucket_and_key(address: str, *, key: str) -> tuple[str, str]:
     return parts.netloc, parts.path.strip("/")
 
 
+def errors() -> tuple[type[Exception], ...]:
+    """Return what a failed AWS call raises; boto3 is loaded only where it is asked."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    return BotoCoreError, ClientError
+
+
+def code_of(err: Exception) -> str:
+    """Return the service's code for a failed AWS call; the error's own name where the service never answered."""
+    return str(getattr(err, "response", {}).get("Error", {}).get("Code", type(err).__name__))
+
+
 def refused(err: Exception, where: str) -> ServiceError:
     """Say what a failed AWS call means to a user."""
-    code = getattr(err, "response", {}).get("Error", {}).get("Code", type(err).__name__)
+    code = code_of(err)
     hints = {
         "NoCredentialsError": "Export AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         "AccessDeniedException": "The user lacks a right; docs/labelling.md lists those that are needed",

@@ -11,7 +11,7 @@ import msgspec
 from boxset.endpoints import Endpoints
 from boxset.errors import InputError, ProjectError, ServiceError
 from boxset.files import read_json, write_json
-from boxset.labeling.aws import bucket_and_key, client, refused
+from boxset.labeling.aws import bucket_and_key, client, code_of, errors, refused
 from boxset.labeling.ledger import Asked, Reserved
 from boxset.params import Params
 
@@ -76,15 +76,11 @@ class Claims:
 
     def _take(self, key: str, own: Claim) -> None:
         """Write a claim where there is none. Raises ProjectError where there is one of another job."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
         try:
             self._s3.put_object(Bucket=self._bucket, Key=key, Body=msgspec.json.encode(own), IfNoneMatch="*")
-        except ClientError as err:
-            if err.response.get("Error", {}).get("Code") != "PreconditionFailed":
+        except errors() as err:
+            if code_of(err) != "PreconditionFailed":
                 raise refused(err, f"s3://{self._bucket}") from err
-        except BotoCoreError as err:
-            raise refused(err, f"s3://{self._bucket}") from err
         else:
             return
         holder = self._holder(key)
@@ -95,24 +91,20 @@ class Claims:
             raise ProjectError(f"claimed by job {holder.job}", where=f"s3://{self._bucket}/{key}", do=do)
 
     def _give_back(self, keys: Sequence[str], own: Claim) -> None:
-        from botocore.exceptions import BotoCoreError, ClientError
-
         for key in keys:
             if self._holder(key) == own:
                 try:
                     self._s3.delete_object(Bucket=self._bucket, Key=key)
-                except (ClientError, BotoCoreError) as err:
+                except errors() as err:
                     raise refused(err, f"s3://{self._bucket}/{key}") from err
 
     def _holder(self, key: str) -> Claim | None:
         """Return what a claim says; None where there is none."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
         try:
             found = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
-        except self._s3.exceptions.NoSuchKey:
-            return None
-        except (ClientError, BotoCoreError) as err:
+        except errors() as err:
+            if code_of(err) == "NoSuchKey":
+                return None
             raise refused(err, f"s3://{self._bucket}") from err
         try:
             return msgspec.json.decode(found, type=Claim)

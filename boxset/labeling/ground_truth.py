@@ -18,7 +18,7 @@ import msgspec
 from boxset.dataset.geometry import scaled
 from boxset.endpoints import Endpoints
 from boxset.errors import ParamsError, ServiceError
-from boxset.labeling.aws import bucket_and_key, client, refused
+from boxset.labeling.aws import bucket_and_key, client, code_of, errors, refused
 from boxset.labeling.labeler import Progress
 from boxset.labeling.ledger import Answered, Asked, Drawn, Job, Reserved
 from boxset.labeling.price import TIERS_MILLS, mills
@@ -81,8 +81,8 @@ class GroundTruth:
     def _check_bucket(self) -> None:
         try:
             rules = self._s3.get_bucket_cors(Bucket=self._bucket)["CORSRules"]
-        except self._errors() as err:
-            if getattr(err, "response", {}).get("Error", {}).get("Code") != "NoSuchCORSConfiguration":
+        except errors() as err:
+            if code_of(err) != "NoSuchCORSConfiguration":
                 raise refused(err, f"s3://{self._bucket}") from err
             rules = []
         if not any("GET" in rule.get("AllowedMethods", ()) for rule in rules):
@@ -103,7 +103,7 @@ class GroundTruth:
             self._put(f"jobs/{reserved.job}/labels.json", json.dumps(labels))
             self._put(f"jobs/{reserved.job}/template.liquid", self._template(reserved))
             self._create(reserved, len(asked))
-        except self._errors() as err:
+        except errors() as err:
             raise refused(err, f"Ground Truth, job {reserved.job}") from err
 
     def _create(self, reserved: Reserved, pictures: int) -> None:
@@ -148,7 +148,7 @@ class GroundTruth:
         try:
             pages = self._jobs.get_paginator("list_labeling_jobs").paginate(NameContains=prefix)
             names = [row["LabelingJobName"] for page in pages for row in page["LabelingJobSummaryList"]]
-        except self._errors() as err:
+        except errors() as err:
             raise refused(err, "Ground Truth, the list of jobs") from err
         return [name for name in names if name.lower().startswith(prefix.lower())]
 
@@ -170,7 +170,7 @@ class GroundTruth:
             found: dict[str, Any] = self._jobs.describe_labeling_job(LabelingJobName=name)
         except self._jobs.exceptions.ResourceNotFound:
             return None
-        except self._errors() as err:
+        except errors() as err:
             raise refused(err, f"Ground Truth, job {name}") from err
         return found
 
@@ -189,8 +189,8 @@ class GroundTruth:
         bucket, key = bucket_and_key(address, key="LabelingJobOutput")
         try:
             body: bytes = self._s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-        except self._errors() as err:
-            if getattr(err, "response", {}).get("Error", {}).get("Code") == "NoSuchKey":
+        except errors() as err:
+            if code_of(err) == "NoSuchKey":
                 return b""
             raise refused(err, address) from err
         return body
@@ -199,7 +199,7 @@ class GroundTruth:
         """Stop the job; it is over when the service says so."""
         try:
             self._jobs.stop_labeling_job(LabelingJobName=job.name)
-        except self._errors() as err:
+        except errors() as err:
             raise refused(err, f"Ground Truth, job {job.name}") from err
         return False
 
@@ -231,11 +231,6 @@ class GroundTruth:
         except self._s3.exceptions.ClientError:
             return False
         return True
-
-    def _errors(self) -> tuple[type[Exception], ...]:
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        return BotoCoreError, ClientError
 
 
 class _Size(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 from boxset.dataset.reasons import Reason, Refusal
 from boxset.endpoints import Endpoints
 from boxset.errors import ServiceError
-from boxset.labeling.aws import bucket_and_key, client, refused
+from boxset.labeling.aws import bucket_and_key, client, code_of, errors, refused
 
 T = TypeVar("T")
 
@@ -74,11 +74,9 @@ class Bucket:
         return client("s3", self.endpoints, region=None)
 
     def _ask(self, call: Callable[[Any], T]) -> T:
-        from botocore.exceptions import BotoCoreError, ClientError
-
         try:
             return call(self._s3)
-        except (BotoCoreError, ClientError) as err:
-            if getattr(err, "response", {}).get("Error", {}).get("Code") == "NoSuchBucket":
+        except errors() as err:
+            if code_of(err) == "NoSuchBucket":
                 raise ServiceError("NoSuchBucket: there is no such bucket", where=self.address, do="Correct the bucket's name: sources.….path in params.yaml") from err
             raise refused(err, self.address) from err
