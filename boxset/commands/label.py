@@ -11,7 +11,7 @@ from boxset.errors import InputError
 from boxset.terminal import WholeHelp, say
 
 if TYPE_CHECKING:
-    from boxset.labeling.ledger import Answered
+    from boxset.labeling.ledger import Answered, Ledger
     from boxset.labeling.plan import Plan
     from boxset.labeling.purchase import Collected, Shop, Upstream
 
@@ -163,10 +163,10 @@ def collect(wait: bool, every_s: float) -> None:
     from boxset.labeling.purchase import collect as take
     from boxset.labeling.show import status_table
 
-    if not read_ledger(LEDGER).jobs:
+    before = read_ledger(LEDGER)
+    if not before.jobs:
         say("nothing was ever bought")
         return
-    before, was = _answers(), read_ledger(LEDGER).fingerprint
     with _shop() as shop:
         embedded = shop.params.world == "embedded" and shop.params.labeler.backend == "ground_truth"  # its people work when they are asked
         found = take(shop)
@@ -174,10 +174,11 @@ def collect(wait: bool, every_s: float) -> None:
             if not embedded:
                 time.sleep(every_s)
             found = take(shop)
-        status_table(read_ledger(LEDGER), found.progress, budget_usd=shop.params.label.budget_usd)
-    fresh = len(_answers() - before)
+        after = read_ledger(LEDGER)
+        status_table(after, found.progress, budget_usd=shop.params.label.budget_usd)
+    fresh = len(_answers(after) - _answers(before))
     words = f"{fresh} new {'answer' if fresh == 1 else 'answers'}"
-    say(f"{words} in {LEDGER}/ : commit it, then `dvc repro`" if read_ledger(LEDGER).fingerprint != was else "no new answers")
+    say(f"{words} in {LEDGER}/ : commit it, then `dvc repro`" if after.fingerprint != before.fingerprint else "no new answers")
     _check_none_refused(found)
 
 
@@ -192,10 +193,8 @@ def _check_none_refused(found: "Collected") -> None:
         raise InputError(f"{len(found.refused)} records were refused, the rest was taken in", do=do)
 
 
-def _answers() -> "set[tuple[str, Answered]]":
-    from boxset.labeling.ledger import read_ledger
-
-    return {(job.name, answer) for job in read_ledger(LEDGER).jobs.values() for answer in job.answers.values()}
+def _answers(ledger: "Ledger") -> "set[tuple[str, Answered]]":
+    return {(job.name, answer) for job in ledger.jobs.values() for answer in job.answers.values()}
 
 
 @command.command()

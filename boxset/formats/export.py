@@ -74,17 +74,16 @@ def _roboflow(dataset: Path, out: Path, parts: dict[str, Coco]) -> None:
         write_bytes(folder / "_annotations.coco.json", msgspec.json.encode(_without_gaps(part)))
 
 
-def _without_gaps(part: Coco) -> dict[str, object]:
+def _without_gaps(part: Coco) -> Coco:
     """Return the file with its categories numbered from 1 in the order of their ids."""
     numbers = {category_id: number + 1 for category_id, number in class_numbers(part).items()}
     replace = msgspec.structs.replace
-    return {
-        "info": part.info,
-        "licenses": part.licenses,
-        "categories": [replace(c, id=numbers[c.id]) for c in sorted(part.categories, key=lambda c: c.id)],
-        "images": [_renumbered(image, numbers) for image in part.images],
-        "annotations": [replace(a, category_id=numbers[a.category_id]) for a in part.annotations],
-    }
+    return replace(
+        part,
+        categories=tuple(replace(c, id=numbers[c.id]) for c in sorted(part.categories, key=lambda c: c.id)),
+        images=tuple(_renumbered(image, numbers) for image in part.images),
+        annotations=tuple(replace(a, category_id=numbers[a.category_id]) for a in part.annotations),
+    )
 
 
 def _renumbered(image: CocoImage, numbers: dict[int, int]) -> CocoImage:

@@ -71,7 +71,7 @@ def submit(shop: Shop, plan: Plan, *, trial: bool = True, max_mills: int | None 
     """Buy the plan. First finishes what an earlier, killed submit reserved and did not send.
 
     Raises BudgetError where the cap is passed or would be in the worst case, ProjectError where the ledger and the service disagree, the
-    upstream branch has purchases or decisions that this clone has not, or the plan is older than the ledger, the decisions or `split.freeze_test`.
+    upstream branch has purchases or decisions that this clone has not, or the plan is older than the ledger, the decisions or params.yaml.
     """
     if shop.params.label.budget_usd <= 0:
         raise BudgetError("label.budget_usd is 0: nobody is contacted", where="params.yaml", do="Set a cap in USD")
@@ -225,12 +225,9 @@ def _job_name(shop: Shop, ledger: Ledger, asks: Sequence[str]) -> str:
     Folders of two clones are no such service: there the name is this purchase's own, so that the ledger tells two of the same pictures apart.
     """
     own = [] if shop.labeler.is_shared else [shop.mark]
-    names = (f"{shop.prefix}{sha256_of(_lines([*asks, *own, *([str(n)] if n else [])]))[:DIGITS]}" for n in count())
+    contents = ("\n".join([*asks, *own, *([str(n)] if n else [])]) for n in count())
+    names = (f"{shop.prefix}{sha256_of(content.encode())[:DIGITS]}" for content in contents)
     return next(name for name in names if name not in ledger.jobs)
-
-
-def _lines(texts: Sequence[str]) -> bytes:
-    return "\n".join(texts).encode()
 
 
 def _check_budget(shop: Shop, ledger: Ledger, reserved: Reserved) -> None:

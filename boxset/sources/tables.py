@@ -150,7 +150,8 @@ class IndexWriter:
             before = [self._last_id] if self._last_id is not None else []
             row = pa.concat_arrays([*before, *ids.chunks])
             fixed = _as_fixed(row)
-            steps = _steps(fixed if fixed is not None and fixed.type == pa.binary(16) else row)
+            wide = fixed if fixed is not None and fixed.type == pa.binary(16) else row
+            steps = _steps(wide, _as_numbers(wide))
             self._rising, self._last_id = steps is not None and bool((steps > 0).all()), row[-1:]
 
     def _drop_second_images(self) -> None:
@@ -460,7 +461,7 @@ def _images_in(files: list[Path]) -> int:
     count, last = 0, None
     for fresh in _ids(files):
         ids = fresh if last is None else pa.concat_arrays([last, fresh])
-        steps = _steps(ids)
+        steps = _steps(ids, _as_numbers(ids))
         if steps is None or (steps < 0).any():
             return len(pc.unique(pa.chunked_array(list(_ids(files)))))
         count += int(np.count_nonzero(steps)) + (last is None)
@@ -486,7 +487,7 @@ def _distinct(ids: pa.Array, classes: npt.NDArray[np.int64]) -> npt.NDArray[Any]
     """Return how many different images each class has; `classes` is 0, 0, …, 1, 1 and so on."""
     same_class = classes[1:] == classes[:-1]
     numbers = _as_numbers(ids)
-    steps = _steps(ids) if numbers is None else _signs(numbers)
+    steps = _steps(ids, numbers)
     if steps is not None and (steps[same_class] >= 0).all():  # in order, as published: an image's rows of a class stand together
         fresh = np.concatenate([[True], ~same_class | (steps != 0)])
         return np.bincount(classes, weights=fresh).astype(np.int64)
@@ -496,13 +497,15 @@ def _distinct(ids: pa.Array, classes: npt.NDArray[np.int64]) -> npt.NDArray[Any]
     return np.bincount(pairs[_starts(pairs)] >> 32)
 
 
-def _steps(ids: pa.Array) -> npt.NDArray[np.int8] | None:
-    """Return for each id but the first whether it is above (1), equal to (0) or below (-1) the one before it; None for ids of other kinds."""
+def _steps(ids: pa.Array, numbers: npt.NDArray[np.int64] | None) -> npt.NDArray[np.int8] | None:
+    """Return for each id but the first whether it is above (1), equal to (0) or below (-1) the one before it; None for ids of other kinds.
+
+    `numbers`: what `_as_numbers` makes of them.
+    """
     if ids.type == pa.binary(16):
         words = np.frombuffer(ids.buffers()[1], ">u8", count=2 * len(ids), offset=16 * ids.offset).reshape(-1, 2)
         high, low = (_signs(words[:, column].astype(np.uint64)) for column in (0, 1))
         return np.where(high != 0, high, low)
-    numbers = _as_numbers(ids)
     return None if numbers is None else _signs(numbers)
 
 
