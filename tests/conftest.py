@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from moto.server import ThreadedMotoServer
 
 from tests.project import Project, copy_of_repository
 
@@ -22,6 +23,16 @@ def _no_colour(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands print plain text of a known width."""
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setenv("NO_COLOR", "1")
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """The address of an S3 server, moto's, which asks for no signature; tests keep to buckets of their own names."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
 
 
 @pytest.fixture(scope="session")

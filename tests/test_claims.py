@@ -6,23 +6,12 @@ from pathlib import Path
 import boto3
 import msgspec
 import pytest
-from moto.server import ThreadedMotoServer
 
 from boxset.endpoints import Endpoints
 from boxset.errors import ProjectError
 from boxset.labeling.claims import Claims
 from boxset.labeling.ledger import Asked, Reserved
 from boxset.params import Label, Labeler, Params, Project
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """The address of an S3 server."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
 
 
 class Team:
@@ -44,8 +33,8 @@ class Team:
 
 
 @pytest.fixture
-def team(server: str, tmp_path: Path) -> Iterator[Team]:
-    team = Team(server, tmp_path)
+def team(s3_server: str, tmp_path: Path) -> Iterator[Team]:
+    team = Team(s3_server, tmp_path)
     yield team
     team.s3.close()
 

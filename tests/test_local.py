@@ -12,7 +12,6 @@ from typing import Any
 import boto3
 import pytest
 from click.testing import CliRunner
-from moto.server import ThreadedMotoServer
 from PIL import Image
 
 from boxset.cli import cli
@@ -514,22 +513,12 @@ def test_several_local_sources_live_side_by_side() -> None:
     assert [[(p.source, p.source_id) for p in pool.pictures] for pool in pools] == [[("own", "a.jpg")], [("more", "a.jpg")]]
 
 
-@pytest.fixture(scope="module")
-def s3() -> Iterator[str]:
-    """An S3 server, moto's, with more than one page of listing."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
 @pytest.fixture
-def bucket(s3: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def bucket(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A client of an empty bucket `shop`, with the environment that leads there."""
-    for name, value in {"ENDPOINT_URL_S3": s3, "ACCESS_KEY_ID": "me", "SECRET_ACCESS_KEY": "secret", "DEFAULT_REGION": "us-east-1"}.items():
+    for name, value in {"ENDPOINT_URL_S3": s3_server, "ACCESS_KEY_ID": "me", "SECRET_ACCESS_KEY": "secret", "DEFAULT_REGION": "us-east-1"}.items():
         monkeypatch.setenv(f"AWS_{name}", value)
-    client = boto3.client("s3", endpoint_url=s3, aws_access_key_id="a", aws_secret_access_key="b", region_name="us-east-1")
+    client = boto3.client("s3", endpoint_url=s3_server, aws_access_key_id="a", aws_secret_access_key="b", region_name="us-east-1")
     client.create_bucket(Bucket="shop")
     for item in client.list_objects_v2(Bucket="shop").get("Contents", ()):
         client.delete_object(Bucket="shop", Key=item["Key"])

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 from urllib3 import HTTPSConnectionPool
 from urllib3.exceptions import (
     ConnectTimeoutError,
@@ -294,17 +293,13 @@ def test_two_processes_fetch_a_file_once(server: Server) -> None:
 
 
 @pytest.fixture(scope="module")
-def s3() -> Iterator[str]:
-    """An S3 server with a public and a private object. It is moto's, which asks for no signature; `private` stands for one that does."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    client = boto3.client("s3", endpoint_url=f"http://{host}:{port}", aws_access_key_id="a", aws_secret_access_key="b", region_name="us-east-1")
+def s3(s3_server: str) -> str:
+    """An S3 server with a public and a private object. It asks for no signature; `private` stands for one that does."""
+    client = boto3.client("s3", endpoint_url=s3_server, aws_access_key_id="a", aws_secret_access_key="b", region_name="us-east-1")
     client.create_bucket(Bucket="open-data")
     client.put_object(Bucket="open-data", Key="oi/boxes.csv", Body=FIRST)
     client.close()
-    yield f"http://{host}:{port}"
-    server.stop()
+    return s3_server
 
 
 def test_an_s3_address_is_read_without_a_signature_whatever_credentials_there_are(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,12 +1,10 @@
 """Versions in S3: push here, pull elsewhere, and only new work runs. The server is moto's, not ours."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from tests.project import Project
 
@@ -16,17 +14,12 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AW
 
 
 @pytest.fixture(scope="module")
-def bucket() -> Iterator[str]:
+def bucket(s3_server: str) -> str:
     """The address of an S3 server with an empty bucket `tools`."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    address = f"http://{host}:{port}"
-    client = boto3.client("s3", endpoint_url=address, aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")
+    client = boto3.client("s3", endpoint_url=s3_server, aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")
     client.create_bucket(Bucket="tools")
-    yield address
     client.close()
-    server.stop()
+    return s3_server
 
 
 @pytest.fixture
