@@ -148,6 +148,10 @@ EVERYWHERE = {
     "another order": lambda box: dict(reversed(box.items())),
     "polygons of polygons": lambda box: {**box, "segmentation": [POLYGON, [[TWO]]]},
     "letters in polygons": lambda box: {**box, "segmentation": [["a"]]},
+    "a text that is everywhere the same": lambda box: {"note": "x", **box},
+    "a text that is another's name": lambda box: {"note": "bbox", **box},
+    "a box within another value": lambda box: {**{key: value for key, value in box.items() if key != "bbox"}, "segmentation": {"bbox": box["bbox"]}},
+    "an id within another value": lambda box: {**{key: value for key, value in box.items() if key != "image_id"}, "of": {"image_id": box["image_id"]}},
     "no polygon": lambda box: {**box, "segmentation": []},
 }
 

@@ -3,27 +3,29 @@
 import json
 import random
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from boxset.errors import InputError
-from boxset.sources import delimited, tables, visual_genome
+from boxset.sources import clustered, coco, delimited, tables, visual_genome
 from boxset.work import Behind
 from tests.test_sources import HEADER, INDEX, all_boxes, build, open_images_of
 
 IDS = {"hexadecimal": "{:016x}", "numbers": "{}", "words": "picture {}", "padded": "{:07d}"}
 
 
-@pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, params=[500, 1 << 20], ids=["in files", "in memory"])
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(delimited, "BLOCK", 1 << 12)
     monkeypatch.setattr(visual_genome, "BLOCK", 1 << 11)
-    monkeypatch.setattr(tables, "RUN", 300)
-    monkeypatch.setattr(tables, "LONG_RUN", 900)
-    monkeypatch.setattr(tables, "SHORT_PIECE", 12)
+    monkeypatch.setattr(clustered, "RUN", 300)
+    monkeypatch.setattr(clustered, "LONG_RUN", 900)
+    monkeypatch.setattr(clustered, "SHORT_PIECE", 12)
+    monkeypatch.setattr(clustered, "HELD", request.param)
 
 
 def rows(ids: str, *, in_order: bool, count: int = 2000) -> list[tuple[str, str, float]]:
@@ -49,6 +51,28 @@ def test_no_row_is_lost_between_blocks_and_each_class_counts_its_images(ids: str
     counted = {row["class_id"]: (row["boxes"], row["images"]) for row in tables.read_classes(INDEX) if row["boxes"]}
     pairs = Counter(label for _, label in {(image, label) for image, label, _ in given})
     assert counted == {label: (number, pairs[label]) for label, number in Counter(label for _, label, _ in given).items()}
+
+
+@pytest.mark.parametrize("numbers", [range(400), range(-200, 200), range(1 << 40, (1 << 40) + 400), [0, -(1 << 63), (1 << 63) - 1]], ids=["plain", "negative", "long", "extreme"])
+@pytest.mark.parametrize("in_order", [True, False])
+def test_images_that_have_numbers_are_counted_as_those_that_have_names(numbers: Sequence[int], in_order: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coco, "ROWS", 100)
+    rng = random.Random(1)
+    of_boxes = [rng.choice(numbers) for _ in range(2000)]
+    given = [(number, 1 + int(60 * rng.random() ** 3), rng.randrange(900)) for number in (sorted(of_boxes) if in_order else of_boxes)]
+    images = [{"id": number, "width": 1000, "height": 10} for number in numbers]
+    boxes = [{"image_id": image, "bbox": [x, 1, 2, 3], "category_id": category, "iscrowd": 0, "id": 1} for image, category, x in given]
+    categories = [{"id": number, "name": f"c{number}"} for number in range(1, 61)]
+    Path("c.json").write_text(json.dumps({"images": images, "annotations": boxes, "categories": categories}))
+
+    build("coco", files={"instances_train": "c.json"}, splits=("train",))
+
+    found = [(int(b["image_id"]), int(b["class_id"]), b["x"]) for b in all_boxes()]
+    assert sorted(found) == sorted(given)
+    for category in range(1, 61):
+        assert [row for row in found if row[1] == category] == [row for row in given if row[1] == category]
+    pairs = Counter(str(category) for _, category in {(image, category) for image, category, _ in given})
+    assert {row["class_id"]: row["images"] for row in tables.read_classes(INDEX) if row["boxes"]} == dict(pairs)
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])

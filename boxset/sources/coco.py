@@ -25,7 +25,8 @@ from boxset.dataset.photos import FLICKR_PAGE, flickr_page, flickr_photo
 from boxset.dataset.reasons import Reason
 from boxset.errors import InputError
 from boxset.sources.counts import Counts, FileCount
-from boxset.sources.json_lines import UNREADABLE, NotPlainError, comma_before, read_alike, read_elements, without_lists
+from boxset.sources.json_alike import read_alike
+from boxset.sources.json_lines import UNREADABLE, NotPlainError, comma_before, read_elements
 from boxset.sources.licences import FLICKR, spdx_of, stated
 from boxset.sources.raw import Mapped, RawFiles, mapped
 from boxset.sources.tables import IndexWriter
@@ -42,17 +43,16 @@ KEYS = (b'"info"', b'"licenses"', b'"images"', b'"categories"')
 _KEY = b'"annotations"'
 _ANNOTATIONS = re.compile(_KEY + rb"\s*:\s*\[")
 _FIRST = re.compile(rb'\s*(\{\s*"\w+")')
-_MASK = re.compile(rb'\{"counts": ?\[[^\]]*+\], ?"size": ?\[[^\]]*+\]\}')
 _POLYGON = re.compile(rb'"segmentation": ?\[\[[-+0-9.eE, ]*\]\]')
-_COUNTS_KEY, _MASK_QUOTES = b'"counts"', 4
+_COUNTS_KEY = b'"counts"'
+_MASK = re.compile(rb'\{"counts": ?\[[-+0-9.eE, ]*+\], ?"size": ?\[[0-9, ]*+\]\}')
 _COUNTS = re.compile(rb'"counts": ?\[[-+0-9.eE, ]*\]')  # of a crowd's mask
 _FLICKR = r"^https?://farm[0-9]+\.static\.?flickr\.com/[0-9]+/(?P<photo>[0-9]{1,20})_[0-9a-z_]+\.jpg$"
 _PLACE = b'{"image_id": -9223372036854775808, "category_id": -9223372036854775808, "bbox": [0, 0, 0, 0]}'  # stands where the annotations stood
 _IDS = [("image_id", pa.int64()), ("category_id", pa.int64())]
 _SCHEMA = pa.schema([*_IDS, ("bbox", pa.list_(pa.float64())), ("iscrowd", pa.int64())])
-_CORNERS = [f"bbox.{place}" for place in range(4)]
-_NEEDED, _ODD = {"image_id", "category_id", *_CORNERS}, {"bbox.4", "is_crowd", "is_crowd.0"}
-_NUMBERS = pa.schema([*_IDS, *((name, pa.float64()) for name in (*_CORNERS, *sorted(_ODD))), ("iscrowd", pa.int64())])
+_NEEDED, _ODD = {"image_id", "category_id", "bbox"}, "is_crowd"
+_NUMBERS = pa.schema([*_IDS, ("bbox", pa.list_(pa.float64(), 4)), ("iscrowd", pa.int64()), (_ODD, pa.int64())])
 R = TypeVar("R")
 Whole = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 
@@ -273,24 +273,16 @@ def _plain(file: int, start: bytes, block: tuple[int, int]) -> _Boxes:
 
 
 def _of_numbers(content: bytes) -> _Boxes | None:
-    """Read annotations that differ in nothing but numbers, as most files' do; None where they do not, or hide anything in a polygon."""
-    rest, masks = without_lists(content), 0  # polygons and masks are most of a file
-    table = read_alike(rest, _NUMBERS) if rest else None
-    if rest and table is None and _COUNTS_KEY in rest:
-        rest, masks = _MASK.subn(b"", rest)
-        table = read_alike(rest, _NUMBERS)
-    if not rest or _quotes(content) != _quotes(rest) + masks * _MASK_QUOTES:  # more than numbers was in them
+    """Read annotations that differ in nothing but numbers, as most files' do; None where they do not."""
+    table = read_alike(content, _NUMBERS)
+    if table is None and _COUNTS_KEY in content:  # crowds among the others
+        table = read_alike(_MASK.sub(b"[[0]]", content), _NUMBERS)
+    if table is None or not _NEEDED.issubset(table.column_names) or _ODD in table.column_names:
         return None
-    if table is None or not _NEEDED.issubset(table.column_names) or not _ODD.isdisjoint(table.column_names):
-        return None
-    columns = {name: table.column(name).chunk(0).to_numpy() for name in table.column_names}
-    crowds = columns.get("iscrowd", np.zeros(len(table), np.int64)) != 0
-    corners = np.column_stack([columns[name] for name in _CORNERS])
-    return _Boxes(columns["image_id"], columns["category_id"], corners, crowds) if np.isfinite(corners).all() else None
-
-
-def _quotes(content: bytes) -> int:
-    return int(np.count_nonzero(np.frombuffer(content, np.uint8) == ord('"')))
+    columns = {name: table.column(name).chunk(0) for name in table.column_names}
+    corners = columns["bbox"].flatten().to_numpy().reshape(-1, 4)
+    crowds = columns["iscrowd"].to_numpy() != 0 if "iscrowd" in columns else np.zeros(len(table), bool)
+    return _Boxes(columns["image_id"].to_numpy(), columns["category_id"].to_numpy(), corners, crowds) if np.isfinite(corners).all() else None
 
 
 def _of_records(content: bytes, start: bytes) -> _Boxes:
