@@ -7,7 +7,7 @@ from threading import enumerate as running
 
 import click
 
-from boxset.errors import ParamsError, did_you_mean
+from boxset.errors import no_category
 from boxset.terminal import say
 
 STORING = "boxset-store"  # the threads that decode
@@ -34,7 +34,7 @@ def command(categories: tuple[str, ...], *, every: bool, most: int, seconds: flo
         raise click.UsageError("name a category, or --all")
     for name in names:
         if name not in params.categories:
-            raise ParamsError(f"there is no category {name}{did_you_mean(name, params.categories)}", where="params.yaml")
+            raise no_category(name, params.categories)
     rows = {}
     with open_world(params) as endpoints:
         for name in names:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from boxset.errors import InputError, ParamsError, did_you_mean
+from boxset.errors import InputError, no_category
 from boxset.terminal import console, say
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def command(categories: tuple[str, ...], *, is_list: bool, file: Path | None, by
     params = read_params()
     for name in categories:
         if name not in params.categories:
-            raise ParamsError(f"there is no category {name}{did_you_mean(name, params.categories)}", where="params.yaml")
+            raise no_category(name, params.categories)
     if is_list and file is not None:
         raise click.UsageError("--list prints, --from takes in: one of them")
     if is_list:

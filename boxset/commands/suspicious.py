@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from boxset.errors import ParamsError, ProjectError, did_you_mean
+from boxset.errors import ProjectError, no_category
 from boxset.terminal import say
 
 if TYPE_CHECKING:
@@ -37,8 +37,7 @@ def command(category: str | None, *, kind: str | None, most: int, merged: bool, 
     splits = _splits(merged=merged)
     named = {c.id: c.name for c in next(iter(splits.values())).categories}
     if category is not None and category not in named.values():
-        names = [named[i] for i in sorted(named)]
-        raise ParamsError(f"there is no category {category}{did_you_mean(category, names)}", where="params.yaml")
+        raise no_category(category, [named[i] for i in sorted(named)], where=_folder(merged=merged))
     predictions = read_folder(categories=named)
     if not predictions.pictures:
         do = "`boxset predictions images` writes what to run a detector on, `boxset predictions add` takes its results in"
@@ -66,8 +65,12 @@ def _splits(*, merged: bool) -> "dict[str, Coco]":
     path = Path("data/merge/annotations.json")
     found = ({"merge": read_coco(path)} if path.exists() else {}) if merged else read_dataset(DATASET)
     if not found:
-        raise ProjectError("there is no data set here", where="data/merge" if merged else "data/dataset", do="`dvc repro` builds it; `dvc pull` fetches it")
+        raise ProjectError("there is no data set here", where=_folder(merged=merged), do="`dvc repro` builds it; `dvc pull` fetches it")
     return found
+
+
+def _folder(*, merged: bool) -> str:
+    return "data/merge" if merged else str(DATASET)
 
 
 def _print(found: "list[Suspect]", most: int, says: list[str]) -> None:
