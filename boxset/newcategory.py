@@ -17,6 +17,7 @@ from boxset.errors import ParamsError
 from boxset.files import write_text
 from boxset.history import past_claims
 from boxset.params import NAME, Category, ClassTerm, Params, Source, checked, parsed_yaml, queries_of, read_params, terms_of
+from boxset.wording import counted
 
 if TYPE_CHECKING:
     from boxset.sources import coverage
@@ -280,7 +281,7 @@ def _class_lines(classes: Classes, name: str, notes: Mapping[str, str]) -> list[
     for source, found in known.items():
         free = [one for one in found if not one.owner]
         taken = [f"{one.owner} has {_scalar(one.term)}{'' if one.title in one.term else f' ({one.title})'}" for one in found if one.owner]
-        said = [", ".join(f"{one.title}: {one.boxes:,} boxes" for one in free), *taken, notes.get(source, "")]
+        said = [", ".join(f"{one.title}: {counted(one.boxes, 'box')}" for one in free), *taken, notes.get(source, "")]
         comment = f"  # {'; '.join(part for part in said if part)}" if any(said) else ""
         lines.append(f"      {source}: [{', '.join(_scalar(one.term) for one in free)}]{comment}")
     return lines

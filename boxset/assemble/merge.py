@@ -29,6 +29,7 @@ from boxset.dataset.similar import Groups, distance, near_pairs, same_frame, sam
 from boxset.errors import ProjectError
 from boxset.params import Merge
 from boxset.resolve import Ids
+from boxset.wording import counted
 
 SAME_BITS = 4  # copies of one picture; between this and `duplicate_bits` they are near, and share a group
 LICENCE_URLS = {
@@ -231,7 +232,7 @@ def _looked_at(pools: Iterable[Pool], image_of: dict[str, _Image], ids: Ids) -> 
 
 
 def _against_review(denied: Denied) -> Conflict:
-    boxes = f"{denied.source}: {denied.boxes} {'box' if denied.boxes == 1 else 'boxes'}"
+    boxes = f"{denied.source}: {counted(denied.boxes, 'box')}"
     return Conflict(sha256=denied.sha256, what=f"boxes of {denied.category}", kept=f"{REVIEW}: no by {denied.decision.by}", other=boxes)
 
 

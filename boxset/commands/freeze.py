@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from boxset.terminal import say
+from boxset.wording import counted
 
 
 @click.command("freeze")
@@ -29,7 +30,7 @@ def command(name: str, text: str, *, tagged: bool) -> None:
     if tagged:
         set_tag(root, name, message, frozen.commit)
     coco = frozen.coco
-    say(f"frozen/{name}.jsonl: {len(coco.images):,} pictures and {len(coco.annotations):,} boxes, as commit {frozen.commit[:9]} has them in test")
+    say(f"frozen/{name}.jsonl: {counted(len(coco.images), 'picture')} and {counted(len(coco.annotations), 'box')}, as commit {frozen.commit[:9]} has them in test")
     say(f"to hold test to it: write `freeze_test: {yaml_text(name)}` under `split` in params.yaml, then")
     tag = () if tagged else (f"git tag -a {name} -m {shlex.quote(message)} {frozen.commit[:9]}",)
     keep = f"git add frozen params.yaml dvc.lock metrics splits.csv && git commit -m {shlex.quote(f'Freeze the test set as {name}')}"

@@ -9,6 +9,7 @@ import click
 
 from boxset.errors import no_category
 from boxset.terminal import say
+from boxset.wording import counted
 
 STORING = "boxset-store"  # the threads that decode
 
@@ -40,7 +41,7 @@ def command(categories: tuple[str, ...], *, every: bool, most: int, seconds: flo
         for name in names:
             rows[name] = preview(name, params, endpoints=endpoints, most=most, seconds=seconds)
             for row in rows[name]:
-                say(f"{name}: {row.title}: {len(row.shots)} pictures" + (f" ({row.said})" if row.said else ""))
+                say(f"{name}: {row.title}: {counted(len(row.shots), 'picture')}" + (f" ({row.said})" if row.said else ""))
     out = Path("preview") / f"{'all' if every else '-'.join(names)}.html"
     write_bytes(out, page(rows).encode())
     say(f"wrote {out}")

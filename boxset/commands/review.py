@@ -9,6 +9,7 @@ import click
 
 from boxset.errors import InputError, no_category
 from boxset.terminal import console, say
+from boxset.wording import counted
 
 if TYPE_CHECKING:
     from boxset.assemble.freeze import Futile
@@ -65,7 +66,7 @@ def _look(params: "Params", category: str, *, by: str, port: int) -> None:
     session = Session(category, params.categories[category].id, pictures, name, DECISIONS, _now)
     desk = Desk(session, Path())
     with serving(desk, port) as address:
-        say(f"{category}: {len(pictures):,} {'picture waits' if len(pictures) == 1 else 'pictures wait'} for review by {name}")
+        say(f"{category}: {counted(len(pictures), 'picture waits', 'pictures wait')} for review by {name}")
         say(f"open  {address}")
         say("“done” on the page, or Ctrl-C here, ends it; nothing is lost in either case")
         try:

@@ -7,6 +7,7 @@ import click
 
 from boxset.errors import ProjectError, no_category
 from boxset.terminal import say
+from boxset.wording import counted
 
 if TYPE_CHECKING:
     from boxset.compare.suspicious import Suspect
@@ -55,7 +56,7 @@ def command(category: str | None, *, kind: str | None, most: int, merged: bool, 
         _print(found, most, says)
     else:
         more = f"; --n {len(found)} shows all" if len(found) > most else ""
-        say(f"{page}: {min(most, len(found)):,} of {len(found):,} suspicious labels{more}")
+        say(f"{page}: {min(most, len(found)):,} of {counted(len(found), 'suspicious label')}{more}")
 
 
 def _splits(*, merged: bool) -> "dict[str, Coco]":
@@ -76,8 +77,8 @@ def _folder(*, merged: bool) -> str:
 def _print(found: "list[Suspect]", most: int, says: list[str]) -> None:
     from collections import Counter
 
-    counted = Counter(one.kind for one in found)
-    say(f"{len(found):,} suspicious labels: {', '.join(f'{counted[kind]:,} {kind}' for kind in KINDS)}")
+    kinds = Counter(one.kind for one in found)
+    say(f"{counted(len(found), 'suspicious label')}: {', '.join(f'{kinds[kind]:,} {kind}' for kind in KINDS)}")
     for one in found[:most]:
         where = ", ".join(filter(None, (one.split, f"labelled by {one.labelled_by}" if one.labelled_by else "")))
         say(f"{one.score:.2f}  {one.sha256[:12]}  {one.kind:<12}  {one.words} · {where}")
