@@ -1,5 +1,6 @@
 """What comes from outside cannot act on the terminal, nor on a page: neither where it enters nor where it goes out."""
 
+import ast
 import io
 import json
 import re
@@ -163,3 +164,13 @@ def test_everything_that_is_printed_goes_one_way() -> None:
     own = re.compile(r"\bclick\.echo\(|\bConsole\(|^\s*print\(|stdout\.write", re.MULTILINE)
     printing = {path.relative_to(ROOT).as_posix() for path in [*(ROOT / "boxset").rglob("*.py"), *(ROOT / "stages").glob("*.py")] if own.search(path.read_text())}
     assert printing <= {"boxset/terminal.py", "boxset/world/__main__.py"}
+
+
+def test_no_error_begins_with_the_commands_own_name() -> None:
+    """`boxset: ` stands before every error that the command line prints."""
+    calls = [node for path in (ROOT / "boxset").rglob("*.py") for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+
+    places = {keyword.value.value for call in calls for keyword in call.keywords if keyword.arg == "where" and isinstance(keyword.value, ast.Constant)}
+
+    assert "params.yaml" in places
+    assert [place for place in places if str(place).startswith("boxset")] == []
