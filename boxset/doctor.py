@@ -24,6 +24,7 @@ from boxset.wording import counted, dollars, noun
 OK, FIX, LATER = "ok", "FIX", "-"
 GB = 1_000_000_000
 PICTURE_BYTES = 300_000  # a usual photograph from the web, as stored
+ADD_REMOTE = "dvc remote add -d storage s3://your-bucket/dvc"
 RAW_BYTES = {"open_images": 3.4 * GB, "imagenet": 0.1 * GB, "visual_genome": 0.1 * GB, "coco": 0.3 * GB, "lvis": 0.5 * GB}
 WRITE_KEY = """python -c "import secrets; print('SEARXNG_SECRET=' + secrets.token_hex(32))" >> .env"""
 LINKS = {"reflink", "hardlink", "symlink"}
@@ -136,12 +137,17 @@ def _hard_link_works(root: Path) -> bool:
 
 
 def _remote(project: Patient) -> Iterator[Finding]:
-    name = _dvc_config(project.root).get("core", "remote", fallback="")
+    name = dvc_remote(project.root)
     if name:
         url = _dvc_config(project.root).get(f"'remote \"{name}\"'", "url", fallback="?")
         yield Finding("remote", OK, f"{name}: {url}")
     else:
-        yield Finding("remote", LATER, "none: versions stay on this machine", "dvc remote add -d storage s3://your-bucket/dvc")
+        yield Finding("remote", LATER, "none: versions stay on this machine", ADD_REMOTE)
+
+
+def dvc_remote(root: Path) -> str:
+    """Return the name of DVC's default remote; empty where there is none."""
+    return _dvc_config(root).get("core", "remote", fallback="")
 
 
 def _dvc_config(root: Path) -> ConfigParser:

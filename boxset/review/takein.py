@@ -39,7 +39,7 @@ def taken_in(path: Path, category_id: int, pictures: Mapping[str, Picture], deci
 
 
 def _rows(path: Path) -> list[Row]:
-    content = read_bytes(path)
+    content = read_bytes(path, do=f"Name a CSV file whose first line is {','.join(COLUMNS)}")
     conflict = conflict_in(content, path)
     if conflict:
         raise conflict
