@@ -29,7 +29,7 @@ from boxset.labeling.plan import Plan, make_plan, plan_metrics
 from boxset.labeling.price import mills, per_picture_mills
 from boxset.labeling.purchase import Shop, Upstream, cancel, collect, status, submit
 from boxset.labeling.received import Received, Refusal
-from boxset.labeling.show import status_table, stopped_lines
+from boxset.labeling.show import plan_table, status_table, stopped_lines
 from boxset.labeling.standing import Standing, check_ids, faults, standing
 from boxset.params import Category, Label, Labeler, Merge, Params, Price, Project
 from boxset.resolve import Identity, Ids, Target, Targets
@@ -908,6 +908,28 @@ def test_status_writes_whole_names_and_says_what_becomes_of_jobs_that_nobody_has
     assert f"{kept} is reserved and was never sent: `boxset label submit --yes` sends it, `boxset label cancel {kept}` gives it up" in shown
     do = f"collect it in the clone or with the settings that bought it, or give it up with `boxset label cancel {gone}`"
     assert f"{gone} was sent with labeler.backend: files, which does not know it here: {do}" in shown
+
+
+def test_status_says_why_a_job_failed_in_the_services_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    buying = shop(tmp_path, Workforce(), label())
+    (name,) = submit(buying, plan_of(tmp_path, label(), 2)).sent
+
+    status_table(read_ledger(buying.ledger), {name: Progress("failed", detail="ClientError: [cannot] read the manifest")}, budget_usd=100.0)
+
+    assert f"{name} (failed): ClientError: [cannot] read the manifest" in capsys.readouterr().out
+
+
+def test_a_shown_plan_says_its_cost_and_what_it_would_be_without_its_limit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plan_table(plan_of(tmp_path, label(budget_usd=0.25)))
+
+    shown = capsys.readouterr().out
+    assert [line.split()[-2] for line in shown.splitlines() if line.startswith("hammer")] == ["$0.23"]
+    assert "2 pictures, 1 worker each, $0.116 a picture: $0.23 at the most\n" in shown
+    assert "budget $0.25, spent or reserved $0.00. It stops because the budget is used up.\n" in shown
+    wanting = "no pictures are left for hammer: add queries, or raise crawl_images"
+    assert f"without that limit it would be 20 pictures, $2.32 at the most, and stop because {wanting}\n" in shown
+    plan_table(plan_of(tmp_path, label()))
+    assert "without that limit" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("state", ["open", "completed"])

@@ -88,7 +88,8 @@ PLAN = {
     "items": [{"sha256": sha("d")}],
     "rows": [{"category": "screwdriver", "id": 2, "target": 5, "have": 1, "pictures": 1, "expected": 1, "candidates": 6}],
     "per_picture_mills": 116, "cost_mills": 116, "committed_mills": 1160, "budget_mills": 9000, "stops_at": "the budget is used up",
-    "to_targets_pictures": 4, "to_targets_mills": 464, "old_pictures": 3, "old_mills": 348,
+    "to_targets_pictures": 4, "to_targets_mills": 464, "to_targets_stops_at": "the targets are reached",
+    "old_pictures": 3, "old_categories": ["wrench"], "old_mills": 348,
 }  # fmt: skip
 
 
@@ -115,8 +116,8 @@ def test_the_page_says_what_was_built(tmp_path: Path) -> None:
         "label kept: 3 left out: 1 4 3 not answered, or failed 1",
         "Nothing was tried for coco.",
         "1 picture at $0.116 each: $0.12 at the most, after $1.16 of $9.00. It stops there because the budget is used up.",
-        "To reach the targets it would take 4 pictures, $0.46 at the most.",
-        "Asking 3 pictures labelled before about newer categories too would cost $0.35.",
+        "Without that limit it would be 4 pictures, $0.46 at the most, and stop because the targets are reached.",
+        "Asking 3 pictures labelled before about wrench too would cost $0.35.",
         "presence of <hammer>: 1",
         "screwdriver covers 100% of the picture",
     ):

@@ -18,7 +18,7 @@ from boxset.labeling.price import cap_mills, per_picture_mills
 from boxset.labeling.yields import Said, Yields, learned
 from boxset.params import Label, ReviewPolicy
 from boxset.resolve import Ids, Target, Targets
-from boxset.wording import counted
+from boxset.wording import counted, dollars
 
 LEAST = 0.1  # of the boxes that such a picture usually brings, below which one without any in a detector's eyes is not bought
 
@@ -427,6 +427,12 @@ def near_frozen_words(version: str, pictures: int) -> list[str]:
     """Say how many pictures are not bought because they are near the frozen test set."""
     some = f"{counted(pictures, 'picture that is a near copy', 'pictures that are near copies')}"
     return [f"not bought: {some} of the test set frozen as {version}, as `balance` would leave {'it' if pictures == 1 else 'them'} out"] if pictures else []
+
+
+def without_limit(pictures: int, cost_mills: int, stops_at: str, *, planned: int) -> list[str]:
+    """Say how many pictures would be bought without budget and `label.max_images`, and what would end it, where that is more than is `planned`."""
+    some = f"{counted(pictures, 'picture')}, {dollars(cost_mills)} at the most"
+    return [f"without that limit it would be {some}, and stop because {stops_at}"] if pictures > planned else []
 
 
 def plan_metrics(plan: Plan, answers: Pool, ledger: Ledger) -> dict[str, Any]:

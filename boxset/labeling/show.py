@@ -6,7 +6,7 @@ from rich.table import Table
 
 from boxset.labeling.labeler import Progress
 from boxset.labeling.ledger import Job, Ledger
-from boxset.labeling.plan import Plan, near_frozen_words, waits_for_review
+from boxset.labeling.plan import Plan, near_frozen_words, waits_for_review, without_limit
 from boxset.labeling.price import cap_mills
 from boxset.labeling.standing import faults
 from boxset.terminal import console
@@ -35,12 +35,14 @@ def plan_table(plan: Plan) -> None:
     terminal.print(
         f"budget {dollars(plan.budget_mills)}, spent or reserved {dollars(plan.committed_mills)}. It stops because {plan.stops_at}.", highlight=False
     )
+    for sentence in without_limit(plan.to_targets_pictures, plan.to_targets_mills, plan.to_targets_stops_at, planned=len(plan.items)):
+        terminal.print(sentence, highlight=False, soft_wrap=True)
     if isinstance(plan.predictions, str):
         terminal.print(plan.predictions, highlight=False, soft_wrap=True, markup=False)
     for sentence in [*near_frozen_words(plan.frozen, plan.near_frozen), *waits_for_review(plan.review, {row.category: row.waiting for row in plan.rows})]:
         terminal.print(sentence, highlight=False)
     if plan.old_pictures:
-        terminal.print(f"not included: asking {counted(plan.old_pictures, 'old picture')} about newer categories, {dollars(plan.old_mills)}", highlight=False)
+        terminal.print(f"not included: asking {counted(plan.old_pictures, 'old picture')} about {', '.join(plan.old_categories)}, {dollars(plan.old_mills)}", highlight=False)
 
 
 def status_table(ledger: Ledger, progress: dict[str, Progress], *, budget_usd: float) -> None:
@@ -59,6 +61,9 @@ def status_table(ledger: Ledger, progress: dict[str, Progress], *, budget_usd: f
     terminal.width = max(terminal.width, terminal.measure(table, options=terminal.options.update(width=WIDEST)).maximum)  # a name that is cut cannot be copied into a command
     terminal.print(table)
     terminal.print(f"{dollars(ledger.committed_mills)} spent or reserved of {dollars(cap_mills(budget_usd))}", highlight=False)
+    for name, at in progress.items():
+        if at.detail:
+            terminal.print(f"{name} ({at.state}): {at.detail}", highlight=False, soft_wrap=True, markup=False)
     for hint in _left_lying(ledger, progress):
         terminal.print(hint, highlight=False, soft_wrap=True, markup=False)
     for fault in faults(ledger, cap_mills=cap_mills(budget_usd)):

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from boxset.assemble.split import words_on_test
 from boxset.dataset.coco import Coco
-from boxset.labeling.plan import near_frozen_words, waits_for_review
+from boxset.labeling.plan import near_frozen_words, waits_for_review, without_limit
 from boxset.report import html, svg
 from boxset.report.data import Metrics, Planned, ReportData
 from boxset.report.figures import SIZE_STEPS, TRAINING_SIDE, Box, boxes_per_image, by_category, places, size_counts
@@ -219,16 +219,21 @@ def plan(data: ReportData) -> Html:
     planned = data.plan
     if not planned.items:
         nothing = f"Nothing to buy: {planned.stops_at}. The budget is `label.budget_usd`: {dollars(planned.budget_mills)}."
-        return joined([tag("p", html.coded(nothing)), *_review(planned), *_near_frozen(planned)])
+        return joined([tag("p", html.coded(nothing)), *_without_limit(planned), *_review(planned), *_near_frozen(planned)])
     rows = [(r.category, r.have, r.target, r.pictures, r.expected, r.candidates) for r in planned.rows]
     columns = [Column("category"), *map(Column, ("boxes now", "wanted", "pictures to buy", "boxes expected", "pictures to choose from"))]
     cost = f"{counted(len(planned.items), 'picture')} at {dollars(planned.per_picture_mills, to_the_mill=True)} each: {dollars(planned.cost_mills)} at the most"
     lead = f"{cost}, after {dollars(planned.committed_mills)} of {dollars(planned.budget_mills)}. It stops there because {planned.stops_at}."
-    old = f"Asking {counted(planned.old_pictures, 'picture')} labelled before about newer categories too would cost {dollars(planned.old_mills)}."
-    whole = f"To reach the targets it would take {counted(planned.to_targets_pictures, 'picture')}, {dollars(planned.to_targets_mills)} at the most."
-    end = [(planned.predictions, bool(planned.predictions)), (whole, planned.to_targets_pictures > len(planned.items)), (old, planned.old_pictures > 0), (SUBMIT, True)]
+    asked = f"{counted(planned.old_pictures, 'picture')} labelled before about {', '.join(planned.old_categories)}"
+    old = f"Asking {asked} too would cost {dollars(planned.old_mills)}."
+    end = [(planned.predictions, bool(planned.predictions)), (old, planned.old_pictures > 0), (SUBMIT, True)]
     said = (tag("p", html.coded(sentence), class_="soft") for sentence, holds in end if holds)
-    return joined([tag("p", lead), table(columns, rows), *_review(planned), *_near_frozen(planned), *said])
+    return joined([tag("p", lead), *_without_limit(planned), table(columns, rows), *_review(planned), *_near_frozen(planned), *said])
+
+
+def _without_limit(planned: Planned) -> list[Html]:
+    found = without_limit(planned.to_targets_pictures, planned.to_targets_mills, planned.to_targets_stops_at, planned=len(planned.items))
+    return [tag("p", html.coded(f"{one[0].upper()}{one[1:]}."), class_="soft") for one in found]
 
 
 def _near_frozen(planned: Planned) -> list[Html]:
