@@ -263,14 +263,6 @@ class Revision:
         raise InputError(f"no such file in {folder}", where=f"{path} at revision {self.rev}")
 
 
-def file_at(rev: str | None, path: str, root: Path = Path()) -> bytes:
-    """Return a tracked file as it was at a git revision (None: in the work tree): from git, DVC's cache, or a remote.
-
-    Raises ProjectError that names the command which brings it where only its hash is known.
-    """
-    return Revision(rev, root).read(path)
-
-
 def _work_tree_file(root: Path, path: str) -> bytes:
     try:
         return (root / path).read_bytes()

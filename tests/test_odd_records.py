@@ -116,7 +116,7 @@ def test_labels_of_classes_without_boxes_are_passed_over() -> None:
     metrics = open_images({"labels": csv_of("labels", *["a,v,/m/without,1"] * 50)})
 
     assert (metrics["verified"], metrics["dropped"]) == (99, {})
-    assert [row["class_id"] for row in tables.read_classes(INDEX)] == ["/m/1"]
+    assert [row["class_id"] for row in tables.classes_table(INDEX).to_pylist()] == ["/m/1"]
 
 
 def test_an_image_that_a_list_names_twice_is_one() -> None:

@@ -58,7 +58,7 @@ def one_search(params: Params, **crawl: Any) -> Params:
 
 
 def wanted(url: str) -> Wanted:
-    return Wanted(key=url, url=url)
+    return Wanted(url=url)
 
 
 def by_title(rows: list[Row]) -> dict[str, Row]:
@@ -244,7 +244,7 @@ def test_a_host_that_is_slow_is_soon_left_alone_and_others_are_not(params: Param
     class Slow(Fetcher):
         def get(self, url: str, *, max_bytes: int | None = None) -> Fetched | Refusal:
             asked.append(url)
-            return Refusal(Reason.TIMEOUT) if "slow" in url else Fetched(url, url, {}, b"picture")
+            return Refusal(Reason.TIMEOUT) if "slow" in url else Fetched(b"picture")
 
     with web(params, world, FetchPolicy(), Clock(5.0, now=lambda: 0.0), fetching=Slow) as get:
         said = [get(wanted(f"https://{host}.example/{n}.jpg")) for n in range(4) for host in ("slow", "quick")]

@@ -33,7 +33,7 @@ LAMBDA_ACCOUNTS = {
 }  # fmt: skip
 PUBLIC = "arn:aws:sagemaker:{region}:394669845002:workteam/public-crowd/default"
 ATTRIBUTE = "boxes"
-MAX_LABELS, MAX_PICTURES, MAX_PIXELS = 50, 100_000, 100_000_000
+MAX_LABELS, MAX_PICTURES = 50, 100_000
 STATES = {"Initializing": "open", "InProgress": "open", "Stopping": "open", "Completed": "completed", "Stopped": "stopped", "Failed": "failed"}
 TEMPLATE = """<script src="https://assets.crowd.aws/crowd-html-elements.js"></script>
 <crowd-form>

@@ -81,8 +81,8 @@ def _stored(picture: Picture | None) -> Stored | None:
 
 def _pictures(order: ExtractOrder, choice: Choice, out: Path, *, journal: Journal, endpoints: Endpoints, contact: str) -> dict[str, Outcome]:
     """Return address → what became of it."""
-    wanted = [Wanted(key=image, url=row.get("url") or "") for image, row in choice.images.items() if image not in choice.refused]
-    wanted = [item for item in {item.url: item for item in wanted}.values() if item.url]
+    urls = dict.fromkeys(row.get("url") or "" for image, row in choice.images.items() if image not in choice.refused)
+    wanted = [Wanted(url=url) for url in urls if url]
     shelf = Shelf(out / "images", twins=pictures_elsewhere(out.parent.parent, out))
     if order.format == "local":
         return _done(fetch_all(wanted, _from_place(order, endpoints), shelf=shelf, journal=journal, elsewhere={}, flow=Flow(READERS)))

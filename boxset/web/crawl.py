@@ -252,7 +252,7 @@ class _Tried:
 
     def _in_order(self, fetching: Fetching, journal: Journal) -> Iterator[ImageRow]:
         def fetched(candidate: Candidate) -> Outcome:
-            return next(iter(fetching([Wanted(key=candidate.url, url=candidate.url)])))
+            return next(iter(fetching([Wanted(url=candidate.url)])))
 
         def judged(candidate: Candidate, outcome: Outcome) -> ImageRow:
             row = self._judge.row(candidate, self._remembered.get(candidate.url, outcome))
@@ -298,7 +298,7 @@ class _Tried:
             if refusal is None and known is not None and known.absent and known.outcome != Reason.DUPLICATE and self._judge.passes(candidate, known):
                 self._remembered[candidate.url] = journal.known.pop(candidate.url)
             if refusal is None:
-                yield Wanted(key=candidate.url, url=candidate.url)
+                yield Wanted(url=candidate.url)
 
     def _next(self) -> Candidate:
         candidate = self._waiting.popleft()

@@ -299,7 +299,7 @@ def _fetch(look: _Look, parts: list[_Part], journal: Journal) -> None:
             return own.get(item.url, from_web)(item)
 
         turns = zip_longest(*(part.hits for part in parts))
-        wanted = {hit.url: Wanted(key=hit.url, url=hit.url) for turn in turns for hit in turn if hit is not None and not hit.mime}
+        wanted = {hit.url: Wanted(url=hit.url) for turn in turns for hit in turn if hit is not None and not hit.mime}
         for _ in fetch_all(wanted.values(), get, shelf=shelf, journal=journal, elsewhere=elsewhere, flow=Flow(AT_ONCE)):
             pass  # the journal has it
 
