@@ -34,6 +34,7 @@ from boxset.params import (
 from boxset.resolve import check_world
 from boxset.strict import Fault
 from boxset.web.suppliers.url_lists import first_of, summary_of
+from boxset.wording import counted, dollars, noun
 
 if TYPE_CHECKING:
     from boxset.labeling.ledger import Ledger
@@ -260,8 +261,8 @@ def _public(params: Params) -> Iterator[Fault]:
     paid = mills(params.label.price.usd_per_task)
     if paid not in TIERS_MILLS:
         near = min(TIERS_MILLS, key=lambda tier: abs(tier - paid))
-        do = f"AWS's tiers: {', '.join(f'{tier / 1000:g}' for tier in TIERS_MILLS)}"
-        yield Fault("label.price.usd_per_task", f"{paid / 1000:g} USD is none of AWS's prices; the nearest is {near / 1000:g}", do)
+        do = f"AWS's tiers: {', '.join(dollars(tier, to_the_mill=True) for tier in TIERS_MILLS)}"
+        yield Fault("label.price.usd_per_task", f"{dollars(paid, to_the_mill=True)} is none of AWS's prices; the nearest is {dollars(near, to_the_mill=True)}", do)
 
 
 def _classes(params: Params, root: Path) -> Iterator[Fault]:
@@ -339,7 +340,7 @@ def _without_queries(params: Params, root: Path) -> Iterator[Fault]:
         if name in listed:
             continue
         unless = ", and no row of crawl.url_lists is for it" if params.crawl.url_lists else ""
-        what = f"empty, and {count} pictures are wanted from the crawl{unless}"
+        what = f"empty, and {counted(count, 'picture is', 'pictures are')} wanted from the crawl{unless}"
         yield Fault(f"categories.{name}.queries", what, "Write one, name a list of addresses in crawl.url_lists, or set crawl_images: 0")
 
 
@@ -398,10 +399,10 @@ def _odd_rows(params: Params, root: Path) -> Iterator[str]:
         except BoxsetError:
             continue
         if summary.bad:
-            yield f"{name}: {len(summary.bad):,} rows cannot be used: {first_of(summary.bad)}"
+            yield f"{name}: {counted(len(summary.bad), 'row')} cannot be used: {first_of(summary.bad)}"
         for category, count in sorted(summary.rows.items()):
             if category not in params.categories:
-                yield f"{name}: {count:,} rows are for {category!r}, which is no category{did_you_mean(category, params.categories)}"
+                yield f"{name}: {counted(count, 'row is', 'rows are')} for {category!r}, which is no category{did_you_mean(category, params.categories)}"
 
 
 def _paid_and_gone(params: Params, root: Path) -> Iterator[str]:
@@ -411,9 +412,10 @@ def _paid_and_gone(params: Params, root: Path) -> Iterator[str]:
     for name, number in sorted(bought - {(name, category.id) for name, category in params.categories.items()}):
         boxes = sum(drawn.category_id == number for job in jobs for answer in job.answers.values() for drawn in answer.boxes)
         pictures = len({asked.sha256 for job in jobs for asked in job.asked if asked.found_for == name and asked.sha256 in job.answers})
-        gone = f"people drew {boxes:,} boxes of {name} (id {number}), which is no category any more: they stay in ledger/, and come back with name and id"
-        leave = "leave the data set with all their boxes, unless another crawl has them"
-        crawled = f". `dvc repro` removes data/crawl/{name}: {pictures:,} paid pictures were found for it, and {leave}"
+        stay = noun(boxes, "it stays in ledger/, and comes back", "they stay in ledger/, and come back")
+        gone = f"people drew {counted(boxes, 'box')} of {name} (id {number}), which is no category any more: {stay} with name and id"
+        leave = noun(pictures, "leaves the data set with all its boxes, unless another crawl has it", "leave the data set with all their boxes, unless another crawl has them")
+        crawled = f". `dvc repro` removes data/crawl/{name}: {counted(pictures, 'paid picture was', 'paid pictures were')} found for it, and {leave}"
         yield f"categories: {gone}{crawled if pictures else ''}"
 
 

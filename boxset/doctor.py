@@ -19,10 +19,12 @@ from boxset.errors import BoxsetError, InputError, ParamsError
 from boxset.params import Params, Query, Source, read_yaml
 from boxset.predictions.store import FOLDER, names
 from boxset.stage import locked_outputs
+from boxset.wording import counted, dollars, noun
 
 OK, FIX, LATER = "ok", "FIX", "-"
 GB = 1_000_000_000
 PICTURE_BYTES = 300_000  # a usual photograph from the web, as stored
+ADD_REMOTE = "dvc remote add -d storage s3://your-bucket/dvc"
 RAW_BYTES = {"open_images": 3.4 * GB, "imagenet": 0.1 * GB, "visual_genome": 0.1 * GB, "coco": 0.3 * GB, "lvis": 0.5 * GB}
 WRITE_KEY = """python -c "import secrets; print('SEARXNG_SECRET=' + secrets.token_hex(32))" >> .env"""
 LINKS = {"reflink", "hardlink", "symlink"}
@@ -107,7 +109,7 @@ def _parameters(project: Patient) -> Iterator[Finding]:
     if project.unreadable:
         yield Finding("parameters", FIX, project.unreadable, "boxset check")
     elif project.faults:
-        yield Finding("parameters", FIX, f"{project.faults} problem{'s' if project.faults > 1 else ''} in params.yaml", "boxset check")
+        yield Finding("parameters", FIX, f"{counted(project.faults, 'problem')} in params.yaml", "boxset check")
     else:
         yield Finding("parameters", OK, "params.yaml is sound")
 
@@ -135,12 +137,17 @@ def _hard_link_works(root: Path) -> bool:
 
 
 def _remote(project: Patient) -> Iterator[Finding]:
-    name = _dvc_config(project.root).get("core", "remote", fallback="")
+    name = dvc_remote(project.root)
     if name:
         url = _dvc_config(project.root).get(f"'remote \"{name}\"'", "url", fallback="?")
         yield Finding("remote", OK, f"{name}: {url}")
     else:
-        yield Finding("remote", LATER, "none: versions stay on this machine", "dvc remote add -d storage s3://your-bucket/dvc")
+        yield Finding("remote", LATER, "none: versions stay on this machine", ADD_REMOTE)
+
+
+def dvc_remote(root: Path) -> str:
+    """Return the name of DVC's default remote; empty where there is none."""
+    return _dvc_config(root).get("core", "remote", fallback="")
 
 
 def _dvc_config(root: Path) -> ConfigParser:
@@ -319,7 +326,7 @@ def _url_list(path: Path, name: str, params: Params) -> Finding:
         return Finding(name, FIX, err.what, err.do)
     ours = sum(count for category, count in summary.rows.items() if category in params.categories)
     rest = f", {len(summary.bad):,} cannot be used" if summary.bad else ""
-    return Finding(name, OK, f"{ours:,} addresses of {sum(summary.rows.values()):,} are for our categories{rest}")
+    return Finding(name, OK, f"{ours:,} of {counted(sum(summary.rows.values()), 'address')} {noun(ours, 'is', 'are')} for our categories{rest}")
 
 
 def _searxng(project: Patient, params: Params) -> Finding:
@@ -334,7 +341,7 @@ def _searxng(project: Patient, params: Params) -> Finding:
     silent = f"; silent: {', '.join(f'{engine} ({why})' for engine, why in answer.unresponsive)}" if answer.unresponsive else ""
     if not answer.hits:
         return Finding("searxng", FIX, f"{settings.crawl.searxng.url} answers without a picture{silent}", "Look at its engines: docs/searxng.md")
-    return Finding("searxng", OK, f"{settings.crawl.searxng.url}: JSON is on, {len(answer.hits)} pictures for one query{silent}")
+    return Finding("searxng", OK, f"{settings.crawl.searxng.url}: JSON is on, {counted(len(answer.hits), 'picture')} for one query{silent}")
 
 
 def _with_secret(root: Path, do: str) -> str:
@@ -372,6 +379,7 @@ def _labels(project: Patient, params: Params) -> Iterator[Finding]:
         yield Finding("labels", LATER, f"{backend}; the budget is 0, so nobody is contacted", do)
         return
     from boxset.labeling.labeler import labeler_of
+    from boxset.labeling.price import cap_mills
 
     try:
         labeler_of(params, project.endpoints).check()
@@ -379,7 +387,7 @@ def _labels(project: Patient, params: Params) -> Iterator[Finding]:
         what = f"{err.where}: {err.what}" if err.where else err.what
         yield Finding("labels", LATER, f"{backend}: {what}", err.do or "Needed before `boxset label submit`")
     else:
-        yield Finding("labels", OK, f"{backend}: could be sent; the budget is {params.label.budget_usd:,.2f} USD")
+        yield Finding("labels", OK, f"{backend}: could be sent; the budget is {dollars(cap_mills(params.label.budget_usd))}")
 
 
 ALWAYS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (_tools, _unresolved, _parameters, _links, _remote, _ledger, _decisions, _predictions, _frozen, _outputs)

@@ -15,6 +15,8 @@ from difflib import get_close_matches
 
 from boxset.text import visible
 
+MOST_NAMED = 30  # names that one line lists
+
 
 class BoxsetError(Exception):
     """An error that a user can act on.
@@ -52,6 +54,13 @@ def did_you_mean(word: str, known: Iterable[str], *, most: int = 3) -> str:
     by_folded = {name.casefold(): name for name in known}
     near = get_close_matches(word.casefold(), by_folded, n=most, cutoff=0.6)
     return f"; did you mean {' or '.join(by_folded[name] for name in near)}?" if near else ""
+
+
+def no_category(name: str, known: Iterable[str], *, where: str = "params.yaml") -> ParamsError:
+    """Return the error for a category that a command names and `where` does not have: the nearest ones, and which there are."""
+    names = list(known)
+    more = f" and {len(names) - MOST_NAMED:,} more" if len(names) > MOST_NAMED else ""
+    return ParamsError(f"there is no category {name}{did_you_mean(name, names)}", where=where, do=f"There are {', '.join(names[:MOST_NAMED])}{more}")
 
 
 def _sentence(what: str, where: str, do: str) -> str:

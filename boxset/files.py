@@ -81,10 +81,12 @@ def read_json(path: Path, as_type: type[T]) -> T:
         raise conflict_in(content, path) or InputError(f"not what was expected: {err}", where=str(path)) from err
 
 
-def read_bytes(path: Path) -> bytes:
-    """Read a file. Raises InputError where there is none."""
+def read_bytes(path: Path, *, do: str = "") -> bytes:
+    """Read a file. Raises InputError where that cannot be; `do`: the next step where there is none."""
     try:
         return path.read_bytes()
+    except FileNotFoundError as err:
+        raise InputError("it is not there", where=str(path), do=do) from err
     except OSError as err:
         raise InputError(f"cannot read: {err.strerror or err}", where=str(path)) from err
 

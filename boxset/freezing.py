@@ -150,7 +150,7 @@ def freeze(root: Path, name: str, text: str) -> Frozen:
     if not FROZEN_NAME.fullmatch(name):
         raise ParamsError(f"{name!r} is no name for a frozen test set", do=FROZEN_NAME_DO)
     if is_revision(name, root) and not has_tag(name, root):
-        do = f"Take another one: `boxset diff {name}` and `git push origin {name}` could mean either"
+        do = f"Take another one: `boxset diff {name}` and `git push` of it could mean either"
         raise ProjectError("git has a branch or commit of this name", where=name, do=do)
     path = frozen_path(name, root)
     if path.exists() or name.casefold() in {other.casefold() for other in frozen_names(root)}:

@@ -125,14 +125,19 @@ def _yaml(text: bytes) -> Any:
 
 
 def upstreams(root: Path, paths: Sequence[str]) -> dict[str, dict[str, bytes]]:
-    """Return the branch that this one follows, then the remote's own where that is another, each with these files as last fetched; empty where there is none.
+    """Return the branch that this one follows, then the remote's own where that is another, each with these files as last fetched; empty where there is none."""
+    home = home_remote(root)
+    main = next(filter(None, (_branch_name(root, f"{home}/{name}") for name in ("HEAD", "main", "master") if home)), "")
+    return {name: _files_at(root, name, paths) for name in dict.fromkeys((follows(root), main)) if name}
 
-    The remote is `origin`, else the only one: a second may be the template that the project began as, with purchases of its own.
+
+def home_remote(root: Path) -> str:
+    """Return the name of git's remote: `origin`, else the only one; empty where there is none, or several.
+
+    A second may be the template that the project began as, with purchases of its own.
     """
     remotes = (_git_or_none(root, "remote") or b"").decode().split()
-    home = "origin" if "origin" in remotes or len(remotes) != 1 else remotes[0]
-    main = next(filter(None, (_branch_name(root, f"{home}/{name}") for name in ("HEAD", "main", "master"))), "")
-    return {name: _files_at(root, name, paths) for name in dict.fromkeys((follows(root), main)) if name}
+    return "origin" if "origin" in remotes else remotes[0] if len(remotes) == 1 else ""
 
 
 def _branch_name(root: Path, name: str) -> str:
@@ -256,14 +261,6 @@ class Revision:
             if entry["relpath"] == inside:
                 return str(entry["md5"])
         raise InputError(f"no such file in {folder}", where=f"{path} at revision {self.rev}")
-
-
-def file_at(rev: str | None, path: str, root: Path = Path()) -> bytes:
-    """Return a tracked file as it was at a git revision (None: in the work tree): from git, DVC's cache, or a remote.
-
-    Raises ProjectError that names the command which brings it where only its hash is known.
-    """
-    return Revision(rev, root).read(path)
 
 
 def _work_tree_file(root: Path, path: str) -> bytes:

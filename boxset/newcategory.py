@@ -17,6 +17,7 @@ from boxset.errors import ParamsError
 from boxset.files import write_text
 from boxset.history import past_claims
 from boxset.params import NAME, Category, ClassTerm, Params, Source, checked, parsed_yaml, queries_of, read_params, terms_of
+from boxset.wording import counted
 
 if TYPE_CHECKING:
     from boxset.sources import coverage
@@ -140,7 +141,7 @@ def _check_known(name: str, classes: Classes, params: Params, root: Path) -> Non
     near = list(dict.fromkeys([*nearest(root / "data/index", name.replace("_", " ")), *get_close_matches(name, params.categories, n=1)]))
     hint = f"; did you mean {' or '.join(near)}?" if near else ""
     do = f"Correct the name; or give words to search for: `boxset add {name} QUERY…`; or `boxset add {name} --anyway`"
-    raise ParamsError(f"categories.{name}: no class of that name in {', '.join(looked)}{hint}", where="boxset add", do=do)
+    raise ParamsError(f"categories.{name}: no class of that name in {', '.join(looked)}{hint}", do=do)
 
 
 def classes_found(params: Params, words: tuple[str, ...], root: Path) -> dict[str, list[FoundClass] | None]:
@@ -280,7 +281,7 @@ def _class_lines(classes: Classes, name: str, notes: Mapping[str, str]) -> list[
     for source, found in known.items():
         free = [one for one in found if not one.owner]
         taken = [f"{one.owner} has {_scalar(one.term)}{'' if one.title in one.term else f' ({one.title})'}" for one in found if one.owner]
-        said = [", ".join(f"{one.title}: {one.boxes:,} boxes" for one in free), *taken, notes.get(source, "")]
+        said = [", ".join(f"{one.title}: {counted(one.boxes, 'box')}" for one in free), *taken, notes.get(source, "")]
         comment = f"  # {'; '.join(part for part in said if part)}" if any(said) else ""
         lines.append(f"      {source}: [{', '.join(_scalar(one.term) for one in free)}]{comment}")
     return lines
@@ -350,7 +351,7 @@ def _check_name(name: str, params: Params) -> None:
     if not NAME.fullmatch(name):
         near = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
         hint = f"; {near} would do" if NAME.fullmatch(near) else ""
-        raise ParamsError(f"{name!r} is no name: a small letter followed by small letters, digits and _{hint}", where="boxset add")
+        raise ParamsError(f"{name!r} is no name: a small letter followed by small letters, digits and _{hint}")
     for other in params.categories:
         if other.rstrip("s") == name.rstrip("s"):
             raise ParamsError(f"categories.{other}: it is there already", where="params.yaml", do=f"Edit its block instead of adding {name}")

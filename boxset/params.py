@@ -419,7 +419,14 @@ class Label(Section, frozen=True):
     price: Annotated[Price, _about("What one task costs.")] = Price()
     workers: Annotated[
         int,
-        _about("People who draw each picture; their boxes are fused by agreement.", unit="people", why="three cost three times as much", ge=1, le=9),
+        _about(
+            "People who are paid to draw each picture. ground_truth asks so many and fuses their boxes by agreement; label_studio takes one annotation "
+            "of a picture and files takes its result as it is, whatever stands here. The price counts all of them.",
+            unit="people",
+            why="three cost three times as much",
+            ge=1,
+            le=9,
+        ),
     ] = 1
     instructions_version: Annotated[
         int,
@@ -447,16 +454,6 @@ class Label(Section, frozen=True):
             why="a purchase shall not wait for a review that nobody does",
         ),
     ] = "first"
-    min_iou: Annotated[
-        float,
-        _about(
-            "Overlap from which the boxes of two workers are one object.",
-            unit="intersection over union",
-            why="COCO's threshold for a match",
-            gt=0,
-            lt=1,
-        ),
-    ] = 0.5
 
 
 class Labeler(Section, frozen=True):

@@ -15,7 +15,7 @@ from boxset.resolve import Targets
 from boxset.stage import run
 from boxset.terminal import say
 
-VERSION = 8
+VERSION = 9
 OUT = Path("data/dataset")
 SPLITS = Path("splits.csv")
 MERGED = Path("data/merge")

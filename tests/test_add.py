@@ -109,8 +109,8 @@ def test_the_id_was_never_used_and_a_category_that_returns_gets_its_own_back(tmp
     [
         ("hammer", "params.yaml: categories.hammer: it is there already. Edit its block, or choose another name"),
         ("hammers", "params.yaml: categories.hammer: it is there already. Edit its block instead of adding hammers"),
-        ("Pipe Wrench", "boxset add: 'Pipe Wrench' is no name: a small letter followed by small letters, digits and _; pipe_wrench would do"),
-        ("3d", "boxset add: '3d' is no name: a small letter followed by small letters, digits and _"),
+        ("Pipe Wrench", "'Pipe Wrench' is no name: a small letter followed by small letters, digits and _; pipe_wrench would do"),
+        ("3d", "'3d' is no name: a small letter followed by small letters, digits and _"),
     ],
 )
 def test_a_name_that_is_taken_or_none_changes_nothing(tmp_path: Path, name: str, message: str) -> None:
@@ -132,7 +132,7 @@ def test_a_name_that_no_index_has_is_added_only_with_words_or_when_it_is_insiste
     refused = CliRunner().invoke(command, ["hamer"])
 
     assert str(refused.exception) == (
-        "boxset add: categories.hamer: no class of that name in lvis; did you mean hammer? "
+        "categories.hamer: no class of that name in lvis; did you mean hammer? "
         "Correct the name; or give words to search for: `boxset add hamer QUERY…`; or `boxset add hamer --anyway`"
     )
     assert (tmp_path / "params.yaml").read_bytes() == before

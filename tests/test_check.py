@@ -41,7 +41,7 @@ def test_a_sound_project_is_all_good(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     done = CliRunner().invoke(command, [])
 
-    assert (done.exit_code, done.output) == (0, "params.yaml: 2 categories, 1 sources: all good\n")
+    assert (done.exit_code, done.output) == (0, "params.yaml: 2 categories, 1 source: all good\n")
 
 
 def test_every_problem_is_one_line_and_the_exit_code_is_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,7 +109,7 @@ PROBLEMS: list[tuple[dict[str, Any], list[str]]] = [
         "labeler.free_of_personal_data: false, and the public workforce is chosen",
     ]),
     ({**READY, "labeler.workteam_arn": "", "labeler.public": True, "labeler.free_of_personal_data": True, "label.price.usd_per_task": 0.05}, [
-        "label.price.usd_per_task: 0.05 USD is none of AWS's prices; the nearest is 0.048",
+        "label.price.usd_per_task: $0.05 is none of AWS's prices; the nearest is $0.048",
     ]),
 ]  # fmt: skip
 
@@ -272,8 +272,8 @@ def test_lists_of_addresses_are_read_before_anything_runs(tmp_path: Path) -> Non
     assert params is not None
     assert [f"{fault.key}: {fault.what}" for fault in found] == ["crawl.url_lists[2]: none.csv is not there", "crawl.url_lists: bad.csv:1: its columns are link"]
     assert [note for note in notes(params, tmp_path) if ".csv" in note] == [
-        f"good.csv: 1 rows cannot be used: {tmp_path}/good.csv:4: no url",
-        "good.csv: 1 rows are for 'hamer', which is no category; did you mean hammer?",
+        f"good.csv: 1 row cannot be used: {tmp_path}/good.csv:4: no url",
+        "good.csv: 1 row is for 'hamer', which is no category; did you mean hammer?",
     ]
 
 
@@ -346,6 +346,6 @@ def test_a_category_that_was_paid_for_and_is_none_any_more_is_noted_with_what_go
 
     bought(tmp_path, "axe", 9)
 
-    says = "categories: people drew 1 boxes of axe (id 9), which is no category any more: they stay in ledger/, and come back with name and id. "
+    says = "categories: people drew 1 box of axe (id 9), which is no category any more: it stays in ledger/, and comes back with name and id. "
     says += "`dvc repro` removes data/crawl/axe: 2 paid pictures were found for it, and leave the data set with all their boxes, unless another crawl has them"
     assert [note for note in notes(params, tmp_path) if note not in before] == [says]

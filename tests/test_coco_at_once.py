@@ -43,7 +43,7 @@ def found() -> Any:
         counted = build("coco", files={"instances_train": "c.json"}, splits=("train",), max_lost_share=0.5)
     except InputError as err:
         return str(err)
-    return counted, all_boxes(), tables.read_classes(INDEX), tables.all_images(INDEX)
+    return counted, all_boxes(), tables.classes_table(INDEX).to_pylist(), tables.all_images(INDEX)
 
 
 def is_read_alike(text: str, monkeypatch: pytest.MonkeyPatch) -> None:

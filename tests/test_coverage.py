@@ -15,6 +15,7 @@ from boxset.params import ClassTerm, Licences
 from boxset.sources.classes import Vocabulary, forms
 from boxset.sources.coverage import Count, coverage
 from boxset.sources.tables import IndexWriter
+from boxset.wording import counted
 
 PARAMS = """\
 world: embedded
@@ -260,7 +261,7 @@ def test_an_exact_term_is_taken_as_it_is(term: str, category: str, source: str, 
     read = yaml.safe_load(block)[category]
     assert read["classes"][source] == [term]
     assert read["queries"] == [category.replace("_", " ") if "(" not in term else "drill (tool)"]
-    assert f": {boxes} boxes" in block
+    assert f": {counted(boxes, 'box')}" in block
 
 
 def test_a_spelling_that_is_an_id_hides_no_other_spelling() -> None:
@@ -269,7 +270,7 @@ def test_a_spelling_that_is_an_id_hides_no_other_spelling() -> None:
 
     out = run("hammer").stdout
 
-    assert '["name:hammer", "name:hammers"]  # hammer: 1 boxes, hammers: 1 boxes; also "name:claw hammer": 1' in out
+    assert '["name:hammer", "name:hammers"]  # hammer: 1 box, hammers: 1 box; also "name:claw hammer": 1' in out
 
 
 def test_what_brings_nothing_is_named_with_its_reason() -> None:

@@ -85,7 +85,7 @@ def test_purchases_over_the_cap_and_a_ledger_that_cannot_be_read_are_named(live:
     append(live / "ledger", PURCHASES, [reserved])
 
     assert findings(live)["purchases"] == Finding(
-        "purchases", LATER, "1.50 USD spent or reserved, over the cap of 1.00 in label.budget_usd: tools-1 1.50", "boxset label status"
+        "purchases", LATER, "$1.50 spent or reserved, over the cap of $1.00 in label.budget_usd: tools-1 $1.50", "boxset label status"
     )
     (live / "ledger" / PURCHASES).write_text('{"event":"bought"}\n')
     assert (findings(live)["purchases"].verdict, "purchases.jsonl:1" in findings(live)["purchases"].what) == (FIX, True)
@@ -170,7 +170,7 @@ def test_a_cache_folder_that_cannot_be_written_is_to_be_fixed(live: Path, monkey
 @pytest.mark.parametrize(
     ("status", "body", "verdict", "what"),
     [
-        (200, RESULTS, OK, "{url}: JSON is on, 1 pictures for one query; silent: bing images (CAPTCHA)"),
+        (200, RESULTS, OK, "{url}: JSON is on, 1 picture for one query; silent: bing images (CAPTCHA)"),
         (200, '{"results": []}', FIX, "{url} answers without a picture"),
         (403, "", FIX, "SearXNG at {url}: HTTP 403: its JSON format is off"),
         (429, "", FIX, "SearXNG at {url}: HTTP 429: its limiter allows 4 JSON requests an hour"),
@@ -192,7 +192,7 @@ def test_lists_of_addresses_and_the_token_for_openverse_are_looked_at(live: Path
     monkeypatch.setenv("OPENVERSE_TOKEN", "t")
     found = findings(live)
 
-    assert found["l.csv"] == Finding("l.csv", OK, "1 addresses of 2 are for our categories, 1 cannot be used")
+    assert found["l.csv"] == Finding("l.csv", OK, "1 of 2 addresses is for our categories, 1 cannot be used")
     assert found["none.csv"].verdict == FIX
     assert found["openverse"].what == "on; with the token in OPENVERSE_TOKEN"
 

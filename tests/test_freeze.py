@@ -59,10 +59,20 @@ def test_freezing_prints_what_to_do_and_names_the_commit(small: Project) -> None
         "  dvc repro",
         "  git add frozen params.yaml dvc.lock metrics splits.csv && git commit -m 'Freeze the test set as v1'",
         f"  git tag -a v1 -m 'it'\"'\"'s the first' {head[:9]}",
-        "  dvc push",
-        "  git push origin HEAD v1",
+        "  # DVC has no remote, so its pictures stay on this machine: dvc remote add -d storage s3://your-bucket/dvc",
+        "  # git has no remote of its own: git remote add origin ADDRESS, then git push origin HEAD v1",
     ]
     assert small.run("git", "tag").stdout == ""
+
+
+def test_freezing_names_the_remotes_that_there_are(small: Project, tmp_path: Path) -> None:
+    small.run("dvc", "remote", "add", "-d", "storage", str(tmp_path / "storage"))
+    small.commit("Name the remote")
+    small.run("git", "remote", "add", "team", str(tmp_path / "team.git"))
+
+    printed = small.run("boxset", "freeze", "v1").stdout.splitlines()
+
+    assert printed[-2:] == ["  dvc push", "  git push team HEAD v1"]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from boxset.errors import InputError, ParamsError, ProjectError
-from boxset.history import Claim, Revision, check_ids_against_history, file_at, first_claims
+from boxset.history import Claim, Revision, check_ids_against_history, first_claims
 from boxset.params import Category, Params, Project
 
 ANNOTATIONS = "data/dataset/annotations/instances_train.json"
@@ -173,7 +173,7 @@ def test_a_file_inside_an_output_is_read_from_the_cache(repo: Path) -> None:
     commit_output(repo, b"one")
     commit_output(repo, b"two")
 
-    assert [file_at(rev, ANNOTATIONS, repo) for rev in ("HEAD~1", "HEAD", "main")] == [b"one", b"two", b"two"]
+    assert [Revision(rev, repo).read(ANNOTATIONS) for rev in ("HEAD~1", "HEAD", "main")] == [b"one", b"two", b"two"]
 
 
 def test_a_file_in_git_is_read_from_git(repo: Path) -> None:
@@ -181,8 +181,8 @@ def test_a_file_in_git_is_read_from_git(repo: Path) -> None:
     commit_output(repo, b"one")
     (repo / "splits.csv").write_text("new\n")
 
-    assert file_at("HEAD", "splits.csv", repo) == b"old\n"
-    assert file_at(None, "splits.csv", repo) == b"new\n"
+    assert Revision("HEAD", repo).read("splits.csv") == b"old\n"
+    assert Revision(None, repo).read("splits.csv") == b"new\n"
 
 
 def test_the_cache_lies_where_dvc_is_told(repo: Path) -> None:
@@ -190,7 +190,7 @@ def test_the_cache_lies_where_dvc_is_told(repo: Path) -> None:
     (repo / ".dvc/cache").rename(repo / "elsewhere")
     (repo / ".dvc/config.local").write_text("[cache]\n    dir = ../elsewhere\n")
 
-    assert file_at("HEAD", ANNOTATIONS, repo) == b"one"
+    assert Revision("HEAD", repo).read(ANNOTATIONS) == b"one"
 
 
 def test_a_listing_that_was_collected_says_how_to_get_it(repo: Path) -> None:
@@ -199,7 +199,7 @@ def test_a_listing_that_was_collected_says_how_to_get_it(repo: Path) -> None:
         listing.unlink()
 
     with pytest.raises(ProjectError, match="neither in DVC's cache nor in a remote") as error:
-        file_at("HEAD", ANNOTATIONS, repo)
+        Revision("HEAD", repo).read(ANNOTATIONS)
 
     assert error.value.do.startswith("`dvc fetch --all-commits data/dataset`")
 
@@ -217,7 +217,7 @@ def test_what_is_not_here_comes_from_the_remote(repo: Path, tmp_path: Path) -> N
     shutil.copytree(repo / ".dvc/cache/files", tmp_path / "store/files")
     shutil.rmtree(repo / ".dvc/cache")
 
-    assert file_at("HEAD", ANNOTATIONS, repo) == b"one"
+    assert Revision("HEAD", repo).read(ANNOTATIONS) == b"one"
 
 
 @pytest.mark.parametrize(
@@ -243,16 +243,16 @@ def test_a_version_before_the_first_build_is_told(repo: Path) -> None:
     commit_params(repo, hammer=1)
 
     with pytest.raises(ProjectError, match="there is no dvc"):
-        file_at("HEAD", ANNOTATIONS, repo)
+        Revision("HEAD", repo).read(ANNOTATIONS)
 
 
 def test_a_project_without_a_commit_is_told(tmp_path: Path) -> None:
     git(tmp_path, "init", "-q")
 
     with pytest.raises(ProjectError, match=r"^revision HEAD: nothing is committed yet.* `git commit` dvc\.lock after each build$"):
-        file_at("HEAD", ANNOTATIONS, tmp_path)
+        Revision("HEAD", tmp_path).read(ANNOTATIONS)
 
 
 def test_a_folder_without_git_is_told(tmp_path: Path) -> None:
     with pytest.raises(ProjectError, match="not under git"):
-        file_at("HEAD", ANNOTATIONS, tmp_path)
+        Revision("HEAD", tmp_path).read(ANNOTATIONS)

@@ -125,7 +125,7 @@ def test_one_number_with_two_names_is_refused_and_one_category_said_twice_is_one
     with pytest.raises(InputError, match="1 is 'saw' here, and 'hammer' before"):
         read_coco(json.dumps({**DOCUMENT, "categories": [{"id": 1, "name": "hammer"}, {"id": 1, "name": "saw"}]}))
     read_coco(json.dumps({**DOCUMENT, "categories": [{"id": 1, "name": "hammer"}, {"id": 1, "name": "hammer"}]}))
-    assert [(row["name"], row["boxes"]) for row in tables.read_classes(INDEX)] == [("hammer", 1)]
+    assert [(row["name"], row["boxes"]) for row in tables.classes_table(INDEX).to_pylist()] == [("hammer", 1)]
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def test_an_address_that_is_too_long_has_one_row_and_is_cut_where_it_comes_in() 
 
 
 def test_an_address_of_a_source_that_cannot_be_read_is_one_row(tmp_path: Path) -> None:
-    wanted = [Wanted(key=url, url=url) for url in ("http://a.example/1.jpg", "http://[bad/2.jpg", "http://a.example/3.jpg")]
+    wanted = [Wanted(url=url) for url in ("http://a.example/1.jpg", "http://[bad/2.jpg", "http://a.example/3.jpg")]
     with Journal(tmp_path / "j.jsonl") as journal:
         tried = fetch_all(wanted, lambda _: Refusal(Reason.GONE), shelf=Shelf(tmp_path / "s"), journal=journal, elsewhere={}, flow=Flow(4))
         assert [outcome.outcome for outcome in tried] == ["gone"] * 3

@@ -26,10 +26,10 @@ from boxset.labeling.ground_truth import read_manifest
 from boxset.labeling.labeler import Progress
 from boxset.labeling.ledger import ANSWERS, PURCHASES, Answered, Asked, Closed, Drawn, Job, Reserved, Sent, append, read_ledger, whole_lines
 from boxset.labeling.plan import Plan, make_plan, plan_metrics
-from boxset.labeling.price import mills, per_picture_mills, usd
+from boxset.labeling.price import mills, per_picture_mills
 from boxset.labeling.purchase import Shop, Upstream, cancel, collect, status, submit
 from boxset.labeling.received import Received, Refusal
-from boxset.labeling.show import status_table, stopped_lines
+from boxset.labeling.show import plan_table, status_table, stopped_lines
 from boxset.labeling.standing import Standing, check_ids, faults, standing
 from boxset.params import Category, Label, Labeler, Merge, Params, Price, Project
 from boxset.resolve import Identity, Ids, Target, Targets
@@ -119,7 +119,6 @@ def plan_of(folder: Path, settings_: Label, count: int = 20) -> Plan:
 def test_money_is_counted_in_mills_and_rounded_up() -> None:
     assert (mills(0.036), mills(0.0361), mills(40.0)) == (36, 37, 40_000)
     assert per_picture_mills(Label(workers=5)) == 80 + 5 * 36
-    assert (usd(14_850), usd(188)) == ("14.85", "0.188")
 
 
 def test_the_plan_stops_at_the_budget_the_limit_and_the_pictures(tmp_path: Path) -> None:
@@ -131,6 +130,14 @@ def test_the_plan_stops_at_the_budget_the_limit_and_the_pictures(tmp_path: Path)
     assert (len(limited.items), limited.stops_at) == (3, "label.max_images is reached")
     assert (len(all_of_them.items), all_of_them.stops_at) == (20, "no pictures are left for hammer: add queries, or raise crawl_images")
     assert plan_of(tmp_path, label(budget_usd=0.0)).items == ()
+
+
+@pytest.mark.parametrize(("count", "stops_at"), [(3, "label.budget_usd is 0"), (0, "no pictures are left for hammer: add queries, or raise crawl_images")])
+def test_a_plan_stops_at_the_budget_only_where_there_is_something_to_buy(count: int, stops_at: str, tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, label(budget_usd=0.0), count)
+
+    assert (plan.stops_at, plan.to_targets_pictures) == (stops_at, count)
+    assert plan_metrics(plan, pool(), read_ledger(tmp_path / "ledger"))["images"]["to_targets"] == count
 
 
 def test_the_plan_counts_boxes_as_targets_do_after_duplicates_are_united(tmp_path: Path) -> None:
@@ -180,7 +187,7 @@ def test_a_second_submit_buys_nothing(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, settings_)
 
     first = submit(shop(tmp_path, workforce, settings_), plan)
-    with pytest.raises(ProjectError, match=r"nothing bought: the plan is older than the ledger, which stands at 2.32 USD spent or reserved. `dvc repro label`"):
+    with pytest.raises(ProjectError, match=r"nothing bought: the plan is older than the ledger, which stands at \$2.32 spent or reserved. `dvc repro label`"):
         submit(shop(tmp_path, workforce, settings_), plan)
     third = submit(shop(tmp_path, workforce, settings_), plan_of(tmp_path, settings_))
 
@@ -276,7 +283,7 @@ def test_what_was_reserved_at_a_lower_price_is_not_sent_at_a_higher_one_and_can_
     (name,) = read_ledger(tmp_path / "ledger").jobs
     dearer = shop(tmp_path, workforce, label(workers=9))
 
-    with pytest.raises(BudgetError, match=rf"{name} was reserved at 0\.116 USD a picture and not sent; params\.yaml now says 0\.404.*cancel {name}"):
+    with pytest.raises(BudgetError, match=rf"{name} was reserved at \$0\.116 a picture and not sent; params\.yaml now says \$0\.404.*cancel {name}"):
         submit(dearer, plan)
     assert workforce.sent == {}
 
@@ -389,7 +396,7 @@ def test_collecting_twice_takes_nothing_in_twice_and_answers_become_boxes(tmp_pa
     assert Counter(str(p.state) for p in pool.presence if p.category == "hammer") == {"present": 8, "absent": 8}
     assert len(pool.annotations) == 8
     metrics = plan_metrics(plan_of(tmp_path, settings_), pool, once)
-    assert metrics["images"] == {"asked": 20, "labelled": 16, "planned": 4}
+    assert metrics["images"] == {"asked": 20, "labelled": 16, "planned": 4, "to_targets": 4}
     assert metrics["cost_usd"]["spent"] == 2.32
 
 
@@ -482,11 +489,11 @@ def test_what_two_clones_bought_twice_and_over_the_cap_is_named_and_nothing_more
     one, other = sorted([first, second])
     assert faults(read_ledger(bob / "ledger"), cap_mills=1500) == (
         f"5 pictures were asked more than once, by {one} and {other}; `boxset label cancel {one}` stops one",
-        f"1.508 USD spent or reserved, over the cap of 1.50 in label.budget_usd: {second} 0.928, {first} 0.58",
+        f"$1.508 spent or reserved, over the cap of $1.50 in label.budget_usd: {second} $0.928, {first} $0.58",
     )
     assert faults(read_ledger(bob / "ledger"), cap_mills=0) == faults(read_ledger(bob / "ledger"), cap_mills=1508) != ()
     workforce = Workforce()
-    with pytest.raises(BudgetError, match=r"over the cap of 1\.50 in label\.budget_usd"):
+    with pytest.raises(BudgetError, match=r"over the cap of \$1\.50 in label\.budget_usd"):
         submit(shop(bob, workforce, cap), plan_of(bob, cap, 20))
     assert workforce.sent == {}
 
@@ -729,7 +736,7 @@ def test_predictions_order_the_plan_and_move_neither_the_cap_nor_what_was_asked(
     assert plan.rows[0].expected == round(2.8 + 0.9 + 0.3 + 4 * 0.2 + 2)
     assert isinstance(plan.predictions, str)
     assert plan.predictions.startswith("Predictions of v1 were used on 4 of 6 pictures")
-    assert plan.predictions.endswith("Of the 6 to buy, 1 show none by them; label.max_images leaves such pictures for later. No prediction becomes a label.")
+    assert plan.predictions.endswith("Of the 6 to buy, 1 shows none by them; label.max_images leaves such pictures for later. No prediction becomes a label.")
     assert (len(few.items), few.stops_at) == (2, "the budget is used up")
     assert [shas.index(item.sha256) for item in planned(label()).items] == [2, 4, 1, 0]
     assert [shas.index(item.sha256) for item in without.items] == [0, 1, 2, 3, 4, 5]
@@ -769,7 +776,7 @@ def test_a_reservation_of_a_service_that_is_gone_holds_up_no_purchase_from_anoth
 
     assert (bought.pictures, list(workforce.sent)) == (5, list(bought.sent))
     assert bought.says == (
-        f"job {name} of files (3 pictures, 0.348 USD) is reserved and was never sent: with labeler.backend: files, "
+        f"job {name} of files (3 pictures, $0.35) is reserved and was never sent: with labeler.backend: files, "
         f"`boxset label submit --yes` sends it and `boxset label cancel {name}` gives it up"
     )
     assert read_ledger(buying.ledger).committed_mills == 8 * 116
@@ -785,7 +792,7 @@ def test_what_an_interrupted_submit_had_reserved_is_not_sent_past_the_limit_of_t
         submit(buying, plan)
     (name,) = read_ledger(buying.ledger).jobs
 
-    with pytest.raises(BudgetError, match=rf"--max-usd: 2\.32 USD are reserved for {name} and not sent yet, more than 1\.00\. .*without --max-usd.*`boxset label cancel {name}`"):
+    with pytest.raises(BudgetError, match=rf"--max-usd: \$2\.32 is reserved for {name} and not sent yet, more than \$1\.00\. .*without --max-usd.*`boxset label cancel {name}`"):
         submit(buying, plan, max_mills=1000)
     assert workforce.sent == {}
     assert submit(buying, plan, max_mills=2320).sent == (name,)
@@ -794,7 +801,7 @@ def test_what_an_interrupted_submit_had_reserved_is_not_sent_past_the_limit_of_t
 @pytest.mark.parametrize(
     ("most", "pictures", "says"),
     [
-        (50, 0, "nothing bought: a picture costs 0.116 USD"),
+        (50, 0, "nothing bought: a picture costs $0.116"),
         (232, 2, "a trial of 2; look at its answers, then submit again for the other 18"),
         (None, 5, "a trial of 5; look at its answers, then submit again for the other 15"),
     ],
@@ -896,11 +903,33 @@ def test_status_writes_whole_names_and_says_what_becomes_of_jobs_that_nobody_has
     status_table(read_ledger(buying.ledger), status(buying), budget_usd=100.0)
 
     shown = capsys.readouterr().out
-    rows = [line.split() for line in shown.splitlines() if line.endswith("0.232")]
+    rows = [line.split() for line in shown.splitlines() if line.endswith("$0.23")]
     assert [row[:3] for row in rows] == sorted([[gone, "elsewhere", "2"], [kept, "reserved", "2"]])
     assert f"{kept} is reserved and was never sent: `boxset label submit --yes` sends it, `boxset label cancel {kept}` gives it up" in shown
     do = f"collect it in the clone or with the settings that bought it, or give it up with `boxset label cancel {gone}`"
     assert f"{gone} was sent with labeler.backend: files, which does not know it here: {do}" in shown
+
+
+def test_status_says_why_a_job_failed_in_the_services_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    buying = shop(tmp_path, Workforce(), label())
+    (name,) = submit(buying, plan_of(tmp_path, label(), 2)).sent
+
+    status_table(read_ledger(buying.ledger), {name: Progress("failed", detail="ClientError: [cannot] read the manifest")}, budget_usd=100.0)
+
+    assert f"{name} (failed): ClientError: [cannot] read the manifest" in capsys.readouterr().out
+
+
+def test_a_shown_plan_says_its_cost_and_what_it_would_be_without_its_limit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plan_table(plan_of(tmp_path, label(budget_usd=0.25)))
+
+    shown = capsys.readouterr().out
+    assert [line.split()[-2] for line in shown.splitlines() if line.startswith("hammer")] == ["$0.23"]
+    assert "2 pictures, 1 worker each, $0.116 a picture: $0.23 at the most\n" in shown
+    assert "budget $0.25, spent or reserved $0.00. It stops because the budget is used up.\n" in shown
+    wanting = "no pictures are left for hammer: add queries, or raise crawl_images"
+    assert f"without that limit it would be 20 pictures, $2.32 at the most, and stop because {wanting}\n" in shown
+    plan_table(plan_of(tmp_path, label()))
+    assert "without that limit" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("state", ["open", "completed"])

@@ -48,7 +48,7 @@ def test_no_row_is_lost_between_blocks_and_each_class_counts_its_images(ids: str
     assert sorted(found) == sorted(given)
     for label in {label for _, label, _ in given}:  # the order of the source stays within a class
         assert [row for row in found if row[1] == label] == [row for row in given if row[1] == label]
-    counted = {row["class_id"]: (row["boxes"], row["images"]) for row in tables.read_classes(INDEX) if row["boxes"]}
+    counted = {row["class_id"]: (row["boxes"], row["images"]) for row in tables.classes_table(INDEX).to_pylist() if row["boxes"]}
     pairs = Counter(label for _, label in {(image, label) for image, label, _ in given})
     assert counted == {label: (number, pairs[label]) for label, number in Counter(label for _, label, _ in given).items()}
 
@@ -134,7 +134,7 @@ def test_a_block_of_visual_genome_read_at_once_is_what_it_is_object_by_object(od
             counted = build("visual_genome", files={"objects": "o.json", "images": "none", "aliases": "none"})
         except InputError as err:  # no JSON at all
             return str(err)
-        return counted, all_boxes(), tables.read_classes(INDEX)
+        return counted, all_boxes(), tables.classes_table(INDEX).to_pylist()
 
     at_once = found()
     monkeypatch.setattr(visual_genome, "_plain", lambda _: None)

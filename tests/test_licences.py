@@ -2,8 +2,9 @@
 
 import pytest
 
+from boxset.assemble.merge import licence_url
 from boxset.params import Licences, Use
-from boxset.sources.licences import allowed, spdx_of_name, spdx_of_short, spdx_of_url, stated, url_of
+from boxset.sources.licences import allowed, spdx_of_name, spdx_of_short, spdx_of_url, stated
 
 CC = "creativecommons.org"
 
@@ -36,12 +37,32 @@ def test_addresses(url: str | None, spdx: str) -> None:
     assert spdx_of_url(url) == spdx
 
 
+@pytest.mark.parametrize(
+    ("spdx", "path"),
+    [
+        ("CC-BY-2.0", "licenses/by/2.0/"),
+        ("CC-BY-NC-ND-3.0", "licenses/by-nc-nd/3.0/"),
+        ("CC-BY-SA-3.0-IGO", "licenses/by-sa/3.0/igo/"),
+        ("LicenseRef-CC-BY-3.0-PL", "licenses/by/3.0/pl/"),
+        ("CC0-1.0", "publicdomain/zero/1.0/"),
+        ("LicenseRef-PDM-1.0", "publicdomain/mark/1.0/"),
+    ],
+)
+def test_a_licences_address_leads_to_that_licence(spdx: str, path: str) -> None:
+    assert licence_url(spdx) == f"https://{CC}/{path}"
+    assert spdx_of_url(licence_url(spdx)) == spdx
+
+
+@pytest.mark.parametrize("spdx", ["", "unknown", "MIT", "LicenseRef-CC-BY-NC", "LicenseRef-own", "CC-PDDC"])
+def test_what_has_no_text_at_creative_commons_has_no_address(spdx: str) -> None:
+    assert licence_url(spdx) == ""
+
+
 def test_names_and_short_spellings() -> None:
     assert [spdx_of_name(n) for n in ("CC-BY-4.0", "LicenseRef-own", "CC0-1.0", "unknown", "Attribution License")] == ["CC-BY-4.0", "LicenseRef-own", "CC0-1.0", "", ""]
     assert [spdx_of_short(*s) for s in (("by-nc-sa", "2.0"), ("CC BY 4.0",), ("pdm",), ("pd",), ("sampling+", "1.0"), (None,))] == [
         "CC-BY-NC-SA-2.0", "CC-BY-4.0", "LicenseRef-PDM-1.0", "LicenseRef-PDM-1.0", "", "",
     ]  # fmt: skip
-    assert url_of("CC-BY-SA-4.0") == f"https://{CC}/licenses/by-sa/4.0/"
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def test_an_odd_row_of_open_images_is_counted_and_named(kind: str, odd: str, quo
 
     assert metrics["dropped"] == {"bad_row": 1}
     assert (metrics["images"], metrics["boxes"], metrics["verified"]) == (99, 99, 99)
-    with pytest.raises(InputError, match=f"^{kind}: 1 of 100 rows are unreadable; the first: "):
+    with pytest.raises(InputError, match=f"^{kind}: 1 of 100 rows is unreadable; the first: "):
         open_images({kind: text}, max_lost_share=0.001)
 
 
@@ -67,7 +67,7 @@ def test_an_odd_row_of_open_images_is_counted_and_named(kind: str, odd: str, quo
 def test_the_first_odd_row_is_named_by_its_line_in_whatever_block(odd: str, end: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delimited, "BLOCK", 1 << 9)
 
-    with pytest.raises(InputError, match=r"^boxes: 1 of 1,000 rows are unreadable; the first: boxes:501: "):
+    with pytest.raises(InputError, match=r"^boxes: 1 of 1,000 rows is unreadable; the first: boxes:501: "):
         open_images({"boxes": csv_of("boxes", odd, count=999).replace("\n", end)}, max_lost_share=0.0)
 
 
@@ -116,7 +116,7 @@ def test_labels_of_classes_without_boxes_are_passed_over() -> None:
     metrics = open_images({"labels": csv_of("labels", *["a,v,/m/without,1"] * 50)})
 
     assert (metrics["verified"], metrics["dropped"]) == (99, {})
-    assert [row["class_id"] for row in tables.read_classes(INDEX)] == ["/m/1"]
+    assert [row["class_id"] for row in tables.classes_table(INDEX).to_pylist()] == ["/m/1"]
 
 
 def test_an_image_that_a_list_names_twice_is_one() -> None:
@@ -154,7 +154,7 @@ def test_an_odd_annotation_of_coco_is_counted_and_named(odd: dict[str, Any]) -> 
     metrics = read("coco", value)
 
     assert (metrics["seen"], metrics["boxes"], metrics["dropped"]) == (100, 99, {"bad_row": 1})
-    with pytest.raises(InputError, match=rf"^c\.json: 1 of 101 rows are unreadable; the first: .*annotations\[60\].*{next(iter(odd))}"):
+    with pytest.raises(InputError, match=rf"^c\.json: 1 of 101 rows is unreadable; the first: .*annotations\[60\].*{next(iter(odd))}"):
         read("coco", value, max_lost_share=0.001)
 
 

@@ -1,5 +1,6 @@
 """`params.yaml`: strict, every fault at its true key, every key explained."""
 
+import ast
 from pathlib import Path
 from typing import Any, get_origin
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from boxset.errors import InputError, ParamsError
 from boxset.params import Params, Query, checked, parsed_yaml, queries_of, read_params
 from boxset.reference import as_markdown, entry_of, every_entry, value_at, values_at
+from boxset.sources.tables import FLAGS
 from boxset.strict import bare, faults, is_section, keys_of, takes
 from tests.project import REPOSITORY
 
@@ -216,6 +218,15 @@ def test_every_key_of_every_section_is_in_the_reference() -> None:
     named = {entry.key.rpartition(".")[2] for entry in ENTRIES}
 
     assert {name for section in sections if is_section(section) for name in keys_of(section)} <= named
+
+
+def test_every_key_is_read_by_the_library_or_a_stage() -> None:
+    own = {REPOSITORY / "boxset/params.py", REPOSITORY / "boxset/reference.py"}
+    files = {*(REPOSITORY / "boxset").rglob("*.py"), *(REPOSITORY / "stages").glob("*.py")} - own
+    nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text()))]
+    read = {node.attr for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)} | {*FLAGS}  # flags are read by name
+
+    assert [entry.key for entry in ENTRIES if entry.plain and entry.key.rpartition(".")[2] not in read] == []
 
 
 def all_sections(top: Any) -> list[Any]:

@@ -358,7 +358,7 @@ SPOILT: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "no archive": (lambda content: b"hello, this is no archive", r"v1.jsonl.gz: cannot be unpacked"),
     "empty": (lambda content: b"", r"v1.jsonl.gz: empty"),
     "a pointer": (lambda content: b"version https://git-lfs.github.com/spec/v1\n", r"v1.jsonl.gz:1: a Git-LFS pointer"),
-    "a line lost": (spoilt(lambda lines: lines[:-1]), r"v1.jsonl.gz: 1 pictures and 1 boxes, and the first line says 2 and 1"),
+    "a line lost": (spoilt(lambda lines: lines[:-1]), r"v1.jsonl.gz: 1 picture and 1 box, and the first line says 2 and 1"),
     "another order": (spoilt(lambda lines: [lines[0], *lines[:0:-1]]), r"v1.jsonl.gz:3: sha256: the pictures are not in their order"),
     "another format": (spoilt(lambda lines: [lines[0].replace(b"predictions 1", b"predictions 9"), *lines[1:]]), r"v1.jsonl.gz:1: format: 'boxset predictions 9'"),
     "no header": (spoilt(lambda lines: lines[1:]), r"v1.jsonl.gz:1: not what was expected"),

@@ -42,6 +42,22 @@ def add(*some: list[dict[str, Any]]) -> Result:
 
 
 @pytest.mark.usefixtures("labelled")
+@pytest.mark.parametrize(
+    ("results", "images", "says"),
+    [
+        ("r.json", "no.json", "no.json: it is not there. Name the COCO file with `images` that the detector was run on: `boxset predictions images` writes one"),
+        ("no.json", "data/dataset/annotations/instances_train.json", "no.json: it is not there. Name the file that the detector wrote. Results are a list of"),
+    ],
+)
+def test_a_file_that_is_not_there_is_called_that_with_what_to_name(results: str, images: str, says: str) -> None:
+    Path("r.json").write_text("[]")
+
+    done = CliRunner().invoke(cli, ["predictions", "add", results, "--images", images])
+
+    assert str(done.exception).startswith(says)
+
+
+@pytest.mark.usefixtures("labelled")
 def test_two_categories_that_are_mixed_up_are_refused_though_the_third_is_right() -> None:
     done = add(seen(HAMMER, HAMMER, range(1, 141)), seen(SAW, WRENCH, range(1, 29)), seen(WRENCH, SAW, range(1, 36)))
 

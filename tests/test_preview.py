@@ -18,8 +18,9 @@ from boxset.cli import cli
 from boxset.dataset.reasons import Reason, Refusal
 from boxset.dataset.records import ImageRow
 from boxset.endpoints import Endpoints, open_world
-from boxset.files import read_jsonl
-from boxset.params import Commons, Openverse, Params, Searxng, Source, read_params
+from boxset.errors import ServiceError
+from boxset.files import read_jsonl, write_json
+from boxset.params import Commons, Openverse, Params, Searxng, Source, parsed_yaml, read_params
 from boxset.resolve import crawl_order, index_order
 from boxset.sources.index import build_index
 from boxset.web.crawl import crawl
@@ -57,7 +58,7 @@ def one_search(params: Params, **crawl: Any) -> Params:
 
 
 def wanted(url: str) -> Wanted:
-    return Wanted(key=url, url=url)
+    return Wanted(url=url)
 
 
 def by_title(rows: list[Row]) -> dict[str, Row]:
@@ -243,7 +244,7 @@ def test_a_host_that_is_slow_is_soon_left_alone_and_others_are_not(params: Param
     class Slow(Fetcher):
         def get(self, url: str, *, max_bytes: int | None = None) -> Fetched | Refusal:
             asked.append(url)
-            return Refusal(Reason.TIMEOUT) if "slow" in url else Fetched(url, url, {}, b"picture")
+            return Refusal(Reason.TIMEOUT) if "slow" in url else Fetched(b"picture")
 
     with web(params, world, FetchPolicy(), Clock(5.0, now=lambda: 0.0), fetching=Slow) as get:
         said = [get(wanted(f"https://{host}.example/{n}.jpg")) for n in range(4) for host in ("slow", "quick")]
@@ -355,6 +356,46 @@ def test_the_command_writes_one_page_for_a_category_or_for_all(params: Params) -
     assert "wrote preview/hammer.html" in one.output
     assert "searxng: claw hammer: " in one.output
     assert {f"#{name}" for name in params.categories} <= set(read(Path("preview/all.html").read_text()).linked)
+
+
+def test_the_command_says_what_it_waits_for_before_it_waits(params: Params) -> None:
+    lines = CliRunner().invoke(cli, ["preview", "hammer", "--n", "1", "--seconds", "60"]).output.splitlines()
+
+    assert lines[0] == "hammer: looks into its sources and asks the search services; 60 s in all, at the most"
+    assert re.fullmatch(r"hammer: fetches \d+ pictures?, \d+ s at the most", lines[1])
+    assert "hammer: commons: claw hammer: 1 picture" in lines
+
+
+def offline(*, categories: tuple[str, ...]) -> None:
+    """Let the project have no source, and one search service, which does not answer."""
+    read = parsed_yaml(Path("params.yaml").read_text(), where="params.yaml")
+    known = {name: {**read["categories"][name], "classes": {}} for name in categories}
+    asking = {"searxng": {"url": "http://nowhere.example"}, "openverse": {"on": False}, "commons": {"on": False}}
+    write_json(Path("params.yaml"), {**read, "sources": {}, "categories": known, "crawl": asking})
+
+
+def test_a_supplier_that_does_not_answer_says_so_once_and_nothing_to_show_is_an_error(params: Params) -> None:
+    offline(categories=("driller", "hammer"))
+
+    done = CliRunner().invoke(cli, ["preview", "--all", "--n", "1"])
+
+    assert done.exit_code == 1
+    assert isinstance(done.exception, ServiceError)
+    assert str(done.exception).startswith("nothing to show: no supplier answers (is there a network?). `boxset doctor`")
+    assert [line for line in done.output.splitlines() if line.startswith("searxng")] == [line for line in done.output.splitlines() if "nowhere.example" in line]
+    assert done.output.count("nowhere.example") == 1
+    assert not Path("preview").exists()
+
+
+def test_what_is_shown_in_spite_of_a_supplier_that_fails_is_no_error(params: Params) -> None:
+    offline(categories=("hammer",))
+    Path("l.csv").write_text("url,category\nhttp://nowhere.example/1.jpg,hammer\n")
+    read = parsed_yaml(Path("params.yaml").read_text(), where="params.yaml")
+    write_json(Path("params.yaml"), {**read, "crawl": {**read["crawl"], "url_lists": ["l.csv"]}})
+
+    done = CliRunner().invoke(cli, ["preview", "hammer", "--n", "1"])
+
+    assert (done.exit_code, done.output.splitlines()[-1]) == (0, "wrote preview/hammer.html")
 
 
 def test_the_command_wants_a_category_that_there_is(params: Params) -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from boxset.files import write_json
+from boxset.params import parsed_yaml
 from tests.project import REALDATA, REPOSITORY, Project, with_git_identity
 
 pytestmark = [
@@ -23,8 +25,10 @@ def test_real_photographs_become_a_data_set_that_pycocotools_loads(tmp_path: Pat
     (project.root / "tool_photos").symlink_to(REALDATA / "tool_photos")
     block = re.search(r"```yaml\n(.*?)```", (REPOSITORY / "docs/real-data.md").read_text(), re.DOTALL)
     assert block is not None
-    sections = "licences: {unknown: allow}\nmerge: {fuse_iou: 0.6}\nbalance: {mode: weights}\nsplit: {min_boxes: 0}\n"
-    (project.root / "params.yaml").write_text(f"world: live\n{block[1]}{sections}")
+    path = project.root / "params.yaml"
+    written, replaced = (parsed_yaml(text, where="params.yaml") for text in (path.read_text(), block[1]))
+    assert replaced.keys() < written.keys()
+    write_json(path, {**written, **replaced})
 
     project.repro()
 

@@ -122,7 +122,7 @@ def test_class_files_are_read_in_every_dialect(head: str, end: str, delimiter: s
 
     open_images(f"{HEADER}\n{ROW}\n", classes=end.join(lines).replace(",", delimiter) + end)
 
-    assert {row["class_id"]: row["name"] for row in tables.read_classes(INDEX)} == {"/m/1": "Drill (Tool)", "/m/2": "Saw"}
+    assert {row["class_id"]: row["name"] for row in tables.classes_table(INDEX).to_pylist()} == {"/m/1": "Drill (Tool)", "/m/2": "Saw"}
 
 
 @pytest.mark.parametrize(("classes", "message"), [("a,b,c\n", r"classes\.csv:1: expected an id and a name, found 3"), ("Hammer,/m/1\n", "no id such as")])

@@ -88,7 +88,8 @@ PLAN = {
     "items": [{"sha256": sha("d")}],
     "rows": [{"category": "screwdriver", "id": 2, "target": 5, "have": 1, "pictures": 1, "expected": 1, "candidates": 6}],
     "per_picture_mills": 116, "cost_mills": 116, "committed_mills": 1160, "budget_mills": 9000, "stops_at": "the budget is used up",
-    "to_targets_pictures": 4, "to_targets_mills": 464, "old_pictures": 3, "old_mills": 348,
+    "to_targets_pictures": 4, "to_targets_mills": 464, "to_targets_stops_at": "the targets are reached",
+    "old_pictures": 3, "old_categories": ["wrench"], "old_mills": 348,
 }  # fmt: skip
 
 
@@ -114,9 +115,9 @@ def test_the_page_says_what_was_built(tmp_path: Path) -> None:
         "crawl: hammer kept: 2 left out: 6 9 8 2 gone 4 · too small 2 · qwant gave no answer 2 times",
         "label kept: 3 left out: 1 4 3 not answered, or failed 1",
         "Nothing was tried for coco.",
-        "1 picture at $0.116 each: $0.116 at the most, after $1.16 of $9.00. It stops there because the budget is used up.",
-        "To reach the targets it would take 4 pictures, $0.464 at the most.",
-        "Asking 3 pictures labelled before about newer categories too would cost $0.348.",
+        "1 picture at $0.116 each: $0.12 at the most, after $1.16 of $9.00. It stops there because the budget is used up.",
+        "Without that limit it would be 4 pictures, $0.46 at the most, and stop because the targets are reached.",
+        "Asking 3 pictures labelled before about wrench too would cost $0.35.",
         "presence of <hammer>: 1",
         "screwdriver covers 100% of the picture",
     ):
@@ -341,6 +342,20 @@ def test_the_status_tells_what_the_crawl_the_public_sources_and_own_pictures_bro
     assert list(status(PARAMS, METRICS, BOUGHT).funnels) == ["crawl", "public sources"]
 
 
+def test_what_val_lacks_is_not_said_of_test() -> None:
+    short = {"short_of_min_boxes": {"val": {"hammer": 4}, "test": {"hammer": 2}}}
+    console = Console(width=200, file=io.StringIO())
+
+    with console.capture() as printed:
+        console.print(status_text(status(PARAMS, {**METRICS, "dataset": {**METRICS["dataset"], **short}}, BOUGHT)))
+
+    said = [line.split(". ")[0].split("  ") for line in printed.get().splitlines() if "split.min_boxes" in line]
+    assert [(where, what.strip()) for where, *_, what in said] == [
+        ("val set", "hammer: val has 1 of the 5 boxes of split.min_boxes"),
+        ("test set", "hammer: test has 1 of the 3 boxes of split.min_boxes"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
@@ -348,6 +363,8 @@ def test_the_status_tells_what_the_crawl_the_public_sources_and_own_pictures_bro
         ({"is_plan_old": True}, "`dvc repro label` plans from the ledger as it is now"),
         ({"planned": 4, "planned_usd": 0.464}, "`boxset label plan` shows the 4 pictures to buy next, for $0.46"),
         ({"planned": 0, "budget_usd": 1.0}, "raise `label.budget_usd` and `dvc repro` for a plan that brings boxes of saw"),
+        ({"planned": 0, "to_targets": 3}, "raise `label.budget_usd` and `dvc repro` for a plan that brings boxes of saw"),
+        ({"planned": 0, "budget_usd": 0.0, "to_targets": 0}, "raise `crawl_images` or add queries for saw"),
         ({"planned": 0}, "raise `crawl_images` or add queries for saw"),
         ({"planned": 0, "categories": ()}, "train: `yolo detect train data=data/dataset/data.yaml`"),
     ],

@@ -531,6 +531,7 @@ def test_a_name_with_brackets_is_listed_as_it_is() -> None:
         (["hamer"], "there is no category hamer; did you mean hammer?"),
         ([], "name one category"),
         (["hammer", "--list", "--from", "mine.csv"], "one of them"),
+        (["hammer", "--from", "no.csv", "--by", "Anna"], "no.csv: it is not there. Name a CSV file whose first line is sha256,verdict,reason"),
         (["hammer", "--port", "70000"], "70000 is not in the range"),
     ],
 )

@@ -379,7 +379,8 @@ def test_the_report_tells_what_was_said_yes_to_and_what_waits() -> None:
     def said(**more: Any) -> str:
         row = PlannedRow(category="hammer", have=1, target=9, pictures=0, expected=0, candidates=2, **more)
         money = {"per_picture_mills": 116, "cost_mills": 0, "committed_mills": 0, "budget_mills": 0, "to_targets_mills": 0, "old_mills": 0}
-        planned = Planned(items=(), rows=(row,), stops_at="label.budget_usd is 0", to_targets_pictures=0, old_pictures=0, review="required", **money)
+        none: dict[str, Any] = {"items": (), "to_targets_pictures": 0, "to_targets_stops_at": "", "old_pictures": 0, "old_categories": ()}
+        planned = Planned(rows=(row,), stops_at="label.budget_usd is 0", review="required", **none, **money)
         return sections.plan(ReportData({}, plan=planned)).text
 
     assert "people said yes to 2 in <code>boxset review</code>; 1,200 were not looked at." in said(reviewed=2, waiting=1200)

@@ -37,7 +37,7 @@ def build(format_: str, *, path: str | Path = "", files: Mapping[str, str | Path
 
 def all_boxes() -> list[dict[str, Any]]:
     """Every box of the index."""
-    return list(tables.read_boxes(INDEX, [row["class_id"] for row in tables.read_classes(INDEX)]).to_pylist())
+    return list(tables.read_boxes(INDEX, [row["class_id"] for row in tables.classes_table(INDEX).to_pylist()]).to_pylist())
 
 
 HEADER = "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,IsTruncated,IsGroupOf,IsDepiction,IsInside"
@@ -210,7 +210,7 @@ def test_lvis_says_what_is_absent_and_what_is_not_complete() -> None:
 
     said = [(r["class_id"], r["present"], r["exhaustive"]) for r in tables.read_verified(INDEX, ["1", "2"]).to_pylist()]
     assert sorted(said) == [("1", True, False), ("2", False, False)]
-    vocabulary = Vocabulary("lvis", tables.read_classes(INDEX))
+    vocabulary = Vocabulary("lvis", tables.classes_table(INDEX).to_pylist())
     assert [vocabulary.find(ClassTerm(name=n), where="") for n in ("garden cart", "barrow.n.01", "id:1", "name:barrow")] == [
         ["1", "2"],
         ["1"],
@@ -227,7 +227,7 @@ def test_visual_genome_keeps_empty_and_double_synsets() -> None:
 
     metrics = build("visual_genome", files={"objects": "o.json", "images": "none", "aliases": "aliases.txt"})
 
-    vocabulary = Vocabulary("vg", tables.read_classes(INDEX))
+    vocabulary = Vocabulary("vg", tables.classes_table(INDEX).to_pylist())
     assert metrics["boxes"] == 4
     assert len(vocabulary.find(ClassTerm(name="name:hammer"), where="")) == 2
     assert len(vocabulary.find(ClassTerm(name="hammer.n.01"), where="")) == 1
@@ -244,7 +244,7 @@ def test_another_data_sets_objects_are_refused(content: str) -> None:
 
 def test_children_are_found_once_however_many_parents_they_have() -> None:
     open_images_of("\n".join([HEADER, *ROWS]))
-    vocabulary = Vocabulary("open_images", tables.read_classes(INDEX))
+    vocabulary = Vocabulary("open_images", tables.classes_table(INDEX).to_pylist())
 
     assert vocabulary.find(ClassTerm(name="Hammer", children=True), where="") == ["/m/1", "/m/2"]
     assert vocabulary.find(ClassTerm(name="hammer"), where="") == ["/m/1"]

@@ -42,7 +42,7 @@ def test_the_page_says_why_a_picture_is_not_shown(tmp_path: Path) -> None:
 
     whole, full = page(found, tmp_path), page(found[:2], tmp_path, budget=100)
 
-    assert "1 of these pictures are not on this machine; <code>dvc pull</code>" in whole
+    assert "1 of these pictures is not on this machine; <code>dvc pull</code> fetches it." in whole
     assert "The page is full" not in whole
     assert whole.count("data:image/jpeg") == 2
     assert "The page is full" in full

@@ -1,5 +1,6 @@
 """What comes from outside cannot act on the terminal, nor on a page: neither where it enters nor where it goes out."""
 
+import ast
 import io
 import json
 import re
@@ -13,7 +14,8 @@ from boxset.cli import cli
 from boxset.commands.explain import _print as print_story
 from boxset.compare.explain import Step, Story
 from boxset.dataset.reasons import Reason, Refusal
-from boxset.errors import InputError
+from boxset.errors import MOST_NAMED, InputError, no_category
+from boxset.files import write_json
 from boxset.params import Query
 from boxset.report.html import tag
 from boxset.sources.extract import _told
@@ -27,6 +29,7 @@ from boxset.web.progress import Progress
 from boxset.web.suppliers.answers import page_address, plain, web_address
 from boxset.web.suppliers.searxng import read_searxng
 from boxset.web.suppliers.url_lists import UrlList
+from tests.build import coco, image
 
 ROOT = Path(__file__).parents[1]
 
@@ -48,6 +51,26 @@ def test_a_project_that_bought_nothing_is_told_so_in_words_and_not_by_an_empty_t
     monkeypatch.chdir(tmp_path)
 
     assert CliRunner().invoke(cli, ["label", asked]).output == "nothing was ever bought\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "where"),
+    [("preview", "params.yaml"), ("review", "params.yaml"), ("suspicious", "data/dataset"), ("suspicious --merge", "data/merge")],
+)
+def test_a_category_that_is_not_there_is_met_with_the_nearest_and_with_all(command: str, where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    categories = {"hammer": {"id": 1, "target": 9}, "saw": {"id": 2, "target": 9}}
+    write_json(Path("params.yaml"), {"world": "embedded", "project": {"name": "tools"}, "categories": categories, "sources": {}})
+    for path in ("data/dataset/annotations/instances_train.json", "data/merge/annotations.json"):
+        write_json(Path(path), coco([image()], []))
+
+    done = CliRunner().invoke(cli, [*command.split(), "hamer"])
+
+    assert str(done.exception) == f"{where}: there is no category hamer; did you mean hammer? There are hammer, saw"
+
+
+def test_of_many_categories_an_error_names_the_first_and_counts_the_rest() -> None:
+    assert str(no_category("axe", [f"n{number:02}" for number in range(MOST_NAMED + 5)])).endswith(f", n{MOST_NAMED - 1} and 5 more")
 
 
 @pytest.mark.parametrize("acting", ACTING.values(), ids=ACTING)
@@ -141,3 +164,13 @@ def test_everything_that_is_printed_goes_one_way() -> None:
     own = re.compile(r"\bclick\.echo\(|\bConsole\(|^\s*print\(|stdout\.write", re.MULTILINE)
     printing = {path.relative_to(ROOT).as_posix() for path in [*(ROOT / "boxset").rglob("*.py"), *(ROOT / "stages").glob("*.py")] if own.search(path.read_text())}
     assert printing <= {"boxset/terminal.py", "boxset/world/__main__.py"}
+
+
+def test_no_error_begins_with_the_commands_own_name() -> None:
+    """`boxset: ` stands before every error that the command line prints."""
+    calls = [node for path in (ROOT / "boxset").rglob("*.py") for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+
+    places = {keyword.value.value for call in calls for keyword in call.keywords if keyword.arg == "where" and isinstance(keyword.value, ast.Constant)}
+
+    assert "params.yaml" in places
+    assert [place for place in places if str(place).startswith("boxset")] == []

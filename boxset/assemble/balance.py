@@ -13,6 +13,7 @@ from boxset.dataset.coco import Coco, CocoImage
 from boxset.dataset.reasons import Reason
 from boxset.params import Balance
 from boxset.resolve import Target, Targets
+from boxset.wording import counted, noun
 
 Vector = tuple[int, ...]
 
@@ -38,9 +39,8 @@ def balance(coco: Coco, targets: Targets, settings: Balance, *, keep: frozenset[
     most = _most_negatives(len(chosen) - len(negatives), settings.negatives_share)
     if len(negatives) > most:
         chosen -= {image.id for image in negatives[most:]}
-        says.append(
-            f"{len(negatives) - most} pictures without any box were left out: they may be {settings.negatives_share:.0%} of the data set at the most"
-        )
+        out = counted(len(negatives) - most, "picture without any box was", "pictures without any box were")
+        says.append(f"{out} left out: they may be {settings.negatives_share:.0%} of the data set at the most")
     kept = part_of(coco, chosen)
     over = len(coco.images) - len(kept.images)
     return Chosen(kept, repeat_factors(kept, settings.repeat_threshold), tuple(says), {"left_out": {Reason.OVER_CAP.value: over}} if over else {})
@@ -98,12 +98,12 @@ def _selected(coco: Coco, boxes: dict[int, dict[int, int]], targets: Targets, se
 
 def _words(name: str, target: Target, got: int, have: int) -> str:
     if target.max and got >= target.max and have > got:
-        return f"{name}: {got} of {have} boxes; its cap of {target.max} binds"
+        return f"{name}: {got:,} of {counted(have, 'box')}; its cap of {target.max} binds"
     if got < target.target and have <= got:
-        return f"{name}: {got} boxes, all that there are; the target is {target.target}"
+        return f"{name}: {counted(got, 'box')}, all that there {noun(got, 'is', 'are')}; the target is {target.target}"
     if got < have:
-        return f"{name}: {got} of {have} boxes; the rest stands in pictures with too many others"
-    return f"{name}: all {have} boxes"
+        return f"{name}: {got:,} of {counted(have, 'box')}; the rest stands in pictures with too many others"
+    return f"{name}: its only box" if have == 1 else f"{name}: all {counted(have, 'box')}"
 
 
 def solve(vectors: list[Vector], counts: list[int], targets: list[Target], settings: Balance) -> tuple[list[int], float]:

@@ -10,6 +10,7 @@ Copies that are merely near (crops, bursts; an address that tells the same photo
 that a split never parts them.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from boxset.dataset.similar import Groups, distance, near_pairs, same_frame, sam
 from boxset.errors import ProjectError
 from boxset.params import Merge
 from boxset.resolve import Ids
+from boxset.wording import counted
 
 SAME_BITS = 4  # copies of one picture; between this and `duplicate_bits` they are near, and share a group
 LICENCE_URLS = {
@@ -230,7 +232,7 @@ def _looked_at(pools: Iterable[Pool], image_of: dict[str, _Image], ids: Ids) -> 
 
 
 def _against_review(denied: Denied) -> Conflict:
-    boxes = f"{denied.source}: {denied.boxes} {'box' if denied.boxes == 1 else 'boxes'}"
+    boxes = f"{denied.source}: {counted(denied.boxes, 'box')}"
     return Conflict(sha256=denied.sha256, what=f"boxes of {denied.category}", kept=f"{REVIEW}: no by {denied.decision.by}", other=boxes)
 
 
@@ -336,11 +338,11 @@ def _coco(images: list[_Image], boxes: Boxes, known: Known, ids: Ids) -> Coco:
 
 
 def licence_url(spdx: str) -> str:
-    """Return where a Creative Commons licence's text stands, or an empty string."""
-    parts = spdx.split("-")
-    if spdx.startswith("CC-BY"):
-        return f"https://creativecommons.org/licenses/{'-'.join(parts[1:-1]).lower()}/{parts[-1]}/"
-    return LICENCE_URLS.get(spdx, "")
+    """Return where a Creative Commons licence's text stands, in its ported version where it is one, or an empty string."""
+    found = re.fullmatch(r"(?:LicenseRef-)?CC-(BY[A-Z-]*)-(\d\.\d)(?:-([A-Z]{2,3}))?", spdx)
+    if found is None:
+        return LICENCE_URLS.get(spdx, "")
+    return "/".join(["https://creativecommons.org/licenses", *(part.lower() for part in found.groups() if part), ""])
 
 
 def _coco_image(number: int, image: _Image, *, license_: int, group: int, known: Known, ids: Ids) -> CocoImage:

@@ -21,6 +21,7 @@ from boxset.dataset.coco import Coco, CocoImage
 from boxset.errors import InputError
 from boxset.files import write_csv
 from boxset.params import Split
+from boxset.wording import counted
 
 NAMES = ("train", "val", "test")
 STRENGTH = {"train": 0, "val": 1, "test": 2}
@@ -154,12 +155,13 @@ def _short(boxes: dict[str, dict[str, int]], settings: Split) -> dict[str, dict[
     return {name: categories for name, categories in lacking.items() if categories}
 
 
-def short_words(metrics: Mapping[str, Any]) -> list[str]:
-    """Say of each split and category that is under the floor what it has, and what helps."""
+def short_words(metrics: Mapping[str, Any], splits: Sequence[str] = ("val", "test")) -> list[str]:
+    """Say of each of these splits and each category that is under the floor what it has, and what helps."""
     return [
-        f"{category}: {name} has {(have := metrics['boxes_by_split'][name][category]):,} of the {have + lacking:,} boxes of split.min_boxes. "
+        f"{category}: {name} has {(have := metrics['boxes_by_split'][name][category]):,} of the {counted(have + lacking, 'box')} of split.min_boxes. "
         + _what_helps(metrics, name, category)
         for name, categories in metrics.get("short_of_min_boxes", {}).items()
+        if name in splits
         for category, lacking in categories.items()
         if not (name == "test" and category in metrics.get("frozen", {}).get("unknown_categories", ()))
     ]
@@ -186,12 +188,12 @@ def room_words(metrics: Mapping[str, Any]) -> list[str]:
     elsewhere = f"{may - have:,} of theirs are in train and val" if may > have else "none of theirs is left for train and val"
     wanted = f"{have + room['short_of_ratio']:,} that split.ratio wants"
     do = "Lower ratio.test or bring more of them"
-    return [f"test has {have:,} pictures of the {wanted}: the sources that may be in it have {may:,}; {elsewhere}. {do}"]
+    return [f"test has {counted(have, 'picture')} of the {wanted}: the sources that may be in it have {may:,}; {elsewhere}. {do}"]
 
 
 def words_on_test(metrics: Mapping[str, Any]) -> list[str]:
     """Say in plain words all that limits the trust in a score on test, from `metrics/dataset.json`."""
-    return [*frozen_words(metrics), *short_words(metrics), *room_words(metrics), *trust_words(metrics)]
+    return [*frozen_words(metrics), *short_words(metrics, ("test",)), *room_words(metrics), *trust_words(metrics)]
 
 
 def _groups(coco: Coco, past: Remembered, settings: Split, frozen: frozenset[int] | None) -> list[_Group]:

@@ -6,6 +6,7 @@ from math import sqrt
 from typing import Any
 
 from boxset.dataset.coco import Coco, CocoImage
+from boxset.wording import counted, noun
 
 Z = 1.959964  # of a 95 % interval
 PEOPLE = frozenset({"label"})  # what boxes that people of this project drew call their source
@@ -70,8 +71,8 @@ def _one_origin(test: Mapping[str, Any], images: int) -> list[str]:
         return []
     (source,) = test["sources"]
     if source == CRAWL and test["queries"] == 1:
-        return [f"all {images:,} pictures of test were found by one query: a score says little of others"]
-    return [f"all {images:,} pictures of test are from {source}: a score says little of pictures from elsewhere"]
+        return [f"all {counted(images, 'picture')} of test were found by one query: a score says little of others"]
+    return [f"all {counted(images, 'picture')} of test are from {source}: a score says little of pictures from elsewhere"]
 
 
 def _unknown(test: Mapping[str, Any], images: int) -> list[str]:
@@ -81,7 +82,7 @@ def _unknown(test: Mapping[str, Any], images: int) -> list[str]:
     if not known:
         return ["no picture of test is known for every category: nobody looked for some, so a right find may count as a mistake"]
     rest = f"in the other {images - known:,} nobody looked for some category, so a right find may count as a mistake"
-    return [f"{known:,} of the {images:,} pictures of test are known for every category; {rest}"]
+    return [f"{known:,} of the {counted(images, 'picture')} of test {noun(known, 'is', 'are')} known for every category; {rest}"]
 
 
 def frozen_words(metrics: Mapping[str, Any]) -> list[str]:
@@ -93,11 +94,11 @@ def frozen_words(metrics: Mapping[str, Any]) -> list[str]:
     changed, against = held["changed"], held["against_rules"]
     said = {
         f"test differs from frozen {name}: {changes_words(changed)}. The frozen ones stay; a new version takes the changes in": changed["boxes"],
-        f"{_pictures(held['merged_no_more'])} of frozen {name} would be left out today (`boxset explain` says why); frozen ones stay": held["merged_no_more"],
-        f"{_pictures(held['denied'])} of frozen {name} left test, as a licence keeps them out now: scores no longer compare": held["denied"],
-        f"{held['removed_boxes']:,} boxes of frozen {name} left test, as their category is no longer here": held["removed_boxes"],
+        f"{counted(held['merged_no_more'], 'picture')} of frozen {name} would be left out today (`boxset explain` says why); frozen ones stay": held["merged_no_more"],
+        f"{counted(held['denied'], 'picture')} of frozen {name} left test, as a licence keeps them out now: scores no longer compare": held["denied"],
+        f"{counted(held['removed_boxes'], 'box')} of frozen {name} left test, as their category is no longer here": held["removed_boxes"],
         f"{', '.join(new)}: newer than frozen {name}, whose pictures nobody looked through for it; test cannot measure it until a new version": len(new),
-        f"{_pictures(against)} of frozen {name} are from sources that split.never_test or test_only_from keep out; frozen ones stay": against,
+        f"{counted(against, 'picture')} of frozen {name} {noun(against, 'is', 'are')} from sources that split.never_test or test_only_from keep out; frozen ones stay": against,
     }
     return [sentence for sentence, holds in said.items() if holds]
 
@@ -105,8 +106,4 @@ def frozen_words(metrics: Mapping[str, Any]) -> list[str]:
 def changes_words(changed: Mapping[str, int]) -> str:
     """Say how many boxes changed in how many pictures."""
     boxes, pictures = changed["boxes"], changed["images"]
-    return f"{boxes:,} {'box' if boxes == 1 else 'boxes'} in {_pictures(pictures)}"
-
-
-def _pictures(count: int) -> str:
-    return f"{count:,} {'picture' if count == 1 else 'pictures'}"
+    return f"{counted(boxes, 'box')} in {counted(pictures, 'picture')}"

@@ -11,6 +11,7 @@ from boxset.errors import BoxsetError
 from boxset.params import Params, place_of, read_params
 from boxset.reference import ANY, Entry, as_markdown, as_text, entry_of, every_entry, parts_of, spelt, value_at, values_at
 from boxset.terminal import say
+from boxset.wording import counted
 
 PARAMS = Path("params.yaml")
 
@@ -44,9 +45,9 @@ def report() -> int:
     for note in notes(params) if params else ():
         say(f"note: {note}")
     if params and not found:
-        say(f"{PARAMS}: {len(params.categories)} categories, {len(params.sources)} sources: all good")
+        say(f"{PARAMS}: {counted(len(params.categories), 'category')}, {counted(len(params.sources), 'source')}: all good")
     elif len(found) > 1:
-        say(f"{PARAMS}: {len(found)} problems")
+        say(f"{PARAMS}: {counted(len(found), 'problem')}")
     return 1 if found else 0
 
 

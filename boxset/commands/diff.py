@@ -7,6 +7,7 @@ import click
 
 from boxset.errors import ProjectError
 from boxset.terminal import console, say
+from boxset.wording import counted
 
 if TYPE_CHECKING:
     from boxset.compare.diff import Diff
@@ -46,7 +47,7 @@ def command(old: str, new: str | None, *, as_json: bool, as_markdown: bool, page
     elif page is None:
         _print(found)
     else:
-        say(f"{page}: {len(found.image_changes):,} pictures and {len(found.box_changes):,} boxes changed")
+        say(f"{page}: {counted(len(found.image_changes), 'picture')} and {counted(len(found.box_changes), 'box')} changed")
     if exit_code and not found.is_empty:
         raise SystemExit(1)
 

@@ -15,7 +15,7 @@ from boxset.terminal import say
 def command(format_: str, out: Path, dataset: Path) -> None:
     """Write the data set as cvat, huggingface, lvis, manifest, roboflow or voc into OUT. COCO and YOLO it is already."""
     from boxset.formats.export import export
-    from boxset.report.html import counted
+    from boxset.wording import counted
 
     if not (dataset / "annotations").is_dir():
         raise ProjectError("there is no data set here", where=str(dataset), do="`dvc repro` builds it; `dvc pull` fetches it")

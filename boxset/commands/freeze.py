@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from boxset.terminal import say
+from boxset.wording import counted
 
 
 @click.command("freeze")
@@ -29,9 +30,21 @@ def command(name: str, text: str, *, tagged: bool) -> None:
     if tagged:
         set_tag(root, name, message, frozen.commit)
     coco = frozen.coco
-    say(f"frozen/{name}.jsonl: {len(coco.images):,} pictures and {len(coco.annotations):,} boxes, as commit {frozen.commit[:9]} has them in test")
+    say(f"frozen/{name}.jsonl: {counted(len(coco.images), 'picture')} and {counted(len(coco.annotations), 'box')}, as commit {frozen.commit[:9]} has them in test")
     say(f"to hold test to it: write `freeze_test: {yaml_text(name)}` under `split` in params.yaml, then")
     tag = () if tagged else (f"git tag -a {name} -m {shlex.quote(message)} {frozen.commit[:9]}",)
     keep = f"git add frozen params.yaml dvc.lock metrics splits.csv && git commit -m {shlex.quote(f'Freeze the test set as {name}')}"
-    for line in ("dvc repro", keep, *tag, "dvc push", f"git push origin HEAD {name}"):
+    for line in ("dvc repro", keep, *tag, *_pushes(root, name)):
         say(f"  {line}")
+
+
+def _pushes(root: Path, name: str) -> list[str]:
+    """Return the commands that give a version to others, and as a remark those that this project needs first."""
+    from boxset.doctor import ADD_REMOTE, dvc_remote
+    from boxset.history import home_remote
+
+    data, code = dvc_remote(root), home_remote(root)
+    return [
+        "dvc push" if data else f"# DVC has no remote, so its pictures stay on this machine: {ADD_REMOTE}",
+        f"git push {code} HEAD {name}" if code else f"# git has no remote of its own: git remote add origin ADDRESS, then git push origin HEAD {name}",
+    ]

@@ -9,6 +9,7 @@ import click
 
 from boxset.errors import InputError
 from boxset.terminal import WholeHelp, say
+from boxset.wording import counted, dollars
 
 if TYPE_CHECKING:
     from boxset.labeling.ledger import Answered, Ledger
@@ -118,7 +119,7 @@ def _finite(_: click.Context, __: click.Parameter, value: float | None) -> float
 @click.option("--no-trial", is_flag=True, help="Send everything at once.")
 def submit(yes: bool, max_usd: float | None, no_trial: bool) -> None:
     """Buy the plan: a trial first, the rest when its answers are in."""
-    from boxset.labeling.price import mills, usd
+    from boxset.labeling.price import mills
     from boxset.labeling.purchase import submit as buy
     from boxset.labeling.show import plan_table
 
@@ -133,7 +134,7 @@ def submit(yes: bool, max_usd: float | None, no_trial: bool) -> None:
     for job in bought.sent:
         say(f"sent  {job}")
     if bought.pictures:
-        say(f"{bought.pictures} pictures, {usd(bought.worst_mills)} USD at the most, reserved in {LEDGER}/ : commit it")
+        say(f"{counted(bought.pictures, 'picture')}, {dollars(bought.worst_mills)} at the most, reserved in {LEDGER}/ : commit it")
     if bought.says:
         say(bought.says)
 
@@ -177,7 +178,7 @@ def collect(wait: bool, every_s: float) -> None:
         after = read_ledger(LEDGER)
         status_table(after, found.progress, budget_usd=shop.params.label.budget_usd)
     fresh = len(_answers(after) - _answers(before))
-    words = f"{fresh} new {'answer' if fresh == 1 else 'answers'}"
+    words = f"{counted(fresh, 'new answer')}"
     say(f"{words} in {LEDGER}/ : commit it, then `dvc repro`" if after.fingerprint != before.fingerprint else "no new answers")
     _check_none_refused(found)
 
@@ -190,7 +191,7 @@ def _check_none_refused(found: "Collected") -> None:
         say(f"… and {len(found.refused) - MOST_NAMED} more")
     if found.refused:
         do = "Correct them where they were drawn and collect again; `boxset label cancel JOB` gives them up"
-        raise InputError(f"{len(found.refused)} records were refused, the rest was taken in", do=do)
+        raise InputError(f"{counted(len(found.refused), 'record was', 'records were')} refused, the rest was taken in", do=do)
 
 
 def _answers(ledger: "Ledger") -> "set[tuple[str, Answered]]":

@@ -8,6 +8,7 @@ import click
 
 from boxset.errors import InputError
 from boxset.terminal import WholeHelp, console, say
+from boxset.wording import counted
 
 if TYPE_CHECKING:
     from boxset.compare.calibration import Agreement, Mistaken
@@ -47,7 +48,7 @@ def images(out: Path, *, unlabelled: bool, every: bool) -> None:
     _write_once(out, listed, categories)
     own = sum(bool(one.split) for one in listed)
     parts = [f"{count:,} {what}" for count, what in ((own, "of the data set"), (len(listed) - own, "not labelled yet")) if count]
-    say(f"{out}: {len(listed):,} pictures, {' and '.join(parts) or 'none'}")
+    say(f"{out}: {counted(len(listed), 'picture')}, {' and '.join(parts) or 'none'}")
     say(f"run the detector on them, then `boxset predictions add RESULTS.json --images {out}`")
 
 
@@ -88,8 +89,8 @@ def add(
         raise InputError("there are predictions of this name", where=str(path), do="Name another with --name, or write over them with --replace")
     images_ = read_images(listed)
     _check_categories(images_)
-    counted = counted_from(images_, int(yolo_from)) if yolo_from else images_
-    taken = read_results(results, counted, least=min_score, partial=partial)
+    numbered = counted_from(images_, int(yolo_from)) if yolo_from else images_
+    taken = read_results(results, numbered, least=min_score, partial=partial)
     _check_meaning(taken.predictions, results)
     with sole_writer(FOLDER):
         write(path, taken.predictions, images_.categories)
@@ -187,7 +188,7 @@ def _is_mixed_up(one: "Mistaken") -> bool:
 def _say_agreement(one: "Agreement", pictures: int) -> None:
     share = one.found / one.labels if one.labels else 0.0
     those = "labels" if one.labels == one.every else "labels, of the categories that it names,"
-    say(f"{one.found:,} of {one.labels:,} {those} of {pictures:,} pictures of the data set are found ({share:.0%})")
+    say(f"{one.found:,} of {one.labels:,} {those} of {counted(pictures, 'picture')} of the data set are found ({share:.0%})")
     if one.labels >= FEW and share < 0.1:
         say("warning: that is next to nothing. Is --images the very file that the detector was run on?")
 
@@ -198,7 +199,7 @@ def _tell(path: Path, taken: "Taken", *, min_score: float, partial: bool) -> Non
     found = taken.predictions
     left = ((taken.weak, f"under {min_score:g}"), (taken.flat, "without an area"))
     said = "".join(f", {count:,} {what} left out" for count, what in left if count)
-    say(f"{path}: {len(found):,} predictions of {len(found.pictures):,} pictures{said}")
+    say(f"{path}: {counted(len(found), 'prediction')} of {counted(len(found.pictures), 'picture')}{said}")
     empty = sum(first == last for first, last in zip(found.starts[:-1].tolist(), found.starts[1:].tolist(), strict=True))
     if empty and not partial:
         say(f"in {empty:,} of them nothing was seen; if the detector was not run on these, add it with --partial")

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from boxset.errors import InputError, ParamsError, did_you_mean
+from boxset.errors import InputError, no_category
 from boxset.terminal import console, say
+from boxset.wording import counted
 
 if TYPE_CHECKING:
     from boxset.assemble.freeze import Futile
@@ -38,7 +39,7 @@ def command(categories: tuple[str, ...], *, is_list: bool, file: Path | None, by
     params = read_params()
     for name in categories:
         if name not in params.categories:
-            raise ParamsError(f"there is no category {name}{did_you_mean(name, params.categories)}", where="params.yaml")
+            raise no_category(name, params.categories)
     if is_list and file is not None:
         raise click.UsageError("--list prints, --from takes in: one of them")
     if is_list:
@@ -65,7 +66,7 @@ def _look(params: "Params", category: str, *, by: str, port: int) -> None:
     session = Session(category, params.categories[category].id, pictures, name, DECISIONS, _now)
     desk = Desk(session, Path())
     with serving(desk, port) as address:
-        say(f"{category}: {len(pictures):,} {'picture waits' if len(pictures) == 1 else 'pictures wait'} for review by {name}")
+        say(f"{category}: {counted(len(pictures), 'picture waits', 'pictures wait')} for review by {name}")
         say(f"open  {address}")
         say("“done” on the page, or Ctrl-C here, ends it; nothing is lost in either case")
         try:

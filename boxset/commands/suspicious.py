@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from boxset.errors import ParamsError, ProjectError, did_you_mean
+from boxset.errors import ProjectError, no_category
 from boxset.terminal import say
+from boxset.wording import counted
 
 if TYPE_CHECKING:
     from boxset.compare.suspicious import Suspect
@@ -37,8 +38,7 @@ def command(category: str | None, *, kind: str | None, most: int, merged: bool, 
     splits = _splits(merged=merged)
     named = {c.id: c.name for c in next(iter(splits.values())).categories}
     if category is not None and category not in named.values():
-        names = [named[i] for i in sorted(named)]
-        raise ParamsError(f"there is no category {category}{did_you_mean(category, names)}", where="params.yaml")
+        raise no_category(category, [named[i] for i in sorted(named)], where=_folder(merged=merged))
     predictions = read_folder(categories=named)
     if not predictions.pictures:
         do = "`boxset predictions images` writes what to run a detector on, `boxset predictions add` takes its results in"
@@ -56,7 +56,7 @@ def command(category: str | None, *, kind: str | None, most: int, merged: bool, 
         _print(found, most, says)
     else:
         more = f"; --n {len(found)} shows all" if len(found) > most else ""
-        say(f"{page}: {min(most, len(found)):,} of {len(found):,} suspicious labels{more}")
+        say(f"{page}: {min(most, len(found)):,} of {counted(len(found), 'suspicious label')}{more}")
 
 
 def _splits(*, merged: bool) -> "dict[str, Coco]":
@@ -66,15 +66,19 @@ def _splits(*, merged: bool) -> "dict[str, Coco]":
     path = Path("data/merge/annotations.json")
     found = ({"merge": read_coco(path)} if path.exists() else {}) if merged else read_dataset(DATASET)
     if not found:
-        raise ProjectError("there is no data set here", where="data/merge" if merged else "data/dataset", do="`dvc repro` builds it; `dvc pull` fetches it")
+        raise ProjectError("there is no data set here", where=_folder(merged=merged), do="`dvc repro` builds it; `dvc pull` fetches it")
     return found
+
+
+def _folder(*, merged: bool) -> str:
+    return "data/merge" if merged else str(DATASET)
 
 
 def _print(found: "list[Suspect]", most: int, says: list[str]) -> None:
     from collections import Counter
 
-    counted = Counter(one.kind for one in found)
-    say(f"{len(found):,} suspicious labels: {', '.join(f'{counted[kind]:,} {kind}' for kind in KINDS)}")
+    kinds = Counter(one.kind for one in found)
+    say(f"{counted(len(found), 'suspicious label')}: {', '.join(f'{kinds[kind]:,} {kind}' for kind in KINDS)}")
     for one in found[:most]:
         where = ", ".join(filter(None, (one.split, f"labelled by {one.labelled_by}" if one.labelled_by else "")))
         say(f"{one.score:.2f}  {one.sha256[:12]}  {one.kind:<12}  {one.words} · {where}")

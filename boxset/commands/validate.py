@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from boxset.terminal import say
+from boxset.wording import counted
 
 if TYPE_CHECKING:
     from boxset.dataset.validation import Fault
@@ -43,7 +44,7 @@ def command(dataset: Path, no_pictures: bool) -> None:
         say(f"note: {line}")
     for line in change_lines(record, CHANGES) if record else ():
         say(line)
-    say(f"{dataset}: {len(faults)} faults" if faults else f"{dataset}: no faults")
+    say(f"{dataset}: {counted(len(faults), 'fault')}" if faults else f"{dataset}: no faults")
     sys.exit(1 if faults else 0)
 
 
@@ -58,9 +59,12 @@ def not_as_told(params: "Params | None", record: "Record | None") -> "list[Fault
 
 
 def words(dataset: Path, own: bool) -> list[str]:
-    """Return what limits the trust in a score on test, from the metrics where they are this data set's."""
-    from boxset.assemble.split import words_on_test
+    """Return what limits the trust in a score on test, and what val has too little of, from the metrics where they are this data set's."""
+    from boxset.assemble.split import short_words, words_on_test
     from boxset.files import read_json
 
     metrics = Path("metrics/dataset.json")
-    return words_on_test(read_json(metrics, dict[str, Any])) if own and metrics.exists() and dataset.exists() else []
+    if not own or not metrics.exists() or not dataset.exists():
+        return []
+    found = read_json(metrics, dict[str, Any])
+    return [*words_on_test(found), *short_words(found, ("val",))]

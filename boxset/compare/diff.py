@@ -13,6 +13,7 @@ import msgspec
 from boxset.compare.matching import Mark, Pair, match
 from boxset.dataset.coco import Coco, CocoImage
 from boxset.dataset.records import BBox
+from boxset.wording import counted
 
 ImageKind = Literal["added", "removed", "replaced", "split"]
 BoxKind = Literal["added", "removed", "moved", "relabelled"]
@@ -91,13 +92,9 @@ class ChangeInTest(msgspec.Struct, frozen=True, kw_only=True):
     def words(self) -> str:
         """Say it in one line."""
         changes = {"added": self.added, "removed": self.removed, "replaced by another copy": self.replaced}
-        said = [f"{_counted(count, 'picture', 'pictures')} {what}" for what, count in changes.items() if count]
-        boxes = [f"{_counted(self.boxes, 'box', 'boxes')} changed in {_counted(self.box_images, 'picture', 'pictures')}"] if self.boxes else []
+        said = [f"{counted(count, 'picture')} {what}" for what, count in changes.items() if count]
+        boxes = [f"{counted(self.boxes, 'box')} changed in {counted(self.box_images, 'picture')}"] if self.boxes else []
         return f"test: {', '.join([*said, *boxes])} since {self.old}" if said or boxes else f"test: unchanged since {self.old}"
-
-
-def _counted(count: int, one: str, more: str) -> str:
-    return f"{count:,} {one if count == 1 else more}"
 
 
 class Diff(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from boxset.dataset.decisions import NOBODY, Decision, Decisions, review_of
 from boxset.dataset.reasons import Reason
 from boxset.dataset.records import ImageRow, Picture, Pool, State
 from boxset.errors import InputError
+from boxset.wording import counted, dollars
 
 WHY = {
     Reason.BAD_ADDRESS: "no http(s) address, or one that is not asked: credentials in it, a refused port",
@@ -241,7 +242,7 @@ def _verdict(sha256: str, image: CocoImage | None, records: Records) -> str:
     if found:
         split, placed = found
         boxes = sum(a.image_id == placed.id for a in records.dataset[split].annotations)
-        return f"in the data set: {split}, {_counted(boxes, 'box')}"
+        return f"in the data set: {split}, {counted(boxes, 'box')}"
     if image is not None:
         return f"left out by balance: {WHY[_reason(image, records)]}" if records.dataset else "merged; the data set is not built yet"
     reason = records.dropped.get(sha256)
@@ -258,11 +259,6 @@ def _placed(sha256: str, image: CocoImage | None, records: Records) -> tuple[str
 def _reason(image: CocoImage, records: Records) -> Reason:
     """Return why balance leaves a merged picture out."""
     return Reason.NEAR_FROZEN if image.sha256 in records.near_frozen else Reason.OVER_CAP
-
-
-def _counted(count: int, word: str) -> str:
-    plural = {"box": "boxes", "copy": "copies"}.get(word, f"{word}s")
-    return f"{count:,} {word if count == 1 else plural}"
 
 
 def _why(reason: str) -> str:
@@ -377,7 +373,7 @@ def _decided(decision: Decision, records: Records) -> str:
 
 
 def _bought_step(bought: Bought) -> Step:
-    asked = f"asked about {', '.join(bought.categories)} in {bought.job} ({bought.backend}) for ${bought.price_usd:,.3f}"
+    asked = f"asked about {', '.join(bought.categories)} in {bought.job} ({bought.backend}) for {dollars(round(bought.price_usd * 1000), to_the_mill=True)}"
     told = ", ".join(f"{n} {name}" for name, n in sorted(bought.boxes.items())) or "none of them is there"
     answers = {"labelled": f"answered: {told}", "failed": f"failed: {bought.why or 'no reason given'}"}
     return Step(where="label", what=asked, details=(answers.get(bought.state, "not answered yet"),))
@@ -390,7 +386,7 @@ def _merge_steps(sha256: str, image: CocoImage | None, records: Records, *, copi
     what = f"the best of {copies} copies: {image.source} {image.source_id}" if copies > 1 else "the only copy"
     details = [f"also in {other}" for other in image.also_in]
     near = sum(other.group == image.group for other in (records.merged.images if records.merged else ())) - 1
-    details += [f"{_counted(near, 'picture')} much like it, in the same split"] if near > 0 else []
+    details += [f"{counted(near, 'picture')} much like it, in the same split"] if near > 0 else []
     details += [f"contradiction: {line}" for line in records.conflicts.get(image.sha256, ())]
     return [Step(where="merge", what=what, details=tuple(details))]
 

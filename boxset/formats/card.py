@@ -4,18 +4,21 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from boxset.assemble.split import words_on_test
+from boxset.assemble.split import short_words, words_on_test
 from boxset.dataset.coco import Coco
+from boxset.wording import counted
 
 
 def card(name: str, parts: dict[str, Coco], says: Sequence[str], guidelines: dict[str, str], *, test: Mapping[str, Any]) -> str:
-    """Return the card as Markdown. `test`: the data set's metrics, of which it says how far test can be trusted."""
+    """Return the card as Markdown. `test`: the data set's metrics, of which it says how far test can be trusted, and what val lacks."""
     images = sum(len(part.images) for part in parts.values())
     boxes = sum(len(part.annotations) for part in parts.values())
+    val = short_words(test, ("val",))
     sections = [
-        f"# {name}\n\n{images:,} pictures, {boxes:,} boxes.",
+        f"# {name}\n\n{counted(images, 'picture')}, {counted(boxes, 'box')}.",
         "## Boxes\n\n" + _boxes_table(parts),
         "## Sources\n\n" + _counted(parts, "source", "source"),
+        *(["## Val\n\n" + "\n".join(f"- {sentence}." for sentence in val)] if val else []),
         "## Test\n\n" + _test(test),
         "## Licences\n\n" + _licences(parts) + "\n\nWho made each picture, and where it is from: `ATTRIBUTION.csv`.",
         "## What is not known\n\n" + _gaps(parts),
@@ -42,7 +45,7 @@ def _test(metrics: Mapping[str, Any]) -> str:
     by = test["labelled_by"]
     facts = [
         *([f"Frozen as {held['name']}: no build changes it until a new version."] if held else []),
-        f"Sources of its {images:,} pictures: {', '.join(f'{name} {count:,}' for name, count in test['sources'].items()) or 'none'}.",
+        f"Sources of its {counted(images, 'picture')}: {', '.join(f'{name} {count:,}' for name, count in test['sources'].items()) or 'none'}.",
         f"Labelled by people of this project {by['people']:,}, by public sources {by['public']:,}, by both {by['both']:,}.",
         f"Known for every category: {test['known_for_all']:,}.",
         *(f"{sentence}." for sentence in words_on_test(metrics)),

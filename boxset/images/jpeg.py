@@ -5,7 +5,7 @@ Format: ITU-T T.81, annex B: segments of a marker and a length, then entropy-cod
 
 import re
 
-SOI, EOI, SOS = 0xD8, 0xD9, 0xDA
+EOI, SOS = 0xD9, 0xDA
 FRAMES = {0xC0, 0xC1, 0xC2}
 KEPT = {*FRAMES, 0xC4, 0xDB, 0xDD, 0xDA}  # frames, Huffman and quantisation tables, restarts, scans
 APP0, APP14 = 0xE0, 0xEE

@@ -24,6 +24,7 @@ from boxset.labeling.ledger import Answered, Asked, Drawn, Job, Reserved
 from boxset.labeling.price import TIERS_MILLS, mills
 from boxset.labeling.received import FIELDS, UNFIT, Pile, Received, Refusal, checked_bbox, reason, record
 from boxset.params import Params
+from boxset.wording import counted
 
 LAMBDA_ACCOUNTS = {
     "us-east-1": "432418664414", "us-east-2": "266458841044", "us-west-2": "081040173940", "ca-central-1": "918755190332",
@@ -32,7 +33,7 @@ LAMBDA_ACCOUNTS = {
 }  # fmt: skip
 PUBLIC = "arn:aws:sagemaker:{region}:394669845002:workteam/public-crowd/default"
 ATTRIBUTE = "boxes"
-MAX_LABELS, MAX_PICTURES, MAX_PIXELS = 50, 100_000, 100_000_000
+MAX_LABELS, MAX_PICTURES = 50, 100_000
 STATES = {"Initializing": "open", "InProgress": "open", "Stopping": "open", "Completed": "completed", "Stopped": "stopped", "Failed": "failed"}
 TEMPLATE = """<script src="https://assets.crowd.aws/crowd-html-elements.js"></script>
 <crowd-form>
@@ -290,7 +291,7 @@ def read_manifest(body: bytes, job: Job, *, where: str, attribute: str) -> Recei
 def _torn(body: bytes, job: Job, where: str) -> list[Refusal]:
     """Return what keeps a completed job open whose manifest is not there or was cut: the pictures that it lacks were paid for."""
     lines = sum(bool(line.strip()) for line in body.split(b"\n"))
-    what = f"the job is completed, and its manifest has {lines:,} of {len(job.asked):,} lines: what is missing is not taken for unanswered, nor bought again"
+    what = f"the job is completed, and its manifest has {lines:,} of {counted(len(job.asked), 'line')}: what is missing is not taken for unanswered, nor bought again"
     return [Refusal(where, what)] if lines < len(job.asked) else []
 
 

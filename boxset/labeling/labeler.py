@@ -18,7 +18,7 @@ class Progress:
     state: str
     done: int = 0
     failed: int = 0
-    detail: str = ""
+    detail: str = ""  # why it failed, in the service's words
 
 
 class Labeler(Protocol):

@@ -18,6 +18,7 @@ from boxset.labeling.price import cap_mills, per_picture_mills
 from boxset.labeling.yields import Said, Yields, learned
 from boxset.params import Label, ReviewPolicy
 from boxset.resolve import Ids, Target, Targets
+from boxset.wording import counted, dollars
 
 LEAST = 0.1  # of the boxes that such a picture usually brings, below which one without any in a detector's eyes is not bought
 
@@ -175,9 +176,9 @@ def _predictions_used(candidates: list[Candidate], market: Market, chosen: Choic
     if not seen:
         return ""
     order = "pictures in which it sees a category come first, those in which it sees none last, and its counts say how many boxes to expect"
-    used = f"Predictions of {', '.join(sorted(set(seen)))} were used on {len(seen):,} of {len(candidates):,} pictures: {order}"
+    used = f"Predictions of {', '.join(sorted(set(seen)))} were used on {len(seen):,} of {counted(len(candidates), 'picture')}: {order}"
     unseen = sum(market.sees.turn(item.sha256, market.ids[item.wanted_for]) == LAST for item in chosen.items)
-    last = f"Of the {len(chosen.items):,} to buy, {unseen:,} show none by them; label.max_images leaves such pictures for later. " if unseen else ""
+    last = f"Of the {len(chosen.items):,} to buy, {counted(unseen, 'shows', 'show')} none by them; label.max_images leaves such pictures for later. " if unseen else ""
     empty = sum(_is_empty(market, c, name) for name in market.targets for c in _queue(market, name) if name not in c.said)
     out = f"Not bought: {empty:,} in which it sees none of a category of which it overlooks less than a tenth. " if empty else ""
     return f"{used}. {last}{out}No prediction becomes a label."
@@ -327,13 +328,13 @@ def _choose(market: Market, most: int, binds: str) -> Choice:
     queues = {name: iter([c for c in _queue(market, name) if _is_buyable(market, c, name)]) for name in market.targets}
     choice, taken, dry = Choice(dict.fromkeys(market.targets, 0.0)), set[str](), set[str]()
     while wanted := _furthest(market, choice, dry):
-        if len(choice.items) >= most and binds:
-            choice.stops_at = binds
-            return choice
         candidate = next((c for c in queues[wanted] if c.picture.sha256 not in taken), None)
         if candidate is None:
             dry.add(wanted)
             continue
+        if len(choice.items) >= most and binds:
+            choice.stops_at = binds
+            return choice
         taken.add(candidate.picture.sha256)
         _take(choice, candidate, market, wanted)
     short = [name for name in market.targets if name in dry and _missing(market, choice, name) > 0]
@@ -395,7 +396,7 @@ def _missing(market: Market, choice: Choice, name: str) -> float:
 
 def _take(choice: Choice, candidate: Candidate, market: Market, wanted: str) -> None:
     picture = candidate.picture
-    why = f"{wanted}: {market.have[wanted] + round(choice.expected[wanted])} of {market.targets[wanted]} boxes"
+    why = f"{wanted}: {market.have[wanted] + round(choice.expected[wanted]):,} of {counted(market.targets[wanted], 'box')}"
     seen = market.sees.words(picture.sha256, market.ids[wanted])
     choice.items.append(
         Item(
@@ -419,13 +420,19 @@ def _take(choice: Choice, candidate: Candidate, market: Market, wanted: str) -> 
 def waits_for_review(review: str, waiting: Mapping[str, int]) -> list[str]:
     """Say how many pictures wait for `boxset review`, and with which commands, where nothing else is bought. `waiting`: pictures by category."""
     commands = ", ".join(f"`boxset review {name}` ({count:,})" for name, count in waiting.items() if count)
-    return [f"label.review is required, and {sum(waiting.values()):,} pictures wait for it: {commands}"] if review == "required" and commands else []
+    return [f"label.review is required, and {counted(sum(waiting.values()), 'picture waits', 'pictures wait')} for it: {commands}"] if review == "required" and commands else []
 
 
 def near_frozen_words(version: str, pictures: int) -> list[str]:
     """Say how many pictures are not bought because they are near the frozen test set."""
-    some = f"{pictures:,} {'picture that is a near copy' if pictures == 1 else 'pictures that are near copies'}"
+    some = f"{counted(pictures, 'picture that is a near copy', 'pictures that are near copies')}"
     return [f"not bought: {some} of the test set frozen as {version}, as `balance` would leave {'it' if pictures == 1 else 'them'} out"] if pictures else []
+
+
+def without_limit(pictures: int, cost_mills: int, stops_at: str, *, planned: int) -> list[str]:
+    """Say how many pictures would be bought without budget and `label.max_images`, and what would end it, where that is more than is `planned`."""
+    some = f"{counted(pictures, 'picture')}, {dollars(cost_mills)} at the most"
+    return [f"without that limit it would be {some}, and stop because {stops_at}"] if pictures > planned else []
 
 
 def plan_metrics(plan: Plan, answers: Pool, ledger: Ledger) -> dict[str, Any]:
@@ -438,7 +445,7 @@ def plan_metrics(plan: Plan, answers: Pool, ledger: Ledger) -> dict[str, Any]:
         "boxes": boxes,
         "reviewed": {row.category: row.decided for row in plan.rows},
         "to_review": {row.category: row.waiting for row in plan.rows},
-        "images": {**known["images"], "planned": len(plan.items)},
+        "images": {**known["images"], "planned": len(plan.items), "to_targets": plan.to_targets_pictures},
         "cost_usd": {**known["cost_usd"], "plan": plan.cost_mills / 1000},
     }
 

@@ -21,8 +21,3 @@ def cap_mills(usd: float) -> int:
 def per_picture_mills(settings: Label) -> int:
     """Return what one picture costs at the most: the service's fee and every worker's pay."""
     return mills(settings.price.usd_service_fee) + settings.workers * mills(settings.price.usd_per_task)
-
-
-def usd(amount_mills: int) -> str:
-    """Return mills as dollars and cents, to the mill where it matters."""
-    return f"{amount_mills / 1000:,.2f}" if amount_mills % 10 == 0 else f"{amount_mills / 1000:,.3f}"

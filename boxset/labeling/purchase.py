@@ -16,10 +16,11 @@ from boxset.labeling.claims import Claims
 from boxset.labeling.labeler import Labeler, Progress
 from boxset.labeling.ledger import ANSWERS, PURCHASES, Answered, Asked, Closed, Job, Ledger, Reserved, Sent, append, read_ledger, whole_lines
 from boxset.labeling.plan import Item, Plan
-from boxset.labeling.price import cap_mills, per_picture_mills, usd
+from boxset.labeling.price import cap_mills, per_picture_mills
 from boxset.labeling.received import Received, Refusal
 from boxset.labeling.standing import check_is_current, check_is_of, over_cap
 from boxset.params import Params
+from boxset.wording import counted, dollars
 
 PREFIX_LENGTH = 24
 DIGITS = 16  # of a job's name, behind the project's
@@ -92,7 +93,7 @@ def submit(shop: Shop, plan: Plan, *, trial: bool = True, max_mills: int | None 
     most = max_mills // plan.per_picture_mills if max_mills is not None and plan.per_picture_mills else len(plan.items)
     items, is_trial, says = _due(shop, plan, ledger, trial=trial, most=most)
     if not items:
-        says = says or (f"nothing bought: a picture costs {usd(plan.per_picture_mills)} USD" if plan.items else "nothing to buy")
+        says = says or (f"nothing bought: a picture costs {dollars(plan.per_picture_mills, to_the_mill=True)}" if plan.items else "nothing to buy")
         return Bought((), 0, 0, _lines_of(says, *others))
     reserved, asked = _reservation(shop, plan, ledger, items, trial=is_trial)
     _check_budget(shop, ledger, reserved)
@@ -116,10 +117,10 @@ def _check_upstream(shop: Shop) -> None:
     for upstream in shop.upstreams:
         missing = len(upstream.lines - here)
         if missing:
-            what = f"{upstream.name} has {missing:,} lines that this clone's ledger has not: a colleague's purchases or answers"
+            what = f"{upstream.name} has {counted(missing, 'line')} that this clone's ledger has not: a colleague's purchases or answers"
             raise ProjectError(what, where="ledger", do=_take_in_from(upstream, "ledger"))
         if upstream.unseen:
-            what = f"{upstream.name} has {upstream.unseen:,} decisions of `boxset review` that this clone has not: what is bought may be sorted out"
+            what = f"{upstream.name} has {counted(upstream.unseen, 'decision')} of `boxset review` that this clone has not: what is bought may be sorted out"
             raise ProjectError(what, where="decisions", do=_take_in_from(upstream, "decisions"))
 
 
@@ -146,7 +147,7 @@ def _reserved(shop: Shop, ledger: Ledger) -> tuple[list[Job], list[str]]:
 
 
 def _of_another(job: Job) -> str:
-    backend, what = job.reserved.backend, f"{len(job.asked):,} pictures, {usd(job.reserved.worst_mills)} USD"
+    backend, what = job.reserved.backend, f"{counted(len(job.asked), 'picture')}, {dollars(job.reserved.worst_mills)}"
     do = f"`boxset label submit --yes` sends it and `boxset label cancel {job.name}` gives it up"
     return f"job {job.name} of {backend} ({what}) is reserved and was never sent: with labeler.backend: {backend}, {do}"
 
@@ -156,13 +157,13 @@ def _check_reserved(shop: Shop, jobs: Sequence[Job], max_mills: int | None) -> N
     price = per_picture_mills(shop.params.label)
     for job in jobs:
         if price * len(job.asked) > job.reserved.worst_mills:
-            was, now = (usd(mills) for mills in (job.reserved.worst_mills // max(1, len(job.asked)), price))
-            what = f"job {job.name} was reserved at {was} USD a picture and not sent; params.yaml now says {now}"
+            was, now = (dollars(mills, to_the_mill=True) for mills in (job.reserved.worst_mills // max(1, len(job.asked)), price))
+            what = f"job {job.name} was reserved at {was} a picture and not sent; params.yaml now says {now}"
             do = f"Set label.workers and label.price back and submit again, or give it up with `boxset label cancel {job.name}`"
             raise BudgetError(what, where="label.price", do=do)
     total, names = sum(job.reserved.worst_mills for job in jobs), [job.name for job in jobs]
     if max_mills is not None and total > max_mills:
-        what = f"{usd(total)} USD are reserved for {', '.join(names)} and not sent yet, more than {usd(max_mills)}"
+        what = f"{dollars(total, to_the_mill=True)} is reserved for {', '.join(names)} and not sent yet, more than {dollars(max_mills, to_the_mill=True)}"
         do = f"Send them by a submit without --max-usd, or give them up with `boxset label cancel {' '.join(names)}`"
         raise BudgetError(what, where="--max-usd", do=do)
 
@@ -233,7 +234,8 @@ def _job_name(shop: Shop, ledger: Ledger, asks: Sequence[str]) -> str:
 def _check_budget(shop: Shop, ledger: Ledger, reserved: Reserved) -> None:
     cap = cap_mills(shop.params.label.budget_usd)
     if ledger.committed_mills + reserved.worst_mills > cap:
-        what = f"{usd(reserved.worst_mills)} USD on top of {usd(ledger.committed_mills)} would pass the cap of {usd(cap)}"
+        first, spent, most = (dollars(mills, to_the_mill=True) for mills in (reserved.worst_mills, ledger.committed_mills, cap))
+        what = f"{first} on top of {spent} would pass the cap of {most}"
         raise BudgetError(what, where="label.budget_usd", do="Raise the cap, or `dvc repro label` for a plan that fits")
 
 

@@ -6,10 +6,11 @@ from rich.table import Table
 
 from boxset.labeling.labeler import Progress
 from boxset.labeling.ledger import Job, Ledger
-from boxset.labeling.plan import Plan, near_frozen_words, waits_for_review
-from boxset.labeling.price import cap_mills, usd
+from boxset.labeling.plan import Plan, near_frozen_words, waits_for_review, without_limit
+from boxset.labeling.price import cap_mills
 from boxset.labeling.standing import faults
 from boxset.terminal import console
+from boxset.wording import counted, dollars
 
 WIDEST = 300  # columns of a table
 
@@ -17,35 +18,37 @@ WIDEST = 300  # columns of a table
 def plan_table(plan: Plan) -> None:
     """Print a plan."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("category", "target", "have", "buy pictures", "boxes expected", "USD", "pictures left"):
+    for name in ("category", "target", "have", "buy pictures", "boxes expected", "cost", "pictures left"):
         table.add_column(name, justify="left" if name == "category" else "right")
     for row in plan.rows:
-        cost = usd(row.pictures * plan.per_picture_mills)
+        cost = dollars(row.pictures * plan.per_picture_mills)
         table.add_row(
             row.category, *(f"{n:,}" for n in (row.target, row.have, row.pictures, row.expected)), cost, f"{row.candidates - row.pictures:,}"
         )
     terminal = console()
     terminal.print(table)
-    people = "1 worker" if plan.workers == 1 else f"{plan.workers} workers"
     terminal.print(
-        f"{len(plan.items):,} pictures, {people} each, {usd(plan.per_picture_mills)} USD a picture: {usd(plan.cost_mills)} USD at the most",
+        f"{counted(len(plan.items), 'picture')}, {counted(plan.workers, 'worker')} each, {dollars(plan.per_picture_mills, to_the_mill=True)} a picture: "
+        f"{dollars(plan.cost_mills)} at the most",
         highlight=False,
     )
     terminal.print(
-        f"budget {usd(plan.budget_mills)}, spent or reserved {usd(plan.committed_mills)}. It stops because {plan.stops_at}.", highlight=False
+        f"budget {dollars(plan.budget_mills)}, spent or reserved {dollars(plan.committed_mills)}. It stops because {plan.stops_at}.", highlight=False
     )
+    for sentence in without_limit(plan.to_targets_pictures, plan.to_targets_mills, plan.to_targets_stops_at, planned=len(plan.items)):
+        terminal.print(sentence, highlight=False, soft_wrap=True)
     if isinstance(plan.predictions, str):
         terminal.print(plan.predictions, highlight=False, soft_wrap=True, markup=False)
     for sentence in [*near_frozen_words(plan.frozen, plan.near_frozen), *waits_for_review(plan.review, {row.category: row.waiting for row in plan.rows})]:
         terminal.print(sentence, highlight=False)
     if plan.old_pictures:
-        terminal.print(f"not included: asking {plan.old_pictures:,} old pictures about newer categories, {usd(plan.old_mills)} USD", highlight=False)
+        terminal.print(f"not included: asking {counted(plan.old_pictures, 'old picture')} about {', '.join(plan.old_categories)}, {dollars(plan.old_mills)}", highlight=False)
 
 
 def status_table(ledger: Ledger, progress: dict[str, Progress], *, budget_usd: float) -> None:
     """Print every job, and what was bought amiss."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("job", "state", "pictures", "labelled", "failed", "unanswered", "empty", "boxes", "USD"):
+    for name in ("job", "state", "pictures", "labelled", "failed", "unanswered", "empty", "boxes", "cost"):
         table.add_column(name, justify="left" if name in ("job", "state") else "right", no_wrap=True)
     for job in ledger.jobs.values():
         labelled = [answer for answer in job.answers.values() if answer.state == "labelled"]
@@ -53,11 +56,14 @@ def status_table(ledger: Ledger, progress: dict[str, Progress], *, budget_usd: f
         empty = sum(not answer.boxes for answer in labelled)
         boxes = sum(len(answer.boxes) for answer in labelled)
         failed = len(job.answers) - len(labelled)
-        table.add_row(job.name, state, *(f"{n:,}" for n in (len(job.asked), len(labelled), failed, len(job.asked) - len(job.answers), empty, boxes)), usd(job.committed_mills))
+        table.add_row(job.name, state, *(f"{n:,}" for n in (len(job.asked), len(labelled), failed, len(job.asked) - len(job.answers), empty, boxes)), dollars(job.committed_mills))
     terminal = console()
     terminal.width = max(terminal.width, terminal.measure(table, options=terminal.options.update(width=WIDEST)).maximum)  # a name that is cut cannot be copied into a command
     terminal.print(table)
-    terminal.print(f"{usd(ledger.committed_mills)} USD spent or reserved of {budget_usd:,.2f}", highlight=False)
+    terminal.print(f"{dollars(ledger.committed_mills)} spent or reserved of {dollars(cap_mills(budget_usd))}", highlight=False)
+    for name, at in progress.items():
+        if at.detail:
+            terminal.print(f"{name} ({at.state}): {at.detail}", highlight=False, soft_wrap=True, markup=False)
     for hint in _left_lying(ledger, progress):
         terminal.print(hint, highlight=False, soft_wrap=True, markup=False)
     for fault in faults(ledger, cap_mills=cap_mills(budget_usd)):

@@ -8,8 +8,9 @@ from boxset.errors import InputError, ProjectError
 from boxset.labeling.asked import came_to_nothing
 from boxset.labeling.ledger import Job, Ledger
 from boxset.labeling.plan import Plan, bought_metrics
-from boxset.labeling.price import per_picture_mills, usd
+from boxset.labeling.price import per_picture_mills
 from boxset.params import Params
+from boxset.wording import counted, dollars
 
 MOST_NAMED = 6  # jobs
 
@@ -47,7 +48,7 @@ def _figures(metrics: Mapping[str, Any]) -> tuple[Any, ...]:
 def check_is_current(plan: Plan, ledger: Ledger, decisions: str | None = None) -> None:
     """Raise ProjectError where a plan was made from another ledger than this, or from other decisions (their mark; None: not looked at)."""
     if plan.ledger != ledger.fingerprint:
-        what = f"nothing bought: the plan is older than the ledger, which stands at {usd(ledger.committed_mills)} USD spent or reserved"
+        what = f"nothing bought: the plan is older than the ledger, which stands at {dollars(ledger.committed_mills)} spent or reserved"
         raise ProjectError(what, do="`dvc repro label` makes a new plan")
     if decisions is not None and plan.decisions != decisions:
         what = "nothing bought: the plan is older than the decisions of `boxset review`, and could buy what was sorted out"
@@ -81,7 +82,7 @@ def check_ids(ledger: Ledger, ids: Mapping[str, int]) -> None:
 def faults(ledger: Ledger, *, cap_mills: int) -> tuple[str, ...]:
     """Return what merged purchases did amiss, naming the jobs: pictures that were asked twice, a cap that is passed."""
     twice = [
-        f"{count:,} {'picture was' if count == 1 else 'pictures were'} asked more than once, by {' and '.join(jobs)}{_stoppable(jobs, ledger)}"
+        f"{counted(count, 'picture was', 'pictures were')} asked more than once, by {' and '.join(jobs)}{_stoppable(jobs, ledger)}"
         for jobs, count in bought_twice(ledger)
     ]
     passed = over_cap(ledger, cap_mills=cap_mills)
@@ -127,6 +128,7 @@ def over_cap(ledger: Ledger, *, cap_mills: int) -> str:
     if not 0 < cap_mills < ledger.committed_mills:
         return ""
     jobs = sorted((job for job in ledger.jobs.values() if job.committed_mills), key=lambda job: (-job.committed_mills, job.name))
-    named = ", ".join(f"{job.name} {usd(job.committed_mills)}" for job in jobs[:MOST_NAMED])
+    named = ", ".join(f"{job.name} {dollars(job.committed_mills, to_the_mill=True)}" for job in jobs[:MOST_NAMED])
     more = f" and {len(jobs) - MOST_NAMED} more" if len(jobs) > MOST_NAMED else ""
-    return f"{usd(ledger.committed_mills)} USD spent or reserved, over the cap of {usd(cap_mills)} in label.budget_usd: {named}{more}"
+    spent, cap = (dollars(mills, to_the_mill=True) for mills in (ledger.committed_mills, cap_mills))
+    return f"{spent} spent or reserved, over the cap of {cap} in label.budget_usd: {named}{more}"

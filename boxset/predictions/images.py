@@ -21,6 +21,7 @@ from boxset.sources.raw import refuse_foreign
 
 SPLITS = ("train", "val", "test")
 HEX = set("0123456789abcdef")
+WRITES_ONE = "Name the COCO file with `images` that the detector was run on: `boxset predictions images` writes one"
 
 
 Side = Annotated[int, Meta(ge=1, le=1_000_000)]
@@ -125,13 +126,12 @@ def read_images(path: Path) -> Images:
 
     Raises InputError naming the record and the field.
     """
-    content = read_bytes(path)
+    content = read_bytes(path, do=WRITES_ONE)
     refuse_foreign(content[:512], path)
     try:
         found = msgspec.json.decode(content, type=_File)
     except msgspec.MsgspecError as err:
-        do = "Name the COCO file with `images` that the detector was run on: `boxset predictions images` writes one"
-        raise InputError(f"not a COCO file of images: {err}", where=str(path), do=do) from err
+        raise InputError(f"not a COCO file of images: {err}", where=str(path), do=WRITES_ONE) from err
     places: dict[int | str, int] = {}
     pictures = tuple(_with_hash(one, f"{path}: images[{number}]") for number, one in enumerate(found.images))
     hashes: dict[str, int] = {}

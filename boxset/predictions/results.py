@@ -185,6 +185,8 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
                     yield cast(BinaryIO, unpacked)
             else:
                 yield plain
+    except FileNotFoundError as err:
+        raise InputError("it is not there", where=str(path), do=f"Name the file that the detector wrote. {RESULTS}") from err
     except (OSError, EOFError, zlib.error) as err:
         raise InputError(f"cannot read: {getattr(err, 'strerror', None) or err}", where=str(path)) from err
 

@@ -20,6 +20,7 @@ from boxset.dataset.predictions import Predictions, Whole, latest
 from boxset.errors import InputError, ProjectError
 from boxset.files import read_bytes, whole_file
 from boxset.sources.raw import refuse_foreign
+from boxset.wording import counted
 
 FOLDER = Path("predictions")
 SUFFIX = ".jsonl.gz"
@@ -149,7 +150,7 @@ def read(name: str, folder: Path = FOLDER, *, categories: Mapping[int, str] | No
             flat.extend((row.category_id, row.left, row.top, row.width, row.height, row.score))
     table = np.frombuffer(flat, np.float64).reshape(-1, 6) if flat else np.zeros((0, 6))
     if (len(pictures), len(table)) != (header.pictures, header.boxes):
-        what = f"{len(pictures):,} pictures and {len(table):,} boxes, and the first line says {header.pictures:,} and {header.boxes:,}"
+        what = f"{counted(len(pictures), 'picture')} and {counted(len(table), 'box')}, and the first line says {header.pictures:,} and {header.boxes:,}"
         raise InputError(what, where=str(path), do=AGAIN)
     starts = np.concatenate([[0], np.cumsum(np.array(counts, np.int64))]).astype(np.int64)
     model_of = np.zeros(len(pictures), np.int64)

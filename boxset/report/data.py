@@ -43,7 +43,9 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
     stops_at: str
     to_targets_pictures: int
     to_targets_mills: int
+    to_targets_stops_at: str
     old_pictures: int
+    old_categories: tuple[str, ...]
     old_mills: int
     review: str = "first"
     frozen: str = ""

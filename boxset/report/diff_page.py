@@ -6,6 +6,7 @@ from boxset.compare.diff import BoxChange, CategoryChange, Change, Diff, ImageCh
 from boxset.dataset.coco import Coco
 from boxset.report.html import Column, Content, Html, coded, joined, number, page, section, table, tag, tiles
 from boxset.report.pictures import Drawn, Pictures, shot
+from boxset.wording import counted
 
 EACH = 60  # pictures drawn of one category or kind
 SIDES = {"added": "new", "removed": "old", "moved": "moved", "relabelled": "moved"}
@@ -110,4 +111,4 @@ def _image_shot(change: ImageChange, pictures: Pictures, size: tuple[int, int], 
 
 
 def _left_over(count: int) -> Html:
-    return tag("p", f"And {count - EACH:,} more pictures; `boxset diff --json` has them all.", class_="soft") if count > EACH else Html("")
+    return tag("p", f"And {counted(count - EACH, 'more picture')}; `boxset diff --json` has them all.", class_="soft") if count > EACH else Html("")

@@ -8,6 +8,7 @@ from boxset.report.data import ReportData
 from boxset.report.figures import Box, Odd, by_category, odd_boxes
 from boxset.report.html import Content, Html, coded, joined, tag
 from boxset.report.pictures import Drawn, Pictures, shot
+from boxset.wording import counted
 
 SHEET = 21  # pictures of a category: whole rows on a wide screen
 SHOTS = 240  # pictures of all categories together
@@ -26,7 +27,7 @@ def gallery(data: ReportData, boxes: Sequence[Box], *, budget: int) -> Html:
         chosen = _chosen(grouped[name], each)
         shots = [_shot(sha256, of_image[sha256], name, pictures) for sha256 in chosen]
         count = len({box.image.sha256 for box in grouped[name]})
-        title = tag("h3", f"{name} ", tag("small", f"{len(chosen)} of {count:,} pictures"))
+        title = tag("h3", f"{name} ", tag("small", f"{len(chosen)} of {counted(count, 'picture')}"))
         sheets.append(joined([title, tag("div", *shots, class_="sheet")]))
     lead = "The sources in turn. Green: boxes of the category; dashed: boxes of others."
     return joined([tag("p", lead), *sheets])
@@ -71,7 +72,7 @@ def _shot(sha256: str, boxes: Sequence[Box], category: str, pictures: Pictures) 
     drawn.sort(key=lambda d: d.kind == "mine")
     names = ", ".join(dict.fromkeys(b.category for b in boxes))
     caption = _caption(image.source, boxes[0].split, sha256)
-    return shot(pictures.address(image.file_name), (image.width, image.height), drawn, alt=f"{len(boxes)} boxes: {names}", caption=caption)
+    return shot(pictures.address(image.file_name), (image.width, image.height), drawn, alt=f"{counted(len(boxes), 'box')}: {names}", caption=caption)
 
 
 def _odd_shot(odd: Odd, pictures: Pictures) -> Html:

@@ -41,11 +41,6 @@ def number(value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
 
 
-def counted(count: int, word: str) -> str:
-    """Return a number with its noun: 1 picture, 2 pictures."""
-    return f"{count:,} {word if count == 1 else word + ('es' if word.endswith('x') else 's')}"
-
-
 def percent(part: float, whole: float) -> str:
     """Return a share in percent, or a dash of nothing."""
     if not whole:

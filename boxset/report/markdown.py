@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from boxset.compare.diff import BoxChange, CategoryChange, Change, Diff, ImageChange
 from boxset.dataset.records import BBox
-from boxset.report.html import counted
+from boxset.wording import counted
 
 EACH = 15  # changes named in one fold
 MOST = 60_000  # characters; GitHub refuses a comment of more than 65,536
@@ -23,7 +23,7 @@ def diff_markdown(diff: Diff) -> str:
             left += 1
         else:
             text += f"\n{fold}"
-    return text + (f"\n{left} more lists did not fit; `boxset diff --json` has them all.\n" if left else "")
+    return text + (f"\n{counted(left, 'more list')} did not fit; `boxset diff --json` has them all.\n" if left else "")
 
 
 def _delta(change: Change, word: str) -> str:

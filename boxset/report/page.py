@@ -12,6 +12,7 @@ from boxset.report.figures import Box, boxes_of
 from boxset.report.html import Content, Html, tag
 from boxset.report.pictures import Pictures
 from boxset.report.suspicious_page import suspicious_section
+from boxset.wording import dollars, noun
 
 __all__ = ["read_report_data", "render", "write_report"]
 
@@ -59,11 +60,11 @@ def _header(data: ReportData, boxes: Sequence[Box]) -> Html:
     wanted = data.targets.categories
     reached = sum(have[name] >= target.target for name, target in wanted.items())
     facts: list[tuple[Content, str]] = [
-        (data.pictures, "pictures"),
-        (len(boxes), "boxes"),
+        (data.pictures, noun(data.pictures, "picture")),
+        (len(boxes), noun(len(boxes), "box")),
         (f"{reached} of {len(wanted)}", "categories at their target"),
         (len({box.annotation.source for box in boxes}), "sources of boxes"),
     ]
     if data.plan is not None:
-        facts.append((f"${data.plan.committed_mills / 1000:,.2f}", f"spent or reserved, of ${data.plan.budget_mills / 1000:,.2f}"))
+        facts.append((dollars(data.plan.committed_mills), f"spent or reserved, of {dollars(data.plan.budget_mills)}"))
     return html.joined([tag("p", "What was built, from where, and what is still missing.", class_="soft"), html.tiles(facts)])

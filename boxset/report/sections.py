@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 
 from boxset.assemble.split import words_on_test
 from boxset.dataset.coco import Coco
-from boxset.labeling.plan import near_frozen_words, waits_for_review
-from boxset.labeling.price import usd
+from boxset.labeling.plan import near_frozen_words, waits_for_review, without_limit
 from boxset.report import html, svg
 from boxset.report.data import Metrics, Planned, ReportData
 from boxset.report.figures import SIZE_STEPS, TRAINING_SIDE, Box, boxes_per_image, by_category, places, size_counts
-from boxset.report.html import Column, Content, Html, counted, joined, percent, table, tag
+from boxset.report.html import Column, Content, Html, joined, percent, table, tag
 from boxset.sources.licences import no_derivatives
+from boxset.wording import counted, dollars
 
 MANY_REASONS = 6
 SUBMIT = "`boxset label submit` buys it; nothing else does."
@@ -131,7 +131,7 @@ def _reasons(metrics: Metrics) -> str:
     largest = sorted(dropped.items(), key=lambda item: (-item[1], item[0]))
     words = [f"{name} {count:,}" for name, count in largest[:MANY_REASONS]]
     rest = sum(count for _, count in largest[MANY_REASONS:])
-    silent = [f"{engine} gave no answer {times} times" for engine, times in metrics.get("unresponsive", {}).items()]
+    silent = [f"{engine} gave no answer {counted(times, 'time')}" for engine, times in metrics.get("unresponsive", {}).items()]
     return " · ".join([*words, *([f"other reasons {rest:,}"] if rest else []), *silent])
 
 
@@ -180,7 +180,7 @@ def _known_row(name: str, number: int, data: ReportData) -> tuple[Content, ...]:
     sets = ("exhaustive_category_ids", "not_exhaustive_category_ids", "neg_category_ids")
     counts = [sum(number in getattr(image, field) for image in images) for field in sets]
     parts = dict(zip(KNOWN, [*counts, len(images) - sum(counts)], strict=True))
-    bar = svg.stacked_bar(parts, KNOWN, full=len(images), label=f"{name}: what is known in {len(images)} pictures")
+    bar = svg.stacked_bar(parts, KNOWN, full=len(images), label=f"{name}: what is known in {counted(len(images), 'picture')}")
     return name, bar, *parts.values()
 
 
@@ -218,17 +218,22 @@ def plan(data: ReportData) -> Html:
         return tag("p", "There is no plan yet.")
     planned = data.plan
     if not planned.items:
-        nothing = f"Nothing to buy: {planned.stops_at}. The budget is `label.budget_usd`: ${usd(planned.budget_mills)}."
-        return joined([tag("p", html.coded(nothing)), *_review(planned), *_near_frozen(planned)])
+        nothing = f"Nothing to buy: {planned.stops_at}. The budget is `label.budget_usd`: {dollars(planned.budget_mills)}."
+        return joined([tag("p", html.coded(nothing)), *_without_limit(planned), *_review(planned), *_near_frozen(planned)])
     rows = [(r.category, r.have, r.target, r.pictures, r.expected, r.candidates) for r in planned.rows]
     columns = [Column("category"), *map(Column, ("boxes now", "wanted", "pictures to buy", "boxes expected", "pictures to choose from"))]
-    cost = f"{counted(len(planned.items), 'picture')} at ${usd(planned.per_picture_mills)} each: ${usd(planned.cost_mills)} at the most"
-    lead = f"{cost}, after ${usd(planned.committed_mills)} of ${usd(planned.budget_mills)}. It stops there because {planned.stops_at}."
-    old = f"Asking {counted(planned.old_pictures, 'picture')} labelled before about newer categories too would cost ${usd(planned.old_mills)}."
-    whole = f"To reach the targets it would take {counted(planned.to_targets_pictures, 'picture')}, ${usd(planned.to_targets_mills)} at the most."
-    end = [(planned.predictions, bool(planned.predictions)), (whole, planned.to_targets_pictures > len(planned.items)), (old, planned.old_pictures > 0), (SUBMIT, True)]
+    cost = f"{counted(len(planned.items), 'picture')} at {dollars(planned.per_picture_mills, to_the_mill=True)} each: {dollars(planned.cost_mills)} at the most"
+    lead = f"{cost}, after {dollars(planned.committed_mills)} of {dollars(planned.budget_mills)}. It stops there because {planned.stops_at}."
+    asked = f"{counted(planned.old_pictures, 'picture')} labelled before about {', '.join(planned.old_categories)}"
+    old = f"Asking {asked} too would cost {dollars(planned.old_mills)}."
+    end = [(planned.predictions, bool(planned.predictions)), (old, planned.old_pictures > 0), (SUBMIT, True)]
     said = (tag("p", html.coded(sentence), class_="soft") for sentence, holds in end if holds)
-    return joined([tag("p", lead), table(columns, rows), *_review(planned), *_near_frozen(planned), *said])
+    return joined([tag("p", lead), *_without_limit(planned), table(columns, rows), *_review(planned), *_near_frozen(planned), *said])
+
+
+def _without_limit(planned: Planned) -> list[Html]:
+    found = without_limit(planned.to_targets_pictures, planned.to_targets_mills, planned.to_targets_stops_at, planned=len(planned.items))
+    return [tag("p", html.coded(f"{one[0].upper()}{one[1:]}."), class_="soft") for one in found]
 
 
 def _near_frozen(planned: Planned) -> list[Html]:

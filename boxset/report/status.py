@@ -5,10 +5,10 @@ from typing import Any
 
 import msgspec
 
-from boxset.assemble.split import words_on_test
+from boxset.assemble.split import short_words, words_on_test
 from boxset.labeling.standing import Standing
 from boxset.params import Params
-from boxset.report.html import counted
+from boxset.wording import counted, dollars, noun
 
 Metrics = Mapping[str, Mapping[str, Any]]
 SPLITS = ("train", "val", "test")
@@ -43,11 +43,13 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     open_usd: float  # of it, in jobs that are not over
     budget_usd: float
     planned: int
+    to_targets: int | None  # pictures that would be bought if the budget were no limit; not known of a plan from before
     planned_usd: float
     is_plan_old: bool  # the ledger has what the plan and the data set do not know
     faults: tuple[str, ...]  # what was bought amiss
     frozen: str  # the version that test was held to, and what that kept out; empty where it is not frozen
     test_says: tuple[str, ...]  # what limits the trust in a score on test
+    val_says: tuple[str, ...]  # what val has too little of
     is_review_new: bool  # decisions of `boxset review` are not in the plan and the data set
     only_reviewed: bool  # `label.review` is required
 
@@ -67,11 +69,13 @@ def status(params: Params, metrics: Metrics, bought: Standing) -> Status:
         open_usd=(bought.committed_mills - bought.spent_mills) / 1000,
         budget_usd=params.label.budget_usd,
         planned=int(asked.get("planned", 0)),
+        to_targets=asked.get("to_targets"),
         planned_usd=float(cost.get("plan", 0)),
         is_plan_old=bought.is_news,
         faults=bought.faults,
         frozen=_frozen(dataset, params),
         test_says=tuple(words_on_test(dataset)),
+        val_says=tuple(short_words(dataset, ("val",))),
         is_review_new=bought.is_review_news,
         only_reviewed=params.label.review == "required",
     )
@@ -138,12 +142,18 @@ def next_step(state: Status) -> str:
     waiting = sorted((c for c in state.categories if c.to_review and c.boxes < c.wanted), key=lambda c: -c.to_review)
     if state.planned:
         first = f"`boxset review {waiting[0].name}` sorts pictures before you pay; " if waiting else ""
-        return first + f"`boxset label plan` shows the {counted(state.planned, 'picture')} to buy next, for ${state.planned_usd:,.2f}; `boxset label submit` buys them"
+        plan = f"{counted(state.planned, 'picture')} to buy next, for {dollars(round(state.planned_usd * 1000))}"
+        return first + f"`boxset label plan` shows the {plan}; `boxset label submit` buys {noun(state.planned, 'it', 'them')}"
     if state.only_reviewed and waiting:
         return f"`boxset review {waiting[0].name}` shows the {counted(waiting[0].to_review, 'picture')} that wait for a yes before they are bought"
-    if missing and state.budget_usd <= state.spent_usd:
+    if missing and _waits_for_money(state):
         names = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
         return f"raise `label.budget_usd` and `dvc repro` for a plan that brings boxes of {names}; or train as it is"
     if missing:
         return f"raise `crawl_images` or add queries for {missing[0]}, then `dvc repro`; `boxset coverage {missing[0]}` looks for public boxes"
     return f"train: `yolo detect train data={TRAINING}`"
+
+
+def _waits_for_money(state: Status) -> bool:
+    """Return whether there are pictures that a larger budget would buy."""
+    return state.to_targets > 0 if state.to_targets is not None else state.budget_usd <= state.spent_usd

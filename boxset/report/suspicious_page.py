@@ -9,6 +9,7 @@ from boxset.compare.suspicious import KINDS, Suspect
 from boxset.dataset.records import BBox
 from boxset.report.html import Content, Html, coded, html, joined, page, section, tag, tiles
 from boxset.report.pictures import QUALITY, Pictures, unreadable
+from boxset.wording import noun
 
 SIDE = 420  # pixels of a crop's longer side
 AROUND = 0.6  # of the boxes' longer side that is shown around them
@@ -59,7 +60,7 @@ def _said(sentences: Iterable[str]) -> list[Html]:
 def _empty_frames(shown: Sequence[Suspect], pictures: Pictures) -> list[str]:
     """Say why some crops are empty frames."""
     missing = sum(pictures.find(one.file_name) is None for one in shown)
-    said = [f"{missing:,} of these pictures are not on this machine; `dvc pull` fetches them."] if missing else []
+    said = [f"{missing:,} of these pictures {noun(missing, 'is', 'are')} not on this machine; `dvc pull` fetches {noun(missing, 'it', 'them')}."] if missing else []
     full = [f"The page is full at {pictures.budget / 1e6:.0f} MB: the last pictures are left out. Ask for one category or kind."]
     return [*said, *(full if pictures.spent >= pictures.budget else [])]
 

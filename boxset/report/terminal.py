@@ -8,8 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from boxset.compare.diff import CategoryChange, Change, Diff
-from boxset.report.html import counted
 from boxset.report.status import REPORT, TRAINING, Status, next_step
+from boxset.wording import counted, dollars
 
 BAR = 8
 LEGEND = "came, went: with their pictures; added, removed: in pictures that both have"
@@ -49,14 +49,15 @@ def _facts(state: Status) -> Iterable[tuple[str, RenderableType]]:
     for origin, funnel in state.funnels.items():
         yield origin, Text(" → ".join(f"{count:,} {step}" for step, count in funnel.items()))
     yield "data set", Text(f"{counted(sum(state.pictures.values()), 'picture')}; people have labelled {state.labelled:,}")
-    planned = f"; the next plan: {counted(state.planned, 'picture')}, ${state.planned_usd:,.2f}" if state.planned else ""
+    planned = f"; the next plan: {counted(state.planned, 'picture')}, {dollars(round(state.planned_usd * 1000))}" if state.planned else ""
     planned = "; the plan is older than what was reviewed: `dvc repro label` first" if state.is_review_new else planned
     planned = "; the plan is older than the ledger: `dvc repro label` first" if state.is_plan_old else planned
-    yield "labels", coded(f"${state.spent_usd:,.2f} spent or reserved of ${state.budget_usd:,.2f}{planned}")
+    yield "labels", coded(f"{dollars(round(state.spent_usd * 1000))} spent or reserved of {dollars(round(state.budget_usd * 1000))}{planned}")
     looked = [f"{c.name} {c.reviewed:,} of {c.reviewed + c.to_review:,}" for c in state.categories if c.reviewed or c.to_review]
     if looked:
         yield "reviewed", Text(", ".join(looked))
     yield from (("amiss", coded(fault)) for fault in state.faults)
+    yield from (("val set", coded(sentence)) for sentence in state.val_says)
     yield from (("test set", coded(sentence)) for sentence in (state.frozen, *state.test_says) if sentence)
     if state.is_built:
         yield "look at", Text(REPORT)

@@ -16,6 +16,7 @@ from boxset.dataset.records import Picture
 from boxset.errors import InputError
 from boxset.files import sole_writer
 from boxset.text import visible
+from boxset.wording import counted
 
 SCREEN = 60  # pictures
 MOST_CHOICES = 1000  # in one request
@@ -202,4 +203,4 @@ def picture_file(picture: Picture, root: Path) -> Path:
 def summary(counts: dict[str, Any], written: int) -> str:
     """Say how a look ended."""
     told = ", ".join(f"{count:,} {verdict}" for verdict, count in counts.items() if count)
-    return f"{written:,} {'decision' if written == 1 else 'decisions'} written; of these pictures {told or 'none is decided'}"
+    return f"{counted(written, 'decision')} written; of these pictures {told or 'none is decided'}"

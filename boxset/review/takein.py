@@ -12,6 +12,7 @@ from boxset.dataset.records import Picture
 from boxset.dataset.similar import twins
 from boxset.errors import InputError, did_you_mean
 from boxset.files import read_bytes
+from boxset.wording import counted
 
 COLUMNS = ("sha256", "verdict", "reason")
 VERDICTS = tuple(str(verdict) for verdict in (Verdict.YES, Verdict.NO, Verdict.UNUSABLE))
@@ -26,7 +27,7 @@ def taken_in(path: Path, category_id: int, pictures: Mapping[str, Picture], deci
     faults = _faults(rows, pictures) or _contradictions(rows, pictures)
     if faults:
         lines = [f"{path}:{line}: {what}" for line, what in faults[:MOST_NAMED]] + ([f"… and {len(faults) - MOST_NAMED} more"] if len(faults) > MOST_NAMED else [])
-        what = f"{len(faults):,} {'line is' if len(faults) == 1 else 'lines are'} wrong, and nothing was taken in"
+        what = f"{counted(len(faults), 'line is', 'lines are')} wrong, and nothing was taken in"
         raise InputError(what, where=str(path), do="\n".join(["Correct them and take it in again:", *lines]))
     here = [pictures[sha256] for _, sha256, _, _ in rows]
     last = decisions.last(here, category_id)
@@ -38,7 +39,7 @@ def taken_in(path: Path, category_id: int, pictures: Mapping[str, Picture], deci
 
 
 def _rows(path: Path) -> list[Row]:
-    content = read_bytes(path)
+    content = read_bytes(path, do=f"Name a CSV file whose first line is {','.join(COLUMNS)}")
     conflict = conflict_in(content, path)
     if conflict:
         raise conflict

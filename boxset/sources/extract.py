@@ -26,6 +26,7 @@ from boxset.text import cleaned
 from boxset.web.fetcher import Fetched, Fetcher, FetchPolicy
 from boxset.web.mirror import from_folder
 from boxset.web.pictures import Get, Journal, Outcome, Shelf, Stored, Wanted, fetch_all, keep_only, pictures_elsewhere, stored_elsewhere
+from boxset.wording import counted
 from boxset.work import Flow
 
 CONNECTIONS = 32
@@ -80,8 +81,8 @@ def _stored(picture: Picture | None) -> Stored | None:
 
 def _pictures(order: ExtractOrder, choice: Choice, out: Path, *, journal: Journal, endpoints: Endpoints, contact: str) -> dict[str, Outcome]:
     """Return address → what became of it."""
-    wanted = [Wanted(key=image, url=row.get("url") or "") for image, row in choice.images.items() if image not in choice.refused]
-    wanted = [item for item in {item.url: item for item in wanted}.values() if item.url]
+    urls = dict.fromkeys(row.get("url") or "" for image, row in choice.images.items() if image not in choice.refused)
+    wanted = [Wanted(url=url) for url in urls if url]
     shelf = Shelf(out / "images", twins=pictures_elsewhere(out.parent.parent, out))
     if order.format == "local":
         return _done(fetch_all(wanted, _from_place(order, endpoints), shelf=shelf, journal=journal, elsewhere={}, flow=Flow(READERS)))
@@ -189,7 +190,7 @@ def _check_missing(order: ExtractOrder, rows: list[ImageRow]) -> None:
     if tried and len(missing) > order.max_missing_share * len(tried):
         reasons = ", ".join(f"{reason} {count}" for reason, count in count_reasons(row.outcome for row in missing).items())
         do = f"What was fetched is kept. Look at {missing[0].url}, raise sources.{order.name}.retry to try again, or max_missing_share to go on"
-        raise InputError(f"{len(missing)} of {len(tried)} pictures cannot be had ({reasons})", where=f"source {order.name}", do=do)
+        raise InputError(f"{len(missing):,} of {counted(len(tried), 'picture')} cannot be had ({reasons})", where=f"source {order.name}", do=do)
 
 
 def _pool(order: ExtractOrder, choice: Choice, rows: list[ImageRow], coordinates: str) -> tuple[Pool, "_Fate"]:

@@ -13,6 +13,7 @@ from boxset.sources.place import Place, place_of, told_of
 from boxset.sources.raw import RawFiles
 from boxset.sources.tables import IndexWriter
 from boxset.terminal import say
+from boxset.wording import counted, noun
 
 FRACTIONS = {"open_images"}
 
@@ -102,10 +103,10 @@ def _check_lost(order: IndexOrder, counts: Counts) -> None:
     for file in counts.files:
         if file.bad > order.max_lost_share * file.rows:
             first = f"; the first: {file.first}" if file.first else ""
-            raise InputError(f"{file.bad:,} of {file.rows:,} rows are unreadable{first}", where=str(file.path), do=do)
+            raise InputError(f"{file.bad:,} of {counted(file.rows, 'row')} {noun(file.bad, 'is', 'are')} unreadable{first}", where=str(file.path), do=do)
     lost = sum(number for reason, number in counts.lost.items() if reason != Reason.DUPLICATE)
     if lost > order.max_lost_share * max(counts.seen, sum(file.rows for file in counts.files)):
         first = next((f"; the first: {file.path}: {file.first}" for file in counts.files if file.first), "")
         orphans = counts.lost.get(Reason.NO_PICTURE, 0)
-        why = f"unreadable or have no picture ({Reason.NO_PICTURE} {orphans:,})" if orphans else "unreadable"
-        raise InputError(f"{lost:,} of {counts.seen:,} rows are {why}{first}", where=f"source {order.name}", do=do)
+        why = f"unreadable or {noun(lost, 'has', 'have')} no picture ({Reason.NO_PICTURE} {orphans:,})" if orphans else "unreadable"
+        raise InputError(f"{lost:,} of {counted(counts.seen, 'row')} {noun(lost, 'is', 'are')} {why}{first}", where=f"source {order.name}", do=do)

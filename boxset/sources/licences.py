@@ -41,7 +41,6 @@ _PORTED = {
     "CC-BY-ND-3.0-DE", "CC-BY-SA-2.0-UK", "CC-BY-SA-2.1-JP", "CC-BY-SA-3.0-AT", "CC-BY-SA-3.0-DE", "CC-BY-SA-3.0-IGO",
 }  # fmt: skip
 _OTHERS = {"flickr.com/commons/usage": FLICKR["7"], "usa.gov/copyright": FLICKR["8"]}
-_URLS = {"CC0-1.0": "https://creativecommons.org/publicdomain/zero/1.0/", "LicenseRef-PDM-1.0": "https://creativecommons.org/publicdomain/mark/1.0/"}
 
 
 def spdx_of_url(url: str | None) -> str:
@@ -132,12 +131,6 @@ def _words(said: str) -> set[str]:
 
 def _parts(words: set[str]) -> list[str]:
     return [part.upper() for part in ("nc", "nd", "sa") if part in words]
-
-
-def url_of(spdx: str) -> str:
-    """Return where a licence's text stands, or an empty string."""
-    found = re.fullmatch(r"CC-(BY[A-Z-]*)-(\d\.\d)", spdx)
-    return f"https://creativecommons.org/licenses/{found[1].lower()}/{found[2]}/" if found else _URLS.get(spdx, "")
 
 
 def allowed(spdx: str, use: str, policy: Licences) -> bool:

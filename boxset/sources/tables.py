@@ -237,14 +237,8 @@ def _about(path: Path, _written_ns: int) -> About:
     return read_json(path, About)  # five megabytes where people name things freely
 
 
-def read_classes(index: Path) -> list[dict[str, Any]]:
-    """Return all classes: class_id, name, synonyms, parents, images, boxes."""
-    rows: list[dict[str, Any]] = classes_table(index).to_pylist()
-    return rows
-
-
 def classes_table(index: Path) -> pa.Table:
-    """Return all classes as a table."""
+    """Return all classes: class_id, name, synonyms, parents, images, boxes."""
     return pq.read_table(index / "classes.parquet")
 
 

@@ -36,6 +36,7 @@ from boxset.web.progress import Progress
 from boxset.web.rounds import Memory, Round, Rounds
 from boxset.web.suppliers import Answer, Hit, suppliers_of
 from boxset.web.thumbnails import is_thumbnail
+from boxset.wording import counted
 from boxset.work import Flow, in_threads
 
 FAR_AHEAD = 16  # addresses in hand for each connection at the most: what is beyond a slow one, and may turn out not to be needed
@@ -251,7 +252,7 @@ class _Tried:
 
     def _in_order(self, fetching: Fetching, journal: Journal) -> Iterator[ImageRow]:
         def fetched(candidate: Candidate) -> Outcome:
-            return next(iter(fetching([Wanted(key=candidate.url, url=candidate.url)])))
+            return next(iter(fetching([Wanted(url=candidate.url)])))
 
         def judged(candidate: Candidate, outcome: Outcome) -> ImageRow:
             row = self._judge.row(candidate, self._remembered.get(candidate.url, outcome))
@@ -297,7 +298,7 @@ class _Tried:
             if refusal is None and known is not None and known.absent and known.outcome != Reason.DUPLICATE and self._judge.passes(candidate, known):
                 self._remembered[candidate.url] = journal.known.pop(candidate.url)
             if refusal is None:
-                yield Wanted(key=candidate.url, url=candidate.url)
+                yield Wanted(url=candidate.url)
 
     def _next(self) -> Candidate:
         candidate = self._waiting.popleft()
@@ -558,7 +559,7 @@ def _looked_again(
         say("warning: no address of the kept pictures answers; is this machine online? The next run looks again")
         return marked
     if due:
-        say(f"asked the {len(due):,} addresses of kept pictures again: {len(died):,} no longer answer; their pictures stay")
+        say(f"asked {counted(len(due), 'address')} of kept pictures again: {counted(len(died), 'no longer answers', 'no longer answer')}; every picture stays")
     checked = {row.url for row in marked if row.picture is not None and settings.refresh and not row.died}
     return [
         msgspec.structs.replace(row, checked=settings.refresh, died=settings.refresh if row.url in died else 0) if row.url in checked else row
@@ -612,13 +613,13 @@ def _ending(order: CrawlOrder, settings: Crawl, rounds: Rounds, rows: list[Image
     counts = outcome_counts(rows)
     kept = counts.pop(KEPT)
     why = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-    yield f"{kept:,} of {order.crawl_images:,} pictures kept, {len(rows):,} addresses tried" + (f" ({why})" if why else "")
+    yield f"{kept:,} of {counted(order.crawl_images, 'picture')} kept, {counted(len(rows), 'address')} tried" + (f" ({why})" if why else "")
     unasked = rounds.unasked()
     if kept >= order.crawl_images:
         if unasked and order.crawl_images:
             yield f"not asked for, as enough pictures came before: {', '.join(map(repr, unasked))}; raise crawl_images to go on with them"
         return
-    yield f"{order.crawl_images - kept:,} pictures short. {'. '.join(_remedies(order, settings, rounds))}"
+    yield f"{counted(order.crawl_images - kept, 'picture')} short. {'. '.join(_remedies(order, settings, rounds))}"
 
 
 def _remedies(order: CrawlOrder, settings: Crawl, rounds: Rounds) -> Iterator[str]:

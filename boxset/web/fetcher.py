@@ -74,11 +74,8 @@ class FetchPolicy:
 
 @dataclass(frozen=True)
 class Fetched:
-    """A whole answer with status 200. Header names are in small letters."""
+    """The whole body of an answer with status 200."""
 
-    url: str
-    final_url: str
-    headers: dict[str, str]
     body: bytes = field(repr=False)
 
 
@@ -161,13 +158,13 @@ class Fetcher:
         for _ in range(self.policy.max_redirects + 1):
             shelved = from_folder(self._endpoints, at, max_bytes=max_bytes)
             if shelved is not None:
-                return shelved if isinstance(shelved, Refusal) else Fetched(url, at, {}, shelved)
+                return shelved if isinstance(shelved, Refusal) else Fetched(shelved)
             kept_out = self._robots.refusal(at) if self.policy.robots and self._endpoints.mirror_of(at) is None else None
             if kept_out is not None:
                 return kept_out
             answer = self._once(at, max_bytes)
             if not isinstance(answer, _Moved):
-                return answer if not isinstance(answer, Fetched) else Fetched(url, at, answer.headers, answer.body)
+                return answer
             target = redirected(at, answer.location, ports=self._ports)
             if isinstance(target, Refusal):
                 return target
@@ -177,7 +174,7 @@ class Fetcher:
     def _once(self, url: str, max_bytes: int) -> "Fetched | Refusal | _Moved | _Again":
         try:
             with self._turn(url), self._answer(url) as response:
-                return self._read(url, response, max_bytes)
+                return self._read(response, max_bytes)
         except PrivateAddressError as err:
             return Refusal(Reason.PRIVATE_ADDRESS, str(err))
         except (HTTPError, OSError, ValueError) as err:
@@ -201,7 +198,7 @@ class Fetcher:
             return Refusal(Reason.UNREACHABLE, f"TLS: {cause.reason or type(cause).__name__}"[:80])
         return _Again(Refusal(Reason.UNREACHABLE, type(cause).__name__))
 
-    def _read(self, url: str, response: Any, max_bytes: int) -> "Fetched | Refusal | _Moved | _Again":
+    def _read(self, response: Any, max_bytes: int) -> "Fetched | Refusal | _Moved | _Again":
         headers = _by_name(response.headers.items())
         if response.status in REDIRECTS and headers.get("location"):
             return _Moved(_as_meant(headers["location"].partition("\n")[0]))
@@ -213,9 +210,9 @@ class Fetcher:
         announced = _whole_number(headers.get("content-length", ""))
         if announced is not None and announced > max_bytes:
             return Refusal(Reason.TOO_LARGE, f"{announced:.0f} bytes announced")
-        return self._body(url, response, headers, max_bytes)
+        return self._body(response, max_bytes)
 
-    def _body(self, url: str, response: Any, headers: dict[str, str], max_bytes: int) -> "Fetched | Refusal | _Again":
+    def _body(self, response: Any, max_bytes: int) -> "Fetched | Refusal | _Again":
         parts, size, start = [], 0, time.monotonic()
         while part := response.read1(CHUNK):
             size, passed_s = size + len(part), time.monotonic() - start
@@ -226,7 +223,7 @@ class Fetcher:
             parts.append(part)
         if self._watch.ended_this():  # a body without a length ends like this
             return Refusal(Reason.TIMEOUT, "too slow")
-        return Fetched(url, url, headers, b"".join(parts))
+        return Fetched(b"".join(parts))
 
     @contextmanager
     def _answer(self, url: str) -> Iterator[Any]:

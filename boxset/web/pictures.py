@@ -38,7 +38,6 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Wanted:
     """One picture to be had: by an address, or from bytes that are at hand already."""
 
-    key: str
     url: str
 
 

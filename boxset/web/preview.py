@@ -32,6 +32,7 @@ from boxset.web.crawl import SPELT_WRONG, Candidate, Kept, _Judge
 from boxset.web.fetcher import Fetched, Fetcher, FetchPolicy
 from boxset.web.pictures import Get, Journal, Outcome, Shelf, Stored, Wanted, fetch_all, stored_elsewhere
 from boxset.web.suppliers import Hit, Supplier, suppliers_of
+from boxset.wording import counted
 from boxset.work import Flow
 
 AT_ONCE = 64
@@ -60,12 +61,17 @@ class Shot:
 
 @dataclass(frozen=True)
 class Row:
-    """Where pictures come from, what has come, and how many became what; `said` tells why something is missing."""
+    """Where pictures come from, what has come, and how many became what; `said` tells why something is missing.
+
+    `supplier`: whose answer it is, a service or one list; empty for a source. `is_answered`: what was asked has answered, with pictures or with none.
+    """
 
     title: str
     shots: tuple[Shot, ...] = ()
     counts: dict[str, int] = field(default_factory=dict)
     said: str = ""
+    supplier: str = ""
+    is_answered: bool = True
 
 
 @dataclass
@@ -78,6 +84,7 @@ class _Part:
     said: str = ""
     query: str = ""
     supplier: str = ""
+    is_answered: bool = True
     named: dict[str, Hit] = field(default_factory=dict)  # address → the hit as it came
     refused: dict[str, str] = field(default_factory=dict)  # address → the licence that keeps it out
     get: Get | None = None  # where its pictures do not come from the web
@@ -115,11 +122,18 @@ class _Trial:
     kept: Kept
 
 
-def preview(category: str, params: Params, *, endpoints: Endpoints, most: int, seconds: float) -> list[Row]:
-    """Return the rows of a category, sources first. Ends after about `seconds`; what fails or is late says so in its row."""
+def preview(category: str, params: Params, *, endpoints: Endpoints, most: int, seconds: float, tell: Callable[[str], None] = lambda _: None) -> list[Row]:
+    """Return the rows of a category, sources first. Ends after about `seconds`; what fails or is late says so in its row.
+
+    `tell` is told what is waited for, before the wait.
+    """
     clock = Clock(time.monotonic() + seconds)
     look = _Look(category, params, endpoints, most, clock)
+    tell(f"looks into its sources and asks the search services; {seconds:g} s in all, at the most")
     parts = [*_from_sources(look), *_from_queries(look)]
+    found = len({hit.url for part in parts for hit in part.hits})
+    if found:
+        tell(f"fetches {counted(found, 'picture')}, {clock.left_s + GRACE_S:.0f} s at the most")
     outcomes = _fetched(look, parts)
     kept = Kept(params.crawl.near_duplicates)
     judge = _Trial(_Judge(crawl_order(params, category), params.crawl, kept), kept)
@@ -224,7 +238,7 @@ def _from_queries(look: _Look) -> list[_Part]:
     jobs: list[Callable[[], None]] = []
     for supplier in suppliers_of(settings, look.endpoints, contact=look.params.project.contact, category=category):
         queries = queries_of(look.params.categories[category]) if supplier.takes_queries else (Query(q="", lang=""),)
-        own = [_Part(_asked(supplier, query), judged=True, said=LATE, query=query.q, supplier=supplier.name) for query in queries]
+        own = [_Part(_asked(supplier, query), judged=True, said=LATE, query=query.q, supplier=supplier.name, is_answered=False) for query in queries]
         jobs.append(_asking(supplier, queries, own, look.most))
         parts += own
     run_within(jobs, workers=max(1, len(jobs)), seconds=look.clock.left_s / 2)
@@ -242,13 +256,15 @@ def _asking(supplier: Supplier, queries: Sequence[Query], parts: list[_Part], mo
             try:
                 answer = supplier.ask(query, 1)
             except BoxsetError as err:
-                for unasked in parts[place:]:
-                    unasked.said = str(err)
+                part.said = str(err)
+                for unasked in parts[place + 1 :]:
+                    unasked.said = f"not asked, as {part.title} failed"
                 return
             silent = ", ".join(f"{engine} ({why})" for engine, why in answer.unresponsive)
             part.named = dict([found for found in map(_plain, answer.hits) if found is not None][:most])
             part.hits = [msgspec.structs.replace(hit, url=url) for url, hit in part.named.items()]
             part.said = f"did not answer: {silent}" if silent else "" if part.hits else "has nothing for it"
+            part.is_answered = bool(part.hits) or not silent
 
     return ask
 
@@ -283,7 +299,7 @@ def _fetch(look: _Look, parts: list[_Part], journal: Journal) -> None:
             return own.get(item.url, from_web)(item)
 
         turns = zip_longest(*(part.hits for part in parts))
-        wanted = {hit.url: Wanted(key=hit.url, url=hit.url) for turn in turns for hit in turn if hit is not None and not hit.mime}
+        wanted = {hit.url: Wanted(url=hit.url) for turn in turns for hit in turn if hit is not None and not hit.mime}
         for _ in fetch_all(wanted.values(), get, shelf=shelf, journal=journal, elsewhere=elsewhere, flow=Flow(AT_ONCE)):
             pass  # the journal has it
 
@@ -361,7 +377,8 @@ def _row(part: _Part, outcomes: dict[str, Outcome], judge: _Trial, seen: set[str
         if outcome.stored is not None:
             shots.append(_shot(hit, outcome.stored, folder, flags, fate))
     late = counts.get(Reason.TIMEOUT, 0)
-    return Row(part.title, tuple(shots), counts, "; ".join([*filter(None, [part.said]), *([f"{late:,} of {len(part.hits):,} {LATE}"] if late else [])]))
+    said = "; ".join([*filter(None, [part.said]), *([f"{late:,} of {len(part.hits):,} {LATE}"] if late else [])])
+    return Row(part.title, tuple(shots), counts, said, part.supplier if part.query else part.title if part.judged else "", part.is_answered)
 
 
 def _not_had(hit: Hit) -> Outcome:

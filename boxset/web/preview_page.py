@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from PIL import Image
 
 from boxset.dataset.records import KEPT
-from boxset.report.html import Html, coded, counted, tag
+from boxset.report.html import Html, coded, tag
 from boxset.web.preview import Row, Shot
+from boxset.wording import counted
 
 SIDE = 320  # of the pictures on the page; shown at half of it
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"

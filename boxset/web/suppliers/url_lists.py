@@ -16,6 +16,7 @@ from boxset.params import Query
 from boxset.sources.licences import stated
 from boxset.text import visible
 from boxset.web.suppliers.answers import Answer, Hit, Supplier, page_address, plain, web_address
+from boxset.wording import counted
 
 PAGE_SIZE = 100
 NAMES = {
@@ -116,7 +117,7 @@ class UrlList:
 
     def _with_content(self, answer: Answer) -> Answer:
         content, bad = _content(self.list_name, self._category)
-        notes = (f"{len(bad):,} rows cannot be used: {first_of(bad)}",) if bad else ()
+        notes = (f"{counted(len(bad), 'row')} cannot be used: {first_of(bad)}",) if bad else ()
         return msgspec.structs.replace(answer, content=content, blank=len(bad), notes=notes)
 
     def _hits(self) -> Iterator[Hit]:
