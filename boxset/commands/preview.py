@@ -7,7 +7,6 @@ from threading import enumerate as running
 
 import click
 
-from boxset.errors import ParamsError, did_you_mean
 from boxset.terminal import say
 
 STORING = "boxset-store"  # the threads that decode
@@ -24,17 +23,14 @@ def command(categories: tuple[str, ...], *, every: bool, most: int, seconds: flo
     """Write a page with pictures of every source and query of CATEGORY, and what the crawl would make of them."""
     from boxset.endpoints import open_world
     from boxset.files import write_bytes
-    from boxset.params import read_params
+    from boxset.params import category_key, read_params
     from boxset.web.preview import preview
     from boxset.web.preview_page import page
 
     params = read_params()
-    names = tuple(params.categories) if every else tuple(dict.fromkeys(categories))
+    names = tuple(params.categories) if every else tuple(dict.fromkeys(category_key(word, params) for word in categories))
     if not names:
         raise click.UsageError("name a category, or --all")
-    for name in names:
-        if name not in params.categories:
-            raise ParamsError(f"there is no category {name}{did_you_mean(name, params.categories)}", where="params.yaml")
     rows = {}
     with open_world(params) as endpoints:
         for name in names:
