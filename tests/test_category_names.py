@@ -20,11 +20,13 @@ from boxset.compare.suspicious import counts, suspects
 from boxset.dataset.coco import Coco, CocoCategory, write_coco
 from boxset.dataset.frozen import Frozen
 from boxset.dataset.records import Pool
-from boxset.errors import ParamsError
+from boxset.errors import InputError, ParamsError
 from boxset.files import write_json
 from boxset.formats.card import card
 from boxset.formats.export import export
 from boxset.formats.yolo import write_yolo
+from boxset.labeling.ledger import Job, Ledger, Reserved
+from boxset.labeling.standing import check_ids
 from boxset.params import Balance, Merge, Split, category_key
 from boxset.predictions.store import read_folder
 from boxset.report.diff_page import diff_page
@@ -96,6 +98,14 @@ def test_commands_find_a_category_by_key_and_by_name(word: str) -> None:
 def test_a_word_that_is_no_category_is_refused_with_the_nearest() -> None:
     with pytest.raises(ParamsError, match="there is no category Claw hamer; did you mean Claw hammer"):
         category_key("Claw hamer", params_of(**{"categories.hammer.name": "Claw hammer"}))
+
+
+def test_a_ledger_whose_key_was_changed_says_to_put_it_back_and_set_a_name() -> None:
+    asked = Reserved(job="a", backend="files", version=1, categories={"driller": 1}, pictures=0, worst_mills=0)
+    job = Job(asked, (), is_sent=True, closed=None, answers={})
+
+    with pytest.raises(InputError, match="Put the key driller back and write `name: cordless drill` under it"):
+        check_ids(Ledger({"a": job}, ""), {"cordless_drill": 1})
 
 
 # the data set
