@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from boxset.errors import InputError, ParamsError, ProjectError, did_you_mean
-from boxset.params import Params
+from boxset.params import Params, put_back
 
 WORK_TREE = "work tree"
 EVERY_BRANCH = ("HEAD", "--branches", "--tags", "--remotes")  # not refs/exps: an experiment that was only tried claims no id
@@ -49,7 +49,7 @@ def check_ids_against_history(params: Params, root: Path = Path()) -> None:
         if taken and taken.name != name:
             own = home[name].id if name in home else max([*owner, *(c.id for c in params.categories.values())]) + 1
             what = f"categories.{name}.id: {category.id} was the id of {taken.name} in commit {taken.commit[:9]} of {taken.date}"
-            renamed = "" if taken.name in params.categories else f". Is it a new name for {taken.name}? Keep {taken.name}: what people drew and decided stays with it"
+            renamed = "" if taken.name in params.categories else f". {put_back(taken.name, name)}"
             raise ParamsError(what, where="params.yaml", do=f"An id is never used again; {name} can have {own}{renamed}")
         had = home.get(name)
         if had and had.id != category.id:

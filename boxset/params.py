@@ -9,15 +9,17 @@ from collections.abc import Hashable, Iterator
 from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from unicodedata import normalize
 
 import msgspec
 import yaml
 from msgspec import Meta
 
 from boxset.conflicts import conflict_in
-from boxset.errors import InputError, ParamsError, did_you_mean
+from boxset.errors import InputError, ParamsError, did_you_mean, no_category
 from boxset.lines import line_of
 from boxset.strict import Fault, faults
+from boxset.text import UNTEXT
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
 FORMATS = ("open_images", "imagenet", "visual_genome", "coco", "lvis", "local")
@@ -99,7 +101,7 @@ class Query(Section, frozen=True):
 
 
 class Category(Section, frozen=True):
-    """One thing that the detector shall find; the key is its name in the data set."""
+    """One thing that the detector shall find; its key stays for good: folders, ledger and decisions go by it, and `name` is for show."""
 
     id: Annotated[
         int, _about("The category's id in the data set. Never used again for another one, over the whole git history.", unit="a number from 1", ge=1)
@@ -107,6 +109,16 @@ class Category(Section, frozen=True):
     target: Annotated[
         int, _about("How many boxes are wanted over all splits, after duplicates are united. The purchase plan stops there.", unit="boxes", ge=0)
     ]
+    name: Annotated[
+        str,
+        _about(
+            "What the data set, its exports and the report call it, and yours to change: nothing is crawled or bought again. No other category's name or key.",
+            unit="characters",
+            why="empty: the key",
+            min_length=1,
+            max_length=60,
+        ),
+    ] = ""
     max: Annotated[
         int,
         _about(
@@ -669,7 +681,7 @@ def checked(value: Any) -> tuple[Params | None, list[Fault]]:
     if malformed:
         return None, malformed
     params = msgspec.convert(value, Params)
-    return params, [fault for check in (_names, _ids, _sources, _class_sources, _one_category_each, _split) for fault in check(params)]
+    return params, [fault for check in (_names, _shown_names, _ids, _sources, _class_sources, _one_category_each, _split) for fault in check(params)]
 
 
 def read_yaml(path: Path) -> Any:
@@ -724,6 +736,42 @@ def _names(params: Params) -> Iterator[Fault]:
                 yield Fault(f"{kind}.{name}", "a name is a small letter followed by small letters, digits and _, 48 at the most", "Rename it")
     if not params.categories:
         yield Fault("categories", "there is none", "`boxset add hammer` writes one")
+
+
+def _shown_names(params: Params) -> Iterator[Fault]:
+    keys, names = {_folded(key): key for key in params.categories}, dict[str, str]()
+    for key, category in params.categories.items():
+        where, name = f"categories.{key}.name", category.name
+        if UNTEXT.search(name):
+            yield Fault(where, f"{name!r} has control characters", "Write it in one line of plain text")
+        elif name != name.strip():
+            yield Fault(where, f"{name!r} begins or ends with a blank", "Take it away")
+        elif name and keys.get(_folded(name), key) != key:
+            yield Fault(where, f"{name!r} is {keys[_folded(name)]}'s key", "Choose another: a name says which category is meant")
+        elif name and names.setdefault(_folded(name), key) != key:
+            yield Fault(where, f"{name!r} is {names[_folded(name)]}'s name", "Choose another: a name says which category is meant")
+
+
+def _folded(name: str) -> str:
+    """Return a name in the form in which it is compared: whatever its case, and however its letters are put together."""
+    return normalize("NFKC", name).casefold()
+
+
+def category_key(word: str, params: Params) -> str:
+    """Return the key of the category that has this key, or this name for show. Raises ParamsError with the nearest ones."""
+    if word in params.categories:
+        return word
+    named = {_folded(category.name): key for key, category in params.categories.items() if category.name}
+    if _folded(word) not in named:
+        known = [*params.categories, *(category.name for category in params.categories.values() if category.name)]
+        raise no_category(word, known)
+    return named[_folded(word)]
+
+
+def put_back(key: str, new: str) -> str:
+    """Say what to do where a category's key was changed: its name for show is what may change."""
+    do = f"Put the key {key} back and write `name: {new.replace('_', ' ')}` under it"
+    return f"Is it a new name for {key}? {do}: what people drew and decided stays with the key"
 
 
 def _ids(params: Params) -> Iterator[Fault]:

@@ -11,7 +11,7 @@ import msgspec
 from boxset.conflicts import read_lock
 from boxset.errors import InputError, ProjectError
 from boxset.files import read_json, write_json
-from boxset.params import ClassTerm, FlagPolicies, Licences, Params, Query, Source, queries_of, terms_of
+from boxset.params import Category, ClassTerm, FlagPolicies, Licences, Params, Query, Source, queries_of, terms_of
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,11 +89,12 @@ class Freeze(Order, frozen=True):
     freeze_test: str
 
 
-class Identity(Order, frozen=True):
-    """A category's id and supercategory."""
+class Identity(Order, frozen=True, omit_defaults=True):
+    """A category's id and supercategory, and its name for show where that is another than its key."""
 
     id: int
     supercategory: str
+    name: str = ""
 
 
 class Ids(Order, frozen=True):
@@ -122,9 +123,13 @@ def write_resolved(
         write_json(out / "queries" / f"{name}.json", crawl_order(params, name, (lists or {}).get(name, {})))
     write_json(out / "targets.json", Targets(categories={n: Target(target=c.target, max=c.max) for n, c in params.categories.items()}))
     by_id = sorted(params.categories.items(), key=lambda item: item[1].id)
-    write_json(out / "ids.json", Ids(categories={n: Identity(id=c.id, supercategory=c.supercategory) for n, c in by_id}))
+    write_json(out / "ids.json", Ids(categories={key: _identity(key, category) for key, category in by_id}))
     write_json(out / "freeze.json", Freeze(freeze_test=params.split.freeze_test))
     write_json(out / "world.json", {"world": params.world, "version": version})
+
+
+def _identity(key: str, category: Category) -> Identity:
+    return Identity(id=category.id, supercategory=category.supercategory, name=category.name if category.name != key else "")
 
 
 def known_listings(out: Path) -> dict[str, str]:

@@ -10,6 +10,7 @@ ONE = Suspect(
     kind="mislabelled",
     score=0.9,
     category="hammer",
+    key="hammer",
     predicted="saw",
     confidence=0.8,
     overlap=0.7,

@@ -61,7 +61,7 @@ def test_an_id_of_a_category_that_is_gone_is_refused_with_its_commit(repo: Path)
         check_ids_against_history(params(driller=1, wrench=2), repo)
 
     assert error.value.what.startswith(f"categories.wrench.id: 2 was the id of hammer in commit {old[:9]} of 20")
-    rename = "Is it a new name for hammer? Keep hammer: what people drew and decided stays with it"
+    rename = "Is it a new name for hammer? Put the key hammer back and write `name: wrench` under it: what people drew and decided stays with the key"
     assert error.value.do == f"An id is never used again; wrench can have 3. {rename}"
 
 

@@ -23,7 +23,7 @@ from boxset.errors import BudgetError, InputError, ProjectError
 from boxset.history import upstreams
 from boxset.labeling.answers import answered_pool, places
 from boxset.labeling.ground_truth import read_manifest
-from boxset.labeling.labeler import Progress
+from boxset.labeling.labeler import LastLook, Progress, nothing_to_see
 from boxset.labeling.ledger import ANSWERS, PURCHASES, Answered, Asked, Closed, Drawn, Job, Reserved, Sent, append, read_ledger, whole_lines
 from boxset.labeling.plan import Plan, make_plan, plan_metrics
 from boxset.labeling.price import mills, per_picture_mills
@@ -55,8 +55,9 @@ class Workforce:
     def check(self) -> None:
         self._maybe_fail("check")
 
-    def send(self, reserved: Reserved, asked: Sequence[Asked], pictures: Mapping[str, Path]) -> None:
+    def send(self, reserved: Reserved, asked: Sequence[Asked], pictures: Mapping[str, Path], last_look: LastLook = nothing_to_see) -> None:
         self._maybe_fail("before send")
+        last_look()
         self.sent.setdefault(reserved.job, [item.sha256 for item in asked])
         self._maybe_fail("after send")
 

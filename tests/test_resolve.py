@@ -63,6 +63,8 @@ EDITS: list[tuple[dict[str, Any], set[str]]] = [
     ({"categories.hammer.classes": {"lvis": ["mallet"]}}, {"classes/lvis.json"}),
     ({"categories.saw.id": 3}, {"ids.json"}),
     ({"categories.saw.supercategory": "tool"}, {"ids.json"}),
+    ({"categories.saw.name": "Hand saw"}, {"ids.json"}),
+    ({"categories.saw.name": "saw"}, set()),
     ({"sources.lvis.negatives": 3}, {"classes/lvis.json"}),
     ({"sources.lvis.splits": ["val"]}, {"sources/lvis.json"}),
     ({"sources.lvis.on": False}, {"classes/lvis.json", "sources/lvis.json"}),

@@ -83,7 +83,7 @@ def _most_negatives(positives: int, share: float) -> int:
 
 def _selected(coco: Coco, boxes: dict[int, dict[int, int]], targets: Targets, settings: Balance) -> tuple[set[int], list[str]]:
     """Choose images: as near to the targets as can be, never over a cap that can be held, as many images as possible."""
-    named = [(c.id, c.name, targets.categories[c.name]) for c in coco.categories if c.name in targets.categories]
+    named = [(c.id, c.name, targets.categories[c.key]) for c in coco.categories if c.key in targets.categories]
     groups: dict[Vector, list[CocoImage]] = {}
     for image in sorted(coco.images, key=lambda i: i.sha256):
         groups.setdefault(tuple(boxes.get(image.id, {}).get(c, 0) for c, _, _ in named), []).append(image)

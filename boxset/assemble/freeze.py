@@ -64,7 +64,7 @@ def hold(merged: Coco, frozen: Frozen, *, files: Collection[str], is_denied: IsD
     gone = removed_categories(frozen.coco.categories, merged.categories)
     held = held_records(frozen.coco, without=barred, gone=gone)
     rest = _part(merged, {image.id for image in merged.images} - {image.id for image in near} - {twin.id for twin in twins.values()})
-    new = sorted({category.name for category in merged.categories} - {category.name for category in frozen.coco.categories})
+    new = sorted({category.key for category in merged.categories} - {category.key for category in frozen.coco.categories})
     metrics = {
         "name": frozen.name,
         "sha256": frozen.sha256,

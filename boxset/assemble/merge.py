@@ -130,7 +130,7 @@ def every_image(
 
 def boxes_counted(coco: Coco, ids: Ids) -> dict[str, int]:
     """Return the boxes of each category, crowds apart: what targets count."""
-    names = {category.id: category.name for category in coco.categories}
+    names = {category.id: category.key for category in coco.categories}
     counts = Counter(names[annotation.category_id] for annotation in coco.annotations if not annotation.iscrowd)
     return {name: counts[name] for name in ids.categories}
 
@@ -320,7 +320,7 @@ def _coco(images: list[_Image], boxes: Boxes, known: Known, ids: Ids) -> Coco:
     licence_ids = {name: number for number, name in enumerate(licences, 1)}
     groups = {name: number for number, name in enumerate(sorted({image.group for image in images}), 1)}
     categories = tuple(
-        CocoCategory(id=i.id, name=n, supercategory=i.supercategory) for n, i in sorted(ids.categories.items(), key=lambda item: item[1].id)
+        CocoCategory.shown(id=i.id, key=n, name=i.name, supercategory=i.supercategory) for n, i in sorted(ids.categories.items(), key=lambda item: item[1].id)
     )
     coco_images = tuple(
         _coco_image(number, image, license_=licence_ids[image.licensed.license], group=groups[image.group], known=known, ids=ids)
@@ -413,8 +413,8 @@ def _metrics(coco: Coco, pictures: list[Picture], *, dropped: tuple[Dropped, ...
 
 
 def counts(coco: Coco) -> dict[str, dict[str, int]]:
-    """Return boxes and images by category."""
-    names = {category.id: category.name for category in coco.categories}
+    """Return boxes and images by category, by its key."""
+    names = {category.id: category.key for category in coco.categories}
     boxes = dict.fromkeys(names.values(), 0)
     images: dict[str, set[int]] = {name: set() for name in names.values()}
     for annotation in coco.annotations:

@@ -142,7 +142,7 @@ def _room(coco: Coco, groups: Sequence["_Group"], images: Mapping[str, int], set
     if not _rule(settings):
         return {}
     weight = sum((group.weight for group in groups if "test" in group.allowed), Counter[int]())
-    boxes = {category.name: weight[category.id] for category in coco.categories}
+    boxes = {category.key: weight[category.id] for category in coco.categories}
     lacking = max(0, round(settings.ratio.test * len(coco.images)) - images["test"])
     return {"may_test": {"images": weight[0], "boxes": boxes, "short_of_ratio": lacking}}
 
@@ -352,7 +352,7 @@ def _tolerance(images: int) -> float:
 
 
 def _counts(coco: Coco, assignment: dict[int, str]) -> dict[str, Any]:
-    names = {category.id: category.name for category in coco.categories}
+    names = {category.id: category.key for category in coco.categories}
     images = {name: sum(part == name for part in assignment.values()) for name in NAMES}
     boxes = {name: dict.fromkeys(names.values(), 0) for name in NAMES}
     for annotation in coco.annotations:

@@ -34,12 +34,28 @@ def trust(coco: Coco, test: Collection[int], queries: Mapping[str, str]) -> dict
     who = Counter(_who(image, drawn.get(image.id, set())) for image in images)
     every = {category.id for category in coco.categories}
     return {
-        "half_width": {category.name: round(half_width(counts[category.id]), DIGITS) for category in coco.categories},
+        "half_width": {category.key: round(half_width(counts[category.id]), DIGITS) for category in coco.categories},
         "sources": dict(sorted(Counter(image.source for image in images).items())),
         "queries": len({queries[image.sha256] for image in images if image.sha256 in queries}),
         "labelled_by": {name: who[name] for name in ("people", "public", "both")},
         "known_for_all": sum(every <= {*image.exhaustive_category_ids, *image.neg_category_ids} for image in images),
     }
+
+
+def with_names(metrics: Mapping[str, Any], names: Mapping[str, str]) -> Mapping[str, Any]:
+    """Return the data set's metrics with its categories under other names, for what shows them. `names`: key → name."""
+
+    def named(counts: Mapping[str, Any]) -> dict[str, Any]:
+        return {names.get(key, key): count for key, count in counts.items()}
+
+    by_split = ("boxes_by_split", "short_of_min_boxes")
+    changed: dict[str, Any] = {name: {split: named(counts) for split, counts in metrics[name].items()} for name in by_split if name in metrics}
+    changed |= {"boxes": named(metrics["boxes"])} if "boxes" in metrics else {}
+    inner = {"test": "half_width", "may_test": "boxes"}
+    changed |= {name: {**metrics[name], part: named(metrics[name][part])} for name, part in inner.items() if name in metrics}
+    if held := metrics.get("frozen"):
+        changed["frozen"] = {**held, "unknown_categories": [names.get(key, key) for key in held["unknown_categories"]]}
+    return {**metrics, **changed}
 
 
 def _who(image: CocoImage, drawn: set[bool]) -> str:

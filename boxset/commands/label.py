@@ -1,4 +1,4 @@
-"""`boxset label`: plan, submit, status, collect, cancel."""
+"""`boxset label`: plan, submit, status, collect, cancel, release."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,11 +28,13 @@ def command() -> None:
 
 @contextmanager
 def _shop() -> Iterator["Shop"]:
+    from datetime import UTC, datetime
     from uuid import uuid4
 
     from boxset.dataset.decisions import read_decisions
     from boxset.endpoints import open_world
     from boxset.files import sole_writer
+    from boxset.history import user_name
     from boxset.labeling.claims import claims_of
     from boxset.labeling.labeler import labeler_of
     from boxset.labeling.purchase import Shop
@@ -42,7 +44,8 @@ def _shop() -> Iterator["Shop"]:
     with sole_writer(LEDGER), open_world(params) as endpoints:
         where = {path.name: path for path in sorted([*Path("data").glob("crawl/*/images/*"), *Path("data").glob("extract/*/images/*")], reverse=True)}
         labeler = labeler_of(params, endpoints)
-        claims, decided = claims_of(params, endpoints), read_decisions().fingerprint
+        now = datetime.now(UTC)
+        claims, decided = claims_of(params, endpoints, who=user_name(), at=f"{now:%Y-%m-%d %H:%M} UTC"), read_decisions().fingerprint
         yield Shop(LEDGER, params, labeler, lambda name: where.get(name, Path(name)), claims, _upstreams(), decided, mark=uuid4().hex)
 
 
@@ -211,3 +214,29 @@ def cancel(jobs: tuple[str, ...]) -> None:
         names = stop(shop, jobs)
         for line in stopped_lines(read_ledger(LEDGER), names):
             say(line)
+
+
+@command.command()
+@click.argument("jobs", nargs=-1, metavar="[JOB]...")
+@click.option("--yes", is_flag=True, help="Release them; without this, only ask whether that may be.")
+@click.option("--lost", is_flag=True, help="You state that their machine sends them no more and nobody was given their tasks, where that cannot be looked up.")
+def release(jobs: tuple[str, ...], yes: bool, lost: bool) -> None:
+    """Give back what a lost machine claimed in project.bucket for jobs that were never sent; without JOB, list what is claimed.
+
+    Refused where the ledger or the service has the job, or the service cannot be asked. A machine that comes back sends nothing of it.
+    """
+    from boxset.labeling.release import release as give_back
+    from boxset.labeling.release import unsettled
+    from boxset.labeling.show import claims_table
+
+    with _shop() as shop:
+        if not jobs:
+            claims_table(unsettled(shop))
+            return
+        tickets = give_back(shop, jobs, lost=lost, is_sure=yes)
+    if not yes:
+        claims_table(tickets)
+        say(f"Nothing was released. `boxset label release {' '.join(jobs)}{' --lost' if lost else ''} --yes` releases it.")
+        return
+    for ticket in tickets:
+        say(f"released  {ticket.job}: its {ticket.pictures:,} pictures can be bought again; `dvc repro label` plans that")

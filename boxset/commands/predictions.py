@@ -87,8 +87,7 @@ def add(
     path = path_of(name or _next_name(names()))
     if (path.exists() or kept_by_dvc(path)) and not replace:
         raise InputError("there are predictions of this name", where=str(path), do="Name another with --name, or write over them with --replace")
-    images_ = read_images(listed)
-    _check_categories(images_)
+    images_ = _in_our_words(read_images(listed))
     numbered = counted_from(images_, int(yolo_from)) if yolo_from else images_
     taken = read_results(results, numbered, least=min_score, partial=partial)
     _check_meaning(taken.predictions, results)
@@ -127,19 +126,22 @@ def _next_name(known: list[str]) -> str:
     return f"v{number}"
 
 
-def _check_categories(listed: "Images") -> None:
-    """Raise InputError where the file's ids are none of this project, or have other names."""
+def _in_our_words(found: "Images") -> "Images":
+    """Return the file with its categories under their keys. Raises InputError where its ids are none of this project, or have other names."""
     from boxset.files import read_json
+    from boxset.predictions.images import of_project
     from boxset.resolve import Ids
 
-    ids = Path("data/resolve/ids.json")
-    ours = {identity.id: name for name, identity in read_json(ids, Ids).categories.items()} if ids.exists() else {}
+    path = Path("data/resolve/ids.json")
+    ids = read_json(path, Ids) if path.exists() else Ids(categories={})
+    listed, ours = of_project(found, ids), {identity.id: name for name, identity in ids.categories.items()}
     other = next((i for i, name in sorted(listed.categories.items()) if ours.get(i, name) != name), None)
     if other is not None:
         what = f"categories: {other} is {listed.categories[other]} here, and {ours[other]} in params.yaml"
         raise InputError(what, where=str(listed.path), do="`boxset predictions images` writes a file with the project's own ids")
     if not listed.categories:
         raise InputError("categories: there are none", where=str(listed.path), do="`boxset predictions images` writes a file that has them")
+    return listed
 
 
 def _dataset() -> "Mapping[str, Coco]":

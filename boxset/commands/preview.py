@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from boxset.errors import ServiceError, no_category
+from boxset.errors import ServiceError
 from boxset.terminal import say
 from boxset.wording import counted
 
@@ -32,17 +32,14 @@ def command(categories: tuple[str, ...], *, every: bool, most: int, seconds: flo
     """Write a page with pictures of every source and query of CATEGORY, and what the crawl would make of them."""
     from boxset.endpoints import open_world
     from boxset.files import write_bytes
-    from boxset.params import read_params
+    from boxset.params import category_key, read_params
     from boxset.web.preview import preview
     from boxset.web.preview_page import page
 
     params = read_params()
-    names = tuple(params.categories) if every else tuple(dict.fromkeys(categories))
+    names = tuple(params.categories) if every else tuple(dict.fromkeys(category_key(word, params) for word in categories))
     if not names:
         raise click.UsageError("name a category, or --all")
-    for name in names:
-        if name not in params.categories:
-            raise no_category(name, params.categories)
     rows: dict[str, list[Row]] = {}
     failed: set[str] = set()
     with open_world(params) as endpoints:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from boxset.errors import InputError, no_category
+from boxset.errors import InputError
 from boxset.terminal import console, say
 from boxset.wording import counted
 
@@ -34,12 +34,10 @@ def command(categories: tuple[str, ...], *, is_list: bool, file: Path | None, by
     Opens a page on this machine, in the order in which `boxset label plan` would buy; docs/review.md has its keys.
     Every decision stands in decisions/review.jsonl before the page shows it.
     """
-    from boxset.params import read_params
+    from boxset.params import category_key, read_params
 
     params = read_params()
-    for name in categories:
-        if name not in params.categories:
-            raise no_category(name, params.categories)
+    categories = tuple(category_key(word, params) for word in categories)
     if is_list and file is not None:
         raise click.UsageError("--list prints, --from takes in: one of them")
     if is_list:

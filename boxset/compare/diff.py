@@ -1,6 +1,6 @@
 """What changed between two versions of a data set: pictures, boxes, categories, splits, licences, sources.
 
-Ids of images and annotations are ignored: a picture is its content, a box is its place.
+Ids of images and annotations are ignored: a picture is its content, a box is its place, a category is its key in `params.yaml` whatever it is called.
 """
 
 from collections import Counter
@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 from boxset.compare.matching import Mark, Pair, match
-from boxset.dataset.coco import Coco, CocoImage
+from boxset.dataset.coco import Coco, CocoImage, names_of
 from boxset.dataset.records import BBox
 from boxset.wording import counted
 
@@ -105,6 +105,7 @@ class Diff(msgspec.Struct, frozen=True, kw_only=True):
     images: Change
     boxes: Change
     categories: dict[str, CategoryChange]
+    renamed: dict[str, str]  # categories that are called otherwise now: old name → new one
     splits: dict[str, dict[str, Change]]  # split → images, boxes
     licences: dict[str, Change]  # images
     sources: dict[str, Change]  # images
@@ -115,7 +116,12 @@ class Diff(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_empty(self) -> bool:
         """Whether the two versions hold the same."""
-        return not self.image_changes and not self.box_changes and all(c.old == c.new for c in self.licences.values())
+        return not self.image_changes and not self.box_changes and not self.renamed and all(c.old == c.new for c in self.licences.values())
+
+    @property
+    def renames(self) -> str:
+        """Say in one line which categories are called otherwise now; nothing where none is."""
+        return ", ".join(f"renamed {was} → {now}" for was, now in self.renamed.items())
 
 
 @dataclass(frozen=True)
@@ -138,7 +144,8 @@ class _Shot:
 
 def diff(old: Mapping[str, Coco], new: Mapping[str, Coco], *, names: tuple[str, str]) -> Diff:
     """Compare two versions, each given as split → COCO file. The order of records and their ids change nothing."""
-    before, after = _shots(old), _shots(new)
+    called = _called(old, new)
+    before, after = _shots(old, called), _shots(new, called)
     both, removed, added = _paired(before, after)
     box_changes = [change for a, b in both for change in _box_changes(a, b)]
     image_changes = [
@@ -152,7 +159,8 @@ def diff(old: Mapping[str, Coco], new: Mapping[str, Coco], *, names: tuple[str, 
         new=names[1],
         images=Change(old=len(before), new=len(after)),
         boxes=Change(old=sum(len(s.boxes) for s in before), new=sum(len(s.boxes) for s in after)),
-        categories=_categories((before, after), (removed, added), box_changes, order=_category_order(old, new)),
+        categories=_categories((before, after), (removed, added), box_changes, order=_category_order(old, new, called=called)),
+        renamed=_renamed(old, new),
         splits={split: _split_change(before, after, split) for split in dict.fromkeys((*old, *new))},
         licences=_changes(before, after, lambda shot: shot.licence),
         sources=_changes(before, after, lambda shot: shot.image.source),
@@ -175,12 +183,29 @@ def _test_kind(change: ImageChange) -> str:
     return change.kind if change.split == "test" and change.old_split in ("", "test") else ""
 
 
-def _shots(version: Mapping[str, Coco]) -> list[_Shot]:
-    return [shot for split, coco in version.items() for shot in _shots_of(split, coco)]
+def _names(version: Mapping[str, Coco]) -> dict[str, str]:
+    """Return each category's name by its key."""
+    return names_of(category for coco in version.values() for category in coco.categories)
 
 
-def _shots_of(split: str, coco: Coco) -> list[_Shot]:
-    categories = {category.id: category.name for category in coco.categories}
+def _called(old: Mapping[str, Coco], new: Mapping[str, Coco]) -> dict[str, str]:
+    """Return by its key what each category is called here: its newest name, with the key where two would be called the same."""
+    names = {**_names(old), **_names(new)}
+    counts = Counter(names.values())
+    return {key: name if counts[name] == 1 else f"{name} ({key})" for key, name in names.items()}
+
+
+def _renamed(old: Mapping[str, Coco], new: Mapping[str, Coco]) -> dict[str, str]:
+    was, now = _names(old), _names(new)
+    return {name: now[key] for key, name in was.items() if now.get(key, name) != name}
+
+
+def _shots(version: Mapping[str, Coco], called: Mapping[str, str]) -> list[_Shot]:
+    return [shot for split, coco in version.items() for shot in _shots_of(split, coco, called)]
+
+
+def _shots_of(split: str, coco: Coco, called: Mapping[str, str]) -> list[_Shot]:
+    categories = {category.id: called[category.key] for category in coco.categories}
     licences = {licence.id: licence.name for licence in coco.licenses}
     boxes: dict[int, list[tuple[str, int, BBox, str]]] = {}
     for a in coco.annotations:
@@ -279,9 +304,9 @@ def _kept_image_changes(old: _Shot, new: _Shot) -> list[ImageChange]:
     return [_image_change(kind, new, old=old) for kind in kinds]
 
 
-def _category_order(*versions: Mapping[str, Coco]) -> list[str]:
-    """Return the names of all categories, by id."""
-    known = {(c.id, c.name) for version in versions for coco in version.values() for c in coco.categories}
+def _category_order(*versions: Mapping[str, Coco], called: Mapping[str, str]) -> list[str]:
+    """Return what all categories are called, by id."""
+    known = {(c.id, called[c.key]) for version in versions for coco in version.values() for c in coco.categories}
     return list(dict.fromkeys(name for _, name in sorted(known)))
 
 

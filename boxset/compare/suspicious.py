@@ -34,6 +34,7 @@ class Suspect(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     score: float
     category: str  # of the label; of the prediction where there is no label
+    key: str  # of that category in params.yaml
     predicted: str  # the category that the model sees there, or an empty string
     confidence: float  # the model's own score, 0 where it sees nothing
     overlap: float  # of label and prediction
@@ -118,8 +119,8 @@ def suspects(splits: dict[str, Coco], predictions: Predictions, *, absent: bool 
 
 
 def counts(found: Iterable[Suspect], categories: Sequence[str]) -> dict[str, dict[str, int]]:
-    """Return how many suspects there are of each kind and category."""
-    counted = Counter((one.kind, one.category) for one in found)
+    """Return how many suspects there are of each kind and category. `categories`: their keys."""
+    counted = Counter((one.kind, one.key) for one in found)
     return {kind.replace(" ", "_"): {name: counted[kind, name] for name in categories} for kind in KINDS}
 
 
@@ -245,7 +246,8 @@ class _Named:
 
     def __init__(self, pair: Compared, splits: dict[str, Coco]) -> None:
         self.pair = pair
-        self.names = {c.id: c.name for coco in splits.values() for c in coco.categories}
+        kinds = {c.id: c for coco in splits.values() for c in coco.categories}
+        self.names, self.keys = {i: c.name for i, c in kinds.items()}, {i: c.key for i, c in kinds.items()}
         self.split_of = {image.sha256: split for split, coco in splits.items() for image in coco.images}
 
     def suspect(self, kind: str, score: float, theirs: int, mine: int) -> Suspect:
@@ -259,6 +261,7 @@ class _Named:
             kind=kind,
             score=round(score, 4),
             category=self.names[category_id],
+            key=self.keys[category_id],
             predicted=predicted,
             confidence=round(float(seen.scores[mine]), 4) if mine >= 0 else 0.0,
             overlap=round(float(_ious(seen.boxes[mine], labels.boxes[[theirs]])[0]), 4) if mine >= 0 and label else 0.0,

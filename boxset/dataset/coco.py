@@ -3,6 +3,7 @@
 Format: https://cocodataset.org/#format-data; `neg_category_ids` and `not_exhaustive_category_ids` as in LVIS v1.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,23 @@ class CocoLicense(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CocoCategory(msgspec.Struct, frozen=True, kw_only=True):
-    """A category; its id stands in `params.yaml` and is never reused."""
+    """A category; its id stands in `params.yaml` and is never reused. `name` is for show; the file has `key` where that is another."""
 
     id: int
     name: str
     supercategory: str = "object"
+    own_key: str | msgspec.UnsetType = msgspec.field(default=msgspec.UNSET, name="key")
+
+    @classmethod
+    def shown(cls, *, id: int, key: str, name: str, supercategory: str = "object") -> "CocoCategory":  # noqa: A002 - COCO's word
+        """Return a category under its name for show; empty: its key."""
+        own_key = key if name not in ("", key) else msgspec.UNSET
+        return cls(id=id, name=name or key, supercategory=supercategory, own_key=own_key)
+
+    @property
+    def key(self) -> str:
+        """Return its key in `params.yaml`: what does not change with its name."""
+        return self.name if isinstance(self.own_key, msgspec.UnsetType) else self.own_key
 
 
 class CocoImage(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +92,11 @@ class Coco(msgspec.Struct, frozen=True, kw_only=True):
     categories: tuple[CocoCategory, ...]
     images: tuple[CocoImage, ...]
     annotations: tuple[CocoAnnotation, ...]
+
+
+def names_of(categories: Iterable[CocoCategory]) -> dict[str, str]:
+    """Return each category's name for show, by its key."""
+    return {category.key: category.name for category in categories}
 
 
 def read_coco(path: Path) -> Coco:

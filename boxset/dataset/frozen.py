@@ -124,5 +124,5 @@ def _sealed(name: str, body: bytes) -> str:
 
 def removed_categories(frozen: Sequence[CocoCategory], today: Sequence[CocoCategory]) -> frozenset[int]:
     """Return the ids of categories that the project no longer has."""
-    known = {(category.id, category.name) for category in today}
-    return frozenset(category.id for category in frozen if (category.id, category.name) not in known)
+    known = {(category.id, category.key) for category in today}
+    return frozenset(category.id for category in frozen if (category.id, category.key) not in known)

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from boxset.assemble.split import short_words, words_on_test
-from boxset.dataset.coco import Coco
+from boxset.assemble.trust import with_names
+from boxset.dataset.coco import Coco, names_of
 from boxset.wording import counted
 
 
@@ -19,7 +20,7 @@ def card(name: str, parts: dict[str, Coco], says: Sequence[str], guidelines: dic
         "## Boxes\n\n" + _boxes_table(parts),
         "## Sources\n\n" + _counted(parts, "source", "source"),
         *(["## Val\n\n" + "\n".join(f"- {sentence}." for sentence in val)] if val else []),
-        "## Test\n\n" + _test(test),
+        "## Test\n\n" + _test(with_names(test, names_of(parts["train"].categories))),
         "## Licences\n\n" + _licences(parts) + "\n\nWho made each picture, and where it is from: `ATTRIBUTION.csv`.",
         "## What is not known\n\n" + _gaps(parts),
         "## Training\n\n" + _TRAINING,
@@ -56,7 +57,7 @@ def _test(metrics: Mapping[str, Any]) -> str:
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     lines = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
-    return "\n".join([*lines, *("| " + " | ".join(str(cell) for cell in row) + " |" for row in rows)])
+    return "\n".join([*lines, *("| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in rows)])
 
 
 def _boxes_table(parts: dict[str, Coco]) -> str:

@@ -106,7 +106,7 @@ def _lvis(dataset: Path, out: Path, parts: dict[str, Coco]) -> None:
         content = {
             "info": part.info,
             "licenses": part.licenses,
-            "categories": [{**msgspec.structs.asdict(c), **frequencies[c.id]} for c in part.categories],
+            "categories": [{**msgspec.to_builtins(c), **frequencies[c.id]} for c in part.categories],
             "images": [_partly(image, crowds.get(image.id, set())) for image in part.images],
             "annotations": [a for a in part.annotations if not a.iscrowd],
         }

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from boxset.assemble.balance import Chosen
 from boxset.assemble.split import NAMES, Parted
-from boxset.dataset.coco import Coco, CocoImage, write_coco
+from boxset.dataset.coco import Coco, CocoImage, names_of, write_coco
 from boxset.errors import ProjectError
 from boxset.files import link_or_copy, write_csv, write_text
 from boxset.formats.card import card
@@ -14,7 +14,7 @@ ATTRIBUTION = ("file_name", "split", "source", "source_id", "address", "original
 
 
 def write_dataset(out: Path, chosen: Chosen, parted: Parted, *, name: str, guidelines: dict[str, str], pictures: Path) -> None:
-    """Write the data set. Pictures are hard links to those of `extract` and `crawl`. Raises ProjectError where one is missing."""
+    """Write the data set. `guidelines`: key of a category → path. Pictures are hard links to those of `extract` and `crawl`. Raises ProjectError where one is missing."""
     coco = chosen.coco
     parts = {split: _part(coco, split, parted, name) for split in NAMES}
     where = _picture_files(pictures)
@@ -28,7 +28,7 @@ def write_dataset(out: Path, chosen: Chosen, parted: Parted, *, name: str, guide
     factors = ((image.file_name, parted.assignment[image.id], f"{chosen.repeat_factors[image.id]:g}") for image in coco.images)
     write_csv(out / "repeat_factors.csv", ("file_name", "split", "factor"), factors)
     write_csv(out / "ATTRIBUTION.csv", ATTRIBUTION, (_attribution(image, parted.assignment[image.id], coco) for image in coco.images))
-    write_text(out / "README.md", card(name, parts, chosen.says, _texts(guidelines), test=parted.metrics))
+    write_text(out / "README.md", card(name, parts, chosen.says, _texts(guidelines, names_of(coco.categories)), test=parted.metrics))
 
 
 def _part(coco: Coco, split: str, parted: Parted, name: str) -> Coco:
@@ -55,5 +55,5 @@ def _attribution(image: CocoImage, split: str, coco: Coco) -> tuple[str, ...]:
     return image.file_name, split, *origin, image.author, image.author_url, licence, image.title
 
 
-def _texts(guidelines: dict[str, str]) -> dict[str, str]:
-    return {name: Path(path).read_text() for name, path in guidelines.items() if path and Path(path).is_file()}
+def _texts(guidelines: dict[str, str], names: dict[str, str]) -> dict[str, str]:
+    return {names.get(key, key): Path(path).read_text() for key, path in guidelines.items() if path and Path(path).is_file()}

@@ -12,7 +12,7 @@ from boxset.dataset.geometry import around_turned
 from boxset.errors import InputError
 from boxset.files import link_or_copy, read_bytes, write_json, write_text
 from boxset.labeling.ground_truth import ATTRIBUTE, read_manifest
-from boxset.labeling.labeler import Progress
+from boxset.labeling.labeler import LastLook, Progress, nothing_to_see
 from boxset.labeling.ledger import Answered, Drawn, Job, Reserved
 from boxset.labeling.ledger import Asked as Item
 from boxset.labeling.received import UNFIT, Pile, Received, Refusal, checked_bbox, latest, listed, reason, record
@@ -33,8 +33,9 @@ class Folder:
     def check(self) -> None:
         """Nothing can be missing."""
 
-    def send(self, reserved: Reserved, asked: Sequence[Item], pictures: Mapping[str, Path]) -> None:
+    def send(self, reserved: Reserved, asked: Sequence[Item], pictures: Mapping[str, Path], last_look: LastLook = nothing_to_see) -> None:
         """Write pictures, a COCO file without boxes, and a word on what to do."""
+        last_look()
         tasks = self._root / reserved.job / "tasks"
         for item in asked:
             link_or_copy(pictures[item.sha256], tasks / "images" / item.file_name)

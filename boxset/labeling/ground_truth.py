@@ -19,7 +19,7 @@ from boxset.dataset.geometry import scaled
 from boxset.endpoints import Endpoints
 from boxset.errors import ParamsError, ServiceError
 from boxset.labeling.aws import bucket_and_key, client, code_of, errors, refused
-from boxset.labeling.labeler import Progress
+from boxset.labeling.labeler import LastLook, Progress, nothing_to_see
 from boxset.labeling.ledger import Answered, Asked, Drawn, Job, Reserved
 from boxset.labeling.price import TIERS_MILLS, mills
 from boxset.labeling.received import FIELDS, UNFIT, Pile, Received, Refusal, checked_bbox, reason, record
@@ -90,7 +90,7 @@ class GroundTruth:
             do = "Put the rule that docs/labelling.md shows on the bucket: without it every task fails"
             raise ServiceError("the bucket has no CORS rule for GET", where=f"s3://{self._bucket}", do=do)
 
-    def send(self, reserved: Reserved, asked: Sequence[Asked], pictures: Mapping[str, Path]) -> None:
+    def send(self, reserved: Reserved, asked: Sequence[Asked], pictures: Mapping[str, Path], last_look: LastLook = nothing_to_see) -> None:
         """Upload pictures, manifest, labels and template, and create the job; a job of this name that is there is left as it is."""
         if len(asked) > MAX_PICTURES:
             raise ParamsError(f"label.max_images: a job takes {MAX_PICTURES:,} pictures at the most", where="params.yaml")
@@ -103,6 +103,7 @@ class GroundTruth:
             labels = {"document-version": "2018-11-28", "labels": [{"label": name} for name in reserved.categories]}
             self._put(f"jobs/{reserved.job}/labels.json", json.dumps(labels))
             self._put(f"jobs/{reserved.job}/template.liquid", self._template(reserved))
+            last_look()
             self._create(reserved, len(asked))
         except errors() as err:
             raise refused(err, f"Ground Truth, job {reserved.job}") from err

@@ -19,7 +19,7 @@ from boxset.dataset.geometry import around_turned, scaled
 from boxset.dataset.records import BBox
 from boxset.endpoints import Endpoints
 from boxset.errors import ParamsError, ServiceError
-from boxset.labeling.labeler import Progress
+from boxset.labeling.labeler import LastLook, Progress, nothing_to_see
 from boxset.labeling.ledger import Answered, Asked, Drawn, Job, Reserved
 from boxset.labeling.received import UNFIT, Pile, Received, checked_bbox, listed, reason, record
 from boxset.params import Params
@@ -60,9 +60,12 @@ class LabelStudio:
             raise ServiceError("no token", where=f"Label Studio at {self._base}", do="export LABEL_STUDIO_TOKEN=…")
         self._call("GET", "/api/projects?page_size=1")
 
-    def send(self, reserved: Reserved, asked: Sequence[Asked], pictures: Mapping[str, Path]) -> None:
+    def send(self, reserved: Reserved, asked: Sequence[Asked], pictures: Mapping[str, Path], last_look: LastLook = nothing_to_see) -> None:
         """Create the job's project and import the pictures that it lacks."""
-        project = self._project(reserved.job) or self._created(reserved)
+        project = self._project(reserved.job)
+        if project is None:
+            last_look()
+            project = self._created(reserved)
         here = {_data(task).get("sha256") for task in self._tasks(project)}
         missing = [item for item in asked if item.sha256 not in here]
         for start in range(0, len(missing), BATCH):

@@ -1,6 +1,6 @@
 """What every labelling service can do for us, and which one the parameters name."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -21,6 +21,13 @@ class Progress:
     detail: str = ""  # why it failed, in the service's words
 
 
+LastLook = Callable[[], None]
+
+
+def nothing_to_see() -> None:
+    """Look at nothing: no team shares this purchase."""
+
+
 class Labeler(Protocol):
     """A labelling service. Every call may be repeated: sending a job that is there already changes nothing.
 
@@ -35,8 +42,8 @@ class Labeler(Protocol):
         """Raise an error where a job could not be sent as things stand; spends nothing."""
         ...
 
-    def send(self, reserved: Reserved, asked: Sequence[Asked], pictures: Mapping[str, Path]) -> None:
-        """Hand a job over; idempotent by its name."""
+    def send(self, reserved: Reserved, asked: Sequence[Asked], pictures: Mapping[str, Path], last_look: LastLook = nothing_to_see) -> None:
+        """Hand a job over; idempotent by its name. `last_look` is called right before the service is told of a job that it may not have: an error there stops it."""
         ...
 
     def jobs(self, prefix: str) -> list[str]:

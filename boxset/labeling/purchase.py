@@ -13,7 +13,7 @@ from boxset.errors import BudgetError, ProjectError
 from boxset.files import sha256_of
 from boxset.labeling.asked import times_asked
 from boxset.labeling.claims import Claims
-from boxset.labeling.labeler import Labeler, Progress
+from boxset.labeling.labeler import Labeler, Progress, nothing_to_see
 from boxset.labeling.ledger import ANSWERS, PURCHASES, Answered, Asked, Closed, Job, Ledger, Reserved, Sent, append, read_ledger, whole_lines
 from boxset.labeling.plan import Item, Plan
 from boxset.labeling.price import cap_mills, per_picture_mills
@@ -57,6 +57,10 @@ class Shop:
         name = "".join(c if c.isalnum() else "-" for c in self.params.project.name).strip("-")[:PREFIX_LENGTH].strip("-") or "boxset"
         return f"{name}-"
 
+    def is_own(self, job: str) -> bool:
+        """Return whether a job has a name as this project gives them, in whatever case."""
+        return re.fullmatch(f"{re.escape(self.prefix)}[0-9a-f]{{{DIGITS}}}", job, re.IGNORECASE) is not None
+
 
 @dataclass(frozen=True)
 class Bought:
@@ -78,7 +82,7 @@ def submit(shop: Shop, plan: Plan, *, trial: bool = True, max_mills: int | None 
         raise BudgetError("label.budget_usd is 0: nobody is contacted", where="params.yaml", do="Set a cap in USD")
     ledger = read_ledger(shop.ledger)
     _check_under_cap(shop, ledger)
-    _check_upstream(shop)
+    check_upstream(shop)
     shop.labeler.check()
     _check_witness(shop, ledger)
     if shop.claims is not None:
@@ -112,7 +116,8 @@ def _check_under_cap(shop: Shop, ledger: Ledger) -> None:
         raise BudgetError(passed, do="Stop an open job with `boxset label cancel JOB`, or raise the cap")
 
 
-def _check_upstream(shop: Shop) -> None:
+def check_upstream(shop: Shop) -> None:
+    """Raise ProjectError where a branch that this clone follows has purchases, answers or decisions that this clone has not."""
     here = frozenset[bytes]().union(*(whole_lines(path.read_bytes()) for path in sorted(shop.ledger.glob("*.jsonl"))))
     for upstream in shop.upstreams:
         missing = len(upstream.lines - here)
@@ -131,8 +136,8 @@ def _take_in_from(upstream: Upstream, folder: str) -> str:
 
 
 def _check_witness(shop: Shop, ledger: Ledger) -> None:
-    known, ours = {name.lower() for name in ledger.jobs}, re.compile(f"{re.escape(shop.prefix)}[0-9a-f]{{{DIGITS}}}", re.IGNORECASE)
-    unknown = sorted({name for name in shop.labeler.jobs(shop.prefix) if ours.fullmatch(name) and name.lower() not in known})
+    known = {name.lower() for name in ledger.jobs}
+    unknown = sorted({name for name in shop.labeler.jobs(shop.prefix) if shop.is_own(name) and name.lower() not in known})
     if unknown:
         branch = f"one of another branch (`git log --all -S {unknown[0]} -- ledger` finds it): merge that"
         do = f"A colleague's purchase: `git pull`; {branch}. Otherwise restore ledger/ from git's history"
@@ -240,13 +245,24 @@ def _check_budget(shop: Shop, ledger: Ledger, reserved: Reserved) -> None:
 
 
 def _send(shop: Shop, reserved: Reserved, asked: Sequence[Asked]) -> str:
+    """Send a reserved job. Raises ProjectError, and sends nothing, where the team's claims for it were released meanwhile."""
+    claims = None if shop.claims is None or _is_there(shop, reserved.job) else shop.claims
+    if claims is not None:
+        claims.check_held(reserved, asked)  # before the pictures go out; and once more right before the service is told
     pictures = {item.sha256: shop.picture(item.file_name) for item in asked}
     missing = next((item.file_name for item in asked if not pictures[item.sha256].is_file()), "")
     if missing:
         raise ProjectError("the picture is not here", where=missing, do="`dvc pull data/crawl`, then submit again: the reservation stands")
-    shop.labeler.send(reserved, asked, pictures)
+    shop.labeler.send(reserved, asked, pictures, nothing_to_see if claims is None else lambda: claims.going(reserved, asked))
     append(shop.ledger, PURCHASES, [Sent(job=reserved.job)])
+    if shop.claims is not None:
+        shop.claims.gone(reserved.job)
     return reserved.job
+
+
+def _is_there(shop: Shop, job: str) -> bool:
+    """Return whether a service that every clone asks has a job already: a killed submit had come so far, and nobody can have released it."""
+    return shop.labeler.is_shared and job.lower() in {name.lower() for name in shop.labeler.jobs(shop.prefix)}
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Sequence
 
 from rich.table import Table
+from rich.text import Text
 
+from boxset.labeling.claims import Ticket
 from boxset.labeling.labeler import Progress
 from boxset.labeling.ledger import Job, Ledger
 from boxset.labeling.plan import Plan, near_frozen_words, waits_for_review, without_limit
@@ -68,6 +70,24 @@ def status_table(ledger: Ledger, progress: dict[str, Progress], *, budget_usd: f
         terminal.print(hint, highlight=False, soft_wrap=True, markup=False)
     for fault in faults(ledger, cap_mills=cap_mills(budget_usd)):
         terminal.print(fault, style="yellow", highlight=False, soft_wrap=True, markup=False)
+
+
+def claims_table(tickets: Sequence[Ticket]) -> None:
+    """Print what is claimed for jobs that the ledger does not know as sent or over."""
+    terminal = console()
+    if not tickets:
+        terminal.print("nothing is claimed but what the ledger knows", highlight=False)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("job", "state", "by", "at", "service", "pictures", "cost"):
+        table.add_column(name, justify="right" if name in ("pictures", "cost") else "left", no_wrap=True)
+    for one in tickets:
+        cost = dollars(one.worst_mills) if one.worst_mills else "?"
+        table.add_row(*map(Text, (one.job, one.state, one.who or "?", one.at or "?", one.service or "?", f"{one.pictures:,}", cost)))
+    terminal.width = max(terminal.width, terminal.measure(table, options=terminal.options.update(width=WIDEST)).maximum)
+    terminal.print(table)
+    if any(one.state == "releasing" for one in tickets):
+        terminal.print("releasing: somebody began to release it and did not end; release it once more", highlight=False, soft_wrap=True)
 
 
 def _state(job: Job, progress: dict[str, Progress]) -> str:

@@ -9,7 +9,7 @@ from boxset.labeling.asked import came_to_nothing
 from boxset.labeling.ledger import Job, Ledger
 from boxset.labeling.plan import Plan, bought_metrics
 from boxset.labeling.price import per_picture_mills
-from boxset.params import Params
+from boxset.params import Params, put_back
 from boxset.wording import counted, dollars
 
 MOST_NAMED = 6  # jobs
@@ -75,7 +75,8 @@ def check_ids(ledger: Ledger, ids: Mapping[str, int]) -> None:
             if taken or ids.get(name, number) != number:
                 now = f"which is {names[number]}'s" if taken else f"and {name} has {ids[name]}"
                 what = f"job {job.name} asked about {name} under the id {number}, {now} in params.yaml"
-                do = "Set name and id back as they were; a ledger of another project does not belong here"
+                do = "Set key and id back as they were; a ledger of another project does not belong here"
+                do = f"{put_back(name, names[number])}. {do}" if taken and name not in ids else do
                 raise InputError(what, where="ledger", do=do)
 
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
@@ -38,11 +38,12 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
     split: str = ""  # of the data set; empty: nobody labelled it yet
 
 
-class Named(msgspec.Struct, frozen=True, kw_only=True):
-    """A category."""
+class Named(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A category; `key` as the data set's own files have it, where its name is another."""
 
     id: Annotated[int, Meta(ge=0, le=(1 << 31) - 1)]
     name: str
+    key: str = ""
 
 
 class _File(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,18 +53,19 @@ class _File(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Images:
-    """The pictures by whatever a results file may call them, and the categories; `numbers`: the category id of each number that stands in results."""
+    """The pictures by whatever a results file may call them, and the categories' keys; `numbers`: the category id of each number that stands in results."""
 
     path: Path
     pictures: tuple[Listed, ...]
     places: Mapping[int | str, int]
     categories: Mapping[int, str]
     numbers: Mapping[int, int]
+    also: Mapping[str, int] = field(default_factory=dict)  # names for show → category id
 
     @cached_property
     def named(self) -> Mapping[str, int]:
-        """Return the id of each category by its name."""
-        return {name: number for number, name in self.categories.items()}
+        """Return the id of each category by its key, and by its names for show."""
+        return {**self.also, **{key: number for number, key in self.categories.items()}}
 
     @cached_property
     def sizes(self) -> Floats:
@@ -140,10 +142,20 @@ def read_images(path: Path) -> Images:
         _once(places, one.id, place, f"{path}: images[{place}].id")
     categories: dict[int, str] = {}
     for number, category in enumerate(found.categories):
-        if categories.setdefault(category.id, category.name) != category.name:
+        key = category.key or category.name
+        if categories.setdefault(category.id, key) != key:
             raise InputError(f"{category.id}: it is {categories[category.id]} as well", where=f"{path}: categories[{number}].id")
     categories = dict(sorted(categories.items()))
-    return Images(path, pictures, _by_name(pictures) | places, categories, {i: i for i in categories})
+    also = {category.name: category.id for category in found.categories}
+    return Images(path, pictures, _by_name(pictures) | places, categories, {i: i for i in categories}, also)
+
+
+def of_project(images: Images, ids: Ids) -> Images:
+    """Return the same in the words of a project: a category that is listed under its name for show has its key, and results may name it by either."""
+    known = {identity.id: (key, identity.name) for key, identity in ids.categories.items()}
+    keys = {i: known[i][0] if i in known and name == known[i][1] else name for i, name in images.categories.items()}
+    shown = {name: i for i, (key, name) in known.items() if name and keys.get(i) == key}
+    return replace(images, categories=keys, also={**images.also, **shown})
 
 
 def counted_from(images: Images, first: int) -> Images:

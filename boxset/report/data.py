@@ -7,8 +7,9 @@ from typing import Any
 
 import msgspec
 
+from boxset.assemble.trust import with_names
 from boxset.compare.suspicious import Suspect, suspects
-from boxset.dataset.coco import Coco, read_coco
+from boxset.dataset.coco import Coco, names_of, read_coco
 from boxset.files import read_json, read_jsonl
 from boxset.predictions.store import read_folder
 from boxset.report.figures import SPLITS
@@ -83,6 +84,22 @@ class ReportData:
         return tuple(dict.fromkeys(name for _, name in sorted({(c.id, c.name) for coco in self.dataset.values() for c in coco.categories})))
 
 
+    @property
+    def names(self) -> dict[str, str]:
+        """Return the categories' names by their keys: metrics, targets and the plan go by key."""
+        return names_of(category for coco in self.dataset.values() for category in coco.categories)
+
+    @property
+    def wanted(self) -> dict[str, int]:
+        """Return how many boxes are wanted, by the categories' names."""
+        return {self.names.get(key, key): target.target for key, target in self.targets.categories.items()}
+
+    @property
+    def figures(self) -> Metrics:
+        """Return the data set's metrics, with the categories' names."""
+        return with_names(self.metrics.get("dataset", {}), self.names)
+
+
 def read_report_data(root: Path) -> ReportData:
     """Read what was built under `root`. Raises InputError naming a file that is not what it should be."""
     data = root / "data"
@@ -100,7 +117,7 @@ def read_report_data(root: Path) -> ReportData:
 
 
 def _suspicious(dataset: Mapping[str, Coco], folder: Path) -> tuple[Suspect, ...] | None:
-    predictions = read_folder(folder, categories={c.id: c.name for coco in dataset.values() for c in coco.categories})
+    predictions = read_folder(folder, categories={c.id: c.key for coco in dataset.values() for c in coco.categories})
     return tuple(suspects(dict(dataset), predictions)) if predictions.pictures else None
 
 

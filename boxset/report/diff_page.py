@@ -23,17 +23,19 @@ def diff_page(diff: Diff, before: Version, after: Version, pictures: Pictures) -
     boxes = _drawn_of(before, "old") | _drawn_of(after, "new")
     title = f"{diff.old} → {diff.new}"
     made = {"counts": ("Counts", section("counts", "Counts", _categories(diff), _mixes(diff)))}
-    for name in diff.categories:
+    for place, name in enumerate(diff.categories, 1):
         changes = [c for c in diff.box_changes if name in (c.category, c.old_category)]
         if changes:
-            made[name] = (name, section(name, name, _box_sheet(changes, pictures, sizes)))
+            anchor = f"category-{place}"
+            made[anchor] = (name, section(anchor, name, _box_sheet(changes, pictures, sizes)))
     for kind, words in KINDS.items():
         images = [c for c in diff.image_changes if c.kind == kind]
         if images:
             made[f"pictures-{kind}"] = (words, section(f"pictures-{kind}", words, _image_sheet(images, pictures, sizes, boxes=boxes)))
     counted = ((_delta(diff.images), "pictures"), (_delta(diff.boxes), "boxes"), (len(diff.box_changes), "boxes changed in pictures that both have"))
     legend = "Dashed red: as it was. Green: new. Orange: where a moved or relabelled box is now. `boxset explain PICTURE` tells more."
-    return page(title, joined([tiles(counted), tag("p", diff.test.words), tag("p", coded(legend))]), made, footer="Made by boxset diff.")
+    said = [tag("p", words) for words in (diff.renames, diff.test.words) if words]
+    return page(title, joined([tiles(counted), *said, tag("p", coded(legend))]), made, footer="Made by boxset diff.")
 
 
 def _drawn_of(version: Version, kind: str) -> Boxes:

@@ -46,7 +46,7 @@ def worth_a_look(data: ReportData, boxes: Sequence[Box], *, budget: int) -> Html
 
 
 def _short(data: ReportData) -> Html:
-    lines = [tag("li", coded(line)) for line in short_words(data.metrics.get("dataset", {}))]
+    lines = [tag("li", coded(line)) for line in short_words(data.figures)]
     return joined([tag("h3", "Too few to measure by"), tag("ul", *lines, class_="warn")]) if lines else Html("")
 
 

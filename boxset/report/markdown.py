@@ -8,6 +8,7 @@ from boxset.dataset.records import BBox
 from boxset.wording import counted
 
 EACH = 15  # changes named in one fold
+_BAR = "\\|"  # in a cell of a table
 MOST = 60_000  # characters; GitHub refuses a comment of more than 65,536
 
 
@@ -16,7 +17,8 @@ def diff_markdown(diff: Diff) -> str:
     head = [f"### Data set: `{diff.old}` → `{diff.new}`", ""]
     if diff.is_empty:
         return "\n".join([*head, "The two hold the same pictures, boxes, splits and licences.", "", diff.test.words, ""])
-    head += [f"**{_delta(diff.images, 'picture')} · {_delta(diff.boxes, 'box')}**", "", *_categories(diff), "", *_mixes(diff), f"- {diff.test.words}", ""]
+    head += [f"**{_delta(diff.images, 'picture')} · {_delta(diff.boxes, 'box')}**", "", *_categories(diff), "", *_mixes(diff)]
+    head += [*([f"- {diff.renames}"] if diff.renamed else []), f"- {diff.test.words}", ""]
     text, left = "\n".join(head), 0
     for fold in _folds(diff):
         if len(text) + len(fold) > MOST:
@@ -37,7 +39,7 @@ def _signed(number: int) -> str:
 def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
     titles = list(header)
     lines = [f"| {' | '.join(titles)} |", "|---" + "|--:" * (len(titles) - 1) + "|"]
-    return [*lines, *(f"| {' | '.join(row)} |" for row in rows)]
+    return [*lines, *(f"| {' | '.join(cell.replace('|', _BAR) for cell in row)} |" for row in rows)]
 
 
 def _categories(diff: Diff) -> list[str]:

@@ -57,8 +57,8 @@ def box_series(data: ReportData) -> list[dict[str, str | int]]:
 
 def _header(data: ReportData, boxes: Sequence[Box]) -> Html:
     have = Counter(box.category for box in boxes)
-    wanted = data.targets.categories
-    reached = sum(have[name] >= target.target for name, target in wanted.items())
+    wanted = data.wanted
+    reached = sum(have[name] >= target for name, target in wanted.items())
     facts: list[tuple[Content, str]] = [
         (data.pictures, noun(data.pictures, "picture")),
         (len(boxes), noun(len(boxes), "box")),

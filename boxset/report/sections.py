@@ -23,7 +23,7 @@ def categories(data: ReportData, boxes: Sequence[Box]) -> Html:
     """Boxes of each category by source, against those wanted, and what balance did."""
     colours = svg.colours_of(sorted({box.annotation.source for box in boxes}))
     grouped = by_category(boxes)
-    wanted = {name: target.target for name, target in data.targets.categories.items()}
+    wanted = data.wanted
     full = max([1, *wanted.values(), *map(len, grouped.values())])
     rows = [_category_row(name, grouped.get(name, []), wanted.get(name, 0), colours=colours, full=full) for name in data.categories]
     columns = (Column("category"), Column("boxes by source", "chart"), *map(Column, ("boxes", "wanted", "missing", "pictures")))
@@ -64,7 +64,7 @@ def splits(data: ReportData) -> Html:
 
 def _trust(data: ReportData) -> Html:
     """How far test can be trusted: how exactly it measures each category, where it is from, and what limits it."""
-    metrics = data.metrics.get("dataset", {})
+    metrics = data.figures
     test = metrics.get("test")
     if not test:
         return Html("")
@@ -220,7 +220,7 @@ def plan(data: ReportData) -> Html:
     if not planned.items:
         nothing = f"Nothing to buy: {planned.stops_at}. The budget is `label.budget_usd`: {dollars(planned.budget_mills)}."
         return joined([tag("p", html.coded(nothing)), *_without_limit(planned), *_review(planned), *_near_frozen(planned)])
-    rows = [(r.category, r.have, r.target, r.pictures, r.expected, r.candidates) for r in planned.rows]
+    rows = [(data.names.get(r.category, r.category), r.have, r.target, r.pictures, r.expected, r.candidates) for r in planned.rows]
     columns = [Column("category"), *map(Column, ("boxes now", "wanted", "pictures to buy", "boxes expected", "pictures to choose from"))]
     cost = f"{counted(len(planned.items), 'picture')} at {dollars(planned.per_picture_mills, to_the_mill=True)} each: {dollars(planned.cost_mills)} at the most"
     lead = f"{cost}, after {dollars(planned.committed_mills)} of {dollars(planned.budget_mills)}. It stops there because {planned.stops_at}."

@@ -79,14 +79,15 @@ def diff_text(diff: Diff) -> RenderableType:
     if diff.is_empty:
         return Group(head, Text("The two hold the same pictures, boxes, splits and licences."), Text(diff.test.words))
     totals = Text.assemble("pictures ", _change(diff.images), "   boxes ", _change(diff.boxes))
-    parts: list[RenderableType] = [head, totals, Text(), _changed_categories(diff), Text(LEGEND, style="dim"), Text(), _changed_rest(diff), Text(diff.test.words)]
+    renamed = [Text(diff.renames)] if diff.renamed else []
+    parts: list[RenderableType] = [head, totals, *renamed, Text(), _changed_categories(diff), Text(LEGEND, style="dim"), Text(), _changed_rest(diff), Text(diff.test.words)]
     return Group(*parts, *_named(diff))
 
 
 def _changed_categories(diff: Diff) -> Table:
     table = _table("category", "boxes", "", "came", "went", "added", "removed", "moved", "relabelled", left=(2,))
     for name, c in diff.categories.items():
-        table.add_row(name, *_category_cells(c), style="" if c.changed else "dim")
+        table.add_row(Text(name), *_category_cells(c), style="" if c.changed else "dim")
     return table
 
 
@@ -128,7 +129,7 @@ def _named(diff: Diff) -> list[RenderableType]:
     for change in diff.box_changes[:FIRST]:
         label = f"{change.old_category} → {change.category}" if change.kind == "relabelled" else change.category
         overlap = f"IoU {change.iou:.2f}" if change.iou is not None else ""
-        grid.add_row(Text(change.kind, style=_KINDS[change.kind]), label, overlap, Text(change.sha256[:12], style="dim"))
+        grid.add_row(Text(change.kind, style=_KINDS[change.kind]), Text(label), overlap, Text(change.sha256[:12], style="dim"))
     left = len(diff.box_changes) - FIRST
     more = [coded(f"and {left:,} more: `boxset diff --html FILE` draws them, `--json` lists them")] if left > 0 else []
     return [Text(), grid, *more]

@@ -1,6 +1,6 @@
 """S3 over HTTP, on disk: enough of the protocol for boto3 and s3fs, path-style, with errors as AWS spells them.
 
-Objects are files named by their quoted keys. Conditional writes (`If-None-Match: *`) hold between the threads of one process.
+Objects are files named by their quoted keys. Conditional writes (`If-None-Match: *`, `If-Match`) hold between the threads of one process.
 """
 
 import hashlib
@@ -98,18 +98,22 @@ class S3:
 
     def _entry(self, bucket: str, key: str) -> str:
         content = self._path(bucket, key).read_bytes()
-        etag = hashlib.md5(content, usedforsecurity=False).hexdigest()
-        return f"<Contents><Key>{escape(key)}</Key><Size>{len(content)}</Size><ETag>&quot;{etag}&quot;</ETag><LastModified>2026-01-01T00:00:00.000Z</LastModified></Contents>"
+        etag = _etag(content).replace('"', "&quot;")
+        return f"<Contents><Key>{escape(key)}</Key><Size>{len(content)}</Size><ETag>{etag}</ETag><LastModified>2026-01-01T00:00:00.000Z</LastModified></Contents>"
 
     def _object(self, request: Request, bucket: str, key: str, asked: dict[str, list[str]]) -> Answer:
         path = self._path(bucket, key)
         if request.method == "PUT":
             if request.headers.get("if-none-match") == "*" and path.exists():
                 return _error(412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
+            if refusal := _unmatched(request, path):
+                return refusal
             content = _plain(request)
             self._write(path, content)
-            return Answer(headers={"ETag": f'"{hashlib.md5(content, usedforsecurity=False).hexdigest()}"'})
+            return Answer(headers={"ETag": _etag(content)})
         if request.method == "DELETE":
+            if refusal := _unmatched(request, path):
+                return refusal
             path.unlink(missing_ok=True)
             return Answer(status=204)
         if request.method == "POST" or asked.keys() & {"uploads", "uploadId"}:
@@ -117,10 +121,25 @@ class S3:
         if not path.is_file():
             return _error(404, "NoSuchKey", "The specified key does not exist.")
         content = path.read_bytes()
-        etag = hashlib.md5(content, usedforsecurity=False).hexdigest()
         return Answer(
-            body=content, headers={"ETag": f'"{etag}"', "Content-Type": "application/octet-stream", "Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT"}
+            body=content, headers={"ETag": _etag(content), "Content-Type": "application/octet-stream", "Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT"}
         )
+
+
+def _etag(content: bytes) -> str:
+    return f'"{hashlib.md5(content, usedforsecurity=False).hexdigest()}"'
+
+
+def _unmatched(request: Request, path: Path) -> Answer | None:
+    """Return the refusal of a write or deletion on the condition that an object is as it was read (`If-Match`), where it is not."""
+    wanted = request.headers.get("if-match", "").strip('"')
+    if not wanted:
+        return None
+    if not path.is_file():
+        return _error(404, "NoSuchKey", "The specified key does not exist.")
+    if wanted in ("*", _etag(path.read_bytes()).strip('"')):
+        return None
+    return _error(412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
 
 
 def _plain(request: Request) -> bytes:
