@@ -19,6 +19,7 @@ STYLE = """
 *{box-sizing:border-box}
 body{margin:0 auto;max-width:1400px;padding:1.6rem 1.4rem 4rem;background:var(--paper);color:var(--ink);
 font:14px/1.45 system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",sans-serif}
+h1,h2,nav a{overflow-wrap:anywhere}
 h1{font-size:1.7rem;margin:0 0 .2rem}h2{font-size:1.3rem;margin:2.4rem 0 0}.row{font-size:1.02rem;margin:2rem 0 .1rem;overflow-wrap:anywhere}.row.bare{margin-top:.9rem}
 p{margin:.15rem 0 .6rem;color:var(--soft);max-width:95ch;overflow-wrap:anywhere}
 p b{color:var(--ink);font-weight:600}.late{color:var(--warn)}
