@@ -285,7 +285,7 @@ def test_a_server_that_is_gone_is_said_and_nothing_is_shown_as_decided_that_is_n
     window.press("n")
     window.until("!document.getElementById('alarm').hidden")
 
-    assert state(window)["alarm"].startswith("The server has stopped: nothing more is written. What is marked here is saved; start `boxset review` again")
+    assert state(window)["alarm"].startswith("The server has stopped: nothing more is written. What is marked here is saved; start “boxset review” again")
     assert (state(window)["marks"], on_disk()) == (["✓", "", ""], {sha(0): "yes"})
 
 
@@ -321,7 +321,7 @@ def test_done_ends_the_look_and_no_key_works_any_more(window: Browser, look: Cal
     window.press("n")
     state(window)
 
-    assert "Everything is saved" in window.run("return document.getElementById('grid').textContent")
+    assert "Everything is saved" in window.run("return document.querySelector('#grid[role=status]').textContent")
     assert (on_disk(), desk.done.is_set()) == ({sha(0): "yes"}, True)
 
 

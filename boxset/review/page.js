@@ -17,6 +17,13 @@ function element(name, text, className) {
   return made;
 }
 
+// Say what stands where pictures stood.
+function tell(words) {
+  ["aria-label", "aria-activedescendant"].forEach((name) => grid.removeAttribute(name));
+  grid.setAttribute("role", "status");
+  grid.replaceChildren(element("p", words, "nothing"));
+}
+
 function alarm(text) {
   find("alarm").textContent = text;
   find("alarm").hidden = !text;
@@ -32,7 +39,7 @@ async function ask(path, body) {
 
 function lost(error) {
   const gone = error instanceof TypeError;
-  alarm(gone ? "The server has stopped: nothing more is written. What is marked here is saved; start `boxset review` again for the rest." : error.message);
+  alarm(gone ? "The server has stopped: nothing more is written. What is marked here is saved; start “boxset review” again for the rest." : error.message);
 }
 
 async function load(number) {
@@ -55,7 +62,7 @@ async function show(number, place) {
   }
   history.replaceState(null, "", `#${here.screen + 1}`);
   grid.replaceChildren(...here.items.map(tile));
-  if (!here.items.length) grid.append(element("p", "Nothing waits for review here.", "nothing"));
+  if (!here.items.length) tell("Nothing waits for review here.");
   grid.classList.toggle("few", here.items.length <= FEW);
   grid.scrollTop = 0;
   document.title = `Review: ${here.category}`;
@@ -250,7 +257,7 @@ function finish() {
     }
     over = true;
     if (large.open) large.close();
-    grid.replaceChildren(element("p", "Done. Everything is saved; the terminal says what comes next. This tab can be closed.", "nothing"));
+    tell("Done. Everything is saved; the terminal says what comes next. This tab can be closed.");
     document.querySelectorAll("button").forEach((button) => { button.disabled = true; });
     find("about").replaceChildren();
     return undefined;

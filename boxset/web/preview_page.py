@@ -15,7 +15,8 @@ POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri
 STYLE = """
 :root{color-scheme:light dark;--paper:#fbfaf8;--card:#fff;--ink:#1d1e20;--soft:#62676d;--line:#e4e2dd;--accent:#1f6f54;--bad:#b3392f;--warn:#8a5600;--badly:#fbeae8;
 --warmly:#fbf1df}
-@media(prefers-color-scheme:dark){:root{--paper:#16181a;--card:#1e2124;--ink:#e9e8e5;--soft:#a0a5ab;--line:#33373b;--accent:#6fcaa5;--bad:#f0958c;--warn:#e7ae56;--badly:#3b2321;--warmly:#372c19}}
+@media screen and (prefers-color-scheme:dark){
+:root{--paper:#16181a;--card:#1e2124;--ink:#e9e8e5;--soft:#a0a5ab;--line:#33373b;--accent:#6fcaa5;--bad:#f0958c;--warn:#e7ae56;--badly:#3b2321;--warmly:#372c19}}
 *{box-sizing:border-box}
 body{margin:0 auto;max-width:1400px;padding:1.6rem 1.4rem 4rem;background:var(--paper);color:var(--ink);
 font:14px/1.45 system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",sans-serif}
