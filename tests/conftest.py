@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 from moto.server import ThreadedMotoServer
 
+from tests.browser import Browser, browsing
 from tests.project import Project, copy_of_repository
 
 settings.register_profile("untimed", deadline=None)  # a machine that is busy is no fault of the code
@@ -33,6 +34,13 @@ def s3_server() -> Iterator[str]:
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """The window of a real browser that tests share; each opens a page of its own in it."""
+    with browsing(tmp_path_factory.mktemp("browser")) as browser:
+        yield browser
 
 
 @pytest.fixture(scope="session")

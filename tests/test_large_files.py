@@ -72,7 +72,7 @@ def test_images_that_have_numbers_are_counted_as_those_that_have_names(numbers: 
     for category in range(1, 61):
         assert [row for row in found if row[1] == category] == [row for row in given if row[1] == category]
     pairs = Counter(str(category) for _, category in {(image, category) for image, category, _ in given})
-    assert {row["class_id"]: row["images"] for row in tables.read_classes(INDEX) if row["boxes"]} == dict(pairs)
+    assert {row["class_id"]: row["images"] for row in tables.classes_table(INDEX).to_pylist() if row["boxes"]} == dict(pairs)
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])

@@ -334,7 +334,7 @@ def test_every_picture_says_what_it_is_and_what_becomes_of_it(tmp_path: Path) ->
 
     said = read(page({"hammer": [Row("searxng: claw hammer", (kept, left), counts, "did not answer: bing (timeout)")]})).said
 
-    for part in ("Claw hammer", "640×480 · a.test", "CC-BY-4.0", "catalogue", "2.jpg", "licence unknown", "reject word: clipart"):
+    for part in ("Claw hammer", "a.test", "640×480 · CC-BY-4.0", "catalogue", "2.jpg", "100×90 · licence unknown", "reject word: clipart"):
         assert part in said
     assert "1 of 4 pictures would be kept; left out: gone 2, reject word 1" in said
     assert "did not answer: bing (timeout)" in said

@@ -109,8 +109,8 @@ def test_the_page_says_what_was_built(tmp_path: Path) -> None:
 
     for told in (
         "tools",
-        "hammer lvis: 3 wanted: 3 3 3 reached 3",
-        "screwdriver lvis: 1 wanted: 5 1 5 4 1",
+        "hammer lvis: 3 wanted: 3 lvis 3 3 3 reached 3",
+        "screwdriver lvis: 1 wanted: 5 lvis 1 1 5 4 1",
         "4 pictures were left out",
         "crawl: hammer kept: 2 left out: 6 9 8 2 gone 4 · too small 2 · qwant gave no answer 2 times",
         "label kept: 3 left out: 1 4 3 not answered, or failed 1",
@@ -130,7 +130,7 @@ def test_pictures_that_may_only_be_passed_on_unchanged_are_counted(tmp_path: Pat
         train = msgspec.structs.replace(coco(("a", [HAMMER]), ("b", [HAMMER])), licenses=licences)
         return " ".join(" ".join(outline(render(ReportData(dataset={"train": train}))).text).split())
 
-    told = "2 pictures may be used commercially and passed on unchanged only (CC-BY-ND-2.0): no derivatives."
+    told = "2 pictures may be passed on unchanged only (CC-BY-ND-2.0): no derivatives."
 
     assert told in words("CC-BY-ND-2.0", "unknown")
     assert "no derivatives" not in words("CC-BY-SA-2.0", "CC-BY-ND-2.0")  # which is the licence of none of them
@@ -144,6 +144,12 @@ def test_a_split_too_small_to_measure_by_is_worth_a_look(tmp_path: Path) -> None
 
     assert "Too few to measure by hammer: test has 0 of the 5 boxes of split.min_boxes." in words
     assert "hammer: val" not in words
+
+
+def test_where_nothing_stands_out_that_is_said() -> None:
+    page = render(ReportData(dataset={"train": coco(("a", [HAMMER]))}))
+
+    assert "Nothing stands out." in page.partition('id="look"')[2]
 
 
 def test_the_same_data_give_the_same_bytes(tmp_path: Path) -> None:
@@ -253,7 +259,7 @@ def test_a_bar_marks_what_is_wanted() -> None:
     bar = svg.stacked_bar({"lvis": 30}, {"lvis": "red"}, full=60, mark=45, label="hammer").text
 
     assert 'width="50.000" height="10" fill="red"><title>lvis: 30</title>' in bar
-    assert '<rect x="75.000" y="0" width=".5"' in bar
+    assert '<path class="mark" d="M75.000 0V16"><title>wanted: 45</title>' in bar
 
 
 def test_what_balance_says_comes_from_the_card(tmp_path: Path) -> None:

@@ -7,11 +7,9 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
-from itertools import count
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,15 +20,14 @@ from PIL import Image
 
 from boxset.cli import cli
 from boxset.dataset.decisions import FILE, Verdict, append_decisions, decided, read_decisions
-from boxset.dataset.records import KEPT, ImageRow, Picture
 from boxset.errors import InputError, ProjectError
-from boxset.files import sole_writer, write_json, write_jsonl
+from boxset.files import sole_writer, write_json
 from boxset.review.server import HEADERS, MAX_BODY, Desk, serving
-from boxset.review.session import SCREEN, Choice, Reply, Session, State
+from boxset.review.session import SCREEN, Choice, Reply, State
 from boxset.review.takein import taken_in
-from tests.build import picture, sha
+from tests.build import sha
+from tests.reviews import AT, found, on_disk, project, session, started, store
 
-AT = datetime(2026, 11, 26, 12, tzinfo=UTC)
 YES, NO, DRAWING, OPEN = (State(verdict=v, reason=r, by="Anna" if v else "") for v, r in (("yes", ""), ("no", ""), ("unusable", "drawing"), ("", "")))
 
 
@@ -41,25 +38,9 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (Path("decisions") / FILE).touch()
 
 
-def found(name: object, **more: Any) -> Picture:
-    """A picture that a crawl for hammers found."""
-    return picture(name, **{"source": "crawl", "category": "hammer", "query": "claw hammer", "engine": "flickr", **more})
-
-
-def session(pictures: int = 3, by: str = "Anna", **more: Any) -> Session:
-    """A look through pictures, in which a second passes with each decision."""
-    seconds = count()
-    return Session("hammer", 1, [found(n, **more) for n in range(pictures)], by, Path("decisions"), lambda: AT + timedelta(seconds=next(seconds)))
-
-
 def choice(name: object, verdict: str = "yes", reason: str = "", seen: str = "") -> Choice:
     """A choice on a picture of that name."""
     return Choice(sha256=sha(name), verdict=Verdict(verdict), reason=reason, seen=seen)
-
-
-def on_disk() -> dict[str, str]:
-    """What the file says of each picture."""
-    return {name: one[0].words for name, one in read_decisions(Path("decisions")).by_picture.items() if one[0].verdict != "undone"}
 
 
 # the look
@@ -227,14 +208,6 @@ def desk() -> Desk:
     """Three pictures; the last has no file."""
     store(0, 1)
     return Desk(session(), Path())
-
-
-def store(*names: object) -> None:
-    """Write the files of pictures."""
-    for name in names:
-        file = Path(f"data/crawl/hammer/images/{sha(name)}.jpg")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (640, 480), "red").save(file)
 
 
 @pytest.fixture
@@ -433,14 +406,6 @@ def test_the_server_listens_on_loopback_alone_and_names_a_port_that_is_taken(des
 # the command
 
 
-def project(count_: int = 3) -> None:
-    """A project whose crawl for hammers has found pictures, in the order of their rank; files of all of them."""
-    write_json(Path("params.yaml"), {"world": "embedded", "project": {"name": "tools"}, "categories": {"hammer": {"id": 1, "target": 9}}, "sources": {}})
-    kept = [found(n, rank=n, source_id=f"u{n}") for n in range(count_)]
-    store(*range(count_))
-    write_jsonl(Path("data/crawl/hammer/images.jsonl"), [ImageRow(source_id=p.source_id, url=p.url, outcome=KEPT, picture=p) for p in kept])
-
-
 def run(*arguments: str) -> tuple[int, str]:
     """Run the command; return exit code and what it printed, errors too."""
     done = CliRunner().invoke(cli, ["review", *arguments])
@@ -449,15 +414,8 @@ def run(*arguments: str) -> tuple[int, str]:
 
 def start() -> tuple[subprocess.Popen[str], Browser]:
     """Start the real command, and go to the address that it prints."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-    command = [sys.executable, "-m", "boxset", "review", "hammer", "--by", "Anna"]
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background of a script ignores it, and hands that on
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, start_new_session=True)
-    assert server.stdout is not None
-    for line in server.stdout:
-        if line.startswith("open  http://127.0.0.1:"):
-            return server, Browser(line.split()[1])
-    raise AssertionError("it ended before it served")
+    server, address = started()
+    return server, Browser(address)
 
 
 def test_a_killed_server_loses_nothing_and_the_next_look_goes_on_where_it_was() -> None:

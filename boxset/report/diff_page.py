@@ -4,12 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from boxset.compare.diff import BoxChange, CategoryChange, Change, Diff, ImageChange
 from boxset.dataset.coco import Coco
-from boxset.report.html import Column, Content, Html, coded, joined, number, page, section, table, tag, tiles
+from boxset.report.html import Column, Content, Html, box_keys, coded, joined, number, page, section, table, tag, tiles
 from boxset.report.pictures import Drawn, Pictures, shot
 from boxset.wording import counted
 
 EACH = 60  # pictures drawn of one category or kind
 SIDES = {"added": "new", "removed": "old", "moved": "moved", "relabelled": "moved"}
+LINES = {"old": "dashed red: as it was", "new": "solid green: new", "moved": "dotted orange: where a moved or relabelled box is now"}
 KINDS = {"added": "Pictures added", "removed": "Pictures removed", "replaced": "Replaced by a better copy", "split": "In another split"}
 
 Sizes = dict[str, tuple[int, int]]
@@ -21,7 +22,7 @@ def diff_page(diff: Diff, before: Version, after: Version, pictures: Pictures) -
     """Return the page; `before` and `after` are what was compared."""
     sizes = {image.sha256: (image.width, image.height) for version in (before, after) for coco in version.values() for image in coco.images}
     boxes = _drawn_of(before, "old") | _drawn_of(after, "new")
-    title = f"{diff.old} → {diff.new}"
+    title = f"What changed: {diff.old} → {diff.new}"
     made = {"counts": ("Counts", section("counts", "Counts", _categories(diff), _mixes(diff)))}
     for place, name in enumerate(diff.categories, 1):
         changes = [c for c in diff.box_changes if name in (c.category, c.old_category)]
@@ -32,10 +33,10 @@ def diff_page(diff: Diff, before: Version, after: Version, pictures: Pictures) -
         images = [c for c in diff.image_changes if c.kind == kind]
         if images:
             made[f"pictures-{kind}"] = (words, section(f"pictures-{kind}", words, _image_sheet(images, pictures, sizes, boxes=boxes)))
-    counted = ((_delta(diff.images), "pictures"), (_delta(diff.boxes), "boxes"), (len(diff.box_changes), "boxes changed in pictures that both have"))
-    legend = "Dashed red: as it was. Green: new. Orange: where a moved or relabelled box is now. `boxset explain PICTURE` tells more."
+    totals = ((_delta(diff.images), "pictures"), (_delta(diff.boxes), "boxes"), (len(diff.box_changes), "boxes changed in pictures that both have"))
     said = [tag("p", words) for words in (diff.renames, diff.test.words) if words]
-    return page(title, joined([tiles(counted), *said, tag("p", coded(legend))]), made, footer="Made by boxset diff.")
+    more = tag("p", coded("`boxset explain PICTURE` tells the history of a picture, by the digits under it."), class_="soft")
+    return page(title, joined([tiles(totals), *said, box_keys(LINES), more]), made, footer="Made by boxset diff.")
 
 
 def _drawn_of(version: Version, kind: str) -> Boxes:
@@ -55,8 +56,10 @@ def _delta(change: Change) -> str:
 
 def _categories(diff: Diff) -> Html:
     columns = [Column("category"), *map(Column, ("before", "now", "came", "went", "added", "removed", "moved", "relabelled to", "relabelled from"))]
-    lead = "Came and went: with pictures that were added or removed. Added and removed: in pictures that both versions have."
-    return joined([tag("p", lead), table(columns, [(name, *_cells(c)) for name, c in diff.categories.items()])])
+    came = "Came and went: with pictures that were added or removed. Added and removed: in pictures that both versions have."
+    lead = f"{came} Relabelled to and from: boxes that got, or lost, the category’s name. Empty: none."
+    rows = [(name, *_cells(c)) for name, c in diff.categories.items()]
+    return joined([tag("p", lead), table(columns, rows, name="boxes by category")])
 
 
 def _cells(c: CategoryChange) -> Sequence[Content]:
@@ -66,9 +69,9 @@ def _cells(c: CategoryChange) -> Sequence[Content]:
 
 def _mixes(diff: Diff) -> Html:
     mixes = {"split": {s: c["images"] for s, c in diff.splits.items()}, "source": diff.sources, "licence": diff.licences}
-    columns = [Column("pictures by"), Column("", "left"), Column("before"), Column("now")]
+    columns = [Column("pictures by"), Column("which", "left"), Column("before"), Column("now")]
     rows = [(title, name or "unknown", c.old, c.new) for title, changes in mixes.items() for name, c in changes.items() if c.old != c.new]
-    return table(columns, rows) if rows else Html("")
+    return table(columns, rows, name="pictures by split, source and licence") if rows else Html("")
 
 
 def _box_sheet(changes: Sequence[BoxChange], pictures: Pictures, sizes: Sizes) -> Html:
@@ -76,7 +79,7 @@ def _box_sheet(changes: Sequence[BoxChange], pictures: Pictures, sizes: Sizes) -
     for change in changes:
         by_picture.setdefault(change.sha256, []).append(change)
     shots = [_box_shot(some, pictures, sizes) for _, some in zip(range(EACH), by_picture.values(), strict=False)]
-    return joined([tag("div", *shots, class_="sheet"), _left_over(len(by_picture))])
+    return joined([tag("div", *shots, class_="sheet large"), _left_over(len(by_picture))])
 
 
 def _box_shot(changes: Sequence[BoxChange], pictures: Pictures, sizes: Sizes) -> Html:
@@ -102,7 +105,7 @@ def _drawn(change: BoxChange) -> Iterable[Drawn]:
 
 def _image_sheet(changes: Sequence[ImageChange], pictures: Pictures, sizes: Sizes, *, boxes: Boxes) -> Html:
     shots = [_image_shot(c, pictures, sizes[c.sha256], boxes.get(c.sha256, [])) for c in changes[:EACH]]
-    return joined([tag("div", *shots, class_="sheet"), _left_over(len(changes))])
+    return joined([tag("div", *shots, class_="sheet large"), _left_over(len(changes))])
 
 
 def _image_shot(change: ImageChange, pictures: Pictures, size: tuple[int, int], drawn: Sequence[Drawn]) -> Html:

@@ -6,7 +6,7 @@ from itertools import chain, zip_longest
 from boxset.assemble.split import short_words
 from boxset.report.data import ReportData
 from boxset.report.figures import Box, Odd, by_category, odd_boxes
-from boxset.report.html import Content, Html, coded, joined, tag
+from boxset.report.html import Content, Html, box_keys, coded, joined, tag
 from boxset.report.pictures import Drawn, Pictures, shot
 from boxset.wording import counted
 
@@ -29,8 +29,8 @@ def gallery(data: ReportData, boxes: Sequence[Box], *, budget: int) -> Html:
         count = len({box.image.sha256 for box in grouped[name]})
         title = tag("h3", f"{name} ", tag("small", f"{len(chosen)} of {counted(count, 'picture')}"))
         sheets.append(joined([title, tag("div", *shots, class_="sheet")]))
-    lead = "The sources in turn. Green: boxes of the category; dashed: boxes of others."
-    return joined([tag("p", lead), *sheets])
+    lead = "A few pictures of each category, its sources in turn; under each its source, its split and the digits that `boxset explain` knows it by."
+    return joined([tag("p", coded(lead)), box_keys({"mine": "solid green: of the category", "other": "dashed white: of others"}), *sheets])
 
 
 def worth_a_look(data: ReportData, boxes: Sequence[Box], *, budget: int) -> Html:
@@ -38,9 +38,9 @@ def worth_a_look(data: ReportData, boxes: Sequence[Box], *, budget: int) -> Html
     short = _short(data)
     odd = _varied(odd_boxes(boxes))
     pictures = Pictures(data.folders, budget)
-    lead = "Not errors by themselves: boxes far from the usual size or shape of their category, and places where sources contradict each other."
+    lead = "Not errors by themselves (drawn in red): boxes far from the usual size or shape of their category, and places where sources contradict each other."
     if not odd and not data.conflicts:
-        return short or tag("p", "Nothing stands out.")
+        return short if short.text else tag("p", "Nothing stands out.")
     sheet = tag("div", *(_odd_shot(one, pictures) for one in odd), class_="sheet")
     return joined([short, tag("p", lead), sheet, _conflicts(data)])
 

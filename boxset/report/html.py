@@ -74,14 +74,14 @@ class Column:
     kind: str = ""
 
 
-def table(columns: Sequence[Column], rows: Iterable[Sequence[Content]], *, foot: Sequence[Content] = (), slim: bool = False) -> Html:
-    """Return a table; the first cell of each row is its heading. Slim: its chart leaves room for words."""
+def table(columns: Sequence[Column], rows: Iterable[Sequence[Content]], *, name: str, feet: Sequence[Sequence[Content]] = (), slim: bool = False) -> Html:
+    """Return a table, which scrolls by keys too where it is wider than the screen; the first cell of each row is its heading. Slim: its chart leaves room for words."""
     head = joined(tag("th", c.title, scope="col", class_="left" if c.kind else "") for c in columns)
     body = joined(tag("tr", _row(columns, row)) for row in rows)
     parts = [tag("thead", tag("tr", head)), tag("tbody", body)]
-    if foot:
-        parts.append(tag("tfoot", tag("tr", _row(columns, foot))))
-    return tag("div", tag("table", *parts, class_="slim" if slim else ""), class_="wide")
+    if feet:
+        parts.append(tag("tfoot", joined(tag("tr", _row(columns, row)) for row in feet)))
+    return tag("div", tag("table", *parts, class_="slim" if slim else ""), class_="wide", role="group", tabindex="0", aria_label=f"Table: {name}")
 
 
 def _row(columns: Sequence[Column], cells: Sequence[Content]) -> Html:
@@ -92,6 +92,15 @@ def _row(columns: Sequence[Column], cells: Sequence[Content]) -> Html:
 def legend(colours: Mapping[str, str]) -> Html:
     """Return what each colour means."""
     return tag("ul", *(tag("li", tag("i", style=f"background:{colour}"), name) for name, colour in colours.items()), class_="legend")
+
+
+def box_keys(kinds: Mapping[str, str]) -> Html:
+    """Return what each kind of drawn box means, with a sample of its line: kinds are classes of the style sheet."""
+    return tag("ul", *(tag("li", _sample(kind), words) for kind, words in kinds.items()), class_="legend keys")
+
+
+def _sample(kind: str) -> Html:
+    return Html(f'<svg viewBox="0 0 26 16" aria-hidden="true"><rect class="{kind}" x="2" y="2" width="22" height="12"/></svg>')
 
 
 def tiles(facts: Iterable[tuple[Content, str]]) -> Html:

@@ -15,8 +15,10 @@ from boxset.wording import counted, dollars
 
 MANY_REASONS = 6
 SUBMIT = "`boxset label submit` buys it; nothing else does."
-FUNNEL = {"kept": "var(--accent)", "left out": "var(--c7)"}
-KNOWN = {"every one has its box": "var(--accent)", "may lack a box": "var(--c1)", "verified absent": "var(--c0)", "nobody looked": "var(--c7)"}
+FUNNEL = {"kept": "var(--accent)", "left out": "var(--rest)"}
+KNOWN = {"complete": "var(--accent)", "partly": "var(--c1)", "absent": "var(--c0)", "nobody looked": "var(--rest)"}
+MEANS = {"complete": "complete: every one has its box", "partly": "partly: one may lack its box", "absent": "absent: somebody made sure"}
+PEOPLE = {"label": "label: drawn by people for this project"}
 
 
 def categories(data: ReportData, boxes: Sequence[Box]) -> Html:
@@ -30,16 +32,18 @@ def categories(data: ReportData, boxes: Sequence[Box]) -> Html:
     missing = sum(max(0, target - len(grouped.get(name, ()))) for name, target in wanted.items())
     foot = ("all", "", len(boxes), sum(wanted.values()), missing, data.pictures)
     lead = "Boxes in the data set against those wanted (the tick). A picture with several categories counts once in each row."
-    return joined([tag("p", lead), html.legend(colours), table(columns, rows, foot=foot), _balance(data)])
+    key = html.legend({PEOPLE.get(source, source): colour for source, colour in colours.items()})
+    return joined([tag("p", lead), key, table(columns, rows, name="boxes of each category", feet=[foot]), _balance(data)])
 
 
 def _category_row(name: str, boxes: Sequence[Box], wanted: int, *, colours: Mapping[str, str], full: int) -> tuple[Content, ...]:
     parts = dict(sorted(Counter(box.annotation.source for box in boxes).items()))
     spoken = f"{name}: " + ", ".join(f"{n} from {source}" for source, n in parts.items())
     bar = svg.stacked_bar(parts, colours, full=full, mark=wanted, label=spoken)
+    chart = joined([bar, tag("small", " · ".join(f"{source}\N{NO-BREAK SPACE}{n:,}" for source, n in parts.items()), aria_hidden="true")])
     missing = max(0, wanted - len(boxes))
     state = tag("span", missing, class_="warn") if missing else tag("span", "reached", class_="up") if wanted else None
-    return name, bar, len(boxes), wanted or None, state, len({box.image.sha256 for box in boxes})
+    return name, chart, len(boxes), wanted or None, state, len({box.image.sha256 for box in boxes})
 
 
 def _balance(data: ReportData) -> Html:
@@ -55,11 +59,11 @@ def splits(data: ReportData) -> Html:
     for name in data.categories:
         counts = [_boxes_of(coco, name) for coco in parts]
         rows.append((name, *counts, sum(counts)))
-    rows.append(("pictures", *(len(coco.images) for coco in parts), data.pictures))
-    foot = ("share of pictures", *(percent(len(coco.images), data.pictures) for coco in parts), percent(data.pictures, data.pictures))
+    pictures: Sequence[Content] = ("pictures", *(len(coco.images) for coco in parts), data.pictures)
+    shares = ("share of pictures", *(percent(len(coco.images), data.pictures) for coco in parts), percent(data.pictures, data.pictures))
     lead = "Boxes of each category in each split. Pictures that look alike lie in the same split, and a picture stays where it once was."
-    columns = [Column("boxes"), *map(Column, data.dataset), Column("all")]
-    return joined([tag("p", lead), table(columns, rows, foot=foot), _moved(data), _trust(data)])
+    columns = [Column("boxes of"), *map(Column, data.dataset), Column("all")]
+    return joined([tag("p", lead), table(columns, rows, name="boxes and pictures of each split", feet=[pictures, shares]), _moved(data), _trust(data)])
 
 
 def _trust(data: ReportData) -> Html:
@@ -71,13 +75,14 @@ def _trust(data: ReportData) -> Html:
     rows = [(name, metrics["boxes_by_split"]["test"].get(name, 0), f"±{100 * width:.1f} %") for name, width in test["half_width"].items()]
     by, held, pictures = test["labelled_by"], metrics.get("frozen"), metrics["images"]["test"]
     frozen = f"Frozen as {held['name']}: no build changes it until a new version. " if held else ""
-    origin = f"{frozen}Its {counted(pictures, 'picture')}: {', '.join(f'{name} {count:,}' for name, count in test['sources'].items()) or 'none'}. "
+    origin = f"{frozen}The {counted(pictures, 'picture')} of test are from: {', '.join(f'{name} {count:,}' for name, count in test['sources'].items()) or 'none'}. "
     people = f"Labelled by people of this project {by['people']:,}, by public sources {by['public']:,}, by both {by['both']:,}. "
     lead = "To within how much a share such as recall is known from so many boxes (95 %, Wilson’s interval, where it is widest; boxes of one picture are alike)."
     known = f"Known for every category: {test['known_for_all']:,}."
     says = [tag("ul", *(tag("li", html.coded(sentence)) for sentence in words_on_test(metrics)))] if words_on_test(metrics) else []
     columns = (Column("category"), Column("boxes in test"), Column("known to within"))
-    return joined([tag("h3", "How far test can be trusted"), tag("p", lead), table(columns, rows), tag("p", origin + people + known), *says])
+    shown = table(columns, rows, name="how exactly test measures each category")
+    return joined([tag("h3", "How far test can be trusted"), tag("p", lead), shown, tag("p", origin + people + known), *says])
 
 
 def _boxes_of(coco: Coco, category: str) -> int:
@@ -107,7 +112,8 @@ def funnel(data: ReportData) -> Html:
     end = f"{data.pictures:,} of these are in the data set. `boxset explain PICTURE` tells the whole history of one."
     unused = [name.partition("/")[2] for name in names if not data.metrics[name].get("seen")]
     skipped = [tag("p", f"Nothing was tried for {', '.join(unused)}.", class_="soft")] if unused else []
-    return joined([tag("p", html.coded(lead)), table(columns, rows, slim=True), tag("p", html.coded(end), class_="soft"), *skipped])
+    shown = joined([html.legend(FUNNEL), table(columns, rows, name="what became of the pictures", slim=True)])
+    return joined([tag("p", html.coded(lead)), shown, tag("p", html.coded(end), class_="soft"), *skipped])
 
 
 def _asked(data: ReportData) -> Metrics:
@@ -140,13 +146,14 @@ def boxes(data: ReportData, found: Sequence[Box]) -> Html:
     grouped = {name: some for name, some in by_category(found).items() if name in data.categories}
     order = [name for name in data.categories if name in grouped]
     under = (f"under {px} px" for px in SIZE_STEPS[:3])
-    columns = (Column("category"), Column("sizes", "left"), *map(Column, (*under, "median, px", "boxes a picture")))
+    columns = (Column("category"), Column(f"sizes, <{SIZE_STEPS[0]} to ≥{SIZE_STEPS[-1]} px", "left"), *map(Column, (*under, "median, px", "boxes a picture")))
     lead = f"Sizes are those of the box's shorter side once the picture's longer side is {TRAINING_SIDE} px, as detectors are mostly trained."
     sizes = dict(zip([*(f"<{px}" for px in SIZE_STEPS), f"≥{SIZE_STEPS[-1]}"], size_counts(found), strict=True))
     plots = (_plot(sizes, "boxes by their shorter side, px"), _plot(boxes_per_image(data.dataset), "pictures by their number of boxes"))
     maps = tag("div", *(_place(name, grouped[name]) for name in order), class_="grid")
+    where = [tag("h3", "Where in the picture"), tag("p", "The stronger the colour, the more boxes of the category cover that part of the picture."), maps]
     rows = [_size_row(name, grouped[name]) for name in order]
-    return joined([tag("p", lead), table(columns, rows), tag("div", *plots, class_="grid big"), tag("h3", "Where in the picture"), maps])
+    return joined([tag("p", lead), table(columns, rows, name="sizes of boxes"), tag("div", *plots, class_="grid big"), *where])
 
 
 def _size_row(name: str, boxes: Sequence[Box]) -> tuple[Content, ...]:
@@ -158,12 +165,13 @@ def _size_row(name: str, boxes: Sequence[Box]) -> tuple[Content, ...]:
 
 
 def _plot(counts: Mapping[str, int], title: str) -> Html:
-    return tag("figure", svg.histogram(counts, label=title), tag("figcaption", title), class_="plot panel")
+    spoken = f"{title}: {', '.join(f'{name}: {count:,}' for name, count in counts.items())}"
+    return tag("figure", tag("figcaption", title), svg.histogram(counts, label=spoken), class_="plot panel")
 
 
 def _place(name: str, boxes: Sequence[Box]) -> Html:
     grid = svg.heat_map(places(boxes), label=f"where boxes of {name} lie")
-    return tag("figure", grid, tag("figcaption", name), class_="plot panel")
+    return tag("figure", tag("figcaption", name), grid, class_="plot panel")
 
 
 def known(data: ReportData) -> Html:
@@ -171,8 +179,9 @@ def known(data: ReportData) -> Html:
     ids = {c.name: c.id for coco in data.dataset.values() for c in coco.categories}
     rows = [_known_row(name, ids[name], data) for name in data.categories]
     lead = "An object that stands in a picture without a box teaches a detector to miss it. For each category: in how many pictures somebody looked."
-    columns = (Column("category"), Column("pictures", "chart"), *map(Column, ("complete", "partly", "absent", "nobody looked")))
-    return joined([tag("p", lead), html.legend(KNOWN), table(columns, rows)])
+    columns = (Column("category"), Column("pictures", "chart"), *map(Column, KNOWN))
+    key = html.legend({MEANS.get(state, state): colour for state, colour in KNOWN.items()})
+    return joined([tag("p", lead), key, table(columns, rows, name="in how many pictures somebody looked")])
 
 
 def _known_row(name: str, number: int, data: ReportData) -> tuple[Content, ...]:
@@ -195,7 +204,8 @@ def licences(data: ReportData) -> Html:
         rows.append((names[number].name or "unknown", count, percent(count, len(images)), ", ".join(sources), _link(names[number].url)))
     columns = (Column("licence"), Column("pictures"), Column("share"), Column("from", "left"), Column("text", "left"))
     lead = "Who made each picture and where it is from stands in `data/dataset/ATTRIBUTION.csv`. Of those called unknown, nobody stated a licence."
-    return joined([tag("p", html.coded(lead)), table(columns, rows), _no_derivatives({names[number].name: count for number, count in counts.items()})])
+    bound = _no_derivatives({names[number].name: count for number, count in counts.items()})
+    return joined([tag("p", html.coded(lead)), table(columns, rows, name="pictures by licence"), bound])
 
 
 def _no_derivatives(counts: Mapping[str, int]) -> Html:
@@ -204,7 +214,7 @@ def _no_derivatives(counts: Mapping[str, int]) -> Html:
     if not bound:
         return Html("")
     do = "`licences.deny` with `*-ND*` keeps them out; docs/sources.md says more."
-    words = f"{counted(sum(bound.values()), 'picture')} may be used commercially and passed on unchanged only ({', '.join(bound)}): no derivatives. {do}"
+    words = f"{counted(sum(bound.values()), 'picture')} may be passed on unchanged only ({', '.join(bound)}): no derivatives. {do}"
     return tag("p", html.coded(words), class_="warn")
 
 
@@ -228,7 +238,7 @@ def plan(data: ReportData) -> Html:
     old = f"Asking {asked} too would cost {dollars(planned.old_mills)}."
     end = [(planned.predictions, bool(planned.predictions)), (old, planned.old_pictures > 0), (SUBMIT, True)]
     said = (tag("p", html.coded(sentence), class_="soft") for sentence, holds in end if holds)
-    return joined([tag("p", lead), *_without_limit(planned), table(columns, rows), *_review(planned), *_near_frozen(planned), *said])
+    return joined([tag("p", lead), *_without_limit(planned), table(columns, rows, name="what to buy next"), *_review(planned), *_near_frozen(planned), *said])
 
 
 def _without_limit(planned: Planned) -> list[Html]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from boxset.compare.suspicious import KINDS, Suspect
 from boxset.dataset.records import BBox
-from boxset.report.html import Content, Html, coded, html, joined, page, section, tag, tiles
+from boxset.report.html import Content, Html, box_keys, coded, html, joined, page, section, tag, tiles
 from boxset.report.pictures import QUALITY, Pictures, unreadable
 from boxset.wording import noun
 
@@ -21,18 +21,17 @@ MEANS = {
     "mislabelled": "The model is sure of another category in the label's place.",
     "badly placed": "Label and prediction of one category overlap worse than nearly all others.",
 }
-LEGEND = "Red: the label. Blue, dashed: the prediction. The score is how likely the label is wrong, by the model's own record on this data set."
+LINES = {"label": "solid red: the label", "seen": "dashed blue: the prediction"}
+SCORE = "The score, from 0 to 1, is how likely the label is wrong, by the model's own record on this data set; in brackets, how sure the model is."
 DO = (
     "The model may be wrong: look first. `boxset explain PICTURE` tells where a picture and its labels are from, and there a fault is mended: "
     "in your own files, by collecting a correction, or at the source."
 )
 STYLE = """<style>
-.suspects { display: grid; grid-template-columns: repeat(auto-fill, minmax(230px, 1fr)); gap: 1rem; }
-.suspects .shot > div { height: 220px; } .suspects .shot .fit, .suspects .shot img { max-height: 220px; }
+.suspects { --side: 220px; display: grid; grid-template-columns: repeat(auto-fill, minmax(230px, 1fr)); gap: 1rem; }
 .suspects .shot figcaption { font-size: .8rem; line-height: 1.4; } .suspects b { color: var(--ink); }
 .suspects code { user-select: all; font-size: .95em; }
-rect.label { stroke: #ff3d2e; stroke-width: 2.25; } rect.seen { stroke: #2aa8ff; stroke-width: 2.25; stroke-dasharray: 6 3; }
-rect.under { stroke: #000; stroke-opacity: .45; stroke-width: 4; }
+rect.label { stroke: #ff3d2e; stroke-width: 2.25; } rect.seen { stroke: #2aa8ff; stroke-width: 2.25; stroke-dasharray: 6 5; }
 </style>"""
 
 
@@ -49,7 +48,7 @@ def suspicious_page(found: Sequence[Suspect], most: int, pictures: Pictures, say
     nothing = [] if found else [tag("p", "Nothing is suspicious by these predictions.")]
     first = [tag("p", f"The first {most:,} of {len(found):,} are shown.", class_="soft")] if len(found) > most else []
     frames = [tag("p", coded(sentence), class_="soft") for sentence in _empty_frames(shown, pictures)]
-    header = joined([Html(STYLE), counts, tag("p", LEGEND), tag("p", coded(DO)), *_said(says), *nothing, *first, *frames])
+    header = joined([Html(STYLE), counts, box_keys(LINES), tag("p", SCORE), tag("p", coded(DO)), *_said(says), *nothing, *first, *frames])
     return page("Suspicious labels", header, made, footer="Made by boxset suspicious. It changes nothing.")
 
 
@@ -69,7 +68,7 @@ def suspicious_section(found: Sequence[Suspect], most: int, pictures: Pictures, 
     """Return the content of the report's section."""
     counts = ", ".join(f"{sum(one.kind == kind for one in found):,} {kind}" for kind in KINDS)
     lead = f"By what your detector sees: {counts}. `boxset suspicious --html FILE` shows more."
-    return joined([Html(STYLE), tag("p", coded(lead)), tag("p", LEGEND), *_said(says), sheet(found[:most], pictures)])
+    return joined([Html(STYLE), tag("p", coded(lead)), box_keys(LINES), tag("p", SCORE), *_said(says), sheet(found[:most], pictures)])
 
 
 def sheet(found: Sequence[Suspect], pictures: Pictures) -> Html:
@@ -82,7 +81,7 @@ def _shot(one: Suspect, pictures: Pictures) -> Html:
     address = _crop(one, region, pictures)
     who = f"labelled by {one.labelled_by}" if one.labelled_by else "not labelled"
     do = tag("code", f"boxset explain {one.sha256[:16]}")
-    lines: list[Content] = [tag("b", f"{one.score:.2f} "), one.words, Html("<br>"), f"{one.source}, {one.split} · {who}", Html("<br>"), do]
+    lines: list[Content] = [tag("b", f"score {one.score:.2f}"), Html("<br>"), one.words, Html("<br>"), f"{one.source}, {one.split} · {who}", Html("<br>"), do]
     return tag("figure", tag("div", _fit(address, region, one)), tag("figcaption", *lines), class_="shot")
 
 
@@ -99,7 +98,7 @@ def _fit(address: str, region: BBox, one: Suspect) -> Html:
 
 def _rect(box: BBox, kind: str) -> str:
     place = 'x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"'.format(*box)
-    return f'<rect class="under" {place}></rect><rect class="{kind}" {place}></rect>'
+    return f'<rect class="{kind}" {place}></rect>'
 
 
 def region_of(boxes: Sequence[BBox], width: int, height: int) -> BBox:

@@ -17,21 +17,21 @@ def colours_of(names: Sequence[str]) -> dict[str, str]:
 
 def stacked_bar(parts: Mapping[str, float], colours: Mapping[str, str], *, full: float, mark: float = 0, label: str) -> Html:
     """Return one bar of several parts on a scale up to `full`, with a tick at `mark` (0: none)."""
-    across, drawn = 0.0, ['<rect x="0" y="3" width="100" height="10" rx="0" fill="var(--track)"/>']
+    across, drawn = 0.0, ['<rect x="0" y="3" width="100" height="10" fill="var(--track)"/>']
     for name, value in parts.items():
         wide = 100 * value / full if full else 0
         title = f"<title>{escape(name)}: {value:,g}</title>"
-        drawn.append(f'<rect x="{across:.3f}" y="3" width="{wide:.3f}" height="10" fill="{colours[name]}">{title}</rect>')
+        drawn.append(f'<rect class="part" x="{across:.3f}" y="3" width="{wide:.3f}" height="10" fill="{colours[name]}">{title}</rect>')
         across += wide
     if mark and full:
-        at = min(100 * mark / full, 99.6)
-        drawn.append(f'<rect x="{at:.3f}" y="0" width=".5" height="16" fill="var(--ink)"><title>wanted: {mark:,g}</title></rect>')
+        line = f'd="M{min(100 * mark / full, 99.6):.3f} 0V16"'
+        drawn.append(f'<path class="around" {line}/><path class="mark" {line}><title>wanted: {mark:,g}</title></path>')
     return Html(f'<svg viewBox="0 0 100 16" preserveAspectRatio="none" role="img" aria-label="{escape(label)}">{"".join(drawn)}</svg>')
 
 
 def histogram(counts: Mapping[str, int], *, colour: str = "var(--c0)", label: str) -> Html:
     """Return upright bars with their names below and their counts above."""
-    step, high = 44, 90
+    step, high = 48, 90
     most = max(counts.values(), default=0) or 1
     drawn = []
     for number, (name, count) in enumerate(counts.items()):
@@ -60,7 +60,7 @@ def heat_map(cells: Sequence[Sequence[float]], *, label: str) -> Html:
 def sparkline(counts: Sequence[int], *, label: str) -> Html:
     """Return a row of small bars without words."""
     most = max(counts, default=0) or 1
-    bars = "".join(
+    bars = f'<path d="M0 16H{len(counts) * 10}" stroke="var(--line)" vector-effect="non-scaling-stroke"/>' + "".join(
         f'<rect x="{i * 10 + 1}" y="{16 - 16 * n / most:.1f}" width="8" height="{16 * n / most:.1f}" fill="var(--c0)"/>' for i, n in enumerate(counts)
     )
     style = "width:110px;height:22px;display:block"

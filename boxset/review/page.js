@@ -4,6 +4,7 @@
 const REASONS = {d: "drawing", c: "catalogue", b: "broken", p: "private", o: "other"};
 const MOVES = {ArrowLeft: "left", h: "left", ArrowRight: "right", l: "right", ArrowUp: "up", k: "up", ArrowDown: "down", j: "down", Home: "first", End: "last"};
 const DO = {u: "undo", e: "enlarge", Enter: "enlarge", "]": "next", PageDown: "next", "[": "previous", PageUp: "previous", A: "rest"};
+const FEW = 24;  // pictures up to which a screen shows them larger
 const find = (id) => document.getElementById(id);
 const grid = find("grid"), large = find("large");
 const screens = new Map(), items = new Map(), past = [];
@@ -14,6 +15,13 @@ function element(name, text, className) {
   if (text) made.textContent = text;
   if (className) made.className = className;
   return made;
+}
+
+// Say what stands where pictures stood.
+function tell(words) {
+  ["aria-label", "aria-activedescendant"].forEach((name) => grid.removeAttribute(name));
+  grid.setAttribute("role", "status");
+  grid.replaceChildren(element("p", words, "nothing"));
 }
 
 function alarm(text) {
@@ -31,7 +39,7 @@ async function ask(path, body) {
 
 function lost(error) {
   const gone = error instanceof TypeError;
-  alarm(gone ? "The server has stopped: nothing more is written. What is marked here is saved; start `boxset review` again for the rest." : error.message);
+  alarm(gone ? "The server has stopped: nothing more is written. What is marked here is saved; start “boxset review” again for the rest." : error.message);
 }
 
 async function load(number) {
@@ -54,7 +62,8 @@ async function show(number, place) {
   }
   history.replaceState(null, "", `#${here.screen + 1}`);
   grid.replaceChildren(...here.items.map(tile));
-  if (!here.items.length) grid.append(element("p", "Nothing waits for review here.", "nothing"));
+  if (!here.items.length) tell("Nothing waits for review here.");
+  grid.classList.toggle("few", here.items.length <= FEW);
   grid.scrollTop = 0;
   document.title = `Review: ${here.category}`;
   find("category").textContent = here.category;
@@ -62,6 +71,7 @@ async function show(number, place) {
   progress(here.counts);
   const open = here.items.findIndex((item) => !item.state.verdict);
   select(place !== undefined ? place : Math.max(0, open));
+  if (!large.open) grid.focus({preventScroll: true});  // so that a screen reader says which picture is selected
   if (here.screen + 1 < here.screens) prefetch(here.screen + 1);
 }
 
@@ -77,12 +87,12 @@ function progress(counts) {
 }
 
 function tile(item, place) {
-  const figure = element("figure");
+  const figure = element("div", "", "picture");
   const image = element("img");
   image.alt = item.title || item.query;
   image.src = `thumb/${item.sha256}`;
   image.addEventListener("error", () => figure.classList.add("missing"));
-  const flags = element("figcaption");
+  const flags = element("span", "", "flags");
   flags.append(...item.flags.map((flag) => element("b", flag)));
   figure.append(image, flags);
   figure.title = [item.title, item.site, item.query, item.flags.join(", ")].filter(Boolean).join("\n");
@@ -100,7 +110,7 @@ function paint(item) {
   const {verdict, reason} = item.state;
   item.figure.dataset.verdict = verdict;
   item.figure.dataset.mark = {yes: "✓", no: "no"}[verdict] || reason;
-  item.figure.setAttribute("aria-label", [item.title || item.query, word(item.state) || "undecided"].join(": "));
+  item.figure.setAttribute("aria-label", [item.title || item.query, ...item.flags, word(item.state) || "undecided"].join(", "));
   item.figure.classList.toggle("pending", Boolean(item.pending));
 }
 
@@ -170,34 +180,46 @@ function word(state) {
   return `${state.verdict} ${state.reason}`.trim();
 }
 
-// Write verdicts down: [{item, verdict, reason}]. Requests go one after the other, so that each knows what the one before has done.
-function decide(picks, remember, note = "") {
-  const wanted = picks.filter(({item}) => !item.pending), {screen} = here;
-  if (!wanted.length) alarm(note);
-  if (!wanted.length || over) return;
-  wanted.forEach(({item}) => { item.pending = true; paint(item); });
+// Have verdicts written down: [{item, verdict, reason}]. Requests go one after the other, in the order of the keys, so that each knows what the one before has done.
+function decide(picks, note = "") {
+  if (!picks.length) alarm(note);
+  if (!picks.length || over) return;
+  const {screen} = here;
+  hold(picks, 1);
   chain = chain.then(async () => {
-    const before = wanted.map(({item}) => ({item, ...item.state}));
-    try {
-      const body = wanted.map(({item, verdict, reason}) => ({sha256: item.sha256, verdict, reason: reason || "", seen: word(item.state)}));
-      const said = await ask("decide", body);
-      Object.entries(said.states).forEach(([sha256, state]) => { items.get(sha256).state = state; });
-      const mine = before.filter(({item}) => !said.stale.includes(item.sha256));
-      if (remember && mine.length) past.push({screen, mine});
-      progress(said.counts);
-      alarm(said.stale.length ? "Somebody decided this meanwhile, and that was kept: look again where the mark is not yours." : note);
-    } catch (error) {
-      lost(error);
-    }
-    wanted.forEach(({item}) => { item.pending = false; paint(item); });
-    if (here.items[at] && wanted.some(({item}) => item === here.items[at])) select(at);
+    const mine = await write(picks, note);
+    if (mine && mine.length) past.push({screen, mine});
   });
+}
+
+// Count what is on its way for each picture: it may be decided anew before the first verdict is written.
+function hold(picks, more) {
+  picks.forEach(({item}) => { item.pending = (item.pending || 0) + more; paint(item); });
+}
+
+// Write verdicts that are held, and let them go; return what held before for those that it changed, or nothing where none is written.
+async function write(picks, note = "") {
+  const before = picks.map(({item}) => ({item, ...item.state}));
+  let mine;
+  try {
+    const body = picks.map(({item, verdict, reason}) => ({sha256: item.sha256, verdict, reason: reason || "", seen: word(item.state)}));
+    const said = await ask("decide", body);
+    Object.entries(said.states).forEach(([sha256, state]) => { items.get(sha256).state = state; });
+    mine = before.filter((old) => !said.stale.includes(old.item.sha256) && word(old) !== word(old.item.state));
+    progress(said.counts);
+    alarm(said.stale.length ? "Somebody decided this meanwhile, and that was kept: look again where the mark is not yours." : note);
+  } catch (error) {
+    lost(error);
+  }
+  hold(picks, -1);
+  if (here.items[at] && picks.some(({item}) => item === here.items[at])) select(at);
+  return mine;
 }
 
 function mark(verdict, reason) {
   const item = here.items[at];
-  if (!item || item.pending) return;
-  decide([{item, verdict, reason}], true);
+  if (!item) return;
+  decide([{item, verdict, reason}]);
   advance();
 }
 
@@ -206,7 +228,7 @@ function rest() {
   const open = here.items.filter((item) => !item.state.verdict && !item.pending);
   const seen = open.filter((item) => isShown(item.figure.querySelector("img")));
   const unseen = open.length - seen.length;
-  decide(seen.map((item) => ({item, verdict: "yes"})), true, unseen ? `${unseen} of them cannot be seen here (yet), and stay undecided.` : "");
+  decide(seen.map((item) => ({item, verdict: "yes"})), unseen ? `${unseen} of them cannot be seen here (yet), and stay undecided.` : "");
 }
 
 function isShown(image) {
@@ -220,7 +242,9 @@ function undo() {
     if (last.screen !== here.screen) await show(last.screen);
     const place = here.items.findIndex((item) => item.sha256 === last.mine[0].item.sha256);
     if (place >= 0) select(place);
-    decide(last.mine.map(({item, verdict, reason}) => ({item, verdict: verdict || "undone", reason})), false);
+    const picks = last.mine.map(({item, verdict, reason}) => ({item, verdict: verdict || "undone", reason}));
+    hold(picks, 1);
+    if (!await write(picks)) past.push(last);
   });
 }
 
@@ -233,7 +257,7 @@ function finish() {
     }
     over = true;
     if (large.open) large.close();
-    grid.replaceChildren(element("p", "Done. Everything is saved; the terminal says what comes next. This tab can be closed.", "nothing"));
+    tell("Done. Everything is saved; the terminal says what comes next. This tab can be closed.");
     document.querySelectorAll("button").forEach((button) => { button.disabled = true; });
     find("about").replaceChildren();
     return undefined;
@@ -269,10 +293,12 @@ document.addEventListener("keydown", (event) => {
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (!button || !here || over || turning) return;
-  button.blur();
+  grid.focus({preventScroll: true});  // the next Enter enlarges, and does not press the button again
   if (button.dataset.verdict) mark(button.dataset.verdict, button.dataset.reason);
   else act(button.dataset.do);
 });
+
+addEventListener("beforeunload", (event) => { if ([...items.values()].some((item) => item.pending)) event.preventDefault(); });
 
 large.addEventListener("click", (event) => { if (event.target.tagName !== "A") large.close(); });
 
