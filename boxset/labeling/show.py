@@ -1,12 +1,13 @@
 """The plan and the jobs as tables for the terminal."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from rich.table import Table
 
 from boxset.labeling.labeler import Progress
 from boxset.labeling.ledger import Job, Ledger
-from boxset.labeling.plan import Plan, near_frozen_words, waits_for_review
+from boxset.labeling.plan import Plan, Row, near_frozen_words, waits_for_review
 from boxset.labeling.price import cap_mills, usd
 from boxset.labeling.standing import faults
 from boxset.terminal import console
@@ -17,15 +18,14 @@ WIDEST = 300  # columns of a table
 def plan_table(plan: Plan) -> None:
     """Print a plan."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("category", "target", "have", "buy pictures", "boxes expected", "USD", "pictures left"):
+    for name in ("category", "target", "have", "buy pictures", "boxes expected", "USD", "per useful box", "pictures left"):
         table.add_column(name, justify="left" if name == "category" else "right")
     for row in plan.rows:
-        cost = usd(row.pictures * plan.per_picture_mills)
-        table.add_row(
-            row.category, *(f"{n:,}" for n in (row.target, row.have, row.pictures, row.expected)), cost, f"{row.candidates - row.pictures:,}"
-        )
+        numbers = (f"{n:,}" for n in (row.target, row.have, row.pictures))
+        price = "" if row.useful_box_mills is None else usd(row.useful_box_mills)
+        table.add_row(row.category, *numbers, _expected(row), usd(row.pictures * plan.per_picture_mills), price, f"{row.candidates - row.pictures:,}")
     terminal = console()
-    terminal.print(table)
+    _print_whole(terminal, table)
     people = "1 worker" if plan.workers == 1 else f"{plan.workers} workers"
     terminal.print(
         f"{len(plan.items):,} pictures, {people} each, {usd(plan.per_picture_mills)} USD a picture: {usd(plan.cost_mills)} USD at the most",
@@ -34,12 +34,35 @@ def plan_table(plan: Plan) -> None:
     terminal.print(
         f"budget {usd(plan.budget_mills)}, spent or reserved {usd(plan.committed_mills)}. It stops because {plan.stops_at}.", highlight=False
     )
+    for sentence in _worth(plan):
+        terminal.print(sentence, highlight=False)
     if isinstance(plan.predictions, str):
         terminal.print(plan.predictions, highlight=False, soft_wrap=True, markup=False)
     for sentence in [*near_frozen_words(plan.frozen, plan.near_frozen), *waits_for_review(plan.review, {row.category: row.waiting for row in plan.rows})]:
         terminal.print(sentence, highlight=False)
     if plan.old_pictures:
         terminal.print(f"not included: asking {plan.old_pictures:,} old pictures about newer categories, {usd(plan.old_mills)} USD", highlight=False)
+
+
+def _expected(row: Row) -> str:
+    """Return the boxes of a category that a plan should bring, and between how many with a chance of 80 %."""
+    low, high = row.interval or (0, 0)
+    return f"{row.expected:,} ({low:,}–{high:,})" if high else f"{row.expected:,}"
+
+
+def _worth(plan: Plan) -> Iterator[str]:
+    """Say what a box costs that counts, how sure what is expected is, and where it is a guess."""
+    if plan.useful_box_mills is not None:
+        yield f"A useful box, one that a target misses, costs {usd(plan.useful_box_mills)} USD. The ranges hold with a chance of 80 %."
+    guesses = [row.category for row in plan.rows if row.pictures and not row.learned_from]
+    if guesses:
+        yield f"What is expected is a guess for {', '.join(guesses)}: no answer yet on a picture that was found for it."
+
+
+def _print_whole(terminal: Any, table: Table) -> None:
+    """Print a table with its columns whole, however narrow the terminal: what is cut cannot be copied into a command."""
+    terminal.width = max(terminal.width, terminal.measure(table, options=terminal.options.update(width=WIDEST)).maximum)
+    terminal.print(table)
 
 
 def status_table(ledger: Ledger, progress: dict[str, Progress], *, budget_usd: float) -> None:
@@ -55,8 +78,7 @@ def status_table(ledger: Ledger, progress: dict[str, Progress], *, budget_usd: f
         failed = len(job.answers) - len(labelled)
         table.add_row(job.name, state, *(f"{n:,}" for n in (len(job.asked), len(labelled), failed, len(job.asked) - len(job.answers), empty, boxes)), usd(job.committed_mills))
     terminal = console()
-    terminal.width = max(terminal.width, terminal.measure(table, options=terminal.options.update(width=WIDEST)).maximum)  # a name that is cut cannot be copied into a command
-    terminal.print(table)
+    _print_whole(terminal, table)
     terminal.print(f"{usd(ledger.committed_mills)} USD spent or reserved of {budget_usd:,.2f}", highlight=False)
     for hint in _left_lying(ledger, progress):
         terminal.print(hint, highlight=False, soft_wrap=True, markup=False)
