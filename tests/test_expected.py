@@ -91,6 +91,14 @@ def test_the_range_is_wide_while_nothing_is_known_and_narrows_with_the_answers(t
     assert (none.learned_from, few.learned_from, many.learned_from) == (0, 9, 300)
 
 
+def test_what_is_known_of_pictures_found_for_something_else_or_reviewed_leaves_the_rest_a_guess(tmp_path: Path) -> None:
+    ledger = answered(tmp_path, [1] * 5)
+    yields = learned(ledger, IDS, {}, {f"{n:064x}": {"hammer": "yes"} for n in (1_000, 1_001)})
+
+    assert [yields.answered("hammer", some) for some in ([("hammer", "")], [("hammer", "yes")], [("hammer", ""), ("hammer", "yes")], [("saw", "")], [])] == [3, 2, 5, 0, 0]
+    assert yields.answered("saw", [("hammer", "")]) == 5
+
+
 @pytest.mark.parametrize("trial", [10, 80])
 def test_four_of_five_ranges_hold_what_came(tmp_path: Path, trial: int) -> None:
     chance, held = random.Random(7), 0
@@ -139,7 +147,7 @@ def test_the_plan_shows_the_range_and_the_price_and_says_what_is_a_guess(tmp_pat
     assert f"20 ({low}–{high})" in known
     assert "0.116" in known
     assert "a guess" not in known
-    assert "a guess for hammer: no answer yet on a picture that was found for it" in guess
+    assert "a guess for hammer, saw: no answer yet on pictures like these" in guess
 
 
 def test_a_plan_of_an_older_boxset_is_still_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -253,7 +253,7 @@ def _rows(market: Market, chosen: Choice, ids: Ids, decisions: Decisions, price_
 def _row(market: Market, chosen: Choice, name: str, category_id: int, *, decided: int, price_mills: int) -> Row:
     queue = list(_queue(market, name))
     reviewed = sum(name in candidate.said for candidate in queue)
-    pictures = sum(item.wanted_for == name for item in chosen.items)
+    pictures, asked = sum(item.wanted_for == name for item in chosen.items), [candidate for candidate in chosen.taken if name in candidate.asks]
     return Row(
         category=name,
         id=category_id,
@@ -265,8 +265,8 @@ def _row(market: Market, chosen: Choice, name: str, category_id: int, *, decided
         reviewed=reviewed,
         waiting=len(queue) - reviewed,
         decided=decided,
-        interval=interval(_known_rate(market, candidate, name) for candidate in chosen.taken if name in candidate.asks),
-        learned_from=market.yields.known(name),
+        interval=interval(_known_rate(market, candidate, name) for candidate in asked),
+        learned_from=market.yields.answered(name, ((candidate.picture.category, candidate.said.get(name, "")) for candidate in asked)),
         useful_box_mills=_per_box(price_mills * pictures, _useful(market, chosen, name)),
     )
 

@@ -54,9 +54,9 @@ def _worth(plan: Plan) -> Iterator[str]:
     """Say what a box costs that counts, how sure what is expected is, and where it is a guess."""
     if plan.useful_box_mills is not None:
         yield f"A useful box, one that a target misses, costs {usd(plan.useful_box_mills)} USD. The ranges hold with a chance of 80 %."
-    guesses = [row.category for row in plan.rows if row.pictures and not row.learned_from]
+    guesses = [row.category for row in plan.rows if row.interval and row.interval[1] and not row.learned_from]
     if guesses:
-        yield f"What is expected is a guess for {', '.join(guesses)}: no answer yet on a picture that was found for it."
+        yield f"What is expected is a guess for {', '.join(guesses)}: no answer yet on pictures like these."
 
 
 def _print_whole(terminal: Any, table: Table) -> None:

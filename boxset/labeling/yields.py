@@ -66,9 +66,10 @@ class Yields:
             self._rates[key] = self._of_reviewed(category, said, unseen.boxes) if said else unseen
         return self._rates[key]
 
-    def known(self, category: str) -> int:
-        """Return how many answered pictures were found for a category, or said in a review to show it."""
-        return sum(self.pictures.get((group, category), 0) for group in ((category,), _reviewed(category, "yes")))
+    def answered(self, category: str, pictures: Iterable[tuple[str, str]]) -> int:
+        """Return how many answered pictures teach what others bring, each by what it was found for and what a review says of the category in it."""
+        groups = {_reviewed(category, said) if said else (found_for,) for found_for, said in pictures}
+        return sum(self.pictures.get((group, category), 0) for group in groups)
 
     def _of_unseen(self, found_for: str, query: str, category: str) -> Rate:
         guess = PRIOR_OWN if category == found_for else PRIOR_OTHER
