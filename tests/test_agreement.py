@@ -1,6 +1,7 @@
-"""Who drew what is kept, and whatever comes of it, no answer and no cent is lost."""
+"""Who drew what is kept, and tells how good the answers are; whatever comes of it, no answer and no cent is lost."""
 
 import json
+import random
 from collections.abc import Sequence
 from dataclasses import replace
 from io import BytesIO
@@ -11,10 +12,13 @@ import msgspec
 import pytest
 from botocore.exceptions import ClientError
 
+from boxset.commands.explain import read_records
+from boxset.compare.explain import explain
 from boxset.dataset.records import BBox
 from boxset.endpoints import Endpoints
 from boxset.errors import InputError, ServiceError
 from boxset.labeling import purchase
+from boxset.labeling.agreement import Agreement, Off, Shared, Tally, agreement, off_workers, quality, things
 from boxset.labeling.ground_truth import GroundTruth
 from boxset.labeling.label_studio import read_tasks
 from boxset.labeling.ledger import (
@@ -27,6 +31,7 @@ from boxset.labeling.ledger import (
     Drawn,
     Event,
     Job,
+    Ledger,
     Reserved,
     append,
     read_ledger,
@@ -34,9 +39,12 @@ from boxset.labeling.ledger import (
 )
 from boxset.labeling.purchase import collect, submit
 from boxset.labeling.received import Received
+from boxset.labeling.show import status_table
 from boxset.params import Labeler, Params, Project
+from tests.build import picture
 from tests.outside import Asked as OutsideAsked
 from tests.outside import Reply, outside
+from tests.test_explain import row
 from tests.test_labeling import CATEGORIES, Workforce, label, plan_of, shop
 from tests.test_results import in_json, label_studio
 
@@ -52,6 +60,11 @@ def drawing(worker: str, *boxes: BBox | tuple[int, BBox], sha256: str = A, job: 
     """What somebody drew: hammers, or boxes with the id of their category."""
     drawn = [Drawn(category_id=box[0], bbox=box[1]) if len(box) == 2 else Drawn(category_id=HAMMER, bbox=box) for box in boxes]
     return Drawing(job=job, sha256=sha256, worker=worker, boxes=tuple(drawn), **more)
+
+
+def shared(*drawings: Drawing) -> Shared:
+    """A picture that several people drew in."""
+    return Shared(tuple(sorted(one.worker for one in drawings)), tuple(things(drawings)))
 
 
 def bought(folder: Path, *shas: str, name: str = "j") -> Path:
@@ -343,3 +356,121 @@ def test_a_right_that_is_missing_keeps_no_answer_back_and_a_fault_that_passes_is
     assert [one.what.startswith("who drew what may not be read: AccessDenied") for one in found.unread] == [True]
     with pytest.raises(ServiceError, match="SlowDown"):
         ground_truth(Bucket(dict(objects), denied, "SlowDown")).answers(LS_JOB)
+
+
+# how well they agree
+
+
+def test_boxes_that_overlap_by_half_are_one_thing_and_each_person_has_one_of_it() -> None:
+    found = things([drawing(ANNA, HERE, THERE), drawing(BEN, SHIFTED, (SAW, THERE)), drawing(CARL, HERE)])
+
+    assert sorted((thing.category_id, sorted(thing.people)) for thing in found) == sorted([(HAMMER, sorted([ANNA, BEN, CARL])), (HAMMER, [ANNA]), (SAW, [BEN])])
+    (all_three,) = (thing for thing in found if len(thing.people) == 3)
+    assert sorted(all_three.overlaps.values()) == pytest.approx([90 / 110, 90 / 110, 1.0])
+
+
+def test_how_well_people_agree_is_counted_over_the_pictures_that_several_drew_in() -> None:
+    pictures = [shared(drawing(ANNA, HERE, THERE), drawing(BEN, SHIFTED), drawing(CARL, HERE)), shared(drawing(ANNA), drawing(BEN))]
+
+    assert agreement(pictures) == Agreement(people=3, pictures=2, boxes=4, alone=1, mean_overlap=pytest.approx((90 / 110 * 2 + 1) / 3))
+
+
+def crew(seed: int, *, pictures: int, each: int, of: int, bad: str = "", misses: float = 0.06, loose: float = 0.03, extra: float = 0.02) -> list[Shared]:
+    """Pictures that some of a crew drew in; `bad` is who misses, draws loosely or makes things up as stated, the others do as people do."""
+    chance = random.Random(seed)
+    found = []
+    for _ in range(pictures):
+        true = [(chance.uniform(0, 200), chance.uniform(0, 150), chance.uniform(60, 150), chance.uniform(60, 150)) for _ in range(chance.choice((1, 1, 2)))]
+        people = chance.sample([f"w{n}" for n in range(of)], each)
+        drawn = [(who, misses if who == bad else 0.06, loose if who == bad else 0.03, extra if who == bad else 0.02) for who in people]
+        found.append(shared(*(drawing(who, *_drawn(chance, true, *habits)) for who, *habits in drawn)))
+    return found
+
+
+def _drawn(chance: random.Random, true: list[BBox], misses: float, loose: float, extra: float) -> list[BBox]:
+    seen = [box for box in true if chance.random() >= misses]
+    moved = [(x + chance.gauss(0, loose * w), y + chance.gauss(0, loose * h), w * chance.gauss(1, loose), h * chance.gauss(1, loose)) for x, y, w, h in seen]
+    return [*moved, *([(300.0, 200.0, 30.0, 30.0)] if chance.random() < extra else [])]
+
+
+BAD: dict[str, tuple[dict[str, float], str]] = {
+    "who misses half": ({"misses": 0.5}, "apart"),
+    "who makes things up": ({"extra": 0.6}, "apart"),
+    "who draws with other edges": ({"loose": 0.1}, "loose"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+@pytest.mark.parametrize(("pictures", "each", "of"), [(100, 3, 3), (150, 3, 8), (300, 2, 5)])
+def test_one_who_is_off_is_named_and_nobody_else(case: str, pictures: int, each: int, of: int) -> None:
+    habits, how = BAD[case]
+
+    (found,) = off_workers(crew(1, pictures=pictures, each=each, of=of, bad="w0", **habits))
+
+    assert (found.worker, getattr(found, f"is_{how}")) == ("w0", True)
+
+
+def test_of_people_who_are_equally_good_next_to_none_is_named() -> None:
+    named = [one.worker for seed in range(40) for one in off_workers(crew(seed, pictures=60, each=3, of=6))]
+
+    assert len(named) <= 2  # of 240
+
+
+def test_of_two_who_draw_with_nobody_else_none_can_be_told_to_be_off() -> None:
+    assert off_workers(crew(1, pictures=300, each=2, of=2, bad="w0", misses=0.6, loose=0.1)) == []
+
+
+def test_the_others_are_not_counted_where_one_of_them_drew_with_this_person_alone() -> None:
+    with_anna = [shared(drawing(ANNA, *([HERE] if n % 2 else [])), drawing(BEN, HERE)) for n in range(60)]
+
+    (found,) = off_workers([*with_anna, *(shared(drawing(BEN, HERE), drawing(CARL, HERE)) for _ in range(60))])
+
+    own, others = Tally(60, boxes=30, missed=30, together=30, overlap=30.0, overlap_squares=30.0), Tally(120, boxes=120, together=60, overlap=60.0, overlap_squares=60.0)
+    assert found == Off(ANNA, own, others, is_apart=True, is_loose=False)
+
+
+def test_one_bad_picture_names_nobody() -> None:
+    pictures = [shared(drawing(ANNA, HERE), drawing(BEN, HERE), drawing(CARL, THERE)), *(shared(drawing(ANNA), drawing(BEN), drawing(CARL)) for _ in range(3))]
+
+    assert off_workers(pictures) == []
+
+
+# what is shown
+
+
+def many(folder: Path, pictures: int = 40) -> Ledger:
+    """A ledger in which Carl leaves out every second hammer that Anna and Ben drew, and moves the others."""
+    shas = [f"{n:064x}" for n in range(1, pictures + 1)]
+    append(bought(folder, *shas), DRAWINGS, [drawing(who, *([HERE] if who != CARL or n % 2 else []), sha256=sha) for n, sha in enumerate(shas) for who in (ANNA, BEN, CARL)])
+    bought(folder, A, name="alone")
+    return read_ledger(folder)
+
+
+def test_status_shows_how_well_people_agree_and_names_who_is_off_with_the_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ledger = many(tmp_path)
+
+    status_table(ledger, {}, budget_usd=100.0)
+
+    shown = capsys.readouterr().out
+    assert ["j", "3", "40", "1.00", "100", "0,", "0%"] in [line.split() for line in shown.splitlines()]
+    apart = "0 of their 20 boxes nobody else drew, and 20 things are missing that most others drew (20 of 40, 50%, of the others' 0 of 80, 0%)"
+    assert f"worker {CARL} is off from the others, in 40 pictures: {apart}" in shown.splitlines()
+    assert sum(line.startswith("worker") for line in shown.splitlines()) == 1
+
+
+def test_status_says_nothing_of_agreement_where_nobody_knows_who_drew_what(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status_table(read_ledger(bought(tmp_path, A)), {}, budget_usd=100.0)
+
+    assert "IoU" not in capsys.readouterr().out
+    assert quality(read_ledger(tmp_path)).jobs == {}
+
+
+def test_the_history_of_a_picture_says_how_many_drew_each_thing(tmp_path: Path) -> None:
+    append(bought(tmp_path / "ledger", A), DRAWINGS, [drawing(ANNA, HERE, (SAW, THERE)), drawing(BEN, SHIFTED), drawing(CARL, HERE)])
+    bought(tmp_path / "ledger", A, name="other")
+    kept = msgspec.structs.replace(row("a"), picture=picture("a", sha256=A))
+
+    (story,) = explain(A, replace(read_records(tmp_path), tried={"crawl hammer": [kept]}))
+
+    told = [step.details for step in story.steps if step.where == "label"]
+    assert told == [("answered: 1 hammer", "of 3 people who drew: hammer by 3; saw by 1"), ("answered: 1 hammer",)]

@@ -18,6 +18,7 @@ def test_the_first_day_goes_through_and_buys_nothing_twice(tmp_path: Path) -> No
     said = {purpose: printed for purpose, _, printed, _ in steps}
     assert "nothing bought" in said["nothing is bought twice"]
     assert "wrench" in said["in numbers"]
+    assert "drawn by several" in said["take the answers in"]
     assert "per useful box" in said["what to buy next, and at what price"]
     asked = [line for line in (project.root / "ledger/purchases.jsonl").read_text().splitlines() if '"asked"' in line]
     assert len(asked) == len(set(asked)) > 20

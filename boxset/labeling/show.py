@@ -5,6 +5,7 @@ from typing import Any
 
 from rich.table import Table
 
+from boxset.labeling.agreement import Off, Quality, Tally, quality
 from boxset.labeling.labeler import Progress
 from boxset.labeling.ledger import Job, Ledger
 from boxset.labeling.plan import Plan, Row, near_frozen_words, waits_for_review
@@ -66,7 +67,7 @@ def _print_whole(terminal: Any, table: Table) -> None:
 
 
 def status_table(ledger: Ledger, progress: dict[str, Progress], *, budget_usd: float) -> None:
-    """Print every job, and what was bought amiss."""
+    """Print every job, how well its people agree, and what was bought amiss."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("job", "state", "pictures", "labelled", "failed", "unanswered", "empty", "boxes", "USD"):
         table.add_column(name, justify="left" if name in ("job", "state") else "right", no_wrap=True)
@@ -80,10 +81,44 @@ def status_table(ledger: Ledger, progress: dict[str, Progress], *, budget_usd: f
     terminal = console()
     _print_whole(terminal, table)
     terminal.print(f"{usd(ledger.committed_mills)} USD spent or reserved of {budget_usd:,.2f}", highlight=False)
+    _print_quality(terminal, quality(ledger))
     for hint in _left_lying(ledger, progress):
         terminal.print(hint, highlight=False, soft_wrap=True, markup=False)
     for fault in faults(ledger, cap_mills=cap_mills(budget_usd)):
         terminal.print(fault, style="yellow", highlight=False, soft_wrap=True, markup=False)
+
+
+def _print_quality(terminal: Any, found: Quality) -> None:
+    """Print how well people agree where several drew in the same pictures, and name those who are clearly off."""
+    if not found.jobs:
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("job", "people", "drawn by several", "mean IoU", "boxes", "drawn by one alone"):
+        table.add_column(name, justify="left" if name == "job" else "right", no_wrap=True)
+    for name, one in found.jobs.items():
+        overlap = f"{one.mean_overlap:.2f}" if one.alone < one.boxes else ""
+        table.add_row(name, f"{one.people:,}", f"{one.pictures:,}", overlap, f"{one.boxes:,}", f"{one.alone:,}{_share(one.alone, one.boxes)}")
+    terminal.print()
+    _print_whole(terminal, table)
+    for off in found.off:
+        terminal.print(off_words(off), style="yellow", highlight=False, soft_wrap=True, markup=False)
+
+
+def off_words(off: Off) -> str:
+    """Say of a person who is off by what, with the counts behind it."""
+    own, others = off.own, off.others
+    apart = f"{own.alone:,} of their {own.boxes:,} boxes nobody else drew, and {own.missed:,} things are missing that most others drew ({_off(own)}, of the others' {_off(others)})"
+    loose = f"the mean IoU of their boxes with the others' is {own.mean_overlap:.2f} over {own.together:,} things ({others.mean_overlap:.2f} among the others)"
+    said = "; ".join([*([apart] if off.is_apart else []), *([loose] if off.is_loose else [])])
+    return f"worker {off.worker} is off from the others, in {own.pictures:,} pictures: {said}"
+
+
+def _off(tally: Tally) -> str:
+    return f"{tally.off:,} of {tally.of:,}{_share(tally.off, tally.of)}"
+
+
+def _share(some: int, of: int) -> str:
+    return f", {some / of:.0%}" if of else ""
 
 
 def _state(job: Job, progress: dict[str, Progress]) -> str:
