@@ -346,6 +346,13 @@ def test_drawings_that_cannot_be_read_keep_no_answer_back(content: bytes, says: 
     assert [(one.where, says in one.what) for one in found.unread] == [(f"s3://b/{RESPONSES}iteration-1/1/x.json", True)], found.unread
 
 
+def test_answers_of_single_people_that_are_not_there_are_named_and_keep_no_answer_back() -> None:
+    found = ground_truth(Bucket({f"{RESPONSES}iteration-1/0/x.json": response(("w1", [1]), ("w2", [1]))})).answers(LS_JOB)
+
+    assert (len(found.answers), found.refused, found.drawings) == (2, (), ())
+    assert [str(one) for one in found.unread] == [f"s3://b/{RESPONSES}: who drew what is not there for 1 of 1 answered pictures"]
+
+
 @pytest.mark.parametrize("denied", ["worker-response", "iteration-1/1/x.json", "input.manifest"])
 def test_a_right_that_is_missing_keeps_no_answer_back_and_a_fault_that_passes_is_tried_again(denied: str) -> None:
     objects = {f"{RESPONSES}iteration-1/1/x.json": response(("w1", [1]), ("w2", [1]))}

@@ -216,7 +216,10 @@ class GroundTruth:
             if not is_denied(err):
                 raise
             return replace(received, unread=(Refusal(folder, f"who drew what may not be read: {err.what}"),))
-        return read_responses(received, [(f"{folder}{name}", places[_place(name)], body) for name, body in zip(names, bodies, strict=True)], job)
+        found = read_responses(received, [(f"{folder}{name}", places[_place(name)], body) for name, body in zip(names, bodies, strict=True)], job)
+        missing = len(places.keys() - {_place(name) for name in names})
+        lack = [Refusal(folder, f"who drew what is not there for {missing:,} of {len(places):,} answered pictures")] if missing else []
+        return replace(found, unread=(*found.unread, *lack))
 
     def _names(self, folder: str) -> list[str]:
         """Return the objects in a folder of S3, by their names in it."""
