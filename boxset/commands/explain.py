@@ -13,7 +13,7 @@ from boxset.terminal import console, say
 
 if TYPE_CHECKING:
     from boxset.compare.explain import Bought, Hit, Records, Story
-    from boxset.labeling.ledger import Job
+    from boxset.labeling.ledger import Job, Ledger
     from boxset.web.suppliers import Answer
     from boxset.web.suppliers import Hit as Found
 
@@ -87,9 +87,10 @@ def read_records(root: Path) -> "Records":
     from boxset.dataset.records import ImageRow, read_pool
     from boxset.files import read_jsonl
     from boxset.freezing import read_record
+    from boxset.labeling.ledger import read_ledger
     from boxset.report.data import read_dataset
 
-    data = root / "data"
+    data, ledger = root / "data", read_ledger(root / "ledger")
     rows = sorted([*data.glob("extract/*/images.jsonl"), *data.glob("crawl/*/images.jsonl")])
     merged = data / "merge/annotations.json"
     conflicts: dict[str, list[str]] = {}
@@ -99,7 +100,8 @@ def read_records(root: Path) -> "Records":
         tried={_where(path): read_jsonl(path, ImageRow) for path in rows},
         hits=_hits(data),
         pools={_where(path): read_pool(path) for path in sorted(data.glob("extract/*/annotations.json"))},
-        bought=_bought(root),
+        bought=[one for job in ledger.jobs.values() for one in _bought_in(job)],
+        drew=lambda bought: _drew(ledger, bought),
         merged=read_coco(merged) if merged.exists() else None,
         dropped={one["sha256"]: one["reason"] for one in read_jsonl(data / "merge/dropped.jsonl", dict[str, str])},
         conflicts=conflicts,
@@ -173,12 +175,6 @@ def _address(hit: "Found") -> str:
     return _plain(hit.url or hit.thumbnail)
 
 
-def _bought(root: Path) -> "list[Bought]":
-    from boxset.labeling.ledger import read_ledger
-
-    return [one for job in read_ledger(root / "ledger").jobs.values() for one in _bought_in(job)]
-
-
 def _bought_in(job: "Job") -> "list[Bought]":
     from boxset.compare.explain import Bought
 
@@ -193,4 +189,12 @@ def _answer(job: "Job", sha256: str) -> "dict[str, Any]":
         return {"state": "failed" if job.closed else "open", "boxes": {}, "why": "the job ended without an answer"}
     names = {number: name for name, number in job.reserved.categories.items()}
     boxes = Counter(names.get(drawn.category_id, f"category {drawn.category_id}") for drawn in answer.boxes)
-    return {"state": answer.state, "boxes": dict(boxes), "why": answer.why}
+    return {"state": answer.state, "boxes": dict(boxes), "why": answer.why, "people": len(job.drawings.get(sha256, ()))}
+
+
+def _drew(ledger: "Ledger", bought: "Bought") -> list[tuple[str, int]]:
+    from boxset.labeling.agreement import things
+
+    job = ledger.jobs[bought.job]
+    names = {number: name for name, number in job.reserved.categories.items()}
+    return [(names.get(thing.category_id, f"category {thing.category_id}"), len(thing.people)) for thing in things(job.drawings[bought.sha256])]

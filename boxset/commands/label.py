@@ -159,7 +159,8 @@ def status() -> None:
 @command.command()
 @click.option("--wait", is_flag=True, help="Ask again until every job is over.")
 @click.option("--every-s", type=click.FloatRange(min=1), callback=_finite, default=60.0, show_default=True, help="Seconds between two looks while waiting.")
-def collect(wait: bool, every_s: float) -> None:
+@click.option("--again", is_flag=True, help="Look at jobs that are over too: for answers and drawings that came, or could be read, only since.")
+def collect(wait: bool, every_s: float, again: bool) -> None:
     """Take the answers into the ledger; then `dvc repro` builds with them."""
     import time
 
@@ -173,17 +174,34 @@ def collect(wait: bool, every_s: float) -> None:
         return
     with _shop() as shop:
         embedded = shop.params.world == "embedded" and shop.params.labeler.backend == "ground_truth"  # its people work when they are asked
-        found = take(shop)
+        found = take(shop, again=again)
         while (wait or embedded) and any(progress.state == "open" for progress in found.progress.values()):
             if not embedded:
                 time.sleep(every_s)
-            found = take(shop)
+            found = take(shop, again=again)
         after = read_ledger(LEDGER)
         status_table(after, found.progress, budget_usd=shop.params.label.budget_usd)
-    fresh = len(_answers(after) - _answers(before))
-    words = f"{counted(fresh, 'new answer')}"
-    say(f"{words} in {LEDGER}/ : commit it, then `dvc repro`" if after.fingerprint != before.fingerprint else "no new answers")
+    say(_news(before, after))
+    _say_unread(found)
     _check_none_refused(found)
+
+
+def _news(before: "Ledger", after: "Ledger") -> str:
+    """Say what a collect has brought, and what to do with it."""
+    fresh = len(_answers(after) - _answers(before))
+    if after.fingerprint != before.fingerprint:
+        return f"{counted(fresh, 'new answer')} in {LEDGER}/ : commit it, then `dvc repro`"
+    if any(job.drawings != before.jobs[name].drawings for name, job in after.jobs.items()):
+        return f"no new answers, but new drawings of single people in {LEDGER}/ : commit it"
+    return "no new answers"
+
+
+def _say_unread(found: "Collected") -> None:
+    """Name what single people drew that could not be read; no answer was kept back for it."""
+    for one in found.unread[:MOST_NAMED]:
+        say(f"not read, for `label status` alone  {one}")
+    if len(found.unread) > MOST_NAMED:
+        say(f"… and {len(found.unread) - MOST_NAMED} more")
 
 
 def _check_none_refused(found: "Collected") -> None:

@@ -83,6 +83,11 @@ class Bought(msgspec.Struct, frozen=True, kw_only=True):
     state: str  # labelled, failed, or open
     boxes: dict[str, int]
     why: str = ""
+    people: int = 0  # who drew in it, where it is known who drew what
+
+
+def _nobody_knows(_: Bought) -> Sequence[tuple[str, int]]:
+    return ()
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,7 @@ class Records:
     hits: Sequence[Hit] = ()
     pools: Mapping[str, Pool] = field(default_factory=dict)  # source → what it says
     bought: Sequence[Bought] = ()
+    drew: Callable[[Bought], Sequence[tuple[str, int]]] = _nobody_knows  # each thing that people drew: its category, and how many drew it
     merged: Coco | None = None
     dropped: Mapping[str, str] = field(default_factory=dict)  # SHA-256 → reason, in the merge
     conflicts: Mapping[str, Sequence[str]] = field(default_factory=dict)  # SHA-256 → what contradicts what
@@ -226,7 +232,7 @@ def _picture_story(sha256: str, records: Records) -> Story:
     steps += [_died_step(where, row) for where, row in records.rows if row.died and row.picture in [p for _, p in copies]]
     steps += [step for where, pool in records.pools.items() for step in _pool_steps(where, pool, contents)]
     steps += _review_steps([p for _, p in copies], records)
-    steps += [_bought_step(bought) for bought in records.bought if bought.sha256 in contents]
+    steps += [_bought_step(bought, records) for bought in records.bought if bought.sha256 in contents]
     steps += _merge_steps(sha256, image, records, copies=len(copies))
     steps += _dataset_steps(sha256, image, records)
     return Story(name=sha256, verdict=_verdict(sha256, image, records), steps=tuple(steps))
@@ -372,11 +378,18 @@ def _decided(decision: Decision, records: Records) -> str:
     return f"{category}: {decision.words}, by {decision.by} at {decision.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def _bought_step(bought: Bought) -> Step:
+def _bought_step(bought: Bought, records: Records) -> Step:
     asked = f"asked about {', '.join(bought.categories)} in {bought.job} ({bought.backend}) for {dollars(round(bought.price_usd * 1000), to_the_mill=True)}"
     told = ", ".join(f"{n} {name}" for name, n in sorted(bought.boxes.items())) or "none of them is there"
     answers = {"labelled": f"answered: {told}", "failed": f"failed: {bought.why or 'no reason given'}"}
-    return Step(where="label", what=asked, details=(answers.get(bought.state, "not answered yet"),))
+    return Step(where="label", what=asked, details=(answers.get(bought.state, "not answered yet"), *_drew_lines(bought, records)))
+
+
+def _drew_lines(bought: Bought, records: Records) -> list[str]:
+    """Say how many of the people who drew in a picture drew each thing."""
+    if not bought.people:
+        return []
+    return [f"of {bought.people} people who drew: {'; '.join(f'{category} by {many}' for category, many in records.drew(bought)) or 'nothing'}"]
 
 
 def _merge_steps(sha256: str, image: CocoImage | None, records: Records, *, copies: int) -> list[Step]:

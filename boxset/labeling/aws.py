@@ -42,6 +42,11 @@ def code_of(err: Exception) -> str:
     return str(getattr(err, "response", {}).get("Error", {}).get("Code", type(err).__name__))
 
 
+def is_denied(err: ServiceError) -> bool:
+    """Return whether a failed AWS call lacked a right, so that another try changes nothing."""
+    return isinstance(err.__cause__, Exception) and code_of(err.__cause__) in ("AccessDenied", "AccessDeniedException")
+
+
 def refused(err: Exception, where: str) -> ServiceError:
     """Say what a failed AWS call means to a user."""
     code = code_of(err)

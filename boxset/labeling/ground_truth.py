@@ -7,7 +7,7 @@ longer taken; a private team or a vendor is the normal way.
 import html
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import inf
 from pathlib import Path
@@ -18,13 +18,14 @@ import msgspec
 from boxset.dataset.geometry import scaled
 from boxset.endpoints import Endpoints
 from boxset.errors import ParamsError, ServiceError
-from boxset.labeling.aws import bucket_and_key, client, code_of, errors, refused
+from boxset.labeling.aws import bucket_and_key, client, code_of, errors, is_denied, refused
 from boxset.labeling.labeler import LastLook, Progress, nothing_to_see
-from boxset.labeling.ledger import Answered, Asked, Drawn, Job, Reserved
+from boxset.labeling.ledger import Answered, Asked, Drawing, Drawn, Job, Reserved, worker_mark
 from boxset.labeling.price import TIERS_MILLS, mills
-from boxset.labeling.received import FIELDS, UNFIT, Pile, Received, Refusal, checked_bbox, reason, record
+from boxset.labeling.received import FIELDS, UNFIT, Pile, Received, Refusal, checked_bbox, listed, reason, record
 from boxset.params import Params
 from boxset.wording import counted
+from boxset.work import in_threads
 
 LAMBDA_ACCOUNTS = {
     "us-east-1": "432418664414", "us-east-2": "266458841044", "us-west-2": "081040173940", "ca-central-1": "918755190332",
@@ -32,12 +33,14 @@ LAMBDA_ACCOUNTS = {
     "ap-northeast-2": "845288260483", "ap-south-1": "565803892007", "ap-southeast-1": "377565633583", "ap-southeast-2": "454466003867",
 }  # fmt: skip
 PUBLIC = "arn:aws:sagemaker:{region}:394669845002:workteam/public-crowd/default"
-ATTRIBUTE = "boxes"
+ATTRIBUTE, ELEMENT = "boxes", "boundingBox"  # the attribute of a line of the output manifest; the element of the template, under whose name people's answers stand
+MANIFEST, RESPONSES = "manifests/output/output.manifest", "annotations/worker-response/"  # in a job's folder of output
+READERS = 8  # of people's answers, at once; a client has ten connections
 MAX_LABELS, MAX_PICTURES = 50, 100_000
 STATES = {"Initializing": "open", "InProgress": "open", "Stopping": "open", "Completed": "completed", "Stopped": "stopped", "Failed": "failed"}
 TEMPLATE = """<script src="https://assets.crowd.aws/crowd-html-elements.js"></script>
 <crowd-form>
-  <crowd-bounding-box name="boundingBox" src="{{{{ task.input.taskObject | grant_read_access }}}}" header="{title}"
+  <crowd-bounding-box name="{element}" src="{{{{ task.input.taskObject | grant_read_access }}}}" header="{title}"
       labels="{{{{ task.input.labels | to_json | escape }}}}">
     <full-instructions header="{title}">{text}</full-instructions>
     <short-instructions>{text}</short-instructions>
@@ -177,17 +180,23 @@ class GroundTruth:
         return found
 
     def answers(self, job: Job) -> Received:
-        """Read the output manifest as far as it is written; of a job that is completed it is whole, or what it lacks is refused."""
-        found = self._described(job.name)
-        address = (found or {}).get("LabelingJobOutput", {}).get("OutputDatasetS3Uri", "")
+        """Read the output manifest as far as it is written; of a job that is completed it is whole, or what it lacks is refused.
+
+        Where several people drew, who drew what is read besides, of pictures that the ledger has no drawings of.
+        """
+        found = self._described(job.name) or {}
+        address = found.get("LabelingJobOutput", {}).get("OutputDatasetS3Uri", "")
         if not address:
             return Received()
-        body = self._manifest(address)
+        body = self._object(address)
         received = read_manifest(body, job, where=address, attribute=ATTRIBUTE)
-        is_over = found is not None and STATES[found["LabelingJobStatus"]] == "completed"
+        if found.get("HumanTaskConfig", {}).get("NumberOfHumanWorkersPerDataObject", 1) > 1:
+            received = self._with_drawings(received, job, found["InputConfig"]["DataSource"]["S3DataSource"]["ManifestS3Uri"], address)
+        is_over = STATES[found["LabelingJobStatus"]] == "completed"
         return replace(received, refused=(*received.refused, *_torn(body, job, address))) if is_over else received
 
-    def _manifest(self, address: str) -> bytes:
+    def _object(self, address: str) -> bytes:
+        """Return what lies in S3 under an address, or nothing where nothing does."""
         bucket, key = bucket_and_key(address, key="LabelingJobOutput")
         try:
             body: bytes = self._s3.get_object(Bucket=bucket, Key=key)["Body"].read()
@@ -196,6 +205,32 @@ class GroundTruth:
                 return b""
             raise refused(err, address) from err
         return body
+
+    def _with_drawings(self, received: Received, job: Job, sent: str, address: str) -> Received:
+        """Return what was received with what each person drew. Where that may not be read it stays in the bucket, and no answer is kept back."""
+        wanted = {answer.sha256 for answer in received.answers if answer.state == "labelled"} - job.drawings.keys()
+        folder = f"{address.removesuffix(MANIFEST)}{RESPONSES}"
+        try:
+            places = {place: sha256 for place, sha256 in enumerate(_order(self._object(sent))) if sha256 in wanted}
+            names = [name for name in self._names(folder) if _place(name) in places] if places else []
+            bodies = list(in_threads(lambda name: self._object(f"{folder}{name}"), names, workers=READERS))
+        except ServiceError as err:
+            if not is_denied(err):
+                raise
+            return replace(received, unread=(Refusal(folder, f"who drew what may not be read: {err.what}"),))
+        found = read_responses(received, [(f"{folder}{name}", places[_place(name)], body) for name, body in zip(names, bodies, strict=True)], job)
+        missing = len(places.keys() - {_place(name) for name in names})
+        lack = [Refusal(folder, f"who drew what is not there for {missing:,} of {len(places):,} answered pictures")] if missing else []
+        return replace(found, unread=(*found.unread, *lack))
+
+    def _names(self, folder: str) -> list[str]:
+        """Return the objects in a folder of S3, by their names in it."""
+        bucket, prefix = bucket_and_key(folder, key="LabelingJobOutput")
+        try:
+            pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/")
+            return sorted(row["Key"].removeprefix(f"{prefix}/") for page in pages for row in page.get("Contents", ()))
+        except errors() as err:
+            raise refused(err, folder) from err
 
     def cancel(self, job: Job) -> bool:
         """Stop the job; it is over when the service says so."""
@@ -213,7 +248,7 @@ class GroundTruth:
                 raise ParamsError(
                     "labeler.instructions: {{ and {% are the template's own", where=path or "params.yaml", do="Write the text without them"
                 )
-        return TEMPLATE.format(title=html.escape(self._labeler.title), text=html.escape(text).replace("\n", "<br>"))
+        return TEMPLATE.format(element=ELEMENT, title=html.escape(self._labeler.title), text=html.escape(text).replace("\n", "<br>"))
 
     def _line(self, item: Asked) -> str:
         return json.dumps({"source-ref": self._uri(f"pictures/{item.file_name}"), "sha256": item.sha256}) + "\n"
@@ -287,6 +322,72 @@ def read_manifest(body: bytes, job: Job, *, where: str, attribute: str) -> Recei
         if answer is not None:
             pile.answer(answer, f"{where}:{number}")
     return pile.received()
+
+
+class _Named(msgspec.Struct, frozen=True):
+    label: str
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+class _Element(msgspec.Struct, frozen=True, rename="camel"):
+    bounding_boxes: list[_Named]
+    input_image_properties: _Size
+
+
+class _Response(msgspec.Struct, frozen=True, rename="camel"):
+    worker_id: str
+    answer_content: dict[str, Any]
+
+
+def _order(manifest: bytes) -> list[str]:
+    """Return the pictures of an input manifest, in its order; an empty text for a line that is none of ours."""
+    found = []
+    for line in manifest.splitlines():
+        try:
+            found.append(str(json.loads(line)["sha256"]))
+        except UNFIT:
+            found.append("")
+    return found
+
+
+def _place(name: str) -> int:
+    """Return the place in the input manifest that an object with people's answers is about, or -1: `iteration-1/<place>/<time>.json`."""
+    found = re.fullmatch(r"iteration-\d+/(\d+)/[^/]+\.json", name)
+    return int(found[1]) if found else -1
+
+
+def read_responses(received: Received, files: Iterable[tuple[str, str, bytes]], job: Job) -> Received:
+    """Return what was received with the answers of single people: of each file its address, its picture and its content, later ones last.
+
+    As AWS's developer guide shows them: `answers`, each with `workerId` and under `answerContent` the element's boxes, in pixels of the picture.
+    """
+    by_hash = {asked.sha256: asked for asked in job.asked}
+    found: dict[str, dict[str, Drawing]] = {}
+    unread: list[Refusal] = []
+    for where, sha256, body in files:
+        try:
+            for raw in listed(json.loads(body), "answers"):
+                response = record(raw, _Response)
+                worker, boxes = worker_mark(response.worker_id), _response_boxes(response, job, by_hash[sha256])
+                found.setdefault(sha256, {})[worker] = Drawing(job=job.name, sha256=sha256, worker=worker, boxes=boxes)
+        except UNFIT as err:
+            unread.append(Refusal(where, reason(err), sha256))
+    drawings = tuple(some[worker] for _, some in sorted(found.items()) if len(some) > 1 for worker in sorted(some))
+    return replace(received, drawings=drawings, unread=tuple(unread))
+
+
+def _response_boxes(response: _Response, job: Job, asked: Asked) -> tuple[Drawn, ...]:
+    element = record(response.answer_content[ELEMENT], _Element)
+    size = element.input_image_properties
+    scale = asked.width / size.width, asked.height / size.height
+    boxes = []
+    for place, box in enumerate(element.bounding_boxes):
+        bbox = checked_bbox(scaled((box.left, box.top, box.width, box.height), *scale), asked, [f"boundingBoxes[{place}].{name}" for name in FIELDS])
+        boxes.append(Drawn(category_id=job.reserved.categories[box.label], bbox=bbox))
+    return tuple(boxes)
 
 
 def _torn(body: bytes, job: Job, where: str) -> list[Refusal]:

@@ -5,7 +5,9 @@ Tried against no server in the tests of this version; see docs/labelling.md.
 
 import base64
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from html import escape
 from itertools import count
 from math import isfinite
@@ -20,8 +22,8 @@ from boxset.dataset.records import BBox
 from boxset.endpoints import Endpoints
 from boxset.errors import ParamsError, ServiceError
 from boxset.labeling.labeler import LastLook, Progress, nothing_to_see
-from boxset.labeling.ledger import Answered, Asked, Drawn, Job, Reserved
-from boxset.labeling.received import UNFIT, Pile, Received, checked_bbox, listed, reason, record
+from boxset.labeling.ledger import Answered, Asked, Drawing, Drawn, Job, Reserved, worker_mark
+from boxset.labeling.received import UNFIT, Pile, Received, Refusal, checked_bbox, listed, reason, record
 from boxset.params import Params
 
 T = TypeVar("T")
@@ -32,6 +34,7 @@ PAGE = 100  # projects asked for at once; a server may give fewer
 class _Project(msgspec.Struct, frozen=True):
     id: int
     description: str | None = None  # the job's name
+    maximum_annotations: int | None = None  # how many people are to draw in a picture; 1 where it is not set
 
 
 class _Page(msgspec.Struct, frozen=True):
@@ -77,12 +80,14 @@ class LabelStudio:
         return [name for project in self._projects() if (name := project.description or "").startswith(prefix)]
 
     def progress(self, job: Job) -> Progress:
-        """Return how many tasks have an annotation that can be taken in."""
+        """Return how many tasks have an annotation that can be taken in; the job is over when all have as many as the project wants of each."""
         project = self._project(job.name)
         if project is None:
             return Progress("unknown")
-        done = len(self.answers(job).answers)
-        return Progress("completed" if done >= len(job.asked) else "open", done)
+        tasks = self._tasks(project)
+        asked, done = {item.sha256 for item in job.asked}, len(read_tasks(tasks, job, where=job.name).answers)
+        least = min((len(_annotations(task)) for task in tasks if _data(task).get("sha256") in asked), default=0)
+        return Progress("completed" if done >= len(job.asked) and least >= (project.maximum_annotations or 1) else "open", done)
 
     def answers(self, job: Job) -> Received:
         """Return the annotated tasks; of several annotations the first that was not cancelled."""
@@ -161,9 +166,12 @@ class _Value(msgspec.Struct, frozen=True):
 
 
 def read_tasks(tasks: Sequence[Any], job: Job, *, where: str) -> Received:
-    """Read exported tasks: rectangles in percent of the picture, turned ones by the box round them. A bad one refuses its picture."""
+    """Read exported tasks: rectangles in percent of the picture, turned ones by the box round them. A bad one refuses its picture.
+
+    Of several annotations the first holds that was not cancelled; each is a drawing besides.
+    """
     by_hash = {item.sha256: item for item in job.asked}
-    pile = Pile()
+    pile, drawings, unread = Pile(), list[Drawing](), list[Refusal]()
     for task in tasks:
         asked = by_hash.get(str(_data(task).get("sha256")))
         if asked is None:
@@ -176,7 +184,19 @@ def read_tasks(tasks: Sequence[Any], job: Job, *, where: str) -> Received:
             continue
         if boxes is not None:
             pile.answer(Answered(job=job.name, sha256=asked.sha256, state="labelled", boxes=boxes), at)
-    return pile.received()
+        for one in _annotations(task):
+            try:
+                drawings.append(Drawing(job=job.name, sha256=asked.sha256, worker=_worker(one), boxes=_boxes(one, asked, job)))
+            except UNFIT as err:
+                unread.append(Refusal(f"{at}, annotation {one.get('id', '?')}", reason(err), asked.sha256))
+    return replace(pile.received(), drawings=_one_of_each(drawings), unread=tuple(unread))
+
+
+def _one_of_each(drawings: Sequence[Drawing]) -> tuple[Drawing, ...]:
+    """Return each person's first drawing in a picture, of pictures that several people drew in."""
+    first = {(one.sha256, one.worker): one for one in reversed(drawings)}
+    people = Counter(sha256 for sha256, _ in first)
+    return tuple(sorted((one for one in first.values() if people[one.sha256] > 1), key=lambda one: (one.sha256, one.worker)))
 
 
 def _data(task: object) -> dict[str, Any]:
@@ -184,12 +204,27 @@ def _data(task: object) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def _annotations(task: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return a task's annotations that were not cancelled."""
+    made = task.get("annotations")
+    return [one for one in made if isinstance(one, dict) and not one.get("was_cancelled")] if isinstance(made, list) else []
+
+
 def _task_boxes(task: dict[str, Any], asked: Asked, job: Job) -> tuple[Drawn, ...] | None:
     """Return the boxes of the first annotation that was not cancelled, or None where there is none."""
     drawn = next((a for a in task.get("annotations") or [] if not a.get("was_cancelled")), None)
-    if drawn is None:
-        return None
-    results = [(place, raw) for place, raw in enumerate(listed(drawn, "result")) if "rectanglelabels" in raw.get("value", {})]
+    return None if drawn is None else _boxes(drawn, asked, job)
+
+
+def _worker(annotation: dict[str, Any]) -> str:
+    """Return the mark of who drew: by their number, as `completed_by` may hold a mail address besides; without one, of nobody else."""
+    by = annotation.get("completed_by")
+    number = by.get("id") if isinstance(by, dict) else by
+    return worker_mark(str(number) if isinstance(number, int) else f"annotation {annotation.get('id')}")
+
+
+def _boxes(annotation: dict[str, Any], asked: Asked, job: Job) -> tuple[Drawn, ...]:
+    results = [(place, raw) for place, raw in enumerate(listed(annotation, "result")) if "rectanglelabels" in raw.get("value", {})]
     return tuple(box for place, raw in results for box in _result_boxes(raw["value"], f"result[{place}].", asked, job))
 
 

@@ -1,17 +1,19 @@
 """The ledger: every picture ever sent to be labelled, what it may cost, and its answer; append-only, in git.
 
 `purchases.jsonl` holds jobs (reserved before anything is sent), the pictures they ask about, and how they went on; `answers.jsonl` what people
-said. Lines are whole events: branches merge by taking the lines of both, in any order. Readers resolve what then stands double or apart so:
+said; `drawings.jsonl` what each of several people drew in one picture, which tells how good the answers are and changes none. Lines are whole
+events: branches merge by taking the lines of both, in any order. Readers resolve what then stands double or apart so:
 
 - the same line twice counts once, and the order of lines means nothing;
 - a reservation counts from its last picture on: one with fewer pictures than it states was cut off while it was written, so nothing was sent;
 - a job costs its worst case until a line closes it, then the highest of its closing costs; a bill beats both, of two bills the higher;
 - of two lines on one picture of a job, or two reservations of it, the greater holds;
-- of two answers of one job on one picture, one that labels beats one that failed, then the later revision holds, then the greater line.
+- of two answers of one job on one picture, one that labels beats one that failed, then the later revision holds, then the greater line;
+- of two drawings of one person in one picture of a job, the later revision holds, then the greater line.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -22,7 +24,8 @@ from boxset.dataset.records import BBox
 from boxset.errors import InputError
 from boxset.files import append_lines, is_json, read_bytes, sha256_of
 
-PURCHASES, ANSWERS = "purchases.jsonl", "answers.jsonl"
+PURCHASES, ANSWERS, DRAWINGS = "purchases.jsonl", "answers.jsonl", "drawings.jsonl"
+MARK = 8  # hexadecimal digits of the hash that stands for a person
 Count = Annotated[int, msgspec.Meta(ge=0)]  # of pictures, or of mills: nothing gives money back
 
 
@@ -96,6 +99,20 @@ class Answered(Event, frozen=True, tag="answered"):
     revision: int = 0  # counts the corrections that were collected
 
 
+class Drawing(Event, frozen=True, tag="drawing"):
+    """What one of several people drew in one picture; `worker` is the mark of their id (`worker_mark`)."""
+
+    sha256: str
+    worker: str
+    boxes: tuple[Drawn, ...] = ()
+    revision: int = 0  # counts the corrections that were collected
+
+
+def worker_mark(worker_id: str) -> str:
+    """Return what stands in the ledger for a person: the first digits of the SHA-256 of the id that the service knows them by. No name, no address."""
+    return sha256_of(worker_id.encode())[:MARK]
+
+
 Purchase = Reserved | Asked | Sent | Closed | Billed
 E = TypeVar("E", bound=Event)
 
@@ -110,6 +127,7 @@ class Job:
     closed: Closed | None
     answers: dict[str, Answered]
     billed: Billed | None = None
+    drawings: Mapping[str, tuple[Drawing, ...]] = field(default_factory=dict)  # by picture; of each person one, sorted by their marks
 
     @property
     def name(self) -> str:
@@ -134,7 +152,7 @@ class Ledger:
     """Every job, by name."""
 
     jobs: dict[str, Job]
-    fingerprint: str  # of its distinct lines, in whatever order
+    fingerprint: str  # of its distinct lines, in whatever order, but drawings: they change no plan
 
     @property
     def committed_mills(self) -> int:
@@ -151,7 +169,8 @@ def read_ledger(folder: Path) -> Ledger:
     """Read the ledger; no files, no purchases. Raises InputError naming file and line."""
     purchases = _lines(folder / PURCHASES, Purchase)
     answers = _lines(folder / ANSWERS, Answered)
-    jobs = jobs_of([*purchases.values(), *answers.values()], where=str(folder))
+    drawings = _lines(folder / DRAWINGS, Drawing)
+    jobs = jobs_of([*purchases.values(), *answers.values(), *drawings.values()], where=str(folder))
     return Ledger(jobs, sha256_of(b"\n".join(sorted({*purchases, *answers})))[:16])
 
 
@@ -185,6 +204,7 @@ def _job(name: str, events: list[Event], where: str) -> Job | None:
         max(closed, key=lambda c: (c.cost_mills, c.state), default=None),
         _answers(_of(later, Answered)),
         max(_of(later, Billed), key=lambda b: b.cost_mills, default=None),
+        _drawings(_of(later, Drawing)),
     )
 
 
@@ -202,6 +222,14 @@ def _answers(events: list[Answered]) -> dict[str, Answered]:
     found: dict[str, Answered] = {}
     for event in events:
         found[event.sha256] = max(found.get(event.sha256, event), event, key=_authority)
+    return found
+
+
+def _drawings(events: list[Drawing]) -> dict[str, tuple[Drawing, ...]]:
+    latest = {(event.sha256, event.worker): event for event in sorted(events, key=lambda e: (e.revision, msgspec.json.encode(e)))}
+    found: dict[str, tuple[Drawing, ...]] = {}
+    for (sha256, _), drawing in sorted(latest.items()):
+        found[sha256] = (*found.get(sha256, ()), drawing)
     return found
 
 

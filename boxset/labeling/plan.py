@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Any
 
 import msgspec
@@ -15,7 +16,7 @@ from boxset.labeling.answers import current_pictures
 from boxset.labeling.asked import BITS, as_picture, bought, copies, ids_asked
 from boxset.labeling.ledger import Ledger
 from boxset.labeling.price import cap_mills, per_picture_mills
-from boxset.labeling.yields import Said, Yields, learned
+from boxset.labeling.yields import Rate, Said, Yields, interval, learned
 from boxset.params import Label, ReviewPolicy
 from boxset.resolve import Ids, Target, Targets
 from boxset.wording import counted, dollars
@@ -51,6 +52,9 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     reviewed: int = 0  # of them, those in which a person saw it
     waiting: int = 0  # pictures that nobody has reviewed for it
     decided: int = 0  # pictures that somebody has, whatever became of them
+    interval: tuple[int, int] | None = None  # between how many boxes there will be, with a chance of 80 %; `expected` is the mean
+    learned_from: int = 0  # answered pictures that the expected boxes stand on; 0: they are a guess
+    useful_box_mills: int | None = None  # what the pictures cost for each expected box that the target misses
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +80,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     review: ReviewPolicy = "first"
     frozen: str = ""  # the version that test is held to
     near_frozen: int = 0  # pictures that are not bought, as `balance` would leave them out for that version
+    useful_box_mills: int | None = None  # what the whole plan costs for each expected box that a target misses
     predictions: str | msgspec.UnsetType = msgspec.UNSET  # in plain words, how a detector's predictions were used, where there are some
 
 
@@ -99,6 +104,7 @@ class Choice:
 
     expected: dict[str, float]
     items: list[Item] = field(default_factory=list)
+    taken: list[Candidate] = field(default_factory=list)  # of each item
     stops_at: str = ""
 
 
@@ -147,7 +153,7 @@ def make_plan(
     left, price = [] if market.use_old else market.old, per_picture_mills(settings)
     return Plan(
         items=tuple(chosen.items),
-        rows=_rows(market, chosen, ids, decisions),
+        rows=_rows(market, chosen, ids, decisions, price),
         version=settings.instructions_version,
         workers=settings.workers,
         per_picture_mills=price,
@@ -166,6 +172,7 @@ def make_plan(
         review=settings.review,
         frozen=futile.version,
         near_frozen=len(near),
+        useful_box_mills=_per_box(price * len(chosen.items), sum(_useful(market, chosen, name) for name in ids.categories)),
         predictions=_predictions_used(every, market, chosen) or msgspec.UNSET,
     )
 
@@ -239,25 +246,40 @@ def _waiting(market: Market, name: str) -> list[Candidate]:
     return [candidate for candidate in _queue(market, name) if name not in candidate.said]
 
 
-def _rows(market: Market, chosen: Choice, ids: Ids, decisions: Decisions) -> tuple[Row, ...]:
-    return tuple(_row(market, chosen, name, identity.id, decisions.counted.get(identity.id, 0)) for name, identity in ids.categories.items())
+def _rows(market: Market, chosen: Choice, ids: Ids, decisions: Decisions, price_mills: int) -> tuple[Row, ...]:
+    decided = ((name, identity.id, decisions.counted.get(identity.id, 0)) for name, identity in ids.categories.items())
+    return tuple(_row(market, chosen, name, category_id, decided=count, price_mills=price_mills) for name, category_id, count in decided)
 
 
-def _row(market: Market, chosen: Choice, name: str, category_id: int, decided: int) -> Row:
+def _row(market: Market, chosen: Choice, name: str, category_id: int, *, decided: int, price_mills: int) -> Row:
     queue = list(_queue(market, name))
     reviewed = sum(name in candidate.said for candidate in queue)
+    pictures, asked = sum(item.wanted_for == name for item in chosen.items), [candidate for candidate in chosen.taken if name in candidate.asks]
     return Row(
         category=name,
         id=category_id,
         target=market.targets[name],
         have=market.have[name],
-        pictures=sum(item.wanted_for == name for item in chosen.items),
+        pictures=pictures,
         expected=round(chosen.expected[name]),
         candidates=sum(_is_buyable(market, candidate, name) for candidate in queue),
         reviewed=reviewed,
         waiting=len(queue) - reviewed,
         decided=decided,
+        interval=interval(_known_rate(market, candidate, name) for candidate in asked),
+        learned_from=market.yields.answered(name, ((candidate.picture.category, candidate.said.get(name, "")) for candidate in asked)),
+        useful_box_mills=_per_box(price_mills * pictures, _useful(market, chosen, name)),
     )
+
+
+def _useful(market: Market, chosen: Choice, name: str) -> float:
+    """Return the expected boxes of a category that its target misses."""
+    return min(chosen.expected[name], max(0, market.targets[name] - market.have[name]))
+
+
+def _per_box(cost_mills: int, boxes: float) -> int | None:
+    """Return what one of some boxes costs, rounded up; None where nothing is bought, or nothing of it counts."""
+    return ceil(cost_mills / boxes) if cost_mills and boxes > 0 else None
 
 
 def _limit(ledger: Ledger, settings: Label, *, most: int) -> tuple[int, str]:
@@ -383,6 +405,12 @@ def _rate(market: Market, candidate: Candidate, category: str) -> float:
     return max(usual, seen) if said else seen
 
 
+def _known_rate(market: Market, candidate: Candidate, category: str) -> Rate:
+    """Return the same with what is not known of it: by share as much as where no detector has looked."""
+    usual = market.yields.of(candidate.picture.category, candidate.picture.query, category, candidate.said.get(category, ""))
+    return usual.times(_rate(market, candidate, category) / usual.boxes) if usual.boxes else usual
+
+
 def _furthest(market: Market, choice: Choice, dry: set[str]) -> str:
     missing = {name: _missing(market, choice, name) for name in sorted(market.targets) if name not in dry}
     name = max(missing, key=missing.__getitem__, default="")
@@ -398,6 +426,7 @@ def _take(choice: Choice, candidate: Candidate, market: Market, wanted: str) -> 
     picture = candidate.picture
     why = f"{wanted}: {market.have[wanted] + round(choice.expected[wanted]):,} of {counted(market.targets[wanted], 'box')}"
     seen = market.sees.words(picture.sha256, market.ids[wanted])
+    choice.taken.append(candidate)
     choice.items.append(
         Item(
             sha256=picture.sha256,

@@ -14,7 +14,22 @@ from boxset.files import sha256_of
 from boxset.labeling.asked import times_asked
 from boxset.labeling.claims import Claims
 from boxset.labeling.labeler import Labeler, Progress, nothing_to_see
-from boxset.labeling.ledger import ANSWERS, PURCHASES, Answered, Asked, Closed, Job, Ledger, Reserved, Sent, append, read_ledger, whole_lines
+from boxset.labeling.ledger import (
+    ANSWERS,
+    DRAWINGS,
+    PURCHASES,
+    Answered,
+    Asked,
+    Closed,
+    Drawing,
+    Job,
+    Ledger,
+    Reserved,
+    Sent,
+    append,
+    read_ledger,
+    whole_lines,
+)
 from boxset.labeling.plan import Item, Plan
 from boxset.labeling.price import cap_mills, per_picture_mills
 from boxset.labeling.received import Received, Refusal
@@ -267,35 +282,41 @@ def _is_there(shop: Shop, job: str) -> bool:
 
 @dataclass(frozen=True)
 class Collected:
-    """How far each job is that was looked at, and what came back and was not taken in."""
+    """How far each job is that was looked at, what came back and was not taken in, and which drawings of single people could not be used."""
 
     progress: dict[str, Progress]
     refused: tuple[Refusal, ...]
+    unread: tuple[Refusal, ...] = ()
 
 
-def collect(shop: Shop) -> Collected:
+def collect(shop: Shop, *, again: bool = False) -> Collected:
     """Take in what has been answered; close jobs that are over. Running it again takes in nothing twice.
 
+    `again`: look at jobs that are over too, for what came or could be read only since.
     What cannot be taken in is returned, and the rest goes on. A job of which a picture is refused stays open, so that it is not bought again.
     """
     ledger = read_ledger(shop.ledger)
-    found, refused = {}, list[Refusal]()
+    found, refused, unread = {}, list[Refusal](), list[Refusal]()
     for job in ledger.jobs.values():
-        if job.is_sent and (job.closed is None or (shop.labeler.takes_corrections and not job.is_withdrawn)):
+        if job.is_sent and (job.closed is None or ((again or shop.labeler.takes_corrections) and not job.is_withdrawn)):
             progress, received = _take_in(shop, job)
             refused += [one for one in received.refused if not _is_given_up(job, one)]
+            unread += received.unread
             if job.closed is None:
                 found[job.name] = progress
-    return Collected(found, tuple(refused))
+    return Collected(found, tuple(refused), tuple(unread))
 
 
 def _take_in(shop: Shop, job: Job) -> tuple[Progress, Received]:
-    """Write down the answers of a job that are new or corrected, and its end once nothing is left to wait for."""
+    """Write down the answers and drawings of a job that are new or corrected, and then its end once nothing is left to wait for."""
     progress = shop.labeler.progress(job)
     received = shop.labeler.answers(job) if progress.state != "unknown" else Received()
     fresh = [answer for one in received.answers if (answer := _news(job, one)) is not None]
     if fresh:
         append(shop.ledger, ANSWERS, fresh)
+    drawn = [drawing for one in received.drawings if (drawing := _redrawn(job, one)) is not None]
+    if drawn:
+        append(shop.ledger, DRAWINGS, drawn)
     missing = {asked.sha256 for asked in job.asked} - job.answers.keys() - {one.sha256 for one in fresh}
     if progress.state in OVER and not (received.refused and missing):
         _close(shop, job, progress)
@@ -312,6 +333,16 @@ def _news(job: Job, answer: Answered) -> Answered | None:
     if msgspec.structs.replace(answer, revision=known.revision) == known:
         return None
     return msgspec.structs.replace(answer, revision=known.revision + 1)
+
+
+def _redrawn(job: Job, drawing: Drawing) -> Drawing | None:
+    """Return a drawing as the ledger takes it, a correction with its number, or None where the ledger has it."""
+    known = next((one for one in job.drawings.get(drawing.sha256, ()) if one.worker == drawing.worker), None)
+    if known is None:
+        return drawing
+    if msgspec.structs.replace(drawing, revision=known.revision) == known:
+        return None
+    return msgspec.structs.replace(drawing, revision=known.revision + 1)
 
 
 def _is_given_up(job: Job, refusal: Refusal) -> bool:

@@ -13,7 +13,7 @@ import msgspec
 
 from boxset.dataset.geometry import clipped
 from boxset.dataset.records import BBox
-from boxset.labeling.ledger import Answered, Asked
+from boxset.labeling.ledger import Answered, Asked, Drawing
 
 TOLERANCE_PX, TOLERANCE_SHARE = 2.0, 0.01  # a box may stick out of its picture by so much, whichever is more, and is clipped
 FIELDS = ("left", "top", "width", "height")
@@ -37,10 +37,15 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Received:
-    """What came back for a job: of each picture one answer or its refusals, never both."""
+    """What came back for a job: of each picture one answer or its refusals, never both.
+
+    `drawings`: what each of several people drew, where the service tells; `unread`: drawings that cannot be used, which keep no answer from coming in.
+    """
 
     answers: tuple[Answered, ...] = ()
     refused: tuple[Refusal, ...] = ()
+    drawings: tuple[Drawing, ...] = ()
+    unread: tuple[Refusal, ...] = ()
 
 
 @dataclass

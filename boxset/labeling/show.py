@@ -1,14 +1,16 @@
 """The plan and the jobs as tables for the terminal."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
+from boxset.labeling.agreement import Off, Quality, Tally, quality
 from boxset.labeling.claims import Ticket
 from boxset.labeling.labeler import Progress
 from boxset.labeling.ledger import Job, Ledger
-from boxset.labeling.plan import Plan, near_frozen_words, waits_for_review, without_limit
+from boxset.labeling.plan import Plan, Row, near_frozen_words, waits_for_review, without_limit
 from boxset.labeling.price import cap_mills
 from boxset.labeling.standing import faults
 from boxset.terminal import console
@@ -20,15 +22,15 @@ WIDEST = 300  # columns of a table
 def plan_table(plan: Plan) -> None:
     """Print a plan."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("category", "target", "have", "buy pictures", "boxes expected", "cost", "pictures left"):
+    for name in ("category", "target", "have", "buy pictures", "boxes expected", "cost", "per useful box", "pictures left"):
         table.add_column(name, justify="left" if name == "category" else "right")
     for row in plan.rows:
+        numbers = (f"{n:,}" for n in (row.target, row.have, row.pictures))
+        price = "" if row.useful_box_mills is None else dollars(row.useful_box_mills, to_the_mill=True)
         cost = dollars(row.pictures * plan.per_picture_mills)
-        table.add_row(
-            row.category, *(f"{n:,}" for n in (row.target, row.have, row.pictures, row.expected)), cost, f"{row.candidates - row.pictures:,}"
-        )
+        table.add_row(row.category, *numbers, _expected(row), cost, price, f"{row.candidates - row.pictures:,}")
     terminal = console()
-    terminal.print(table)
+    _print_whole(terminal, table)
     terminal.print(
         f"{counted(len(plan.items), 'picture')}, {counted(plan.workers, 'worker')} each, {dollars(plan.per_picture_mills, to_the_mill=True)} a picture: "
         f"{dollars(plan.cost_mills)} at the most",
@@ -37,7 +39,7 @@ def plan_table(plan: Plan) -> None:
     terminal.print(
         f"budget {dollars(plan.budget_mills)}, spent or reserved {dollars(plan.committed_mills)}. It stops because {plan.stops_at}.", highlight=False
     )
-    for sentence in without_limit(plan.to_targets_pictures, plan.to_targets_mills, plan.to_targets_stops_at, planned=len(plan.items)):
+    for sentence in [*without_limit(plan.to_targets_pictures, plan.to_targets_mills, plan.to_targets_stops_at, planned=len(plan.items)), *_worth(plan)]:
         terminal.print(sentence, highlight=False, soft_wrap=True)
     if isinstance(plan.predictions, str):
         terminal.print(plan.predictions, highlight=False, soft_wrap=True, markup=False)
@@ -47,8 +49,29 @@ def plan_table(plan: Plan) -> None:
         terminal.print(f"not included: asking {counted(plan.old_pictures, 'old picture')} about {', '.join(plan.old_categories)}, {dollars(plan.old_mills)}", highlight=False)
 
 
+def _expected(row: Row) -> str:
+    """Return the boxes of a category that a plan should bring, and between how many with a chance of 80 %."""
+    low, high = row.interval or (0, 0)
+    return f"{row.expected:,} ({low:,}–{high:,})" if high else f"{row.expected:,}"
+
+
+def _worth(plan: Plan) -> Iterator[str]:
+    """Say what a box costs that counts, how sure what is expected is, and where it is a guess."""
+    if plan.useful_box_mills is not None:
+        yield f"A useful box, one that a target misses, costs {dollars(plan.useful_box_mills, to_the_mill=True)}. The ranges hold with a chance of 80 %."
+    guesses = [row.category for row in plan.rows if row.interval and row.interval[1] and not row.learned_from]
+    if guesses:
+        yield f"What is expected is a guess for {', '.join(guesses)}: no answer yet on pictures like these."
+
+
+def _print_whole(terminal: Any, table: Table) -> None:
+    """Print a table with its columns whole, however narrow the terminal: what is cut cannot be copied into a command."""
+    terminal.width = max(terminal.width, terminal.measure(table, options=terminal.options.update(width=WIDEST)).maximum)
+    terminal.print(table)
+
+
 def status_table(ledger: Ledger, progress: dict[str, Progress], *, budget_usd: float) -> None:
-    """Print every job, and what was bought amiss."""
+    """Print every job, how well its people agree, and what was bought amiss."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("job", "state", "pictures", "labelled", "failed", "unanswered", "empty", "boxes", "cost"):
         table.add_column(name, justify="left" if name in ("job", "state") else "right", no_wrap=True)
@@ -60,9 +83,9 @@ def status_table(ledger: Ledger, progress: dict[str, Progress], *, budget_usd: f
         failed = len(job.answers) - len(labelled)
         table.add_row(job.name, state, *(f"{n:,}" for n in (len(job.asked), len(labelled), failed, len(job.asked) - len(job.answers), empty, boxes)), dollars(job.committed_mills))
     terminal = console()
-    terminal.width = max(terminal.width, terminal.measure(table, options=terminal.options.update(width=WIDEST)).maximum)  # a name that is cut cannot be copied into a command
-    terminal.print(table)
+    _print_whole(terminal, table)
     terminal.print(f"{dollars(ledger.committed_mills)} spent or reserved of {dollars(cap_mills(budget_usd))}", highlight=False)
+    _print_quality(terminal, quality(ledger))
     for name, at in progress.items():
         if at.detail:
             terminal.print(f"{name} ({at.state}): {at.detail}", highlight=False, soft_wrap=True, markup=False)
@@ -84,10 +107,42 @@ def claims_table(tickets: Sequence[Ticket]) -> None:
     for one in tickets:
         cost = dollars(one.worst_mills) if one.worst_mills else "?"
         table.add_row(*map(Text, (one.job, one.state, one.who or "?", one.at or "?", one.service or "?", f"{one.pictures:,}", cost)))
-    terminal.width = max(terminal.width, terminal.measure(table, options=terminal.options.update(width=WIDEST)).maximum)
-    terminal.print(table)
+    _print_whole(terminal, table)
     if any(one.state == "releasing" for one in tickets):
         terminal.print("releasing: somebody began to release it and did not end; release it once more", highlight=False, soft_wrap=True)
+
+
+def _print_quality(terminal: Any, found: Quality) -> None:
+    """Print how well people agree where several drew in the same pictures, and name those who are clearly off."""
+    if not found.jobs:
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("job", "people", "drawn by several", "mean IoU", "boxes", "drawn by one alone"):
+        table.add_column(name, justify="left" if name == "job" else "right", no_wrap=True)
+    for name, one in found.jobs.items():
+        overlap = f"{one.mean_overlap:.2f}" if one.alone < one.boxes else ""
+        table.add_row(name, f"{one.people:,}", f"{one.pictures:,}", overlap, f"{one.boxes:,}", f"{one.alone:,}{_share(one.alone, one.boxes)}")
+    terminal.print()
+    _print_whole(terminal, table)
+    for off in found.off:
+        terminal.print(off_words(off), style="yellow", highlight=False, soft_wrap=True, markup=False)
+
+
+def off_words(off: Off) -> str:
+    """Say of a person who is off by what, with the counts behind it."""
+    own, others = off.own, off.others
+    apart = f"{own.alone:,} of their {own.boxes:,} boxes nobody else drew, and {own.missed:,} things are missing that most others drew ({_off(own)}, of the others' {_off(others)})"
+    loose = f"the mean IoU of their boxes with the others' is {own.mean_overlap:.2f} over {own.together:,} things ({others.mean_overlap:.2f} among the others)"
+    said = "; ".join([*([apart] if off.is_apart else []), *([loose] if off.is_loose else [])])
+    return f"worker {off.worker} is off from the others, in {own.pictures:,} pictures: {said}"
+
+
+def _off(tally: Tally) -> str:
+    return f"{tally.off:,} of {tally.of:,}{_share(tally.off, tally.of)}"
+
+
+def _share(some: int, of: int) -> str:
+    return f", {some / of:.0%}" if of else ""
 
 
 def _state(job: Job, progress: dict[str, Progress]) -> str:

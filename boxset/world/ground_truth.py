@@ -1,6 +1,7 @@
 """SageMaker Ground Truth over its real protocol (json 1.1), checked against botocore's own model of the service.
 
-Jobs lie on disk and move on each time somebody asks after them: Initializing, InProgress, Completed. Each step rewrites the output manifest.
+Jobs lie on disk and move on each time somebody asks after them: Initializing, InProgress, Completed. Each step rewrites the output manifest,
+and what each person drew stands beside it, in an object for each picture.
 """
 
 import io
@@ -133,7 +134,7 @@ class GroundTruth:
             lines = self._lines(job)
             most = job["request"].get("StoppingConditions", {}).get("MaxHumanLabeledObjectCount", len(lines))
             job["done"] = min(len(lines), most, job["done"] + (BATCH if job["done"] else PROBE))
-            out = [self._labelled(line, job) if place < job["done"] else line for place, line in enumerate(lines)]
+            out = [self._labelled(line, place, job) if place < job["done"] else line for place, line in enumerate(lines)]
             job["failed"] = sum("failure-reason" in line.get(f"{job['request']['LabelAttributeName']}-metadata", {}) for line in out)
             if job["done"] >= min(len(lines), most):
                 job["status"] = "Completed"
@@ -141,7 +142,7 @@ class GroundTruth:
             self._s3.put(parts.netloc, parts.path.lstrip("/"), "".join(json.dumps(line) + "\n" for line in out).encode())
         self._save(job)
 
-    def _labelled(self, line: dict[str, Any], job: dict[str, Any]) -> dict[str, Any]:
+    def _labelled(self, line: dict[str, Any], place: int, job: dict[str, Any]) -> dict[str, Any]:
         request = job["request"]
         attribute, name = request["LabelAttributeName"], request["LabelingJobName"]
         picture = self._read(line["source-ref"])
@@ -159,6 +160,7 @@ class GroundTruth:
             size = opened.size
         people = request["HumanTaskConfig"]["NumberOfHumanWorkersPerDataObject"]
         answers = [workers.drawn_by(worker, picture, key=line["source-ref"], labels=labels, size=size) for worker in range(people)]
+        self._respond(place, answers, size, request)
         boxes = workers.agreed(answers) if people > 1 else [(box, 0.0) for box in answers[0]]
         annotations = [
             {"class_id": labels.index(box["label"]), **{side: box[side] for side in ("left", "top", "width", "height")}} for box, _ in boxes
@@ -170,6 +172,23 @@ class GroundTruth:
             attribute: value,
             f"{attribute}-metadata": {"objects": [{"confidence": round(c, 2) if people > 1 else 0} for _, c in boxes], "class-map": used, **metadata},
         }
+
+    def _respond(self, place: int, answers: list[list[dict[str, Any]]], size: tuple[int, int], request: dict[str, Any]) -> None:
+        """Write down what each person drew in the picture at a place of the manifest."""
+        image = {"width": size[0], "height": size[1]}
+        people = [
+            {
+                "acceptanceTime": "2026-01-01T00:00:00.000Z",
+                "answerContent": {"boundingBox": {"boundingBoxes": boxes, "inputImageProperties": image}},
+                "submissionTime": "2026-01-01T00:00:20.000Z",
+                "timeSpentInSeconds": 20.0,
+                "workerId": workers.worker_id(number, REGION),
+            }
+            for number, boxes in enumerate(answers)
+        ]
+        folder = _output(request).removesuffix("manifests/output/output.manifest")
+        parts = urlsplit(f"{folder}annotations/worker-response/iteration-1/{place}/2026-01-01_00:00:00.json")
+        self._s3.put(parts.netloc, parts.path.lstrip("/"), json.dumps({"answers": people}).encode())
 
     def _list(self, body: dict[str, Any]) -> Answer:
         jobs = [json.loads(path.read_text()) for path in sorted(self._state.glob("*.json"))]

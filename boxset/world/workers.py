@@ -1,5 +1,6 @@
 """The people of the embedded world: they draw what is there, and miss, jitter and mislabel, each in their own way."""
 
+import hashlib
 import random
 from typing import Any
 
@@ -8,6 +9,11 @@ from boxset.world.truth import boxes_in
 MISS, WRONG, EXTRA = 0.06, 0.03, 0.02
 JITTER = 0.03  # standard deviation of an edge, as a share of the box's side
 EXPIRED = 0.03  # tasks that nobody takes
+
+
+def worker_id(worker: int, region: str) -> str:
+    """Return the id that the service knows a person by."""
+    return f"private.{region}.{hashlib.sha256(f'worker/{worker}'.encode()).hexdigest()[:16]}"
 
 
 def nobody_came(picture: str, job: str) -> bool:
