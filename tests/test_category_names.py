@@ -133,7 +133,7 @@ def test_targets_and_the_split_go_by_key_and_the_card_shows_names() -> None:
 
     parted = split(chosen.coco, {}, Split(min_boxes=3))
 
-    assert chosen.says[0] == f"{CLAW}: 1 boxes, all that there are; the target is 10"
+    assert chosen.says[0] == f"{CLAW}: 1 box, all that there is; the target is 10"
     assert list(parted.metrics["boxes"]) == list(parted.metrics["test"]["half_width"]) == ["hammer", "saw"]
     text = card("tools", {"train": chosen.coco}, chosen.says, {CLAW: "Has a claw."}, test=parted.metrics)
     assert "| Claw hammer \\| 16 oz | 1 | 1 |" in text

@@ -924,7 +924,7 @@ def test_a_shown_plan_says_its_cost_and_what_it_would_be_without_its_limit(tmp_p
     plan_table(plan_of(tmp_path, label(budget_usd=0.25)))
 
     shown = capsys.readouterr().out
-    assert [line.split()[-2] for line in shown.splitlines() if line.startswith("hammer")] == ["$0.23"]
+    assert [line.split()[-3:-1] for line in shown.splitlines() if line.startswith("hammer")] == [["$0.23", "$0.116"]]
     assert "2 pictures, 1 worker each, $0.116 a picture: $0.23 at the most\n" in shown
     assert "budget $0.25, spent or reserved $0.00. It stops because the budget is used up.\n" in shown
     wanting = "no pictures are left for hammer: add queries, or raise crawl_images"

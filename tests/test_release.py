@@ -189,7 +189,7 @@ def test_nothing_is_released_while_the_upstream_has_purchases_that_are_not_here(
     job = lose(team, team.clone("ann"))
     bob = replace(team.clone("bob"), upstreams=(Upstream("origin/main", frozenset({b'{"a":1}'})),))
 
-    with pytest.raises(ProjectError, match="origin/main has 1 lines that this clone's ledger has not"):
+    with pytest.raises(ProjectError, match="origin/main has 1 line that this clone's ledger has not"):
         release(bob, [job], is_sure=True)
 
 
@@ -507,7 +507,7 @@ def test_the_command_lists_asks_releases_and_lets_the_pictures_be_bought(small: 
     asked_ = small.run("boxset", "label", "release", job).stdout
     sure = small.run("boxset", "label", "release", job, "--yes").stdout
 
-    assert listed[0].split() == ["job", "state", "by", "at", "service", "pictures", "USD"]
+    assert listed[0].split() == ["job", "state", "by", "at", "service", "pictures", "cost"]
     assert "claimed  Tester" in listed[1]
     assert f"Nothing was released. `boxset label release {job} --yes` releases it." in asked_
     assert sure == f"released  {job}: its 10 pictures can be bought again; `dvc repro label` plans that\n"

@@ -257,4 +257,4 @@ def release(jobs: tuple[str, ...], yes: bool, lost: bool) -> None:
         say(f"Nothing was released. `boxset label release {' '.join(jobs)}{' --lost' if lost else ''} --yes` releases it.")
         return
     for ticket in tickets:
-        say(f"released  {ticket.job}: its {ticket.pictures:,} pictures can be bought again; `dvc repro label` plans that")
+        say(f"released  {ticket.job}: its {counted(ticket.pictures, 'picture')} can be bought again; `dvc repro label` plans that")
