@@ -14,13 +14,14 @@ def card(name: str, parts: dict[str, Coco], says: Sequence[str], guidelines: dic
     """Return the card as Markdown. `test`: the data set's metrics, of which it says how far test can be trusted, and what val lacks."""
     images = sum(len(part.images) for part in parts.values())
     boxes = sum(len(part.annotations) for part in parts.values())
-    val = short_words(test, ("val",))
+    named = with_names(test, names_of(parts["train"].categories))
+    val = short_words(named, ("val",))
     sections = [
         f"# {name}\n\n{counted(images, 'picture')}, {counted(boxes, 'box')}.",
         "## Boxes\n\n" + _boxes_table(parts),
         "## Sources\n\n" + _counted(parts, "source", "source"),
         *(["## Val\n\n" + "\n".join(f"- {sentence}." for sentence in val)] if val else []),
-        "## Test\n\n" + _test(with_names(test, names_of(parts["train"].categories))),
+        "## Test\n\n" + _test(named),
         "## Licences\n\n" + _licences(parts) + "\n\nWho made each picture, and where it is from: `ATTRIBUTION.csv`.",
         "## What is not known\n\n" + _gaps(parts),
         "## Training\n\n" + _TRAINING,

@@ -131,7 +131,9 @@ def _print_quality(terminal: Any, found: Quality) -> None:
 def off_words(off: Off) -> str:
     """Say of a person who is off by what, with the counts behind it."""
     own, others = off.own, off.others
-    apart = f"{own.alone:,} of their {counted(own.boxes, 'box')} nobody else drew, and {counted(own.missed, 'thing is', 'things are')} missing that most others drew ({_off(own)}, of the others' {_off(others)})"
+    alone = f"{own.alone:,} of their {counted(own.boxes, 'box')} nobody else drew"
+    missed = f"{counted(own.missed, 'thing is', 'things are')} missing that most others drew"
+    apart = f"{alone}, and {missed} ({_off(own)}, of the others' {_off(others)})"
     loose = f"the mean IoU of their boxes with the others' is {own.mean_overlap:.2f} over {own.together:,} things ({others.mean_overlap:.2f} among the others)"
     said = "; ".join([*([apart] if off.is_apart else []), *([loose] if off.is_loose else [])])
     return f"worker {off.worker} is off from the others, in {counted(own.pictures, 'picture')}: {said}"

@@ -53,7 +53,7 @@ WHY = {
 
 def page(rows: Mapping[str, Sequence[Row]]) -> str:
     """Return the page of one or several categories."""
-    title = next(iter(rows)) if len(rows) == 1 else counted(len(rows), 'category')
+    title = next(iter(rows)) if len(rows) == 1 else counted(len(rows), "category")
     links = tag("nav", *(tag("a", name, href=f"#{name}") for name in rows), aria_label="Categories") if len(rows) > 1 else None
     said = (
         "What each source’s class and each search brings for it, as it came. Dashed and faint: the crawl would leave it out, for the reason in red; "
