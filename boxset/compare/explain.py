@@ -113,6 +113,12 @@ class Records:
         return [row.picture for _, row in self.rows if row.picture is not None]
 
     @cached_property
+    def remembered(self) -> list[str]:
+        """Every picture, by SHA-256, that was bought, decided on or looked at, whether or not it is here."""
+        looked_at = (row.seen.sha256 for _, row in self.rows if row.seen is not None)
+        return sorted({*(one.sha256 for one in self.bought), *self.decisions.by_picture, *looked_at})
+
+    @cached_property
     def hits_of(self) -> dict[str, list[Hit]]:
         """Every hit by its address."""
         found: dict[str, list[Hit]] = {}
@@ -191,6 +197,7 @@ def _pictures(name: str, records: Records) -> list[str]:
     """Return the content of each picture that a name fits; united copies once, by the copy that was kept."""
     stem = name.rpartition("/")[2].partition(".")[0].lower()
     found = [p.sha256 for p in records.pictures if name in _names(p) or _is_own(name, p.source, p.source_id, p.url) or (len(stem) >= 6 and p.sha256.startswith(stem))]
+    found = found or ([sha256 for sha256 in records.remembered if sha256.startswith(stem)] if len(stem) >= 6 else [])
     return list(dict.fromkeys(records.image_of[sha256].sha256 if sha256 in records.image_of else sha256 for sha256 in found))
 
 
@@ -222,13 +229,19 @@ def _picture_story(sha256: str, records: Records) -> Story:
     copies = [(where, p) for where, row in records.rows if (p := row.picture) is not None and _is_copy(p, sha256, image, records)]
     contents = {p.sha256 for _, p in copies} | {sha256}
     steps = [_kept_step(where, p, records) for where, p in copies]
+    steps += [_lost_step(where, row, records) for where, row in _seen_rows(sha256, records)] if not copies else []
     steps += [_died_step(where, row) for where, row in records.rows if row.died and row.picture in [p for _, p in copies]]
     steps += [step for where, pool in records.pools.items() for step in _pool_steps(where, pool, contents)]
-    steps += _review_steps([p for _, p in copies], records)
+    steps += _review_steps([p for _, p in copies] or [one.picture for one in records.decisions.by_picture.get(sha256, ())[:1]], records)
     steps += [_bought_step(bought) for bought in records.bought if bought.sha256 in contents]
     steps += _merge_steps(sha256, image, records, copies=len(copies))
     steps += _dataset_steps(sha256, image, records)
     return Story(name=sha256, verdict=_verdict(sha256, image, records), steps=tuple(steps))
+
+
+def _seen_rows(sha256: str, records: Records) -> list[tuple[str, ImageRow]]:
+    """Return the rows that left a picture out after it was looked at."""
+    return [(where, row) for where, row in records.rows if row.seen is not None and row.seen.sha256 == sha256]
 
 
 def _is_copy(picture: Picture, sha256: str, image: CocoImage | None, records: Records) -> bool:
@@ -245,7 +258,12 @@ def _verdict(sha256: str, image: CocoImage | None, records: Records) -> str:
     if image is not None:
         return f"left out by balance: {WHY[_reason(image, records)]}" if records.dataset else "merged; the data set is not built yet"
     reason = records.dropped.get(sha256)
-    return f"not in the data set: {_why(reason)}" if reason else "kept; not merged yet"
+    if reason:
+        return f"not in the data set: {_why(reason)}"
+    if any(picture.sha256 == sha256 for picture in records.pictures):
+        return "kept; not merged yet"
+    seen = _seen_rows(sha256, records)
+    return f"left out: {_why(seen[0][1].outcome)}" if seen else "not here: no source and no crawl has it any more"
 
 
 def _placed(sha256: str, image: CocoImage | None, records: Records) -> tuple[str, CocoImage] | None:
