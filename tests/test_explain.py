@@ -255,7 +255,7 @@ def test_a_picture_that_was_paid_for_is_known_after_it_has_gone(name: str) -> No
     step = Step(where="label", what="asked about hammer in job-1 (files) for $0.188", details=("answered: 2 hammer",))
 
     assert explain(name, records(bought=[bought])) == [
-        Story(name=GONE, verdict="not here: no source and no crawl has it any more", steps=(step,))
+        Story(name=GONE, verdict="not here: its source or category is gone, or a licence or a reject word keeps its address out now", steps=(step,))
     ]
 
 

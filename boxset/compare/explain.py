@@ -263,7 +263,7 @@ def _verdict(sha256: str, image: CocoImage | None, records: Records) -> str:
     if any(picture.sha256 == sha256 for picture in records.pictures):
         return "kept; not merged yet"
     seen = _seen_rows(sha256, records)
-    return f"left out: {_why(seen[0][1].outcome)}" if seen else "not here: no source and no crawl has it any more"
+    return f"left out: {_why(seen[0][1].outcome)}" if seen else "not here: its source or category is gone, or a licence or a reject word keeps its address out now"
 
 
 def _placed(sha256: str, image: CocoImage | None, records: Records) -> tuple[str, CocoImage] | None:
