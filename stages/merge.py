@@ -11,7 +11,7 @@ from boxset.params import read_params
 from boxset.resolve import Ids, check_folders
 from boxset.stage import run
 
-VERSION = 9
+VERSION = 10
 OUT = Path("data/merge")
 
 
