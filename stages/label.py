@@ -6,10 +6,9 @@ from boxset.assemble.merge import boxes_counted, merge
 from boxset.compare.sightings import sightings
 from boxset.compare.suspicious import counts, suspects
 from boxset.dataset.decisions import read_decisions
-from boxset.dataset.reasons import Reason
 from boxset.dataset.records import read_crawled, read_extracted, read_refused, write_pool
 from boxset.files import read_json, write_json
-from boxset.freezing import futile_labels
+from boxset.freezing import DENIES, futile_labels
 from boxset.labeling.answers import answered_pool
 from boxset.labeling.ledger import read_ledger
 from boxset.labeling.plan import make_plan, plan_metrics
@@ -34,7 +33,7 @@ def main() -> None:
     refused = read_refused(sorted(Path("data/extract").glob("*/refused.json")))
     answers = answered_pool(ledger, ids, params.label, crawled=crawled, extracted=extracted)
     merged = merge(pools, crawled, answers=answers, ids=ids, settings=params.merge, refused=refused, decisions=decisions)
-    labelled, denied = merged.coco, {one.sha256 for one in merged.dropped if one.reason == Reason.LICENCE}
+    labelled, denied = merged.coco, {one.sha256 for one in merged.dropped if one.reason in DENIES}
     version = read_json(Path("data/resolve/freeze.json"), Freeze).freeze_test
     futile = futile_labels(version, params, pools, crawled, ids=ids, merged={image.sha256 for image in labelled.images}, refused=denied)
     named = {identity.id: name for name, identity in ids.categories.items()}

@@ -4,7 +4,7 @@ Two records are one image where they have the same bytes, the same COCO id, the 
 (`similar.same_picture`). Of its copies the largest is kept, among equals one whose licence is known, then the most trusted source's; its
 licence and author are those that a copy states. Copies that state other licences are conflicts, and so is a source that refuses the image for
 the one that it states; where no copy states any, such an image is left out.
-What people decided in `boxset review` counts after what was bought and before what sources say: an unusable image is left out, a `no` leaves
+What people decided in `boxset review` counts after what was bought and before what sources say: an image that was taken down or is unusable is left out, a `no` leaves
 out the boxes of sources and makes the category absent, a `yes` makes it present and perhaps without a box. A decision alone brings no image in.
 Copies that are merely near (crops, bursts; an address that tells the same photo of Flickr's) stay images of their own but share a `group`, so
 that a split never parts them.

@@ -94,7 +94,7 @@ def frozen_words(metrics: Mapping[str, Any]) -> list[str]:
     said = {
         f"test differs from frozen {name}: {changes_words(changed)}. The frozen ones stay; a new version takes the changes in": changed["boxes"],
         f"{_pictures(held['merged_no_more'])} of frozen {name} would be left out today (`boxset explain` says why); frozen ones stay": held["merged_no_more"],
-        f"{_pictures(held['denied'])} of frozen {name} left test, as a licence keeps them out now: scores no longer compare": held["denied"],
+        f"{_pictures(held['denied'])} of frozen {name} left test, as a licence keeps them out now or they were taken down: scores no longer compare": held["denied"],
         f"{held['removed_boxes']:,} boxes of frozen {name} left test, as their category is no longer here": held["removed_boxes"],
         f"{', '.join(new)}: newer than frozen {name}, whose pictures nobody looked through for it; test cannot measure it until a new version": len(new),
         f"{_pictures(against)} of frozen {name} are from sources that split.never_test or test_only_from keep out; frozen ones stay": against,

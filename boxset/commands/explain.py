@@ -30,7 +30,7 @@ def command(picture: str, *, as_json: bool, show_all: bool) -> None:
 
     PICTURE is a SHA-256 or its first digits, a file name, the address it came from or was published at, SOURCE:ID, or a picture file of your own.
     """
-    stories = _stories(picture, read_records(Path()))
+    stories = stories_of(picture, read_records(Path()))
     if as_json:
         import msgspec
 
@@ -43,7 +43,7 @@ def command(picture: str, *, as_json: bool, show_all: bool) -> None:
         terminal.print(f"and {len(stories) - MANY:,} more: --all shows them")
 
 
-def _stories(picture: str, records: "Records") -> "list[Story]":
+def stories_of(picture: str, records: "Records") -> "list[Story]":
     """Return the stories of a file by its content, else by its name: one that was left out unread is known by its name alone."""
     from boxset.compare.explain import explain
 

@@ -1,6 +1,6 @@
 """`boxset label`: plan, submit, status, collect, cancel."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,20 +46,26 @@ def _shop() -> Iterator["Shop"]:
 
 
 def _upstreams() -> "tuple[Upstream, ...]":
-    from boxset.dataset import decisions
+    from boxset.dataset import decisions, takedown
     from boxset.history import follows, has_merged, upstreams
-    from boxset.labeling.ledger import ANSWERS, PURCHASES, whole_lines
+    from boxset.labeling.ledger import ANSWERS, PURCHASES
     from boxset.labeling.purchase import Upstream
 
-    path = decisions.FOLDER / decisions.FILE
-    here, followed = whole_lines(path.read_bytes()) if path.exists() else frozenset[bytes](), follows(Path())
+    paths = [(decisions.FOLDER / name).as_posix() for name in (decisions.FILE, takedown.FILE)]
+    here, followed = _lines([Path(path).read_bytes() for path in paths if Path(path).exists()]), follows(Path())
     found = []
-    for name, files in upstreams(Path(), [*(f"{LEDGER}/{name}" for name in (PURCHASES, ANSWERS)), path.as_posix()]).items():
-        unseen = len(whole_lines(files.pop(path.as_posix(), b"")) - here)
-        lines = frozenset[bytes]().union(*map(whole_lines, files.values()))
+    for name, files in upstreams(Path(), [*(f"{LEDGER}/{name}" for name in (PURCHASES, ANSWERS)), *paths]).items():
+        unseen = len(_lines([files.pop(path, b"") for path in paths]) - here)
+        lines = _lines(files.values())
         take = "git pull" if name == followed else f"git merge {name}"
         found.append(Upstream(name, lines, unseen, take, has_merged(Path(), name)))
     return tuple(found)
+
+
+def _lines(contents: Iterable[bytes]) -> frozenset[bytes]:
+    from boxset.labeling.ledger import whole_lines
+
+    return frozenset[bytes]().union(*map(whole_lines, contents))
 
 
 def _warn_of_other_clones() -> None:

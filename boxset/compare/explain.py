@@ -12,7 +12,8 @@ import msgspec
 from boxset.dataset.coco import Coco, CocoImage
 from boxset.dataset.decisions import NOBODY, Decision, Decisions, review_of
 from boxset.dataset.reasons import Reason
-from boxset.dataset.records import ImageRow, Picture, Pool, State
+from boxset.dataset.records import ImageRow, Picture, Pool, Seen, State
+from boxset.dataset.takedown import TakenDown
 from boxset.errors import InputError
 
 WHY = {
@@ -22,6 +23,7 @@ WHY = {
     Reason.REJECT_WORD: "one of the category's reject_words stands in its title or address",
     Reason.SITE_LIMIT: "crawl.per_site pictures of this site were kept already",
     Reason.LICENCE: "the licence policy does not let it in (project.use, licences)",
+    Reason.TAKEN_DOWN: "it was taken down for its owner (`boxset takedown`)",
     Reason.ROBOTS: "the site asks not to be fetched by robots",
     Reason.GONE: "the server says that it is not there any more",
     Reason.REFUSED: "the server refuses it",
@@ -116,7 +118,7 @@ class Records:
     def remembered(self) -> list[str]:
         """Every picture, by SHA-256, that was bought, decided on or looked at, whether or not it is here."""
         looked_at = (row.seen.sha256 for _, row in self.rows if row.seen is not None)
-        return sorted({*(one.sha256 for one in self.bought), *self.decisions.by_picture, *looked_at})
+        return sorted({*(one.sha256 for one in self.bought), *self.decisions.by_picture, *self.decisions.taken_down.contents, *looked_at})
 
     @cached_property
     def hits_of(self) -> dict[str, list[Hit]]:
@@ -233,6 +235,7 @@ def _picture_story(sha256: str, records: Records) -> Story:
     steps += [_died_step(where, row) for where, row in records.rows if row.died and row.picture in [p for _, p in copies]]
     steps += [step for where, pool in records.pools.items() for step in _pool_steps(where, pool, contents)]
     steps += _review_steps([p for _, p in copies] or [one.picture for one in records.decisions.by_picture.get(sha256, ())[:1]], records)
+    steps += [Step(where="takedown", what=down_words(one), is_end=True) for one in _downs(sha256, [p for _, p in copies], records)]
     steps += [_bought_step(bought) for bought in records.bought if bought.sha256 in contents]
     steps += _merge_steps(sha256, image, records, copies=len(copies))
     steps += _dataset_steps(sha256, image, records)
@@ -242,6 +245,33 @@ def _picture_story(sha256: str, records: Records) -> Story:
 def _seen_rows(sha256: str, records: Records) -> list[tuple[str, ImageRow]]:
     """Return the rows that left a picture out after it was looked at."""
     return [(where, row) for where, row in records.rows if row.seen is not None and row.seen.sha256 == sha256]
+
+
+def _downs(sha256: str, copies: Sequence[Picture], records: Records) -> list[TakenDown]:
+    """Return the takedown of a picture, here or not."""
+    down = records.decisions.taken_down
+    own = [one for one in down.held if one.sha256 == sha256]
+    return (own or [one for one in down.of(copies) if one])[:1]
+
+
+def down_words(one: TakenDown) -> str:
+    """Say who took a picture down, when and why."""
+    return f"by {one.by} at {one.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC{f': {one.why}' if one.why else ''}"
+
+
+def copies_told(story: Story, records: Records) -> list[Picture]:
+    """Return the pictures that a story tells of, each copy once; one that was looked at and left out as far as it is remembered."""
+    image = records.image_of.get(story.name)
+    kept = {p.sha256: p for _, row in records.rows if (p := row.picture) is not None and _is_copy(p, story.name, image, records)}
+    if kept:
+        return [kept[sha256] for sha256 in sorted(kept)]
+    left_out = [(where, row) for where, row in records.rows if row.seen is not None and story.name in (row.seen.sha256, row.url)]
+    return [_as_picture(row, row.seen, where.partition(" ")[0]) for where, row in left_out[:1] if row.seen is not None]
+
+
+def _as_picture(row: ImageRow, seen: Seen, source: str) -> Picture:
+    names = ("sha256", "file_name", "width", "height", "phash", "grid")
+    return Picture(**{name: getattr(seen, name) for name in names}, source=source, source_id=row.source_id, url=row.url)
 
 
 def _is_copy(picture: Picture, sha256: str, image: CocoImage | None, records: Records) -> bool:
@@ -262,6 +292,8 @@ def _verdict(sha256: str, image: CocoImage | None, records: Records) -> str:
         return f"not in the data set: {_why(reason)}"
     if any(picture.sha256 == sha256 for picture in records.pictures):
         return "kept; not merged yet"
+    if sha256 in records.decisions.taken_down.contents:
+        return f"not in the data set: {_why(Reason.TAKEN_DOWN)}"
     seen = _seen_rows(sha256, records)
     return f"left out: {_why(seen[0][1].outcome)}" if seen else "not here: its source or category is gone, or a licence or a reject word keeps its address out now"
 
@@ -330,6 +362,9 @@ def _lost_stories(name: str, records: Records) -> list[Story]:
 
 def _lost_step(where: str, row: ImageRow, records: Records) -> Step:
     details = [f"what was seen: {row.detail}"] if row.detail else []
+    source, _, place = where.partition(" ")
+    down = records.decisions.taken_down.named(row.url, f"{place if source == 'extract' else source}:{row.source_id}") if row.outcome == Reason.TAKEN_DOWN else None
+    details += [down_words(down)] if down else []
     details += [f"the one that was kept: {story.name}, {story.verdict}" for story in _twin(row, records)]
     details += _first_spelling(where, row, records)
     own = where.partition(" ")[2]

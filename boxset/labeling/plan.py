@@ -299,7 +299,7 @@ def _candidates(found: Found, ledger: Ledger, ids: Ids, settings: Label, refused
 def _sorted_out(pictures: list[Picture], ids: Ids, decisions: Decisions) -> Found:
     """Return the pictures without those that a person sorted out, and what was said of the others. Before copies go: one may be found for another category."""
     reviews = zip(pictures, decisions.of(pictures), strict=True)
-    found = [(picture, _said(review, ids)) for picture, review in reviews if review is NOTHING or not review.unusable]
+    found = [(picture, _said(review, ids)) for picture, review in reviews if review is NOTHING or not (review.unusable or review.taken_down)]
     return [(picture, said) for picture, said in found if said.get(picture.category) != Verdict.NO or Verdict.YES in said.values()]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from boxset.dataset.geometry import clipped, scaled, turned
 from boxset.dataset.reasons import Reason, Refusal, count_reasons
 from boxset.dataset.records import KEPT, Annotation, BBox, ImageRow, Picture, Pool, Presence, State, outcome_counts, write_pool, write_refused
+from boxset.dataset.takedown import NOTHING_DOWN, Takedowns
 from boxset.endpoints import Endpoints
 from boxset.errors import InputError
 from boxset.files import read_jsonl, write_jsonl
@@ -32,24 +33,29 @@ CONNECTIONS = 32
 PER_HOST = 16
 FLAGS = tables.FLAGS
 TOLD = ("split", "landing_url", "original_url", "license", "author", "author_url", "title", "flickr_id", "coco_id")
-NOT_TRIED = (Reason.LICENCE, Reason.OVER_LIMIT)
+NOT_TRIED = (Reason.LICENCE, Reason.OVER_LIMIT, Reason.TAKEN_DOWN)
 ROUNDING_PX = 1e-3  # a box that clipping changes by less was not outside
 Row = dict[str, Any]
 
 
-def extract(order: ExtractOrder, index: Path, out: Path, *, endpoints: Endpoints, contact: str, version: int) -> dict[str, Any]:  # noqa: ARG001 - part of every stage's call
+def extract(
+    order: ExtractOrder, index: Path, out: Path, *, endpoints: Endpoints, contact: str, version: int, down: Takedowns = NOTHING_DOWN  # noqa: ARG001 - part of every stage's call
+) -> dict[str, Any]:
     """Write `images.jsonl`, `annotations.json`, `refused.json` and `images/`; return the metrics.
 
-    Goes on where a killed run stopped; a picture that is there is not fetched again. Raises InputError where more than
+    Goes on where a killed run stopped; a picture that is there is not fetched again. What is taken down is not fetched, and of it no bytes stay. Raises InputError where more than
     `max_missing_share` of the pictures cannot be had; what was fetched stays.
     """
     choice = choose(order, index) if order.on else Choice({}, {}, {}, {}, frozenset(), 0)
     journal_path = Path(".boxset/journal") / f"extract-{order.name}.{order.retry}.jsonl"
     with Journal(journal_path) as journal:
         _remember(journal, out, retry=order.retry)
-        outcomes = _pictures(order, choice, out, journal=journal, endpoints=endpoints, contact=contact)
+        unasked = _taken_down_by_name(order, choice, down)
+        outcomes = _pictures(order, choice, out, without=unasked, journal=journal, endpoints=endpoints, contact=contact)
     passed = [ImageRow(source_id=image, url=url, outcome=Reason.OVER_LIMIT, detail=why) for image, (url, why) in choice.passed.items()]
-    rows = sorted([*(_row(order, choice, image, outcomes) for image in choice.images), *passed], key=lambda row: row.source_id)
+    chosen = [_row(order, choice, image, outcomes) for image in choice.images if image not in unasked]
+    gone = [ImageRow(source_id=image, url=choice.images[image].get("url") or "", outcome=Reason.TAKEN_DOWN) for image in unasked]
+    rows = sorted([*_without_copies(chosen, down), *gone, *passed], key=lambda row: row.source_id)
     _check_missing(order, rows)
     for why, count in count_reasons(row.detail for row in passed).items():
         say(f"{order.name}: {count:,} of your pictures left out, each: {why}")
@@ -78,9 +84,24 @@ def _stored(picture: Picture | None) -> Stored | None:
     return Stored(**values, raw_width=raw[0], raw_height=raw[1], looks=picture.flags)
 
 
-def _pictures(order: ExtractOrder, choice: Choice, out: Path, *, journal: Journal, endpoints: Endpoints, contact: str) -> dict[str, Outcome]:
+def _taken_down_by_name(order: ExtractOrder, choice: Choice, down: Takedowns) -> set[str]:
+    names = ((image, (f"{order.name}:{image}", row.get("url") or "", row.get("original_url") or "")) for image, row in choice.images.items())
+    return {image for image, some in names if down.named(*some)}
+
+
+def _without_copies(rows: list[ImageRow], down: Takedowns) -> list[ImageRow]:
+    """Return the rows; those of pictures of which a copy was taken down say so."""
+    kept = [row.picture for row in rows if row.picture is not None]
+    out = {picture for picture, one in zip(kept, down.of(kept), strict=True) if one}
+    return [ImageRow(source_id=row.source_id, url=row.url, outcome=Reason.TAKEN_DOWN) if row.picture in out else row for row in rows]
+
+
+def _pictures(
+    order: ExtractOrder, choice: Choice, out: Path, *, without: set[str], journal: Journal, endpoints: Endpoints, contact: str
+) -> dict[str, Outcome]:
     """Return address → what became of it."""
-    wanted = [Wanted(key=image, url=row.get("url") or "") for image, row in choice.images.items() if image not in choice.refused]
+    left_out = without | choice.refused.keys()
+    wanted = [Wanted(key=image, url=row.get("url") or "") for image, row in choice.images.items() if image not in left_out]
     wanted = [item for item in {item.url: item for item in wanted}.values() if item.url]
     shelf = Shelf(out / "images", twins=pictures_elsewhere(out.parent.parent, out))
     if order.format == "local":
@@ -194,11 +215,12 @@ def _check_missing(order: ExtractOrder, rows: list[ImageRow]) -> None:
 
 def _pool(order: ExtractOrder, choice: Choice, rows: list[ImageRow], coordinates: str) -> tuple[Pool, "_Fate"]:
     pictures = {row.source_id: row.picture for row in rows if row.picture is not None}
+    down = {row.source_id for row in rows if row.outcome == Reason.TAKEN_DOWN}
     annotations: dict[Any, Annotation] = {}
     fate = _Fate(lost=[Reason.FLAG] * choice.flagged)
     for image, boxes in choice.boxes.items():
         for box in boxes:
-            made = _annotation(order, box, pictures.get(image) or _why_none(choice, image), choice.images[image], coordinates)
+            made = _annotation(order, box, pictures.get(image) or _why_none(choice, image, down), choice.images[image], coordinates)
             if isinstance(made, Annotation):
                 key = (made.sha256, made.category, made.bbox, made.iscrowd)
                 made = Reason.DUPLICATE if key in annotations else annotations.setdefault(key, made)
@@ -227,7 +249,9 @@ class _Fate:
     emptied: set[tuple[str, str]] = field(default_factory=set)  # image and category of an object whose box is empty
 
 
-def _why_none(choice: Choice, image: str) -> Reason:
+def _why_none(choice: Choice, image: str, down: set[str]) -> Reason:
+    if image in down:
+        return Reason.TAKEN_DOWN
     return Reason.LICENCE if image in choice.refused else Reason.NO_PICTURE
 
 
