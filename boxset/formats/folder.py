@@ -13,8 +13,11 @@ from boxset.formats.yolo import write_yolo
 ATTRIBUTION = ("file_name", "split", "source", "source_id", "address", "original_address", "landing_page", "author", "author_page", "licence", "title")
 
 
-def write_dataset(out: Path, chosen: Chosen, parted: Parted, *, name: str, guidelines: dict[str, str], pictures: Path) -> None:
-    """Write the data set. Pictures are hard links to those of `extract` and `crawl`. Raises ProjectError where one is missing."""
+def write_dataset(out: Path, chosen: Chosen, parted: Parted, *, name: str, guidelines: dict[str, str], pictures: Path, formats: dict[str, str]) -> None:
+    """Write the data set. Pictures are hard links to those of `extract` and `crawl`. Raises ProjectError where one is missing.
+
+    `formats`: source → its format, for the terms of its boxes.
+    """
     coco = chosen.coco
     parts = {split: _part(coco, split, parted, name) for split in NAMES}
     where = _picture_files(pictures)
@@ -28,7 +31,7 @@ def write_dataset(out: Path, chosen: Chosen, parted: Parted, *, name: str, guide
     factors = ((image.file_name, parted.assignment[image.id], f"{chosen.repeat_factors[image.id]:g}") for image in coco.images)
     write_csv(out / "repeat_factors.csv", ("file_name", "split", "factor"), factors)
     write_csv(out / "ATTRIBUTION.csv", ATTRIBUTION, (_attribution(image, parted.assignment[image.id], coco) for image in coco.images))
-    write_text(out / "README.md", card(name, parts, chosen.says, _texts(guidelines), test=parted.metrics))
+    write_text(out / "README.md", card(name, parts, chosen.says, _texts(guidelines), test=parted.metrics, formats=formats))
 
 
 def _part(coco: Coco, split: str, parted: Parted, name: str) -> Coco:
