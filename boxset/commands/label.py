@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from boxset.errors import InputError
 from boxset.terminal import WholeHelp, say
 
 if TYPE_CHECKING:
+    from boxset.labeling.costs import By
     from boxset.labeling.ledger import Answered, Ledger
     from boxset.labeling.plan import Plan
     from boxset.labeling.purchase import Collected, Shop, Upstream
@@ -42,7 +44,8 @@ def _shop() -> Iterator["Shop"]:
         where = {path.name: path for path in sorted([*Path("data").glob("crawl/*/images/*"), *Path("data").glob("extract/*/images/*")], reverse=True)}
         labeler = labeler_of(params, endpoints)
         claims, decided = claims_of(params, endpoints), read_decisions().fingerprint
-        yield Shop(LEDGER, params, labeler, lambda name: where.get(name, Path(name)), claims, _upstreams(), decided, mark=uuid4().hex)
+        at = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        yield Shop(LEDGER, params, labeler, lambda name: where.get(name, Path(name)), claims, _upstreams(), decided, mark=uuid4().hex, at=at)
 
 
 def _upstreams() -> "tuple[Upstream, ...]":
@@ -156,6 +159,29 @@ def status() -> None:
         return
     with _shop() as shop:
         status_table(read_ledger(LEDGER), ask(shop), budget_usd=shop.params.label.budget_usd)
+
+
+@command.command()
+@click.argument("categories", nargs=-1, metavar="[CATEGORY]...")
+@click.option("--by", type=click.Choice(["category", "job", "month"]), default="category", show_default=True, help="What each row is for.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def costs(categories: tuple[str, ...], by: "By", as_json: bool) -> None:
+    """What was spent or reserved, and what a box cost: of all categories, or of those named.
+
+    A picture's price is shared by the boxes that people drew in it; one without boxes is paid by the category that it was found for.
+    """
+    from boxset.labeling.costs import cost, shares
+    from boxset.labeling.costs import costs as table
+    from boxset.labeling.ledger import read_ledger
+    from boxset.labeling.show import costs_json, costs_table
+    from boxset.params import read_params
+
+    every = shares(read_ledger(LEDGER), {one.id: name for name, one in read_params().categories.items()})
+    wanted = [share for share in every if not categories or share.category in categories]
+    if missing := set(categories) - {share.category for share in every}:
+        raise InputError("nothing was ever spent on it", where=", ".join(sorted(missing)), do="`boxset label costs` names the categories that there are")
+    rows = [*table(wanted, by), cost("all", wanted)]
+    say(costs_json(rows)) if as_json else costs_table(by, rows)
 
 
 @command.command()

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
+import msgspec
 from rich.table import Table
 
+from boxset.labeling.costs import Cost
 from boxset.labeling.labeler import Progress
 from boxset.labeling.ledger import Job, Ledger
 from boxset.labeling.plan import Plan, near_frozen_words, waits_for_review
@@ -40,6 +42,35 @@ def plan_table(plan: Plan) -> None:
         terminal.print(sentence, highlight=False)
     if plan.old_pictures:
         terminal.print(f"not included: asking {plan.old_pictures:,} old pictures about newer categories, {usd(plan.old_mills)} USD", highlight=False)
+
+
+def costs_table(title: str, rows: Sequence[Cost]) -> None:
+    """Print what was spent under each heading; the last row is the sum."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in (title, "pictures", "boxes drawn", "USD", "without a box", "USD a box"):
+        table.add_column(name, justify="left" if name == title else "right", no_wrap=True)
+    for row in rows:
+        each = "–" if row.usd_per_box is None else f"{float(row.usd_per_box):,.3f}"
+        table.add_row(row.name, f"{row.pictures:,}", f"{row.boxes:,}", f"{float(row.usd):,.2f}", f"{float(row.usd_without_box):,.2f}", each)
+    terminal = console()
+    terminal.width = max(terminal.width, terminal.measure(table, options=terminal.options.update(width=WIDEST)).maximum)
+    terminal.print(table)
+
+
+def costs_json(rows: Sequence[Cost]) -> str:
+    """Return the same as JSON, money to a hundredth of a cent."""
+    found = [
+        {
+            "name": row.name,
+            "pictures": row.pictures,
+            "boxes": row.boxes,
+            "usd": round(float(row.usd), 4),
+            "usd_without_box": round(float(row.usd_without_box), 4),
+            "usd_per_box": None if row.usd_per_box is None else round(float(row.usd_per_box), 4),
+        }
+        for row in rows
+    ]
+    return msgspec.json.format(msgspec.json.encode(found)).decode()
 
 
 def status_table(ledger: Ledger, progress: dict[str, Progress], *, budget_usd: float) -> None:
