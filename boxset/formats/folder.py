@@ -1,5 +1,6 @@
 """The data set's folder: COCO files, pictures, YOLO labels, licences and a card; it trains as it lies there."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from boxset.assemble.balance import Chosen
@@ -7,13 +8,13 @@ from boxset.assemble.split import NAMES, Parted
 from boxset.dataset.coco import Coco, CocoImage, write_coco
 from boxset.errors import ProjectError
 from boxset.files import link_or_copy, write_csv, write_text
-from boxset.formats.card import card
+from boxset.formats.card import NO_FORMATS, card
 from boxset.formats.yolo import write_yolo
 
 ATTRIBUTION = ("file_name", "split", "source", "source_id", "address", "original_address", "landing_page", "author", "author_page", "licence", "title")
 
 
-def write_dataset(out: Path, chosen: Chosen, parted: Parted, *, name: str, guidelines: dict[str, str], pictures: Path, formats: dict[str, str]) -> None:
+def write_dataset(out: Path, chosen: Chosen, parted: Parted, *, name: str, guidelines: dict[str, str], pictures: Path, formats: Mapping[str, str] = NO_FORMATS) -> None:
     """Write the data set. Pictures are hard links to those of `extract` and `crawl`. Raises ProjectError where one is missing.
 
     `formats`: source → its format, for the terms of its boxes.
