@@ -1,5 +1,6 @@
 """Take in the answers that there are, lay a detector's predictions beside the labels, and plan the next purchase. Buys nothing and contacts nobody."""
 
+from itertools import chain
 from pathlib import Path
 
 from boxset.assemble.merge import boxes_counted, merge
@@ -9,7 +10,7 @@ from boxset.dataset.decisions import read_decisions
 from boxset.dataset.records import read_crawled, read_extracted, read_refused, write_pool
 from boxset.files import read_json, write_json
 from boxset.freezing import DENIES, futile_labels
-from boxset.labeling.answers import answered_pool
+from boxset.labeling.answers import answered_pool, unused
 from boxset.labeling.ledger import read_ledger
 from boxset.labeling.plan import make_plan, plan_metrics
 from boxset.labeling.standing import check_ids
@@ -18,7 +19,7 @@ from boxset.predictions.store import read_folder
 from boxset.resolve import Freeze, Ids, Targets
 from boxset.stage import run
 
-VERSION = 10
+VERSION = 11
 OUT = Path("data/label")
 
 
@@ -55,7 +56,9 @@ def main() -> None:
     suspicious = {"suspicious": counts(suspects({"merge": labelled}, seen), list(ids.categories))} if seen.pictures else {}
     write_pool(OUT / "annotations.json", answers)
     write_json(OUT / "plan.json", plan)
-    write_json(Path("metrics/label.json"), {**plan_metrics(plan, answers, ledger), **suspicious})
+    named_in_merge = chain((image.sha256 for image in labelled.images), *merged.copies.values())
+    idle = unused(ledger, named_in_merge, crawled=crawled, extracted=extracted)
+    write_json(Path("metrics/label.json"), {**plan_metrics(plan, answers, ledger, unused=idle), **suspicious})
 
 
 if __name__ == "__main__":

@@ -341,6 +341,16 @@ def test_the_status_tells_what_the_crawl_the_public_sources_and_own_pictures_bro
     assert list(status(PARAMS, METRICS, BOUGHT).funnels) == ["crawl", "public sources"]
 
 
+def test_the_status_says_how_many_labelled_pictures_bring_nothing() -> None:
+    metrics = {**METRICS, "label": {**METRICS["label"], "images": {"labelled": 3, "planned": 4, "unused": 2}}}
+    console = Console(width=120, file=io.StringIO())
+
+    with console.capture() as printed:
+        console.print(status_text(status(PARAMS, metrics, BOUGHT)))
+
+    assert "18 pictures; people have labelled 3, 2 of these not in it (boxset explain says why)" in printed.get()
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [

@@ -428,8 +428,8 @@ def near_frozen_words(version: str, pictures: int) -> list[str]:
     return [f"not bought: {some} of the test set frozen as {version}, as `balance` would leave {'it' if pictures == 1 else 'them'} out"] if pictures else []
 
 
-def plan_metrics(plan: Plan, answers: Pool, ledger: Ledger) -> dict[str, Any]:
-    """Return `metrics/label.json`."""
+def plan_metrics(plan: Plan, answers: Pool, ledger: Ledger, *, unused: int = 0) -> dict[str, Any]:
+    """Return `metrics/label.json`. `unused`: labelled pictures that the merge leaves out."""
     boxes: dict[str, int] = {row.category: 0 for row in plan.rows}
     for annotation in answers.annotations:
         boxes[annotation.category] += 1
@@ -438,7 +438,7 @@ def plan_metrics(plan: Plan, answers: Pool, ledger: Ledger) -> dict[str, Any]:
         "boxes": boxes,
         "reviewed": {row.category: row.decided for row in plan.rows},
         "to_review": {row.category: row.waiting for row in plan.rows},
-        "images": {**known["images"], "planned": len(plan.items)},
+        "images": {**known["images"], "planned": len(plan.items), **({"unused": unused} if unused else {})},
         "cost_usd": {**known["cost_usd"], "plan": plan.cost_mills / 1000},
     }
 

@@ -48,7 +48,8 @@ def _progress(have: int, wanted: int) -> tuple[str, str]:
 def _facts(state: Status) -> Iterable[tuple[str, RenderableType]]:
     for origin, funnel in state.funnels.items():
         yield origin, Text(" → ".join(f"{count:,} {step}" for step, count in funnel.items()))
-    yield "data set", Text(f"{counted(sum(state.pictures.values()), 'picture')}; people have labelled {state.labelled:,}")
+    out = f", {state.unused:,} of these not in it (`boxset explain` says why)" if state.unused else ""
+    yield "data set", coded(f"{counted(sum(state.pictures.values()), 'picture')}; people have labelled {state.labelled:,}{out}")
     planned = f"; the next plan: {counted(state.planned, 'picture')}, ${state.planned_usd:,.2f}" if state.planned else ""
     planned = "; the plan is older than what was reviewed: `dvc repro label` first" if state.is_review_new else planned
     planned = "; the plan is older than the ledger: `dvc repro label` first" if state.is_plan_old else planned
