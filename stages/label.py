@@ -7,7 +7,8 @@ from boxset.assemble.merge import boxes_counted, merge
 from boxset.compare.sightings import sightings
 from boxset.compare.suspicious import counts, suspects
 from boxset.dataset.decisions import read_decisions
-from boxset.dataset.records import read_crawled, read_extracted, read_refused, write_pool
+from boxset.dataset.records import read_crawled, read_extracted, write_pool
+from boxset.dataset.refused import refused_in
 from boxset.files import read_json, write_json
 from boxset.freezing import DENIES, futile_labels
 from boxset.labeling.answers import answered_pool, unused
@@ -31,7 +32,7 @@ def main() -> None:
     check_ids(ledger, {name: identity.id for name, identity in ids.categories.items()})
     pools, crawled = read_extracted(Path("data")), read_crawled(Path("data"))
     extracted = list(pools.values())
-    refused = read_refused(sorted(Path("data/extract").glob("*/refused.json")))
+    refused = refused_in(Path("data"))
     answers = answered_pool(ledger, ids, params.label, crawled=crawled, extracted=extracted)
     merged = merge(pools, crawled, answers=answers, ids=ids, settings=params.merge, refused=refused, decisions=decisions)
     labelled, denied = merged.coco, {one.sha256 for one in merged.dropped if one.reason in DENIES}

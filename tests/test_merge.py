@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boxset.assemble.merge import Conflict
-from boxset.dataset.records import Pool, Refused, State
+from boxset.dataset.reasons import Reason
+from boxset.dataset.records import ImageRow, Pool, Refused, State
+from boxset.dataset.refused import refused_by
 from tests.build import box, known, merged, picture, pool, sha
 
 GRID = "80" * 48
@@ -43,6 +45,8 @@ def test_same_photo_under_another_name_becomes_one_image_and_its_boxes_are_scale
         ({"coco_id": "111"}, Refused(coco_ids=("111",))),
         ({"flickr_id": "111"}, Refused(flickr_ids=("111",))),
         ({"url": "my/a.jpg#0a1b"}, Refused(marks=("0a1b",))),
+        ({"url": "https://shop.example/a.jpg"}, Refused(urls=("https://shop.example/a.jpg",))),
+        ({"original_url": "https://shop.example/a.jpg"}, Refused(urls=("https://shop.example/a.jpg",))),
     ],
 )
 def test_what_one_source_refuses_for_its_licence_does_not_come_in_through_another(ids: dict[str, str], refused: Refused) -> None:
@@ -55,6 +59,20 @@ def test_what_one_source_refuses_for_its_licence_does_not_come_in_through_anothe
     assert [i.sha256 for i in result.coco.images] == [sha("other")]
     assert sorted((d.source, d.reason) for d in result.dropped) == [("own", "licence"), ("vg", "licence")]
     assert (result.metrics["seen"], result.metrics["dropped"], result.metrics["fused_boxes"]) == (3, {"licence": 2}, 0)
+
+
+def test_what_a_crawl_refuses_for_a_stated_licence_comes_in_through_no_other() -> None:
+    rows = [
+        ImageRow(source_id=url, url=url, outcome=outcome, detail=detail)
+        for url, outcome, detail in (
+            ("https://live.staticflickr.com/1/2345_abc_b.jpg", Reason.LICENCE, "CC-BY-NC-4.0"),
+            ("https://shop.example/a.jpg", Reason.LICENCE, "LicenseRef-all-rights-reserved"),
+            ("https://shop.example/b.jpg", Reason.LICENCE, "unknown"),
+            ("https://shop.example/c.jpg", Reason.GONE, "404"),
+        )
+    ]
+
+    assert refused_by(rows) == Refused(flickr_ids=("2345",), urls=(rows[0].url, rows[1].url))
 
 
 def test_a_picture_under_a_stated_licence_is_not_refused_for_what_another_source_says() -> None:
@@ -79,7 +97,7 @@ def test_a_source_that_refuses_a_picture_which_another_licenses_is_a_conflict() 
 
     result = merged(pool(one, unlabelled, box("a")), refused=Refused(coco_ids=("111", "112")))
 
-    assert [(c.sha256, c.what, c.other) for c in result.conflicts] == [(sha("a"), "licence", "another source: refused for the licence that it states")]
+    assert [(c.sha256, c.what, c.other) for c in result.conflicts] == [(sha("a"), "licence", "another source or crawl: refused for the licence that it states")]
 
 
 def test_an_author_whom_any_copy_names_is_credited() -> None:

@@ -179,7 +179,7 @@ def _licences_at_odds(images: Iterable[_Image], refused: Refused) -> Iterable[Co
     for image in (image for image in images if image.licensed.license):
         kept = f"{image.licensed.source}: {image.licensed.license}"
         others = {f"{copy.source}: {copy.license}" for copy in image.copies if copy.license not in ("", image.licensed.license)}
-        others |= {"another source: refused for the licence that it states"} if any(map(is_refused, image.copies)) else set()
+        others |= {"another source or crawl: refused for the licence that it states"} if any(map(is_refused, image.copies)) else set()
         yield from (Conflict(sha256=image.best.sha256, what="licence", kept=kept, other=other) for other in sorted(others))
 
 

@@ -125,7 +125,8 @@ class _Found:
     """The pictures that crawls and sources found, as they lie in data/."""
 
     def __init__(self, params: "Params") -> None:
-        from boxset.dataset.records import read_crawled, read_extracted, read_refused
+        from boxset.dataset.records import read_crawled, read_extracted
+        from boxset.dataset.refused import refused_in
         from boxset.labeling.ledger import read_ledger
         from boxset.resolve import Identity, Ids
 
@@ -133,7 +134,7 @@ class _Found:
         self.ids = Ids(categories={name: Identity(id=c.id, supercategory=c.supercategory) for name, c in by_id})
         self.params, self.ledger = params, read_ledger(LEDGER)
         self.crawled, self.pools = read_crawled(DATA), read_extracted(DATA)
-        self.refused = read_refused(sorted(DATA.glob("extract/*/refused.json")))
+        self.refused = refused_in(DATA)
         if not _is_found():
             raise InputError("nothing was found yet", where=str(DATA), do="`dvc repro label` searches and fetches; in a clone, `dvc pull`")
 

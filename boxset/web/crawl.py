@@ -19,7 +19,7 @@ import numpy as np
 
 from boxset.dataset.photos import flickr_photo
 from boxset.dataset.reasons import Reason, Refusal
-from boxset.dataset.records import KEPT, ImageRow, Picture, Seen, outcome_counts
+from boxset.dataset.records import KEPT, UNSTATED, ImageRow, Picture, Seen, outcome_counts
 from boxset.dataset.similar import mirrored, same_mirrored, same_picture
 from boxset.dataset.takedown import NOTHING_DOWN, Takedowns
 from boxset.endpoints import Endpoints
@@ -401,7 +401,7 @@ class _Judge:
         if word is not None:
             return Refusal(Reason.REJECT_WORD, word)
         if not allowed(hit.license, self._order.use, self._order.licences):
-            return Refusal(Reason.LICENCE, hit.license or "unknown")
+            return Refusal(Reason.LICENCE, hit.license or UNSTATED)
         return None
 
     def full_site(self, candidate: Candidate) -> Refusal | None:
