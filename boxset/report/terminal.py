@@ -110,12 +110,14 @@ def _changed_rest(diff: Diff) -> Table:
         changed = {name or "unknown": change for name, change in changes.items() if change.old != change.new}
         if changed:
             grid.add_row(title, Text("   ").join(Text.assemble(f"{name} ", _change(change)) for name, change in changed.items()))
+    if diff.relicensed:
+        grid.add_row("relicensed", Text("   ").join(Text(f"{what}: {count:,}") for what, count in diff.relicensed.items()))
     return grid
 
 
 def picture_words(diff: Diff) -> list[str]:
     """Return how many pictures came, went, were replaced and went to another split."""
-    told = {"added": "added", "removed": "removed", "replaced": "replaced by a better copy", "split": "in another split"}
+    told = {"added": "added", "removed": "removed", "replaced": "replaced by a better copy", "split": "in another split", "licence": "under another licence"}
     counts = {kind: sum(change.kind == kind for change in diff.image_changes) for kind in told}
     return [f"{count:,} {told[kind]}" for kind, count in counts.items() if count]
 
