@@ -15,11 +15,11 @@ from PIL import Image
 
 from boxset.cli import cli
 from boxset.dataset.decisions import Decisions, decisions_of, read_decisions
-from boxset.dataset.records import ImageRow, Picture
+from boxset.dataset.records import KEPT, ImageRow, Picture
 from boxset.dataset.takedown import Takedowns, TakenDown, append_takedowns, names_of, read_takedowns, takedowns_for, takedowns_of
 from boxset.dataset.validation import Fault
 from boxset.errors import InputError
-from boxset.files import read_jsonl
+from boxset.files import read_jsonl, write_jsonl
 from boxset.formats.check import validate
 from boxset.formats.export import export
 from boxset.labeling.ledger import Ledger
@@ -167,6 +167,25 @@ def test_what_is_let_in_again_comes_back(world: test_crawl_rules.Outside) -> Non
 # the command
 
 
+def test_an_author_whose_pictures_are_several_is_asked_about_before_all_of_them_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    theirs = [picture(name, source="crawl", source_id=name, url=f"https://a.example/{name}.jpg", author_url="https://a.example/ann") for name in "ab"]
+    other = picture("c", source="crawl", source_id="c", url="https://b.example/c.jpg", phash="f0" * 8)
+    write_jsonl(Path("data/crawl/hammer/images.jsonl"), [ImageRow(source_id=p.source_id, url=p.url, outcome=KEPT, picture=p) for p in (*theirs, other)])
+    sent = Path("labelling/job-1/tasks", theirs[0].file_name)
+    sent.parent.mkdir(parents=True)
+    sent.write_bytes(b"a copy")
+    run = CliRunner().invoke
+
+    asked = run(cli, ["takedown", "https://a.example/ann", "--by", "me"])
+    before = Path("decisions/takedown.jsonl").exists()
+    done = run(cli, ["takedown", "https://a.example/ann", "--by", "me", "--all"])
+
+    assert (str(asked.exception).startswith("https://a.example/ann: 2 pictures fit"), before) == (True, False)
+    assert f"A copy lies in {sent}: remove it" in done.output
+    assert read_takedowns().contents == {one.sha256 for one in theirs}
+
+
 @pytest.mark.pipeline
 def test_one_command_takes_a_frozen_picture_out_for_good(small: Project) -> None:
     small.run("boxset", "freeze", "v1", "-m", "first")
@@ -204,11 +223,11 @@ def test_an_address_or_a_file_that_the_project_does_not_know_stays_out_too(tmp_p
     file = run(cli, ["takedown", "theirs.png", "--by", "me"])
     neither = run(cli, ["takedown", "no such thing", "--by", "me"])
 
-    assert (address.output, address.exit_code, file.exit_code) == (
-        "the address taken down in decisions/takedown.jsonl: commit it, then `dvc repro` and `dvc push`\n",
-        0,
-        0,
-    )
+    assert (address.exit_code, file.exit_code) == (0, 0)
+    assert address.output.splitlines() == [
+        "no picture of this project is known by it; it stays out from now on, should it ever be found",
+        "the address taken down in decisions/takedown.jsonl: commit it, then `dvc repro` and `dvc push`",
+    ]
     lines = [json.loads(line) for line in Path("decisions/takedown.jsonl").read_text().splitlines()]
     assert (lines[0]["names"], lines[1]["width"]) == (["https://shop.example/a.jpg"], 300)
     assert "nothing is known of it" in str(neither.exception)

@@ -28,7 +28,8 @@ ADDRESS_LENGTH = 500  # of an address that cannot be asked, as a crawl writes it
 def command(picture: str, *, as_json: bool, show_all: bool) -> None:
     """Tell the whole history of a PICTURE: found where, fetched, labelled at what price, merged with what, in which split; or left out why.
 
-    PICTURE is a SHA-256 or its first digits, a file name, the address it came from or was published at, SOURCE:ID, or a picture file of your own.
+    PICTURE is a SHA-256 or its first digits, a file name, the address it came from or was published at, its page or its author's, SOURCE:ID, or a
+    picture file of your own.
     """
     stories = stories_of(picture, read_records(Path()))
     if as_json:

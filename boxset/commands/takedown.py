@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from boxset.dataset.takedown import TakenDown
 
 DECISIONS = Path("decisions")
+LYING_ABOUT = ("labelling", "preview", ".boxset/preview")  # folders of ours that no build clears
 AFTER = "decisions/takedown.jsonl: commit it, then `dvc repro` and `dvc push`"
 
 
@@ -29,8 +30,8 @@ AFTER = "decisions/takedown.jsonl: commit it, then `dvc repro` and `dvc push`"
 def command(picture: str | None, *, why: str, by: str, take_all: bool, undo: bool, is_list: bool) -> None:
     """Keep a PICTURE, and every copy of it, out of all later builds, exports, reviews and purchases, the frozen test set among them.
 
-    PICTURE is named as for `boxset explain`: an address, a SHA-256, a file name, SOURCE:ID, or a picture file that its owner sent.
-    An address or a file that this project does not know yet stays out too.
+    PICTURE is named as for `boxset explain`: an address, its page or its author's, a SHA-256, a file name, SOURCE:ID, or a picture file that its
+    owner sent. The address of a picture, or a file, that this project does not know yet stays out too.
     """
     from boxset.dataset.takedown import append_takedowns, read_takedowns
     from boxset.files import sole_writer
@@ -63,6 +64,8 @@ def _taken_down(name: str, *, why: str, by: str, take_all: bool) -> "list[TakenD
         named = "\n".join(f"{story.name}  {story.verdict}" for story in stories)
         raise InputError(f"{len(stories)} pictures fit", where=name, do=f"Name one of them, or --all takes them all down:\n{named}")
     found = [copies_told(story, records) for story in stories] or [_sent_by_its_owner(name)]
+    if not stories:
+        say("no picture of this project is known by it; it stays out from now on, should it ever be found")
     for story in stories:
         say(f"{story.name}\n  {story.verdict}")
     for line in _elsewhere({picture.sha256 for some in found for picture in some}, records):
@@ -119,6 +122,7 @@ def _elsewhere(contents: set[str], records: "Records") -> "Iterable[str]":
         yield "Versions of before keep its bytes, in DVC's cache (`dvc cache dir`) and in each remote. After `dvc repro`, delete there"
         yield from (f"  files/md5/{mark[:2]}/{mark[2:]}" for mark in marks)
         yield "(those versions can then be read, and no longer checked out). Exports made before are yours to find."
+    yield from (f"A copy lies in {path}: remove it" for top in LYING_ABOUT for path in sorted(Path(top).rglob("*")) if path.stem in contents)
     jobs = sorted({f"{bought.job} ({bought.backend})" for bought in records.bought if bought.sha256 in contents})
     if jobs:
         yield f"It was sent to be labelled in {', '.join(jobs)}: that service has a copy. What was paid stays in ledger/."

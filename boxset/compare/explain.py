@@ -214,7 +214,7 @@ def _is_own(name: str, source: str, source_id: str, url: str) -> bool:
 
 def _names(picture: Picture) -> set[str]:
     numbers = [f"{kind}:{number}" for kind, number in (("coco", picture.coco_id), ("flickr", picture.flickr_id)) if number]
-    addresses = (picture.url, picture.original_url, picture.landing_url)
+    addresses = (picture.url, picture.original_url, picture.landing_url, picture.author_url)
     return {picture.source_id, *addresses, origin_of(picture), picture.file_name, *numbers} - {""}
 
 
