@@ -146,9 +146,15 @@ def test_a_crawl_knows_a_copy_at_another_address(world: test_crawl_rules.Outside
     first = next(row.picture for row in read_jsonl(OUT / "images.jsonl", ImageRow) if row.picture is not None)
     (line,) = down(first)
 
-    metrics = run(world, 12, down=takedowns_of([msgspec.structs.replace(line, names=())]))
+    nameless = takedowns_of([msgspec.structs.replace(line, names=())])
+    metrics = run(world, 12, down=nameless)
+    asked = len(world.asked)
+    run(world, 12, down=nameless)
+    test_crawl_rules.forget()  # as in another clone
+    run(world, 12, down=nameless)
 
     assert metrics["dropped"] == {"taken_down": 1}
+    assert first.url not in [f"https://{one.host}{one.path}" for one in world.asked[asked:]]
     assert [path for top in (OUT, Path(".boxset/shelf")) for path in top.rglob(f"{first.sha256}*")] == []
 
 

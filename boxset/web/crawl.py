@@ -394,7 +394,7 @@ class _Judge:
         return self._unwanted(candidate.hit, candidate.url)
 
     def _unwanted(self, hit: Hit | Picture, url: str) -> Refusal | None:
-        if self._down.named(url) or (isinstance(hit, Picture) and self._down.of([hit])[0]):
+        if self._down.named(url) or (isinstance(hit, Picture) and self._is_down(hit)):
             return Refusal(Reason.TAKEN_DOWN)
         text = folded(f"{hit.title} {unquote(url)} {unquote(hit.landing_url)}") if self._rejected else ""
         word = next((word for word, pattern in self._rejected if pattern.search(text)), None)
@@ -403,6 +403,9 @@ class _Judge:
         if not allowed(hit.license, self._order.use, self._order.licences):
             return Refusal(Reason.LICENCE, hit.license or UNSTATED)
         return None
+
+    def _is_down(self, picture: Picture) -> bool:
+        return self._down.of([picture])[0] is not None
 
     def full_site(self, candidate: Candidate) -> Refusal | None:
         """Return a refusal where enough pictures of the address's site are kept."""
@@ -425,7 +428,9 @@ class _Judge:
     def passes(self, candidate: Candidate, outcome: Outcome) -> bool:
         """Return whether a picture would be kept if it were no copy of another."""
         stored = outcome.stored
-        return stored is not None and (candidate.url in self._kept.held or self._refusal(stored, self._thumbnail(candidate, stored)) is None)
+        if stored is None or self._is_down(_picture(candidate, stored, self._order.category, ())):
+            return False
+        return candidate.url in self._kept.held or self._refusal(stored, self._thumbnail(candidate, stored)) is None
 
     def wanted(self, picture: Picture) -> bool:
         """Return whether neither words, the licence policy nor its owner take a picture out that people were asked about."""
@@ -446,7 +451,7 @@ class _Judge:
             return refused
         flags += [name for name, policy in self._policies() if name in stored.looks and policy == "flag"]
         picture = _picture(candidate, stored, self._order.category, tuple(flags))
-        if self._down.of([picture])[0]:
+        if self._is_down(picture):
             return Refusal(Reason.TAKEN_DOWN)
         twin = None if is_held else self._kept.twin(picture)
         if twin is not None:
