@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from PIL import Image
 
@@ -114,6 +115,22 @@ def test_of_what_is_taken_down_neither_boxes_nor_bytes_stay() -> None:
     assert [row.outcome for row in read_jsonl(OUT / "images.jsonl", ImageRow)] == ["taken_down", "kept"]
     assert first.file_name not in [path.name for path in (OUT / "images").iterdir()]
     assert run(boxes, images)["kept"] == 2
+
+
+def test_a_copy_of_what_is_taken_down_is_fetched_once_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    photo("a.jpg")
+    images, boxes = [image(1, "a.jpg")], [box(1, [5, 5, 9, 9])]
+    run(boxes, images)
+    (first,) = read_pool(OUT / "annotations.json").pictures
+    (line,) = takedowns_for([first], why="", by="me", at=datetime(2026, 11, 26, tzinfo=UTC))
+    elsewhere = takedowns_of([msgspec.structs.replace(line, names=("https://shop.example/a.jpg",))])
+    run(boxes, images, down=elsewhere)
+    asked: list[str] = []
+    monkeypatch.setattr("boxset.sources.place.Folder.picture", lambda _, name, **__: asked.append(name) or b"")
+
+    metrics = run(boxes, images, down=elsewhere)
+
+    assert (metrics["dropped"], asked) == ({"taken_down": 1}, [])
 
 
 def test_a_picture_that_is_turned_upright_turns_its_boxes() -> None:

@@ -266,7 +266,13 @@ def copies_told(story: Story, records: Records) -> list[Picture]:
     if kept:
         return [kept[sha256] for sha256 in sorted(kept)]
     left_out = [(where, row) for where, row in records.rows if row.seen is not None and story.name in (row.seen.sha256, row.url)]
-    return [_as_picture(row, row.seen, where.partition(" ")[0]) for where, row in left_out[:1] if row.seen is not None]
+    return [_as_picture(row, row.seen, _source_of(where)) for where, row in left_out[:1] if row.seen is not None]
+
+
+def _source_of(where: str) -> str:
+    """Return the source of the pictures of a place: `lvis` of `extract lvis`, `crawl` of every crawl."""
+    stage, _, name = where.partition(" ")
+    return name if stage == "extract" else stage
 
 
 def _as_picture(row: ImageRow, seen: Seen, source: str) -> Picture:
@@ -362,8 +368,7 @@ def _lost_stories(name: str, records: Records) -> list[Story]:
 
 def _lost_step(where: str, row: ImageRow, records: Records) -> Step:
     details = [f"what was seen: {row.detail}"] if row.detail else []
-    source, _, place = where.partition(" ")
-    down = records.decisions.taken_down.named(row.url, f"{place if source == 'extract' else source}:{row.source_id}") if row.outcome == Reason.TAKEN_DOWN else None
+    down = records.decisions.taken_down.named(row.url, f"{_source_of(where)}:{row.source_id}") if row.outcome == Reason.TAKEN_DOWN else None
     details += [down_words(down)] if down else []
     details += [f"the one that was kept: {story.name}, {story.verdict}" for story in _twin(row, records)]
     details += _first_spelling(where, row, records)

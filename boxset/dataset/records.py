@@ -75,7 +75,7 @@ class ImageRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     checked: int = 0  # a crawl's: the `crawl.refresh` under which its address was last asked again
     died: int = 0  # a crawl's: the `crawl.refresh` under which its address no longer answered; the picture stays
     looks: tuple[str, ...] = ()  # a crawl's: what the picture looks like, whatever the policies for it say
-    seen: Seen | None = None  # a crawl's: the picture that was left out, where it was had
+    seen: Seen | None = None  # the picture that was left out, where it was had: of a crawl, or taken down
     picture: Picture | None = None
 
 

@@ -1,6 +1,6 @@
 """Out of one source's index: which images our categories need, their pictures, their boxes in pixels, and what is known of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -8,7 +8,7 @@ from typing import Any
 
 from boxset.dataset.geometry import clipped, scaled, turned
 from boxset.dataset.reasons import Reason, Refusal, count_reasons
-from boxset.dataset.records import KEPT, Annotation, BBox, ImageRow, Picture, Pool, Presence, State, outcome_counts, write_pool, write_refused
+from boxset.dataset.records import KEPT, Annotation, BBox, ImageRow, Picture, Pool, Presence, Seen, State, outcome_counts, write_pool, write_refused
 from boxset.dataset.takedown import NOTHING_DOWN, Takedowns
 from boxset.endpoints import Endpoints
 from boxset.errors import InputError
@@ -50,12 +50,11 @@ def extract(
     journal_path = Path(".boxset/journal") / f"extract-{order.name}.{order.retry}.jsonl"
     with Journal(journal_path) as journal:
         _remember(journal, out, retry=order.retry)
-        unasked = _taken_down_by_name(order, choice, down)
+        unasked = _known_to_be_down(order, choice, out, down)
         outcomes = _pictures(order, choice, out, without=unasked, journal=journal, endpoints=endpoints, contact=contact)
     passed = [ImageRow(source_id=image, url=url, outcome=Reason.OVER_LIMIT, detail=why) for image, (url, why) in choice.passed.items()]
     chosen = [_row(order, choice, image, outcomes) for image in choice.images if image not in unasked]
-    gone = [ImageRow(source_id=image, url=choice.images[image].get("url") or "", outcome=Reason.TAKEN_DOWN) for image in unasked]
-    rows = sorted([*_without_copies(chosen, down), *gone, *passed], key=lambda row: row.source_id)
+    rows = sorted([*_without_copies(chosen, down), *unasked.values(), *passed], key=lambda row: row.source_id)
     _check_missing(order, rows)
     for why, count in count_reasons(row.detail for row in passed).items():
         say(f"{order.name}: {count:,} of your pictures left out, each: {why}")
@@ -84,23 +83,44 @@ def _stored(picture: Picture | None) -> Stored | None:
     return Stored(**values, raw_width=raw[0], raw_height=raw[1], looks=picture.flags)
 
 
-def _taken_down_by_name(order: ExtractOrder, choice: Choice, down: Takedowns) -> set[str]:
-    names = ((image, (f"{order.name}:{image}", row.get("url") or "", row.get("original_url") or "")) for image, row in choice.images.items())
-    return {image for image, some in names if down.named(*some)}
+def _known_to_be_down(order: ExtractOrder, choice: Choice, out: Path, down: Takedowns) -> dict[str, ImageRow]:
+    """Return image → its row for what is taken down by a name, or was seen to be a copy of what is: it is not asked for."""
+    earlier = [row for row in read_jsonl(out / "images.jsonl", ImageRow) if row.seen is not None] if down.held else []
+    alike = down.of([_as_picture(row, order.name) for row in earlier])
+    found = {row.source_id: row for row, one in zip(earlier, alike, strict=True) if one and row.source_id in choice.images}
+    for image, row in choice.images.items():
+        url = row.get("url") or ""
+        if image not in found and down.named(f"{order.name}:{image}", url, row.get("original_url") or ""):
+            found[image] = ImageRow(source_id=image, url=url, outcome=Reason.TAKEN_DOWN)
+    return found
+
+
+def _as_picture(row: ImageRow, source: str) -> Picture:
+    assert row.seen is not None
+    fields = {name: getattr(row.seen, name) for name in ("sha256", "file_name", "width", "height", "phash", "grid", "orientation")}
+    return Picture(**fields, source=source, source_id=row.source_id, url=row.url)
+
+
+def _seen(picture: Picture) -> Seen:
+    names = ("sha256", "file_name", "width", "height", "phash", "grid", "orientation")
+    return Seen(**{name: getattr(picture, name) for name in names})
 
 
 def _without_copies(rows: list[ImageRow], down: Takedowns) -> list[ImageRow]:
-    """Return the rows; those of pictures of which a copy was taken down say so."""
+    """Return the rows; those of pictures of which a copy was taken down say so, and what the picture was."""
     kept = [row.picture for row in rows if row.picture is not None]
-    out = {picture for picture, one in zip(kept, down.of(kept), strict=True) if one}
-    return [ImageRow(source_id=row.source_id, url=row.url, outcome=Reason.TAKEN_DOWN) if row.picture in out else row for row in rows]
+    out = {picture.sha256 for picture, one in zip(kept, down.of(kept), strict=True) if one}
+    return [
+        ImageRow(source_id=row.source_id, url=row.url, outcome=Reason.TAKEN_DOWN, seen=_seen(row.picture)) if row.picture and row.picture.sha256 in out else row
+        for row in rows
+    ]
 
 
 def _pictures(
-    order: ExtractOrder, choice: Choice, out: Path, *, without: set[str], journal: Journal, endpoints: Endpoints, contact: str
+    order: ExtractOrder, choice: Choice, out: Path, *, without: Mapping[str, ImageRow], journal: Journal, endpoints: Endpoints, contact: str
 ) -> dict[str, Outcome]:
     """Return address → what became of it."""
-    left_out = without | choice.refused.keys()
+    left_out = without.keys() | choice.refused.keys()
     wanted = [Wanted(key=image, url=row.get("url") or "") for image, row in choice.images.items() if image not in left_out]
     wanted = [item for item in {item.url: item for item in wanted}.values() if item.url]
     shelf = Shelf(out / "images", twins=pictures_elsewhere(out.parent.parent, out))
