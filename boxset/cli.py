@@ -22,6 +22,8 @@ COMMANDS = {
     "predictions": "Take in what a detector of your own sees.",
     "suspicious": "Labels that are likely wrong, by what a detector sees.",
     "explain": "The whole history of one picture, or where it was left out.",
+    "audit": "Where each box is from, what it cost, whom to credit, what may be passed on.",
+    "takedown": "Keep a picture out of all later builds, as its owner wants.",
     "freeze": "Declare the test set of now as a version that no later build changes.",
     "validate": "Check a data set record by record.",
     "export": "Write the data set in another format.",

@@ -19,6 +19,7 @@ import msgspec
 from boxset.conflicts import conflict_in
 from boxset.errors import InputError, ProjectError
 
+FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # how spreadsheets know one
 T = TypeVar("T")
 TAIL = 1 << 20
 
@@ -172,12 +173,16 @@ def is_json(line: bytes) -> bool:
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write a CSV file with a header and LF line ends."""
+    """Write a CSV file with a header and LF line ends. What a spreadsheet would take for a formula gets an apostrophe before it."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows(rows)
+    writer.writerows([_inert(cell) for cell in row] for row in rows)
     write_bytes(path, text.getvalue().encode())
+
+
+def _inert(cell: Any) -> Any:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULAS) else cell
 
 
 def sha256_of(content: bytes) -> str:

@@ -20,6 +20,7 @@ from boxset.dataset.coco import Coco, CocoAnnotation, CocoImage, read_coco
 from boxset.dataset.frozen import Frozen, frozen_names, frozen_path, read_frozen, removed_categories, write_frozen
 from boxset.dataset.reasons import Reason
 from boxset.dataset.records import ImageRow, Picture, Pool
+from boxset.dataset.takedown import FOLDER, read_takedowns
 from boxset.dataset.validation import Fault
 from boxset.errors import ParamsError, ProjectError
 from boxset.files import read_json, read_jsonl, write_json
@@ -32,6 +33,7 @@ DATASET = Path("data/dataset")
 TEST = DATASET / "annotations/instances_test.json"
 RECORD = "frozen.json"  # in the data set: what the freeze kept out, and what would have changed
 BUILT = ("balance", "report")
+DENIES = (Reason.LICENCE, Reason.TAKEN_DOWN)  # what wins over a freeze
 
 
 class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,8 +90,8 @@ def futile_labels(
 
 
 def dropped_for_licence(data: Path) -> set[str]:
-    """Return the pictures, by SHA-256, that `merge` left out for their licence."""
-    return {one["sha256"] for one in _dropped(data) if one["reason"] == Reason.LICENCE}
+    """Return the pictures, by SHA-256, that `merge` left out for their licence, or because they were taken down."""
+    return {one["sha256"] for one in _dropped(data) if one["reason"] in DENIES}
 
 
 def _dropped(data: Path) -> list[dict[str, str]]:
@@ -120,17 +122,18 @@ def _left_out(image: CocoImage) -> LeftOut:
 
 
 class _Denied:
-    """Tells whether a licence is why a frozen picture is merged no more: by the policy of now, or by what became of it on its way."""
+    """Tells whether a licence or a takedown is why a frozen picture is merged no more: by the rules of now, or by what became of it on its way."""
 
     def __init__(self, params: Params, data: Path, refused: Collection[str]) -> None:
-        """Take what `merge` left out for its licence (`refused`, by SHA-256)."""
+        """Take what `merge` left out for such a reason (`refused`, by SHA-256)."""
         self._params, self._data, self._contents = params, data, refused
+        self._down = read_takedowns(data.parent / FOLDER)  # no dependency of the stage: what takes a picture out changes what is merged
         self._known: set[tuple[str, str]] | None = None
 
     def __call__(self, image: CocoImage, licence: str) -> bool:
         if not allowed("" if licence == "unknown" else licence, self._params.project.use, self._params.licences):
             return True
-        if image.sha256 in self._contents:
+        if image.sha256 in self._contents or self._down.of([image])[0]:
             return True
         self._known = self._refused() if self._known is None else self._known
         return (image.source, image.source_id) in self._known
@@ -139,7 +142,7 @@ class _Denied:
         tried = [(p.parent.name, p) for p in sorted(self._data.glob("extract/*/images.jsonl"))]
         tried += [("crawl", p) for p in sorted(self._data.glob("crawl/*/images.jsonl"))]
         rows = ((source, row) for source, path in tried for row in read_jsonl(path, ImageRow))
-        return {(source, row.source_id) for source, row in rows if row.outcome == Reason.LICENCE}
+        return {(source, row.source_id) for source, row in rows if row.outcome in DENIES}
 
 
 # declaring it
@@ -231,7 +234,7 @@ def _records(coco: Coco) -> dict[str, tuple[CocoImage, list[CocoAnnotation]]]:
 
 def change_lines(record: Record, most: int) -> list[str]:
     """Name the frozen pictures that a licence keeps out, and the boxes that would have changed, one a line."""
-    denied = [f"  {one.sha256[:12]} kept out by its licence: {one.source} {one.source_id}" for one in record.denied]
+    denied = [f"  {one.sha256[:12]} kept out by its licence or taken down: {one.source} {one.source_id}" for one in record.denied]
     lines = [*denied, *(f"  {change.sha256[:12]} {_words(change)}" for change in record.changes)]
     return [*lines[:most], *([f"  … and {len(lines) - most:,} more in data/dataset/{RECORD}"] if len(lines) > most else [])]
 

@@ -89,6 +89,12 @@ class Freeze(Order, frozen=True):
     freeze_test: str
 
 
+class Formats(Order, frozen=True):
+    """`formats.json`: each source's format, by which the card knows the terms of its boxes."""
+
+    sources: dict[str, str]
+
+
 class Identity(Order, frozen=True, omit_defaults=True):
     """A category's id and supercategory, and its name for show where that is another than its key."""
 
@@ -124,6 +130,7 @@ def write_resolved(
     write_json(out / "targets.json", Targets(categories={n: Target(target=c.target, max=c.max) for n, c in params.categories.items()}))
     by_id = sorted(params.categories.items(), key=lambda item: item[1].id)
     write_json(out / "ids.json", Ids(categories={key: _identity(key, category) for key, category in by_id}))
+    write_json(out / "formats.json", Formats(sources={name: source.format or name for name, source in params.sources.items()}))
     write_json(out / "freeze.json", Freeze(freeze_test=params.split.freeze_test))
     write_json(out / "world.json", {"world": params.world, "version": version})
 

@@ -11,11 +11,11 @@ from boxset.files import read_json, write_json
 from boxset.formats.folder import write_dataset
 from boxset.freezing import hold_test, with_freeze, write_record
 from boxset.params import read_params
-from boxset.resolve import Targets
+from boxset.resolve import Formats, Targets
 from boxset.stage import run
 from boxset.terminal import say
 
-VERSION = 9
+VERSION = 10
 OUT = Path("data/dataset")
 SPLITS = Path("splits.csv")
 MERGED = Path("data/merge")
@@ -32,7 +32,9 @@ def main() -> None:
     queries, copies = read_json(MERGED / "queries.json", dict[str, str]), read_json(MERGED / "copies.json", dict[str, list[str]])
     parted = split(chosen.coco, read_splits(SPLITS), params.split, frozen=frozen, copies=copies, queries=queries)
     parted = replace(parted, metrics=with_freeze({**chosen.metrics, **parted.metrics}, holding))
-    write_dataset(OUT, chosen, parted, name=params.project.name, guidelines={n: c.guideline for n, c in params.categories.items()}, pictures=Path("data"))
+    formats = read_json(Path("data/resolve/formats.json"), Formats).sources
+    guidelines = {n: c.guideline for n, c in params.categories.items()}
+    write_dataset(OUT, chosen, parted, name=params.project.name, guidelines=guidelines, pictures=Path("data"), formats=formats)
     write_splits(SPLITS, parted.remembered)
     if record:
         write_record(OUT, record)

@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from boxset.dataset.takedown import read_takedowns
 from boxset.endpoints import open_world
 from boxset.files import read_json, write_json
 from boxset.labeling.asked import pictures_asked
@@ -21,7 +22,8 @@ def main(name: str) -> None:
     order = read_json(Path(f"data/resolve/queries/{name}.json"), CrawlOrder)
     asked = pictures_asked(read_ledger(Path("ledger")))  # a memory, no dependency: what was bought takes nothing out, and needs no new crawl
     with open_world(params) as endpoints:
-        metrics = crawl(order, params.crawl, Path(f"data/crawl/{name}"), endpoints=endpoints, contact=params.project.contact, asked=asked)
+        out, down = Path(f"data/crawl/{name}"), read_takedowns()
+        metrics = crawl(order, params.crawl, out, endpoints=endpoints, contact=params.project.contact, asked=asked, down=down)
     write_json(Path(f"metrics/crawl/{name}.json"), metrics)
 
 

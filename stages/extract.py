@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from boxset.dataset.takedown import read_takedowns
 from boxset.endpoints import open_world
 from boxset.files import read_json, write_json
 from boxset.params import read_params
@@ -19,7 +20,13 @@ def main(name: str) -> None:
     order = read_json(Path(f"data/resolve/classes/{name}.json"), ExtractOrder)
     with open_world(params) as endpoints:
         metrics = extract(
-            order, Path(f"data/index/{name}"), Path(f"data/extract/{name}"), endpoints=endpoints, contact=params.project.contact, version=VERSION
+            order,
+            Path(f"data/index/{name}"),
+            Path(f"data/extract/{name}"),
+            endpoints=endpoints,
+            contact=params.project.contact,
+            version=VERSION,
+            down=read_takedowns(),
         )
     write_json(Path(f"metrics/extract/{name}.json"), metrics)
 

@@ -1,16 +1,17 @@
 """Take in the answers that there are, lay a detector's predictions beside the labels, and plan the next purchase. Buys nothing and contacts nobody."""
 
+from itertools import chain
 from pathlib import Path
 
 from boxset.assemble.merge import boxes_counted, merge
 from boxset.compare.sightings import sightings
 from boxset.compare.suspicious import counts, suspects
 from boxset.dataset.decisions import read_decisions
-from boxset.dataset.reasons import Reason
-from boxset.dataset.records import read_crawled, read_extracted, read_refused, write_pool
+from boxset.dataset.records import read_crawled, read_extracted, write_pool
+from boxset.dataset.refused import refused_in
 from boxset.files import read_json, write_json
-from boxset.freezing import futile_labels
-from boxset.labeling.answers import answered_pool
+from boxset.freezing import DENIES, futile_labels
+from boxset.labeling.answers import answered_pool, unused
 from boxset.labeling.ledger import read_ledger
 from boxset.labeling.plan import make_plan, plan_metrics
 from boxset.labeling.standing import check_ids
@@ -19,7 +20,7 @@ from boxset.predictions.store import read_folder
 from boxset.resolve import Freeze, Ids, Targets
 from boxset.stage import run
 
-VERSION = 12
+VERSION = 13
 OUT = Path("data/label")
 
 
@@ -31,10 +32,10 @@ def main() -> None:
     check_ids(ledger, {name: identity.id for name, identity in ids.categories.items()})
     pools, crawled = read_extracted(Path("data")), read_crawled(Path("data"))
     extracted = list(pools.values())
-    refused = read_refused(sorted(Path("data/extract").glob("*/refused.json")))
+    refused = refused_in(Path("data"))
     answers = answered_pool(ledger, ids, params.label, crawled=crawled, extracted=extracted)
     merged = merge(pools, crawled, answers=answers, ids=ids, settings=params.merge, refused=refused, decisions=decisions)
-    labelled, denied = merged.coco, {one.sha256 for one in merged.dropped if one.reason == Reason.LICENCE}
+    labelled, denied = merged.coco, {one.sha256 for one in merged.dropped if one.reason in DENIES}
     version = read_json(Path("data/resolve/freeze.json"), Freeze).freeze_test
     futile = futile_labels(version, params, pools, crawled, ids=ids, merged={image.sha256 for image in labelled.images}, refused=denied)
     named = {identity.id: name for name, identity in ids.categories.items()}
@@ -56,7 +57,9 @@ def main() -> None:
     suspicious = {"suspicious": counts(suspects({"merge": labelled}, seen), list(ids.categories))} if seen.pictures else {}
     write_pool(OUT / "annotations.json", answers)
     write_json(OUT / "plan.json", plan)
-    write_json(Path("metrics/label.json"), {**plan_metrics(plan, answers, ledger), **suspicious})
+    named_in_merge = chain((image.sha256 for image in labelled.images), *merged.copies.values())
+    idle = unused(ledger, named_in_merge, crawled=crawled, extracted=extracted)
+    write_json(Path("metrics/label.json"), {**plan_metrics(plan, answers, ledger, unused=idle), **suspicious})
 
 
 if __name__ == "__main__":

@@ -5,13 +5,14 @@ from pathlib import Path
 from boxset.assemble.merge import merge
 from boxset.dataset.coco import write_coco
 from boxset.dataset.decisions import read_decisions
-from boxset.dataset.records import read_crawled, read_extracted, read_pool, read_refused
+from boxset.dataset.records import read_crawled, read_extracted, read_pool
+from boxset.dataset.refused import refused_in
 from boxset.files import read_json, write_json, write_jsonl
 from boxset.params import read_params
 from boxset.resolve import Ids, check_folders
 from boxset.stage import run
 
-VERSION = 10
+VERSION = 11
 OUT = Path("data/merge")
 
 
@@ -26,7 +27,7 @@ def main() -> None:
         answers=read_pool(Path("data/label/annotations.json")),
         ids=read_json(Path("data/resolve/ids.json"), Ids),
         settings=params.merge,
-        refused=read_refused(sorted(Path("data/extract").glob("*/refused.json"))),
+        refused=refused_in(Path("data")),
         decisions=read_decisions(),
     )
     write_coco(OUT / "annotations.json", merged.coco)

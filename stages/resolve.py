@@ -13,7 +13,7 @@ from boxset.stage import run
 from boxset.terminal import say
 from boxset.web.suppliers.url_lists import list_marks
 
-VERSION = 5
+VERSION = 6
 OUT = Path("data/resolve")
 
 

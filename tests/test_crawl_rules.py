@@ -15,6 +15,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from boxset.dataset.records import ImageRow
+from boxset.dataset.takedown import NOTHING_DOWN, Takedowns
 from boxset.endpoints import Endpoints
 from boxset.errors import ServiceError
 from boxset.files import read_jsonl
@@ -43,14 +44,22 @@ def world(here: Path) -> Iterator[Outside]:
         yield world
 
 
-def run(world: Outside | Endpoints, wanted: int = 12, *, queries: tuple[str, ...] = ("claw", "sledge"), asked: frozenset[str] = frozenset(), **more: Any) -> dict[str, Any]:
+def run(
+    world: Outside | Endpoints,
+    wanted: int = 12,
+    *,
+    queries: tuple[str, ...] = ("claw", "sledge"),
+    asked: frozenset[str] = frozenset(),
+    down: Takedowns = NOTHING_DOWN,
+    **more: Any,
+) -> dict[str, Any]:
     """Crawl for hammers; `order__x` are fields of the order, the others of the settings."""
     fields: dict[str, Any] = {"confusers": (), "reject_words": (), "use": "research", "licences": Licences()}
     fields |= {name.removeprefix("order__"): value for name, value in more.items() if name.startswith("order__")}
     order = CrawlOrder(category="hammer", crawl_images=wanted, queries=tuple(Query(q=q) for q in queries), **fields)
     settings = {"pace_s": 0.0, "per_host": 16, "searxng": Searxng(url="http://sx.example"), **{n: v for n, v in more.items() if not n.startswith("order__")}}
     endpoints = world if isinstance(world, Endpoints) else world.endpoints
-    return crawl(order, Crawl(**settings), OUT, endpoints=endpoints, contact="a@shop.example", asked=asked)
+    return crawl(order, Crawl(**settings), OUT, endpoints=endpoints, contact="a@shop.example", asked=asked, down=down)
 
 
 def rows() -> list[ImageRow]:

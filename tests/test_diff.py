@@ -18,7 +18,7 @@ from rich.console import Console
 from boxset.cli import cli
 from boxset.compare.diff import BoxChange, CategoryChange, Change, Diff, ImageChange, diff
 from boxset.compare.matching import best_assignment
-from boxset.dataset.coco import Coco, write_coco
+from boxset.dataset.coco import Coco, CocoLicense, write_coco
 from boxset.report.diff_page import diff_page
 from boxset.report.markdown import MOST, diff_markdown
 from boxset.report.pictures import Pictures
@@ -110,6 +110,29 @@ def test_a_picture_in_another_split_is_told() -> None:
     assert [(c.kind, c.old_split, c.split) for c in found.image_changes] == [("split", "train", "test")]
     assert found.splits["test"] == {"images": Change(old=0, new=1), "boxes": Change(old=0, new=1)}
     assert found.box_changes == ()
+
+
+def test_licences_that_change_places_are_told_though_their_counts_are_the_same() -> None:
+    licences = (CocoLicense(id=1, name="CC-BY-2.0"), CocoLicense(id=2, name="CC-BY-NC-2.0"))
+    parts = [
+        Coco(info={}, licenses=licences, categories=coco().categories, images=(image(1, "a", license=one), image(2, "b", license=other)), annotations=())
+        for one, other in ((1, 2), (2, 1))
+    ]
+
+    found = compare(*parts)
+
+    assert not found.is_empty
+    assert [(c.kind, c.sha256, c.old_licence, c.licence) for c in found.image_changes] == [
+        ("licence", sha("a"), "CC-BY-2.0", "CC-BY-NC-2.0"),
+        ("licence", sha("b"), "CC-BY-NC-2.0", "CC-BY-2.0"),
+    ]
+    assert found.relicensed == {"CC-BY-2.0 → CC-BY-NC-2.0": 1, "CC-BY-NC-2.0 → CC-BY-2.0": 1}
+    assert "2 pictures under another licence" in diff_markdown(found)
+    assert "was under CC-BY-2.0, is under CC-BY-NC-2.0" in diff_markdown(found)
+    console = Console(width=120, file=io.StringIO())
+    with console.capture() as printed:
+        console.print(diff_text(found))
+    assert "CC-BY-2.0 → CC-BY-NC-2.0: 1" in printed.get()
 
 
 def test_a_category_that_came_stands_beside_those_that_stayed() -> None:

@@ -1,5 +1,6 @@
 """`boxset doctor`: every prerequisite, and the command that mends it."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,12 +62,24 @@ def test_a_new_project_with_a_contact_needs_nothing_more(live: Path) -> None:
 def test_decisions_that_are_missing_or_cannot_be_read_are_named(live: Path) -> None:
     (live / "decisions/review.jsonl").write_text("\nyes\n")
     torn = findings(live)["decisions"]
-    (live / "decisions/review.jsonl").unlink()
-    (live / "decisions").rmdir()
+    shutil.rmtree(live / "decisions")
     missing = findings(live)["decisions"]
 
     assert (torn.verdict, torn.what.partition(": not")[0]) == (FIX, "review.jsonl:2")
     assert (missing.verdict, missing.what) == (FIX, "the folder decisions/ is missing")
+
+
+def test_a_project_from_before_takedowns_is_named(live: Path) -> None:
+    pipeline = (live / "dvc.yaml").read_text()
+    (live / "decisions/takedown.jsonl").unlink()
+    missing = findings(live)["decisions"]
+    (live / "dvc.yaml").write_text(pipeline.replace("        - decisions/takedown.jsonl\n", ""))
+    before = findings(live).get("decisions")
+    (live / "decisions/takedown.jsonl").write_text("")
+
+    assert (missing.verdict, missing.what) == (FIX, "decisions/takedown.jsonl is missing")
+    assert before is None
+    assert findings(live)["decisions"].what.startswith("dvc.yaml is from before `boxset takedown`")
 
 
 def test_a_pipeline_from_before_reviews_is_named(live: Path) -> None:

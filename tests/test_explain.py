@@ -14,7 +14,7 @@ from boxset.commands.explain import read_records
 from boxset.compare.explain import WHY, Bought, Hit, Records, Step, Story, explain
 from boxset.dataset.coco import Coco
 from boxset.dataset.reasons import Reason
-from boxset.dataset.records import KEPT, ImageRow, State
+from boxset.dataset.records import KEPT, ImageRow, Seen, State
 from boxset.errors import InputError
 from boxset.files import write_json, write_jsonl
 from boxset.images.prepare import Prepared, prepare
@@ -25,6 +25,7 @@ from tests import build
 from tests.build import box, known, picture, pool, sha
 
 URL = "https://shop.example/hammer.jpg"
+GONE = "f0" * 32
 TWIN = "https://other.example/same.jpg"
 HIT = Hit(url=URL, category="hammer", supplier="searxng", query="claw hammer", lang="all", page=1, place=3, engine="bing images")
 
@@ -246,6 +247,26 @@ def test_every_state_of_a_purchase_is_told(state: str, says: str) -> None:
     (story,) = explain(URL, records(bought=[bought]))
 
     assert next(step for step in story.steps if step.where == "label").details == (says,)
+
+
+@pytest.mark.parametrize("name", [GONE, GONE[:12]])
+def test_a_picture_that_was_paid_for_is_known_after_it_has_gone(name: str) -> None:
+    bought = Bought(sha256=GONE, job="job-1", backend="files", categories=("hammer",), price_usd=0.188, state="labelled", boxes={"hammer": 2})
+    step = Step(where="label", what="asked about hammer in job-1 (files) for $0.188", details=("answered: 2 hammer",))
+
+    assert explain(name, records(bought=[bought])) == [
+        Story(name=GONE, verdict="not here: its source or category is gone, or a licence or a reject word keeps its address out now", steps=(step,))
+    ]
+
+
+def test_a_picture_that_was_looked_at_and_left_out_is_known_by_its_content() -> None:
+    seen = Seen(sha256=sha("bad"), file_name=f"{sha('bad')}.jpg", width=90, height=60, phash="0" * 16, grid="")
+    left_out = msgspec.structs.replace(lost(TWIN, Reason.TOO_SMALL, "90x60"), seen=seen)
+
+    (story,) = explain(sha("bad"), records(tried={"crawl hammer": [left_out]}))
+
+    assert story.verdict == f"left out: too_small: {WHY[Reason.TOO_SMALL]}"
+    assert [(step.where, step.details) for step in story.steps] == [("crawl hammer", ("what was seen: 90x60",))]
 
 
 def test_nothing_known_suggests_what_is_near() -> None:

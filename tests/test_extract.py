@@ -2,13 +2,16 @@
 
 import io
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from PIL import Image
 
 from boxset.dataset.records import ImageRow, read_pool
+from boxset.dataset.takedown import NOTHING_DOWN, Takedowns, takedowns_for, takedowns_of
 from boxset.endpoints import Endpoints
 from boxset.errors import InputError
 from boxset.files import read_jsonl
@@ -36,7 +39,7 @@ def photo(name: str, *, size: tuple[int, int] = (400, 300), orientation: int = 1
     Path("own", name).write_bytes(out.getvalue())
 
 
-def run(boxes: list[dict[str, Any]], images: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+def run(boxes: list[dict[str, Any]], images: list[dict[str, Any]], *, down: Takedowns = NOTHING_DOWN, **more: Any) -> dict[str, Any]:
     """Index and extract a folder with a COCO file."""
     categories = [{"id": 1, "name": "Hammer"}, {"id": 2, "name": "saw"}]
     Path("own/c.json").write_text(json.dumps({"images": images, "annotations": boxes, "categories": categories}))
@@ -61,7 +64,7 @@ def run(boxes: list[dict[str, Any]], images: list[dict[str, Any]], **more: Any) 
         "classes": {"hammer": (ClassTerm(name="hammer"),)},
         **more,
     }
-    return extract(ExtractOrder(**fields), Path("data/index/own"), OUT, endpoints=Endpoints(), contact="", version=1)
+    return extract(ExtractOrder(**fields), Path("data/index/own"), OUT, endpoints=Endpoints(), contact="", version=1, down=down)
 
 
 def image(number: int, name: str, width: int = 400, height: int = 300) -> dict[str, Any]:
@@ -97,6 +100,37 @@ def test_a_picture_with_an_empty_box_is_not_fully_boxed_for_its_category_alone()
     said = {(names[p.sha256], p.category): str(p.state) for p in pool.presence}
     assert {key[0]: state for key, state in said.items() if key[1] == "hammer"} == {"a.jpg": "partial", "b.jpg": "partial", "c.jpg": "present"}
     assert {key[0]: state for key, state in said.items() if key[1] == "saw"} == {"a.jpg": "absent", "b.jpg": "absent", "c.jpg": "partial"}
+
+
+def test_of_what_is_taken_down_neither_boxes_nor_bytes_stay() -> None:
+    for number, name in enumerate("ab", 1):
+        photo(f"{name}.jpg", size=(400, 200 + 90 * number))
+    images, boxes = [image(n, f"{name}.jpg", 400, 200 + 90 * n) for n, name in enumerate("ab", 1)], [box(1, [5, 5, 9, 9]), box(2, [5, 5, 9, 9])]
+    run(boxes, images)
+    first = next(picture for picture in read_pool(OUT / "annotations.json").pictures if picture.source_id == "a.jpg")
+
+    metrics = run(boxes, images, down=takedowns_of(takedowns_for([first], why="", by="me", at=datetime(2026, 11, 26, tzinfo=UTC))))
+
+    assert (metrics["dropped"], metrics["boxes_dropped"]) == ({"taken_down": 1}, {"taken_down": 1})
+    assert [row.outcome for row in read_jsonl(OUT / "images.jsonl", ImageRow)] == ["taken_down", "kept"]
+    assert first.file_name not in [path.name for path in (OUT / "images").iterdir()]
+    assert run(boxes, images)["kept"] == 2
+
+
+def test_a_copy_of_what_is_taken_down_is_fetched_once_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    photo("a.jpg")
+    images, boxes = [image(1, "a.jpg")], [box(1, [5, 5, 9, 9])]
+    run(boxes, images)
+    (first,) = read_pool(OUT / "annotations.json").pictures
+    (line,) = takedowns_for([first], why="", by="me", at=datetime(2026, 11, 26, tzinfo=UTC))
+    elsewhere = takedowns_of([msgspec.structs.replace(line, names=("https://shop.example/a.jpg",))])
+    run(boxes, images, down=elsewhere)
+    asked: list[str] = []
+    monkeypatch.setattr("boxset.sources.place.Folder.picture", lambda _, name, **__: asked.append(name) or b"")
+
+    metrics = run(boxes, images, down=elsewhere)
+
+    assert (metrics["dropped"], asked) == ({"taken_down": 1}, [])
 
 
 def test_a_picture_that_is_turned_upright_turns_its_boxes() -> None:

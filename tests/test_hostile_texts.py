@@ -1,10 +1,12 @@
 """What strangers write, however long and odd, costs its own row and no more; and what a killed run left is cleared away."""
 
+import csv
 from pathlib import Path
 
 import pytest
 
 from boxset.dataset.reasons import Reason, Refusal
+from boxset.files import write_csv
 from boxset.params import Crawl, Licences, Query, Searxng
 from boxset.resolve import CrawlOrder
 from boxset.web.addresses import vetted
@@ -65,3 +67,14 @@ def test_a_journal_is_read_while_another_process_writes_its_next_line(tmp_path: 
         journal.add(Outcome(url="http://a.example/2.jpg", outcome="gone"))
     with Journal(path) as journal:
         assert list(journal.known) == ["http://a.example/1.jpg", "http://a.example/2.jpg"]
+
+
+def test_no_title_or_author_is_a_formula_where_a_spreadsheet_opens_the_list(tmp_path: Path) -> None:
+    titles = ['=HYPERLINK("https://a.example/","see")', "+1", "-2", "@SUM(A1)", "\t=1", "a hammer", "Ann = Ben", ""]
+
+    write_csv(tmp_path / "list.csv", ("title", "width"), [(title, -1) for title in titles])
+
+    with (tmp_path / "list.csv").open(newline="") as file:
+        rows = list(csv.reader(file))[1:]
+    assert [title for title, _ in rows] == [f"'{title}" for title in titles[:5]] + titles[5:]
+    assert {width for _, width in rows} == {"-1"}

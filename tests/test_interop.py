@@ -1,6 +1,7 @@
 """Others read what we write: pycocotools scores truth against itself, supervision reads the YOLO side."""
 
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from boxset.cli import cli
+from boxset.errors import InputError
 from boxset.formats.export import FORMATS, export
 from tests.project import Project
 
@@ -77,3 +79,24 @@ def test_every_export_holds_every_picture_and_box(small: Project, tmp_path: Path
     boxes = small.json("metrics/dataset.json")["boxes"]
     assert done["boxes"] + done["crowds_left_out"] == sum(boxes.values())
     assert len([p for p in (tmp_path / "out").rglob("*") if p.suffix in (".jpg", ".png")]) == done["pictures"]
+
+
+@pytest.mark.parametrize("format_", sorted(FORMATS))
+def test_every_export_carries_the_licences_and_the_card_of_the_data_set(small: Project, tmp_path: Path, format_: str) -> None:
+    dataset = small.root / "data/dataset"
+
+    export(dataset, format_, tmp_path / "out")
+
+    for name in ("ATTRIBUTION.csv", "README.md"):
+        assert (tmp_path / "out" / name).read_bytes() == (dataset / name).read_bytes()
+        assert not (tmp_path / "out" / name).samefile(dataset / name)  # one may write into one's own copy
+
+
+def test_a_data_set_that_does_not_say_whom_to_credit_is_not_exported(small: Project, tmp_path: Path) -> None:
+    dataset = tmp_path / "dataset"
+    shutil.copytree(small.root / "data/dataset/annotations", dataset / "annotations")
+
+    with pytest.raises(InputError, match="whom to credit"):
+        export(dataset, "voc", tmp_path / "out")
+
+    assert not (tmp_path / "out").exists()

@@ -21,7 +21,7 @@ from boxset.dataset.decisions import Decision, Verdict, decided, decisions_of
 from boxset.dataset.records import Picture, Pool, Refused
 from boxset.errors import BudgetError, InputError, ProjectError
 from boxset.history import upstreams
-from boxset.labeling.answers import answered_pool, places
+from boxset.labeling.answers import answered_pool, places, unused
 from boxset.labeling.ground_truth import read_manifest
 from boxset.labeling.labeler import LastLook, Progress, nothing_to_see
 from boxset.labeling.ledger import ANSWERS, PURCHASES, Answered, Asked, Closed, Drawn, Job, Reserved, Sent, append, read_ledger, whole_lines
@@ -396,6 +396,11 @@ def test_collecting_twice_takes_nothing_in_twice_and_answers_become_boxes(tmp_pa
     pool = answered_pool(once, IDS, settings_, crawled=crawled(20), extracted=[])
     assert Counter(str(p.state) for p in pool.presence if p.category == "hammer") == {"present": 8, "absent": 8}
     assert len(pool.annotations) == 8
+    names = [picture.sha256 for picture in crawled(20)["hammer"]]
+    assert unused(once, names, crawled=crawled(20), extracted=[]) == 0
+    assert unused(once, names[2:], crawled=crawled(20), extracted=[]) == 2  # left out of the merge
+    assert unused(once, names, crawled={"hammer": crawled(20)["hammer"][1:]}, extracted=[]) == 1  # gone
+    assert plan_metrics(plan_of(tmp_path, settings_), pool, once, unused=2)["images"] == {"asked": 20, "labelled": 16, "planned": 4, "unused": 2}
     metrics = plan_metrics(plan_of(tmp_path, settings_), pool, once)
     assert metrics["images"] == {"asked": 20, "labelled": 16, "planned": 4, "to_targets": 4}
     assert metrics["cost_usd"]["spent"] == 2.32

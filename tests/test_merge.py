@@ -6,7 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from boxset.dataset.records import Pool, Refused, State
+from boxset.assemble.merge import Conflict
+from boxset.dataset.reasons import Reason
+from boxset.dataset.records import ImageRow, Pool, Refused, State
+from boxset.dataset.refused import refused_by
 from tests.build import box, known, merged, picture, pool, sha
 
 GRID = "80" * 48
@@ -42,6 +45,8 @@ def test_same_photo_under_another_name_becomes_one_image_and_its_boxes_are_scale
         ({"coco_id": "111"}, Refused(coco_ids=("111",))),
         ({"flickr_id": "111"}, Refused(flickr_ids=("111",))),
         ({"url": "my/a.jpg#0a1b"}, Refused(marks=("0a1b",))),
+        ({"url": "https://shop.example/a.jpg"}, Refused(urls=("https://shop.example/a.jpg",))),
+        ({"original_url": "https://shop.example/a.jpg"}, Refused(urls=("https://shop.example/a.jpg",))),
     ],
 )
 def test_what_one_source_refuses_for_its_licence_does_not_come_in_through_another(ids: dict[str, str], refused: Refused) -> None:
@@ -56,10 +61,52 @@ def test_what_one_source_refuses_for_its_licence_does_not_come_in_through_anothe
     assert (result.metrics["seen"], result.metrics["dropped"], result.metrics["fused_boxes"]) == (3, {"licence": 2}, 0)
 
 
+def test_what_a_crawl_refuses_for_a_stated_licence_comes_in_through_no_other() -> None:
+    rows = [
+        ImageRow(source_id=url, url=url, outcome=outcome, detail=detail)
+        for url, outcome, detail in (
+            ("https://live.staticflickr.com/1/2345_abc_b.jpg", Reason.LICENCE, "CC-BY-NC-4.0"),
+            ("https://shop.example/a.jpg", Reason.LICENCE, "LicenseRef-all-rights-reserved"),
+            ("https://shop.example/b.jpg", Reason.LICENCE, "unknown"),
+            ("https://shop.example/c.jpg", Reason.GONE, "404"),
+        )
+    ]
+
+    assert refused_by(rows) == Refused(flickr_ids=("2345",), urls=(rows[0].url, rows[1].url))
+
+
 def test_a_picture_under_a_stated_licence_is_not_refused_for_what_another_source_says() -> None:
     result = merged(pool(picture("a", coco_id="111"), box("a")), refused=Refused(coco_ids=("111",)))
 
     assert [i.sha256 for i in result.coco.images] == [sha("a")]
+
+
+def test_copies_that_state_other_licences_are_a_conflict_and_the_kept_copys_holds() -> None:
+    large = picture("large", width=800, height=600, coco_id="9")
+    others = [picture(name, source=name, license=licence, coco_id="9") for name, licence in (("vg", ""), ("lvis", "CC-BY-NC-2.0"), ("own", "CC-BY-4.0"))]
+
+    result = merged(pool(large, *others, box("large")))
+
+    kept = f"{large.source}: CC-BY-4.0"
+    assert [one.name for one in result.coco.licenses] == ["CC-BY-4.0"]
+    assert result.conflicts == (Conflict(sha256=sha("large"), what="licence", kept=kept, other="lvis: CC-BY-NC-2.0"),)
+
+
+def test_a_source_that_refuses_a_picture_which_another_licenses_is_a_conflict() -> None:
+    one, unlabelled = picture("a", coco_id="111"), picture("b", coco_id="112")
+
+    result = merged(pool(one, unlabelled, box("a")), refused=Refused(coco_ids=("111", "112")))
+
+    assert [(c.sha256, c.what, c.other) for c in result.conflicts] == [(sha("a"), "licence", "another source or crawl: refused for the licence that it states")]
+
+
+def test_an_author_whom_any_copy_names_is_credited() -> None:
+    large = picture("large", width=800, height=600, coco_id="9")
+    copies = [picture("vg", source="vg", license="", coco_id="9", author="an uploader"), picture("oi", source="oi", coco_id="9", **ANN)]
+
+    (one,) = merged(pool(large, *copies, box("large"))).coco.images
+
+    assert {"author": one.author, "author_url": one.author_url} == ANN
 
 
 def test_the_licence_of_a_united_picture_is_the_one_that_a_copy_states() -> None:

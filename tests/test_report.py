@@ -362,6 +362,16 @@ def test_what_val_lacks_is_not_said_of_test() -> None:
     ]
 
 
+def test_the_status_says_how_many_labelled_pictures_bring_nothing() -> None:
+    metrics = {**METRICS, "label": {**METRICS["label"], "images": {"labelled": 3, "planned": 4, "unused": 2}}}
+    console = Console(width=120, file=io.StringIO())
+
+    with console.capture() as printed:
+        console.print(status_text(status(PARAMS, metrics, BOUGHT)))
+
+    assert "18 pictures; people have labelled 3, 2 of these not in it (boxset explain says why)" in printed.get()
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [

@@ -39,7 +39,8 @@ def resolved(folder: Path, **changes: Any) -> dict[str, bytes]:
 
 
 EVERY_FILE = {
-    "classes/lvis.json", "sources/lvis.json", "queries/hammer.json", "queries/saw.json", "targets.json", "ids.json", "freeze.json", "world.json",
+    "classes/lvis.json", "sources/lvis.json", "queries/hammer.json", "queries/saw.json", "targets.json", "ids.json", "formats.json", "freeze.json",
+    "world.json",
 }  # fmt: skip
 
 
@@ -68,7 +69,8 @@ EDITS: list[tuple[dict[str, Any], set[str]]] = [
     ({"sources.lvis.negatives": 3}, {"classes/lvis.json"}),
     ({"sources.lvis.splits": ["val"]}, {"sources/lvis.json"}),
     ({"sources.lvis.on": False}, {"classes/lvis.json", "sources/lvis.json"}),
-    ({"sources.coco": {}}, {"classes/coco.json", "sources/coco.json"}),
+    ({"sources.coco": {}}, {"classes/coco.json", "sources/coco.json", "formats.json"}),
+    ({"sources.lvis.format": "coco"}, {"classes/lvis.json", "sources/lvis.json", "formats.json"}),
     ({"project.use": "research"}, {"classes/lvis.json", "queries/hammer.json", "queries/saw.json"}),
     ({"categories.file": {"id": 9, "target": 1}}, {"queries/file.json", "targets.json", "ids.json"}),
     ({"categories.file": {"id": 9, "target": 1, "classes": {"lvis": ["file"]}}}, {"queries/file.json", "classes/lvis.json", "targets.json", "ids.json"}),

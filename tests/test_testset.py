@@ -629,7 +629,7 @@ HELD = {
 FROZEN_SAYS: dict[str, dict[str, Any]] = {
     "test differs from frozen v1: 3 boxes in 2 pictures. The frozen ones stay; a new version takes the changes in": {"changed": {"boxes": 3, "images": 2}},
     "2 pictures of frozen v1 would be left out today (`boxset explain` says why); frozen ones stay": {"merged_no_more": 2},
-    "1 picture of frozen v1 left test, as a licence keeps them out now: scores no longer compare": {"denied": 1},
+    "1 picture of frozen v1 left test, as a licence keeps them out now or they were taken down: scores no longer compare": {"denied": 1},
     "4 boxes of frozen v1 left test, as their category is no longer here": {"removed_boxes": 4},
     "saw, wrench: newer than frozen v1, whose pictures nobody looked through for it; test cannot measure it until a new version": {
         "unknown_categories": ["saw", "wrench"]

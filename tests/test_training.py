@@ -13,7 +13,7 @@ import pytest
 from boxset.dataset.coco import Coco, CocoCategory, CocoImage, write_coco
 from boxset.dataset.validation import Fault
 from boxset.formats.check import validate
-from boxset.formats.export import export
+from boxset.formats.export import TERMS, export
 from boxset.newproject import Answers, project_files
 from tests.build import annotation, coco, image
 from tests.project import REPOSITORY, Project
@@ -29,6 +29,8 @@ def written(dataset: Path, train: Coco) -> Path:
         (dataset / "images" / split).mkdir(parents=True)
         for one in part.images:
             (dataset / "images" / split / one.file_name).write_bytes(b"a picture")
+    for name in TERMS:
+        (dataset / name).write_text(name)
     return dataset
 
 

@@ -2,9 +2,9 @@
 
 Two records are one image where they have the same bytes, the same COCO id, the same Flickr id, or are confirmed copies of each other
 (`similar.same_picture`). Of its copies the largest is kept, among equals one whose licence is known, then the most trusted source's; its
-licence and author are those that a copy states. Where no copy states a licence and a source refuses the image for the one that it
-states, the image is left out.
-What people decided in `boxset review` counts after what was bought and before what sources say: an unusable image is left out, a `no` leaves
+licence and author are those that a copy states. Copies that state other licences are conflicts, and so is a source that refuses the image for
+the one that it states; where no copy states any, such an image is left out.
+What people decided in `boxset review` counts after what was bought and before what sources say: an image that was taken down or is unusable is left out, a `no` leaves
 out the boxes of sources and makes the category absent, a `yes` makes it present and perhaps without a box. A decision alone brings no image in.
 Copies that are merely near (crops, bursts; an address that tells the same photo of Flickr's) stay images of their own but share a `group`, so
 that a split never parts them.
@@ -115,7 +115,7 @@ def merge(
     )
     copies = {image.best.sha256: others for image in kept if (others := tuple(sorted({c.sha256 for c in image.copies} - {image.best.sha256})))}
     denied = [one for one in denied if one.sha256 not in barred]
-    conflicts = [*said, *crossed, *map(_against_review, denied)]
+    conflicts = [*said, *crossed, *map(_against_review, denied), *_licences_at_odds(kept, refused or Refused())]
     metrics = _metrics(coco, pictures, dropped=dropped, fused=fused, denied=sum(one.boxes for one in denied), conflicts=len(conflicts))
     return Merged(coco, tuple(sorted(conflicts, key=lambda c: (c.sha256, c.what, c.kept, c.other))), dropped, metrics, copies)
 
@@ -173,6 +173,16 @@ def _barred(images: Iterable[_Image], refused: Refused) -> dict[str, Reason]:
     is_refused = refused.test()
     unstated = (image for image in images if not image.licensed.license)
     return {image.best.sha256: Reason.LICENCE for image in unstated if any(map(is_refused, image.copies))}
+
+
+def _licences_at_odds(images: Iterable[_Image], refused: Refused) -> Iterable[Conflict]:
+    """Yield a conflict for each other licence that a copy states, and for a source that refuses the image for the one that it states."""
+    is_refused = refused.test()
+    for image in (image for image in images if image.licensed.license):
+        kept = f"{image.licensed.source}: {image.licensed.license}"
+        others = {f"{copy.source}: {copy.license}" for copy in image.copies if copy.license not in ("", image.licensed.license)}
+        others |= {"another source or crawl: refused for the licence that it states"} if any(map(is_refused, image.copies)) else set()
+        yield from (Conflict(sha256=image.best.sha256, what="licence", kept=kept, other=other) for other in sorted(others))
 
 
 def _positions(pictures: Sequence[Picture], key: str) -> Iterable[list[int]]:
@@ -352,7 +362,7 @@ def _coco_image(number: int, image: _Image, *, license_: int, group: int, known:
     landings = [copy.landing_url for copy in (image.licensed, best, *image.copies) if copy.landing_url]
     flickr = next((page for page in landings if "flickr" in page), "")
     original = next((copy.original_url for copy in (image.licensed, best, *image.copies) if copy.original_url), "")
-    maker = next((copy for copy in (image.licensed, best) if copy.author), image.licensed)
+    maker = next((copy for copy in (image.licensed, best, *sorted(image.copies, key=lambda copy: not copy.license)) if copy.author), image.licensed)
     return CocoImage(
         id=number,
         file_name=best.file_name,

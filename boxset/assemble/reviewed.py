@@ -43,13 +43,14 @@ class Reviewed:
         """Return what was decided for images, given all their copies."""
         by_image: dict[str, list[Review]] = {}
         for picture, review in zip(pictures, decisions.of(pictures), strict=True):
-            if review.by_category:
+            if review.by_category or review.taken_down:
                 by_image.setdefault(name_of[picture.sha256], []).append(review)
         return cls({name: united(some) for name, some in by_image.items()}, name_of, ids)
 
     def unusable(self) -> dict[str, Reason]:
-        """Return the images that a person called unusable."""
-        return {name: Reason.UNUSABLE for name, review in self.reviews.items() if review.unusable}
+        """Return the images that a person called unusable, and those of which a copy was taken down."""
+        unusable = {name: Reason.UNUSABLE for name, review in self.reviews.items() if review.unusable}
+        return unusable | {name: Reason.TAKEN_DOWN for name, review in self.reviews.items() if review.taken_down}
 
     def rejected(self, pictures: Iterable[Picture]) -> dict[str, Reason]:
         """Return the images in which a person missed what they were found for, and saw nothing else."""

@@ -111,7 +111,7 @@ def frozen_words(metrics: Mapping[str, Any]) -> list[str]:
     said = {
         f"test differs from frozen {name}: {changes_words(changed)}. The frozen ones stay; a new version takes the changes in": changed["boxes"],
         f"{counted(held['merged_no_more'], 'picture')} of frozen {name} would be left out today (`boxset explain` says why); frozen ones stay": held["merged_no_more"],
-        f"{counted(held['denied'], 'picture')} of frozen {name} left test, as a licence keeps them out now: scores no longer compare": held["denied"],
+        f"{counted(held['denied'], 'picture')} of frozen {name} left test, as a licence keeps them out now or they were taken down: scores no longer compare": held["denied"],
         f"{counted(held['removed_boxes'], 'box')} of frozen {name} left test, as their category is no longer here": held["removed_boxes"],
         f"{', '.join(new)}: newer than frozen {name}, whose pictures nobody looked through for it; test cannot measure it until a new version": len(new),
         f"{counted(against, 'picture')} of frozen {name} {noun(against, 'is', 'are')} from sources that split.never_test or test_only_from keep out; frozen ones stay": against,

@@ -28,9 +28,10 @@ ADDRESS_LENGTH = 500  # of an address that cannot be asked, as a crawl writes it
 def command(picture: str, *, as_json: bool, show_all: bool) -> None:
     """Tell the whole history of a PICTURE: found where, fetched, labelled at what price, merged with what, in which split; or left out why.
 
-    PICTURE is a SHA-256 or its first digits, a file name, the address it came from or was published at, SOURCE:ID, or a picture file of your own.
+    PICTURE is a SHA-256 or its first digits, a file name, the address it came from or was published at, its page or its author's, SOURCE:ID, or a
+    picture file of your own.
     """
-    stories = _stories(picture, read_records(Path()))
+    stories = stories_of(picture, read_records(Path()))
     if as_json:
         import msgspec
 
@@ -43,7 +44,7 @@ def command(picture: str, *, as_json: bool, show_all: bool) -> None:
         terminal.print(f"and {len(stories) - MANY:,} more: --all shows them")
 
 
-def _stories(picture: str, records: "Records") -> "list[Story]":
+def stories_of(picture: str, records: "Records") -> "list[Story]":
     """Return the stories of a file by its content, else by its name: one that was left out unread is known by its name alone."""
     from boxset.compare.explain import explain
 

@@ -1,6 +1,6 @@
 """`boxset label`: plan, submit, status, collect, cancel, release."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from boxset.terminal import WholeHelp, say
 from boxset.wording import counted, dollars
 
 if TYPE_CHECKING:
+    from boxset.labeling.costs import By
     from boxset.labeling.ledger import Answered, Ledger
     from boxset.labeling.plan import Plan
     from boxset.labeling.purchase import Collected, Shop, Upstream
@@ -46,24 +47,31 @@ def _shop() -> Iterator["Shop"]:
         labeler = labeler_of(params, endpoints)
         now = datetime.now(UTC)
         claims, decided = claims_of(params, endpoints, who=user_name(), at=f"{now:%Y-%m-%d %H:%M} UTC"), read_decisions().fingerprint
-        yield Shop(LEDGER, params, labeler, lambda name: where.get(name, Path(name)), claims, _upstreams(), decided, mark=uuid4().hex)
+        at = f"{now:%Y-%m-%dT%H:%M:%SZ}"
+        yield Shop(LEDGER, params, labeler, lambda name: where.get(name, Path(name)), claims, _upstreams(), decided, mark=uuid4().hex, at=at)
 
 
 def _upstreams() -> "tuple[Upstream, ...]":
-    from boxset.dataset import decisions
+    from boxset.dataset import decisions, takedown
     from boxset.history import follows, has_merged, upstreams
-    from boxset.labeling.ledger import ANSWERS, PURCHASES, whole_lines
+    from boxset.labeling.ledger import ANSWERS, PURCHASES
     from boxset.labeling.purchase import Upstream
 
-    path = decisions.FOLDER / decisions.FILE
-    here, followed = whole_lines(path.read_bytes()) if path.exists() else frozenset[bytes](), follows(Path())
+    paths = [(decisions.FOLDER / name).as_posix() for name in (decisions.FILE, takedown.FILE)]
+    here, followed = _lines([Path(path).read_bytes() for path in paths if Path(path).exists()]), follows(Path())
     found = []
-    for name, files in upstreams(Path(), [*(f"{LEDGER}/{name}" for name in (PURCHASES, ANSWERS)), path.as_posix()]).items():
-        unseen = len(whole_lines(files.pop(path.as_posix(), b"")) - here)
-        lines = frozenset[bytes]().union(*map(whole_lines, files.values()))
+    for name, files in upstreams(Path(), [*(f"{LEDGER}/{name}" for name in (PURCHASES, ANSWERS)), *paths]).items():
+        unseen = len(_lines([files.pop(path, b"") for path in paths]) - here)
+        lines = _lines(files.values())
         take = "git pull" if name == followed else f"git merge {name}"
         found.append(Upstream(name, lines, unseen, take, has_merged(Path(), name)))
     return tuple(found)
+
+
+def _lines(contents: Iterable[bytes]) -> frozenset[bytes]:
+    from boxset.labeling.ledger import whole_lines
+
+    return frozenset[bytes]().union(*map(whole_lines, contents))
 
 
 def _warn_of_other_clones() -> None:
@@ -154,6 +162,29 @@ def status() -> None:
         return
     with _shop() as shop:
         status_table(read_ledger(LEDGER), ask(shop), budget_usd=shop.params.label.budget_usd)
+
+
+@command.command()
+@click.argument("categories", nargs=-1, metavar="[CATEGORY]...")
+@click.option("--by", type=click.Choice(["category", "job", "month"]), default="category", show_default=True, help="What each row is for.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def costs(categories: tuple[str, ...], by: "By", as_json: bool) -> None:
+    """What was spent or reserved, and what a box cost: of all categories, or of those named.
+
+    A picture's price is shared by the boxes that people drew in it; one without boxes is paid by the category that it was found for.
+    """
+    from boxset.labeling.costs import cost, shares
+    from boxset.labeling.costs import costs as table
+    from boxset.labeling.ledger import read_ledger
+    from boxset.labeling.show import costs_json, costs_table
+    from boxset.params import read_params
+
+    every = shares(read_ledger(LEDGER), {one.id: name for name, one in read_params().categories.items()})
+    wanted = [share for share in every if not categories or share.category in categories]
+    if missing := set(categories) - {share.category for share in every}:
+        raise InputError("nothing was ever spent on it", where=", ".join(sorted(missing)), do="`boxset label costs` names the categories that there are")
+    rows = [*table(wanted, by), cost("all", wanted)]
+    say(costs_json(rows)) if as_json else costs_table(by, rows)
 
 
 @command.command()

@@ -56,12 +56,12 @@ def _look(params: "Params", category: str, *, by: str, port: int) -> None:
     from boxset.review.server import Desk, serving
     from boxset.review.session import Session, summary
 
-    name = _name(by)
+    name = decider(by)
     pictures = _Found(params).to_review(read_decisions(DECISIONS))[category]
     if not pictures:
         say(f"no picture waits for review in {category}: `boxset review {category} --list` says what was decided; more come with queries or crawl_images")
         return
-    session = Session(category, params.categories[category].id, pictures, name, DECISIONS, _now)
+    session = Session(category, params.categories[category].id, pictures, name, DECISIONS, decided_now)
     desk = Desk(session, Path())
     with serving(desk, port) as address:
         say(f"{category}: {counted(len(pictures), 'picture waits', 'pictures wait')} for review by {name}")
@@ -82,9 +82,9 @@ def _take_in(params: "Params", category: str, file: Path, *, by: str) -> None:
     from boxset.files import sole_writer
     from boxset.review.takein import taken_in
 
-    name, pictures = _name(by), {picture.sha256: picture for picture in _Found(params).pictures}
+    name, pictures = decider(by), {picture.sha256: picture for picture in _Found(params).pictures}
     with sole_writer(DECISIONS):
-        found = taken_in(file, params.categories[category].id, pictures, read_decisions(DECISIONS), by=name, at=_now())
+        found = taken_in(file, params.categories[category].id, pictures, read_decisions(DECISIONS), by=name, at=decided_now())
         if found:
             append_decisions(found, DECISIONS)
     counts = Counter(str(decision.verdict) for decision in found)
@@ -124,7 +124,8 @@ class _Found:
     """The pictures that crawls and sources found, as they lie in data/."""
 
     def __init__(self, params: "Params") -> None:
-        from boxset.dataset.records import read_crawled, read_extracted, read_refused
+        from boxset.dataset.records import read_crawled, read_extracted
+        from boxset.dataset.refused import refused_in
         from boxset.labeling.ledger import read_ledger
         from boxset.resolve import Identity, Ids
 
@@ -132,7 +133,7 @@ class _Found:
         self.ids = Ids(categories={name: Identity(id=c.id, supercategory=c.supercategory) for name, c in by_id})
         self.params, self.ledger = params, read_ledger(LEDGER)
         self.crawled, self.pools = read_crawled(DATA), read_extracted(DATA)
-        self.refused = read_refused(sorted(DATA.glob("extract/*/refused.json")))
+        self.refused = refused_in(DATA)
         if not _is_found():
             raise InputError("nothing was found yet", where=str(DATA), do="`dvc repro label` searches and fetches; in a clone, `dvc pull`")
 
@@ -179,7 +180,8 @@ class _Found:
         return sightings(read_coco(merged), seen, list(named)) if seen.pictures and merged.exists() else NO_SIGHTINGS
 
 
-def _name(by: str) -> str:
+def decider(by: str) -> str:
+    """Return who decides: the name given, else git's. Raises InputError where there is none."""
     from boxset.dataset.decisions import MAX_NAME
     from boxset.history import user_name
     from boxset.text import cleaned
@@ -190,6 +192,7 @@ def _name(by: str) -> str:
     return found
 
 
-def _now() -> datetime:
+def decided_now() -> datetime:
+    """Return the time as decisions have it, in whole milliseconds."""
     now = datetime.now(UTC)
     return now.replace(microsecond=now.microsecond // 1000 * 1000)

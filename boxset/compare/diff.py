@@ -15,14 +15,14 @@ from boxset.dataset.coco import Coco, CocoImage, names_of
 from boxset.dataset.records import BBox
 from boxset.wording import counted
 
-ImageKind = Literal["added", "removed", "replaced", "split"]
+ImageKind = Literal["added", "removed", "replaced", "split", "licence"]
 BoxKind = Literal["added", "removed", "moved", "relabelled"]
 SAME_PX = 0.01  # what rounding in a file may do to a coordinate
 SAME_SHARE = 0.005  # and what scaling to another copy's size may do, as a share of its longer side
 
 
 class ImageChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One picture that came, went, was replaced by another copy of itself, or went to another split."""
+    """One picture that came, went, was replaced by another copy of itself, went to another split, or stands under another licence."""
 
     kind: ImageKind
     sha256: str  # of the newer version, where there is one
@@ -33,6 +33,8 @@ class ImageChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     boxes: dict[str, int]  # category → boxes
     old_sha256: str = ""
     old_split: str = ""
+    licence: str = ""  # where it is another one
+    old_licence: str = ""
 
 
 class BoxChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -116,12 +118,17 @@ class Diff(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_empty(self) -> bool:
         """Whether the two versions hold the same."""
-        return not self.image_changes and not self.box_changes and not self.renamed and all(c.old == c.new for c in self.licences.values())
+        return not self.image_changes and not self.box_changes and not self.renamed
 
     @property
     def renames(self) -> str:
         """Say in one line which categories are called otherwise now; nothing where none is."""
         return ", ".join(f"renamed {was} → {now}" for was, now in self.renamed.items())
+
+    @property
+    def relicensed(self) -> dict[str, int]:
+        """Return how many pictures that both versions have went from one licence to another (`CC-BY-2.0 → CC-BY-NC-2.0`)."""
+        return dict(sorted(Counter(f"{c.old_licence} → {c.licence}" for c in self.image_changes if c.kind == "licence").items()))
 
 
 @dataclass(frozen=True)
@@ -292,6 +299,8 @@ def _image_change(kind: ImageKind, shot: _Shot, *, old: _Shot | None = None) -> 
         boxes=shot.counts,
         old_sha256=old.image.sha256 if old else "",
         old_split=old.split if old else "",
+        licence=shot.licence if kind == "licence" else "",
+        old_licence=old.licence if old and kind == "licence" else "",
     )
 
 
@@ -301,6 +310,8 @@ def _kept_image_changes(old: _Shot, new: _Shot) -> list[ImageChange]:
         kinds.append("replaced")
     if old.split != new.split:
         kinds.append("split")
+    if old.licence != new.licence:
+        kinds.append("licence")
     return [_image_change(kind, new, old=old) for kind in kinds]
 
 

@@ -12,7 +12,8 @@ import msgspec
 from boxset.dataset.coco import Coco, CocoImage
 from boxset.dataset.decisions import NOBODY, Decision, Decisions, review_of
 from boxset.dataset.reasons import Reason
-from boxset.dataset.records import ImageRow, Picture, Pool, State
+from boxset.dataset.records import ImageRow, Picture, Pool, Seen, State
+from boxset.dataset.takedown import TakenDown
 from boxset.errors import InputError
 from boxset.wording import counted, dollars
 
@@ -23,6 +24,7 @@ WHY = {
     Reason.REJECT_WORD: "one of the category's reject_words stands in its title or address",
     Reason.SITE_LIMIT: "crawl.per_site pictures of this site were kept already",
     Reason.LICENCE: "the licence policy does not let it in (project.use, licences)",
+    Reason.TAKEN_DOWN: "it was taken down for its owner (`boxset takedown`)",
     Reason.ROBOTS: "the site asks not to be fetched by robots",
     Reason.GONE: "the server says that it is not there any more",
     Reason.REFUSED: "the server refuses it",
@@ -120,6 +122,12 @@ class Records:
         return [row.picture for _, row in self.rows if row.picture is not None]
 
     @cached_property
+    def remembered(self) -> list[str]:
+        """Every picture, by SHA-256, that was bought, decided on or looked at, whether or not it is here."""
+        looked_at = (row.seen.sha256 for _, row in self.rows if row.seen is not None)
+        return sorted({*(one.sha256 for one in self.bought), *self.decisions.by_picture, *self.decisions.taken_down.contents, *looked_at})
+
+    @cached_property
     def hits_of(self) -> dict[str, list[Hit]]:
         """Every hit by its address."""
         found: dict[str, list[Hit]] = {}
@@ -198,6 +206,7 @@ def _pictures(name: str, records: Records) -> list[str]:
     """Return the content of each picture that a name fits; united copies once, by the copy that was kept."""
     stem = name.rpartition("/")[2].partition(".")[0].lower()
     found = [p.sha256 for p in records.pictures if name in _names(p) or _is_own(name, p.source, p.source_id, p.url) or (len(stem) >= 6 and p.sha256.startswith(stem))]
+    found = found or ([sha256 for sha256 in records.remembered if sha256.startswith(stem)] if len(stem) >= 6 else [])
     return list(dict.fromkeys(records.image_of[sha256].sha256 if sha256 in records.image_of else sha256 for sha256 in found))
 
 
@@ -212,7 +221,7 @@ def _is_own(name: str, source: str, source_id: str, url: str) -> bool:
 
 def _names(picture: Picture) -> set[str]:
     numbers = [f"{kind}:{number}" for kind, number in (("coco", picture.coco_id), ("flickr", picture.flickr_id)) if number]
-    addresses = (picture.url, picture.original_url, picture.landing_url)
+    addresses = (picture.url, picture.original_url, picture.landing_url, picture.author_url)
     return {picture.source_id, *addresses, origin_of(picture), picture.file_name, *numbers} - {""}
 
 
@@ -229,13 +238,53 @@ def _picture_story(sha256: str, records: Records) -> Story:
     copies = [(where, p) for where, row in records.rows if (p := row.picture) is not None and _is_copy(p, sha256, image, records)]
     contents = {p.sha256 for _, p in copies} | {sha256}
     steps = [_kept_step(where, p, records) for where, p in copies]
+    steps += [_lost_step(where, row, records) for where, row in _seen_rows(sha256, records)] if not copies else []
     steps += [_died_step(where, row) for where, row in records.rows if row.died and row.picture in [p for _, p in copies]]
     steps += [step for where, pool in records.pools.items() for step in _pool_steps(where, pool, contents)]
-    steps += _review_steps([p for _, p in copies], records)
+    steps += _review_steps([p for _, p in copies] or [one.picture for one in records.decisions.by_picture.get(sha256, ())[:1]], records)
+    steps += [Step(where="takedown", what=down_words(one), is_end=True) for one in _downs(sha256, [p for _, p in copies], records)]
     steps += [_bought_step(bought, records) for bought in records.bought if bought.sha256 in contents]
     steps += _merge_steps(sha256, image, records, copies=len(copies))
     steps += _dataset_steps(sha256, image, records)
     return Story(name=sha256, verdict=_verdict(sha256, image, records), steps=tuple(steps))
+
+
+def _seen_rows(sha256: str, records: Records) -> list[tuple[str, ImageRow]]:
+    """Return the rows that left a picture out after it was looked at."""
+    return [(where, row) for where, row in records.rows if row.seen is not None and row.seen.sha256 == sha256]
+
+
+def _downs(sha256: str, copies: Sequence[Picture], records: Records) -> list[TakenDown]:
+    """Return the takedown of a picture, here or not."""
+    down = records.decisions.taken_down
+    own = [one for one in down.held if one.sha256 == sha256]
+    return (own or [one for one in down.of(copies) if one])[:1]
+
+
+def down_words(one: TakenDown) -> str:
+    """Say who took a picture down, when and why."""
+    return f"by {one.by} at {one.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC{f': {one.why}' if one.why else ''}"
+
+
+def copies_told(story: Story, records: Records) -> list[Picture]:
+    """Return the pictures that a story tells of, each copy once; one that was looked at and left out as far as it is remembered."""
+    image = records.image_of.get(story.name)
+    kept = {p.sha256: p for _, row in records.rows if (p := row.picture) is not None and _is_copy(p, story.name, image, records)}
+    if kept:
+        return [kept[sha256] for sha256 in sorted(kept)]
+    left_out = [(where, row) for where, row in records.rows if row.seen is not None and story.name in (row.seen.sha256, row.url)]
+    return [_as_picture(row, row.seen, _source_of(where)) for where, row in left_out[:1] if row.seen is not None]
+
+
+def _source_of(where: str) -> str:
+    """Return the source of the pictures of a place: `lvis` of `extract lvis`, `crawl` of every crawl."""
+    stage, _, name = where.partition(" ")
+    return name if stage == "extract" else stage
+
+
+def _as_picture(row: ImageRow, seen: Seen, source: str) -> Picture:
+    names = ("sha256", "file_name", "width", "height", "phash", "grid")
+    return Picture(**{name: getattr(seen, name) for name in names}, source=source, source_id=row.source_id, url=row.url)
 
 
 def _is_copy(picture: Picture, sha256: str, image: CocoImage | None, records: Records) -> bool:
@@ -252,7 +301,14 @@ def _verdict(sha256: str, image: CocoImage | None, records: Records) -> str:
     if image is not None:
         return f"left out by balance: {WHY[_reason(image, records)]}" if records.dataset else "merged; the data set is not built yet"
     reason = records.dropped.get(sha256)
-    return f"not in the data set: {_why(reason)}" if reason else "kept; not merged yet"
+    if reason:
+        return f"not in the data set: {_why(reason)}"
+    if any(picture.sha256 == sha256 for picture in records.pictures):
+        return "kept; not merged yet"
+    if sha256 in records.decisions.taken_down.contents:
+        return f"not in the data set: {_why(Reason.TAKEN_DOWN)}"
+    seen = _seen_rows(sha256, records)
+    return f"left out: {_why(seen[0][1].outcome)}" if seen else "not here: its source or category is gone, or a licence or a reject word keeps its address out now"
 
 
 def _placed(sha256: str, image: CocoImage | None, records: Records) -> tuple[str, CocoImage] | None:
@@ -314,6 +370,8 @@ def _lost_stories(name: str, records: Records) -> list[Story]:
 
 def _lost_step(where: str, row: ImageRow, records: Records) -> Step:
     details = [f"what was seen: {row.detail}"] if row.detail else []
+    down = records.decisions.taken_down.named(row.url, f"{_source_of(where)}:{row.source_id}") if row.outcome == Reason.TAKEN_DOWN else None
+    details += [down_words(down)] if down else []
     details += [f"the one that was kept: {story.name}, {story.verdict}" for story in _twin(row, records)]
     details += _first_spelling(where, row, records)
     own = where.partition(" ")[2]

@@ -7,12 +7,14 @@ Branches merge by keeping the lines of both, in any order. What then stands doub
 - a picture that is unusable for one category is unusable;
 - a decision holds for every copy of its picture, by the test that finds what was bought before (`similar.copies`).
 
+What was taken down (`takedown.py`) stands beside it in the folder, and goes with the decisions wherever they are asked for.
+
 A line that a kill cut short was never shown as decided, and is passed over.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
@@ -25,6 +27,7 @@ from msgspec import Meta
 from boxset.conflicts import conflict_in
 from boxset.dataset.records import Picture
 from boxset.dataset.similar import copies
+from boxset.dataset.takedown import NOTHING_DOWN, Takedowns, TakenDown, read_takedowns
 from boxset.errors import InputError
 from boxset.files import append_lines, is_json, read_bytes, sha256_of
 
@@ -94,9 +97,10 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
 
 @dataclass(frozen=True)
 class Review:
-    """What holds for one picture, by category id."""
+    """What holds for one picture, by category id, and whether it was taken down."""
 
     by_category: Mapping[int, Decision]
+    taken_down: TakenDown | None = None
 
     def of(self, category_id: int) -> Decision | None:
         """Return what was decided for a category."""
@@ -122,6 +126,7 @@ class Decisions:
 
     latest: Mapping[tuple[str, int], Decision]
     fingerprint: str = ""  # of the distinct lines; empty where there is none
+    taken_down: Takedowns = NOTHING_DOWN
 
     @cached_property
     def by_picture(self) -> Mapping[str, tuple[Decision, ...]]:
@@ -133,9 +138,9 @@ class Decisions:
 
     def of(self, pictures: Sequence[Picture]) -> list[Review]:
         """Return for each picture what was decided for it or for a copy of it."""
-        if not self.latest:
-            return [NOTHING] * len(pictures)
-        return [review_of(some) if some else NOTHING for some in self._on(pictures)]
+        found = [review_of(some) if some else NOTHING for some in self._on(pictures)] if self.latest else [NOTHING] * len(pictures)
+        down = self.taken_down.of(pictures)
+        return [replace(review, taken_down=one) if one else review for review, one in zip(found, down, strict=True)]
 
     def last(self, pictures: Sequence[Picture], category_id: int) -> list[Decision | None]:
         """Return for each picture the last line on a category, for it or for a copy of it, also one that undid what was before."""
@@ -188,8 +193,10 @@ def review_of(decisions: Iterable[Decision]) -> Review:
 
 def united(reviews: Iterable[Review]) -> Review:
     """Return what holds of the reviews of one picture's copies."""
-    every = [decision for review in reviews for decision in review.by_category.values()]
-    return review_of(every) if every else NOTHING
+    some = list(reviews)
+    every = [decision for review in some for decision in review.by_category.values()]
+    down = next((review.taken_down for review in some if review.taken_down), None)
+    return replace(review_of(every), taken_down=down) if every or down else NOTHING
 
 
 def decisions_of(decisions: Iterable[Decision]) -> Decisions:
@@ -214,8 +221,13 @@ def _authority(decision: Decision) -> tuple[datetime, int, bytes]:
 
 
 def read_decisions(folder: Path = FOLDER) -> Decisions:
-    """Read what was decided; no file, no decisions. Raises InputError naming file and line of what is no decision or an unresolved merge."""
-    path = folder / FILE
+    """Read what was decided and taken down; no files, nothing. Raises InputError naming file and line of what is neither, or an unresolved merge."""
+    down, found = read_takedowns(folder), _read_reviews(folder / FILE)
+    mark = sha256_of(f"{found.fingerprint} {down.fingerprint}".encode())[:16] if down.fingerprint else found.fingerprint
+    return replace(found, fingerprint=mark, taken_down=down)
+
+
+def _read_reviews(path: Path) -> Decisions:
     if not path.exists():
         return NOBODY
     content = read_bytes(path)

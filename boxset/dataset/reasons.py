@@ -15,6 +15,7 @@ class Reason(StrEnum):
     REJECT_WORD = "reject_word"
     SITE_LIMIT = "site_limit"
     LICENCE = "licence"  # the licence policy does not let it in
+    TAKEN_DOWN = "taken_down"  # its owner wants it out (`boxset takedown`)
     # the answer
     ROBOTS = "robots"  # robots.txt or X-Robots-Tag
     GONE = "gone"  # 404 or 410

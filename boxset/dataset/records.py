@@ -18,6 +18,7 @@ BBox = tuple[float, float, float, float]
 """Left, top, width, height in pixels of the stored picture; half-open; inside it; never empty."""
 
 KEPT = "kept"
+UNSTATED = "unknown"  # how a crawl's row says that a licence is
 
 
 class Picture(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -74,21 +75,24 @@ class ImageRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     checked: int = 0  # a crawl's: the `crawl.refresh` under which its address was last asked again
     died: int = 0  # a crawl's: the `crawl.refresh` under which its address no longer answered; the picture stays
     looks: tuple[str, ...] = ()  # a crawl's: what the picture looks like, whatever the policies for it say
-    seen: Seen | None = None  # a crawl's: the picture that was left out, where it was had
+    seen: Seen | None = None  # the picture that was left out, where it was had: of a crawl, or taken down
     picture: Picture | None = None
 
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True):
-    """`refused.json` of `extract`: the pictures of a source, fetched or not, that the licence which it states keeps out; by what other sources know."""
+    """The pictures, fetched or not, that the licence which is stated of them keeps out; by what others know of them. `refused.json` of `extract`, and what crawls say."""
 
     coco_ids: tuple[str, ...] = ()
     flickr_ids: tuple[str, ...] = ()
     marks: tuple[str, ...] = ()  # of one's own files: the marks of their contents
+    urls: tuple[str, ...] = ()  # of crawls: the addresses
 
     def test(self) -> Callable[[Picture], bool]:
         """Return what tells whether a picture is one of them, whoever gave it."""
-        coco, flickr, marks = set(self.coco_ids), set(self.flickr_ids), set(self.marks)
-        return lambda picture: picture.coco_id in coco or picture.flickr_id in flickr or content_mark(picture.url) in marks
+        coco, flickr, marks, urls = set(self.coco_ids), set(self.flickr_ids), set(self.marks), set(self.urls)
+        return lambda picture: (
+            picture.coco_id in coco or picture.flickr_id in flickr or content_mark(picture.url) in marks or bool(urls & {picture.url, picture.original_url})
+        )
 
 
 def content_mark(url: str) -> str:
@@ -142,15 +146,19 @@ def sorted_pool(pool: Pool) -> Pool:
 
 
 def write_refused(path: Path, refused: Refused) -> None:
-    """Write what is refused, one identity a line."""
-    write_records(path, msgspec.structs.asdict(refused))
+    """Write what a source refuses, one identity a line."""
+    write_records(path, {name: getattr(refused, name) for name in ("coco_ids", "flickr_ids", "marks")})
 
 
 def read_refused(paths: Iterable[Path]) -> Refused:
     """Read what any source refuses; a source without the file refuses nothing."""
-    every = [read_json(path, Refused) for path in paths if path.exists()]
-    names = ("coco_ids", "flickr_ids", "marks")
-    return Refused(**{name: tuple(sorted({one for refused in every for one in getattr(refused, name)})) for name in names})
+    return united_refused(read_json(path, Refused) for path in paths if path.exists())
+
+
+def united_refused(every: Iterable[Refused]) -> Refused:
+    """Return all that is refused, sorted."""
+    some = list(every)
+    return Refused(**{name: tuple(sorted({one for refused in some for one in getattr(refused, name)})) for name in Refused.__struct_fields__})
 
 
 def write_pool(path: Path, pool: Pool) -> None:

@@ -7,11 +7,19 @@ from typing import Any
 from boxset.assemble.split import short_words, words_on_test
 from boxset.assemble.trust import with_names
 from boxset.dataset.coco import Coco, names_of
+from boxset.sources.terms import BoxTerms, asks, box_terms, passing_on
 from boxset.wording import counted
 
+NO_FORMATS: Mapping[str, str] = {}
 
-def card(name: str, parts: dict[str, Coco], says: Sequence[str], guidelines: dict[str, str], *, test: Mapping[str, Any]) -> str:
-    """Return the card as Markdown. `test`: the data set's metrics, of which it says how far test can be trusted, and what val lacks."""
+
+def card(
+    name: str, parts: dict[str, Coco], says: Sequence[str], guidelines: dict[str, str], *, test: Mapping[str, Any], formats: Mapping[str, str] = NO_FORMATS
+) -> str:
+    """Return the card as Markdown.
+
+    `test`: the data set's metrics, of which it says how far test can be trusted, and what val lacks; `formats`: of each source.
+    """
     images = sum(len(part.images) for part in parts.values())
     boxes = sum(len(part.annotations) for part in parts.values())
     named = with_names(test, names_of(parts["train"].categories))
@@ -19,7 +27,7 @@ def card(name: str, parts: dict[str, Coco], says: Sequence[str], guidelines: dic
     sections = [
         f"# {name}\n\n{counted(images, 'picture')}, {counted(boxes, 'box')}.",
         "## Boxes\n\n" + _boxes_table(parts),
-        "## Sources\n\n" + _counted(parts, "source", "source"),
+        "## Sources\n\n" + _sources(parts, formats),
         *(["## Val\n\n" + "\n".join(f"- {sentence}." for sentence in val)] if val else []),
         "## Test\n\n" + _test(named),
         "## Licences\n\n" + _licences(parts) + "\n\nWho made each picture, and where it is from: `ATTRIBUTION.csv`.",
@@ -71,17 +79,23 @@ def _boxes_table(parts: dict[str, Coco]) -> str:
     return _table(("", *parts, "all"), [*rows, pictures])
 
 
-def _counted(parts: dict[str, Coco], field: str, title: str) -> str:
-    images = Counter(getattr(image, field) for part in parts.values() for image in part.images)
+def _sources(parts: dict[str, Coco], formats: Mapping[str, str]) -> str:
+    images = Counter(image.source for part in parts.values() for image in part.images)
     boxes = Counter(a.source for part in parts.values() for a in part.annotations)
-    rows = [(name, f"{images[name]:,}", f"{boxes[name]:,}") for name in sorted(images.keys() | boxes.keys())]
-    return _table((title, "pictures", "boxes"), rows)
+    rows = []
+    for name in sorted(images.keys() | boxes.keys()):
+        terms = box_terms(name, formats) if boxes[name] else BoxTerms("", "")
+        credit = f"[{terms.credit}]({terms.page})" if terms.page else terms.credit
+        rows.append((name, f"{images[name]:,}", f"{boxes[name]:,}", terms.licence, credit))
+    return _table(("source", "pictures", "boxes", "licence of its boxes", "credit for them"), rows)
 
 
 def _licences(parts: dict[str, Coco]) -> str:
     names = {licence.id: (licence.name, licence.url) for licence in parts["train"].licenses}
     counts = Counter(image.license for part in parts.values() for image in part.images)
-    return _table(("licence", "pictures", "text"), [(names[i][0], f"{n:,}", names[i][1]) for i, n in sorted(counts.items())])
+    rows = [(names[i][0], f"{n:,}", asks(names[i][0]), names[i][1]) for i, n in sorted(counts.items())]
+    said = "\n".join(f"- {line}." for line in passing_on({names[i][0]: n for i, n in counts.items()}))
+    return f"{_table(('licence', 'pictures', 'asks', 'text'), rows)}\n\n{said}"
 
 
 def _gaps(parts: dict[str, Coco]) -> str:

@@ -10,6 +10,7 @@ from PIL import Image, UnidentifiedImageError
 from boxset.assemble.split import NAMES, read_splits
 from boxset.dataset.coco import Coco, CocoImage, read_coco
 from boxset.dataset.records import read_extracted
+from boxset.dataset.takedown import FOLDER, read_takedowns
 from boxset.dataset.validation import Fault, faults_of
 from boxset.errors import InputError
 from boxset.files import read_bytes, read_json, sha256_of
@@ -33,6 +34,7 @@ def validate(dataset: Path, *, pictures: bool = True, bits: int = Merge().duplic
     found = [*faults_of(parts), *_yolo(dataset, parts), *_tables(dataset, parts), *_label_caches(dataset)]
     found += leaks(parts, bits=bits, extracted=[picture for pool in read_extracted(dataset.parent).values() for picture in pool.pictures])
     found += _strays(dataset.parent.parent, parts)
+    found += [Fault(f"picture {sha256}", "was taken down since: `dvc repro` takes it out") for sha256 in taken_down(dataset, parts)]
     if pictures:
         found += [fault for split, coco in parts.items() for fault in _pictures(dataset / "images" / split, split, coco)]
     return found
@@ -43,6 +45,15 @@ def _strays(root: Path, parts: dict[str, Coco]) -> Iterator[Fault]:
     if (root / "dvc.yaml").exists():
         copies = root / "data/merge/copies.json"
         yield from strays(parts, read_splits(root / "splits.csv"), read_json(copies, dict[str, list[str]]) if copies.exists() else {})
+
+
+def taken_down(dataset: Path, parts: dict[str, Coco]) -> list[str]:
+    """Return the pictures, by SHA-256, that were taken down since the data set was built; none for a copy of it, away from its project."""
+    root = dataset.parent.parent
+    if not (root / "dvc.yaml").exists():
+        return []
+    images = [image for coco in parts.values() for image in coco.images]
+    return [image.sha256 for image, down in zip(images, read_takedowns(root / FOLDER).of(images), strict=True) if down]
 
 
 def _pictures(folder: Path, split: str, coco: Coco) -> Iterator[Fault]:

@@ -10,23 +10,47 @@ import msgspec
 from boxset.assemble.split import NAMES
 from boxset.dataset.coco import Coco, CocoAnnotation, CocoImage, read_coco
 from boxset.errors import InputError, ParamsError, did_you_mean
-from boxset.files import link_or_copy, write_bytes, write_jsonl, write_text
+from boxset.files import link_or_copy, read_bytes, write_bytes, write_jsonl, write_text
+from boxset.formats.check import taken_down
 from boxset.formats.yolo import class_numbers
 
+TERMS = ("ATTRIBUTION.csv", "README.md")  # who made each picture, under which licence, and the data card
 RARE, COMMON = 10, 100  # LVIS: pictures of train with the category, up to which it is rare, or common
 
 
 def export(dataset: Path, format_: str, out: Path) -> dict[str, int]:
-    """Write the data set in a format into an empty folder; return pictures, boxes and crowds left out. Raises ParamsError for an unknown one."""
+    """Write the data set in a format into an empty folder, with its licences and its card; return pictures, boxes and crowds left out.
+
+    Raises ParamsError for an unknown format, InputError where the folder is not empty, the data set has no list of licences, or a picture of it
+    was taken down since it was built.
+    """
     if format_ not in FORMATS:
         raise ParamsError(f"no format {format_}{did_you_mean(format_, FORMATS)}", do=f"One of {', '.join(FORMATS)}")
     if out.exists() and any(out.iterdir()):
         raise InputError("is not empty", where=str(out), do="Name another folder")
     parts = {split: read_coco(dataset / "annotations" / f"instances_{split}.json") for split in NAMES}
+    _check_none_taken_down(dataset, parts)
+    terms = {name: _terms(dataset / name) for name in TERMS}
     FORMATS[format_](dataset, out, parts)
+    for name, content in terms.items():
+        write_bytes(out / name, content)
     crowds = 0 if format_ in KEEP_CROWDS else sum(a.iscrowd for part in parts.values() for a in part.annotations)
     boxes = sum(len(part.annotations) for part in parts.values())
     return {"pictures": sum(len(part.images) for part in parts.values()), "boxes": boxes - crowds, "crowds_left_out": crowds}
+
+
+def _check_none_taken_down(dataset: Path, parts: dict[str, Coco]) -> None:
+    down = taken_down(dataset, parts)
+    if down:
+        what = f"{len(down)} {'picture was' if len(down) == 1 else 'pictures were'} taken down since it was built"
+        raise InputError(what, where=str(dataset), do="`dvc repro` takes them out, then export")
+
+
+def _terms(path: Path) -> bytes:
+    """Return a file without which no picture may be passed on. Raises InputError where it is missing."""
+    if not path.is_file():
+        raise InputError("is missing, and says whom to credit for the pictures", where=str(path), do="`dvc repro` writes it, `dvc pull` fetches it")
+    return read_bytes(path)
 
 
 def _pictures(dataset: Path, split: str, part: Coco, folder: Path) -> None:

@@ -1,5 +1,6 @@
 """The data set's folder: COCO files, pictures, YOLO labels, licences and a card; it trains as it lies there."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from boxset.assemble.balance import Chosen
@@ -7,14 +8,17 @@ from boxset.assemble.split import NAMES, Parted
 from boxset.dataset.coco import Coco, CocoImage, names_of, write_coco
 from boxset.errors import ProjectError
 from boxset.files import link_or_copy, write_csv, write_text
-from boxset.formats.card import card
+from boxset.formats.card import NO_FORMATS, card
 from boxset.formats.yolo import write_yolo
 
 ATTRIBUTION = ("file_name", "split", "source", "source_id", "address", "original_address", "landing_page", "author", "author_page", "licence", "title")
 
 
-def write_dataset(out: Path, chosen: Chosen, parted: Parted, *, name: str, guidelines: dict[str, str], pictures: Path) -> None:
-    """Write the data set. `guidelines`: key of a category → path. Pictures are hard links to those of `extract` and `crawl`. Raises ProjectError where one is missing."""
+def write_dataset(out: Path, chosen: Chosen, parted: Parted, *, name: str, guidelines: dict[str, str], pictures: Path, formats: Mapping[str, str] = NO_FORMATS) -> None:
+    """Write the data set. Pictures are hard links to those of `extract` and `crawl`. Raises ProjectError where one is missing.
+
+    `guidelines`: key of a category → path; `formats`: source → its format, for the terms of its boxes.
+    """
     coco = chosen.coco
     parts = {split: _part(coco, split, parted, name) for split in NAMES}
     where = _picture_files(pictures)
@@ -28,7 +32,7 @@ def write_dataset(out: Path, chosen: Chosen, parted: Parted, *, name: str, guide
     factors = ((image.file_name, parted.assignment[image.id], f"{chosen.repeat_factors[image.id]:g}") for image in coco.images)
     write_csv(out / "repeat_factors.csv", ("file_name", "split", "factor"), factors)
     write_csv(out / "ATTRIBUTION.csv", ATTRIBUTION, (_attribution(image, parted.assignment[image.id], coco) for image in coco.images))
-    write_text(out / "README.md", card(name, parts, chosen.says, _texts(guidelines, names_of(coco.categories)), test=parted.metrics))
+    write_text(out / "README.md", card(name, parts, chosen.says, _texts(guidelines, names_of(coco.categories)), test=parted.metrics, formats=formats))
 
 
 def _part(coco: Coco, split: str, parted: Parted, name: str) -> Coco:

@@ -35,6 +35,13 @@ def answered_pool(ledger: Ledger, ids: Ids, settings: Label, *, crawled: dict[st
     return Pool(annotations=tuple(annotations), presence=tuple(presence))
 
 
+def unused(ledger: Ledger, merged: Iterable[str], *, crawled: dict[str, tuple[Picture, ...]], extracted: list[Pool]) -> int:
+    """Return how many pictures that people labelled bring nothing now: gone, or left out of the merge. `merged`: its pictures and their copies, by SHA-256."""
+    labelled = {asked.sha256: asked for _, asked, _ in _latest(ledger).values()}
+    where, kept = places(labelled.values(), current_pictures(crawled, extracted)), set(merged)
+    return sum(sha256 not in where or where[sha256].sha256 not in kept for sha256 in labelled)
+
+
 def _state(boxes: list[Annotation], *, is_doubtful: bool) -> State | None:
     """Return what the answer says of a category; a box that only a minority drew leaves open whether there is more."""
     if is_doubtful:

@@ -44,6 +44,7 @@ class Reserved(Event, frozen=True, tag="reserved"):
     pictures: Count
     worst_mills: Count
     trial: bool = False
+    at: str = ""  # UTC, to the second; ledgers of before do not state it
 
 
 class Asked(Event, frozen=True, tag="asked"):

@@ -322,7 +322,7 @@ def _candidates(found: Found, ledger: Ledger, ids: Ids, settings: Label, refused
 def _sorted_out(pictures: list[Picture], ids: Ids, decisions: Decisions) -> Found:
     """Return the pictures without those that a person sorted out, and what was said of the others. Before copies go: one may be found for another category."""
     reviews = zip(pictures, decisions.of(pictures), strict=True)
-    found = [(picture, _said(review, ids)) for picture, review in reviews if review is NOTHING or not review.unusable]
+    found = [(picture, _said(review, ids)) for picture, review in reviews if review is NOTHING or not (review.unusable or review.taken_down)]
     return [(picture, said) for picture, said in found if said.get(picture.category) != Verdict.NO or Verdict.YES in said.values()]
 
 
@@ -464,8 +464,8 @@ def without_limit(pictures: int, cost_mills: int, stops_at: str, *, planned: int
     return [f"without that limit it would be {some}, and stop because {stops_at}"] if pictures > planned else []
 
 
-def plan_metrics(plan: Plan, answers: Pool, ledger: Ledger) -> dict[str, Any]:
-    """Return `metrics/label.json`."""
+def plan_metrics(plan: Plan, answers: Pool, ledger: Ledger, *, unused: int = 0) -> dict[str, Any]:
+    """Return `metrics/label.json`. `unused`: labelled pictures that the merge leaves out."""
     boxes: dict[str, int] = {row.category: 0 for row in plan.rows}
     for annotation in answers.annotations:
         boxes[annotation.category] += 1
@@ -474,7 +474,7 @@ def plan_metrics(plan: Plan, answers: Pool, ledger: Ledger) -> dict[str, Any]:
         "boxes": boxes,
         "reviewed": {row.category: row.decided for row in plan.rows},
         "to_review": {row.category: row.waiting for row in plan.rows},
-        "images": {**known["images"], "planned": len(plan.items), "to_targets": plan.to_targets_pictures},
+        "images": {**known["images"], "planned": len(plan.items), "to_targets": plan.to_targets_pictures, **({"unused": unused} if unused else {})},
         "cost_usd": {**known["cost_usd"], "plan": plan.cost_mills / 1000},
     }
 

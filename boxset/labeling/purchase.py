@@ -65,6 +65,7 @@ class Shop:
     upstreams: tuple[Upstream, ...] = ()
     decisions: str | None = None  # a mark of what was decided in `boxset review`; None: not looked at
     mark: str = ""  # of this purchase alone; names its job where a service is no witness
+    at: str = ""  # when, for the accounts
 
     @property
     def prefix(self) -> str:
@@ -236,6 +237,7 @@ def _reservation(shop: Shop, plan: Plan, ledger: Ledger, items: Sequence[Item], 
         pictures=len(asked),
         worst_mills=len(asked) * per_picture_mills(shop.params.label),
         trial=trial,
+        at=shop.at,
     )
     return reserved, asked
 

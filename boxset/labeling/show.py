@@ -3,11 +3,13 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import msgspec
 from rich.table import Table
 from rich.text import Text
 
 from boxset.labeling.agreement import Off, Quality, Tally, quality
 from boxset.labeling.claims import Ticket
+from boxset.labeling.costs import Cost
 from boxset.labeling.labeler import Progress
 from boxset.labeling.ledger import Job, Ledger
 from boxset.labeling.plan import Plan, Row, near_frozen_words, waits_for_review, without_limit
@@ -68,6 +70,34 @@ def _print_whole(terminal: Any, table: Table) -> None:
     """Print a table with its columns whole, however narrow the terminal: what is cut cannot be copied into a command."""
     terminal.width = max(terminal.width, terminal.measure(table, options=terminal.options.update(width=WIDEST)).maximum)
     terminal.print(table)
+
+
+def costs_table(title: str, rows: Sequence[Cost]) -> None:
+    """Print what was spent under each heading; the last row is the sum."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in (title, "pictures", "boxes drawn", "cost", "without a box", "a box"):
+        table.add_column(name, justify="left" if name == title else "right", no_wrap=True)
+    for row in rows:
+        each = "–" if row.usd_per_box is None else dollars(round(row.usd_per_box * 1000), to_the_mill=True)
+        cost, nothing = (dollars(round(usd * 1000)) for usd in (row.usd, row.usd_without_box))
+        table.add_row(row.name, f"{row.pictures:,}", f"{row.boxes:,}", cost, nothing, each)
+    _print_whole(console(), table)
+
+
+def costs_json(rows: Sequence[Cost]) -> str:
+    """Return the same as JSON, money to a hundredth of a cent."""
+    found = [
+        {
+            "name": row.name,
+            "pictures": row.pictures,
+            "boxes": row.boxes,
+            "usd": round(float(row.usd), 4),
+            "usd_without_box": round(float(row.usd_without_box), 4),
+            "usd_per_box": None if row.usd_per_box is None else round(float(row.usd_per_box), 4),
+        }
+        for row in rows
+    ]
+    return msgspec.json.format(msgspec.json.encode(found)).decode()
 
 
 def status_table(ledger: Ledger, progress: dict[str, Progress], *, budget_usd: float) -> None:

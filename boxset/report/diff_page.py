@@ -11,7 +11,7 @@ from boxset.wording import counted
 EACH = 60  # pictures drawn of one category or kind
 SIDES = {"added": "new", "removed": "old", "moved": "moved", "relabelled": "moved"}
 LINES = {"old": "dashed red: as it was", "new": "solid green: new", "moved": "dotted orange: where a moved or relabelled box is now"}
-KINDS = {"added": "Pictures added", "removed": "Pictures removed", "replaced": "Replaced by a better copy", "split": "In another split"}
+KINDS = {"added": "Pictures added", "removed": "Pictures removed", "replaced": "Replaced by a better copy", "split": "In another split", "licence": "Under another licence"}
 
 Sizes = dict[str, tuple[int, int]]
 Boxes = dict[str, list[Drawn]]
@@ -111,6 +111,7 @@ def _image_sheet(changes: Sequence[ImageChange], pictures: Pictures, sizes: Size
 def _image_shot(change: ImageChange, pictures: Pictures, size: tuple[int, int], drawn: Sequence[Drawn]) -> Html:
     words = ", ".join(f"{n} {name}" for name, n in change.boxes.items()) or "no boxes"
     moved = f"{change.old_split} → {change.split}" if change.kind == "split" else change.split
+    moved = f"{change.old_licence} → {change.licence}" if change.kind == "licence" else moved
     caption = joined([tag("b", words), Html("<br>"), f"{change.source}, {moved} · {change.sha256[:12]}"])
     return shot(pictures.address(change.file_name), size, drawn, alt=words, caption=caption)
 

@@ -75,7 +75,7 @@ def _folds(diff: Diff) -> Iterable[str]:
         if boxes:
             counts = Counter(c.kind for c in boxes)
             yield _fold(f"{name}: {', '.join(f'{n:,} {kind}' for kind, n in sorted(counts.items()))}", map(_box_line, boxes), len(boxes))
-    for kind, title in (("added", "added"), ("removed", "removed"), ("replaced", "replaced by a better copy"), ("split", "in another split")):
+    for kind, title in (("added", "added"), ("removed", "removed"), ("replaced", "replaced by a better copy"), ("split", "in another split"), ("licence", "under another licence")):
         images = [c for c in diff.image_changes if c.kind == kind]
         if images:
             yield _fold(f"{counted(len(images), 'picture')} {title}", map(_image_line, images), len(images))
@@ -101,6 +101,7 @@ def _place(bbox: BBox) -> str:
 def _image_line(change: ImageChange) -> str:
     boxes = ", ".join(f"{n} {name}" for name, n in change.boxes.items()) or "no boxes"
     was = f"; was in {change.old_split}" if change.kind == "split" else f"; was `{change.old_sha256[:12]}`" if change.old_sha256 else ""
+    was = f"; was under {_plain(change.old_licence)}, is under {_plain(change.licence)}" if change.kind == "licence" else was
     return f"- `{change.sha256[:12]}` {change.split}, from {change.source} `{_plain(change.source_id)}`: {boxes}{was}"
 
 

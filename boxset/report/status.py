@@ -39,6 +39,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     pictures: dict[str, int]  # split → pictures
     funnels: dict[str, dict[str, int]]  # crawl, public sources, own pictures → step → addresses or pictures, in order
     labelled: int  # pictures that people have answered
+    unused: int  # of them, those that are gone, or that the merge leaves out
     spent_usd: float  # or reserved
     open_usd: float  # of it, in jobs that are not over
     budget_usd: float
@@ -65,6 +66,7 @@ def status(params: Params, metrics: Metrics, bought: Standing) -> Status:
         pictures=pictures,
         funnels=_funnels(params, metrics),
         labelled=int(asked.get("labelled", 0)),
+        unused=int(asked.get("unused", 0)),
         spent_usd=bought.committed_mills / 1000,
         open_usd=(bought.committed_mills - bought.spent_mills) / 1000,
         budget_usd=params.label.budget_usd,

@@ -48,7 +48,8 @@ def _progress(have: int, wanted: int) -> tuple[str, str]:
 def _facts(state: Status) -> Iterable[tuple[str, RenderableType]]:
     for origin, funnel in state.funnels.items():
         yield origin, Text(" → ".join(f"{count:,} {step}" for step, count in funnel.items()))
-    yield "data set", Text(f"{counted(sum(state.pictures.values()), 'picture')}; people have labelled {state.labelled:,}")
+    out = f", {state.unused:,} of these not in it (`boxset explain` says why)" if state.unused else ""
+    yield "data set", coded(f"{counted(sum(state.pictures.values()), 'picture')}; people have labelled {state.labelled:,}{out}")
     planned = f"; the next plan: {counted(state.planned, 'picture')}, {dollars(round(state.planned_usd * 1000))}" if state.planned else ""
     planned = "; the plan is older than what was reviewed: `dvc repro label` first" if state.is_review_new else planned
     planned = "; the plan is older than the ledger: `dvc repro label` first" if state.is_plan_old else planned
@@ -111,12 +112,14 @@ def _changed_rest(diff: Diff) -> Table:
         changed = {name or "unknown": change for name, change in changes.items() if change.old != change.new}
         if changed:
             grid.add_row(title, Text("   ").join(Text.assemble(f"{name} ", _change(change)) for name, change in changed.items()))
+    if diff.relicensed:
+        grid.add_row("relicensed", Text("   ").join(Text(f"{what}: {count:,}") for what, count in diff.relicensed.items()))
     return grid
 
 
 def picture_words(diff: Diff) -> list[str]:
     """Return how many pictures came, went, were replaced and went to another split."""
-    told = {"added": "added", "removed": "removed", "replaced": "replaced by a better copy", "split": "in another split"}
+    told = {"added": "added", "removed": "removed", "replaced": "replaced by a better copy", "split": "in another split", "licence": "under another licence"}
     counts = {kind: sum(change.kind == kind for change in diff.image_changes) for kind in told}
     return [f"{count:,} {told[kind]}" for kind, count in counts.items() if count]
 

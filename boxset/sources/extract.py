@@ -1,6 +1,6 @@
 """Out of one source's index: which images our categories need, their pictures, their boxes in pixels, and what is known of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -8,7 +8,8 @@ from typing import Any
 
 from boxset.dataset.geometry import clipped, scaled, turned
 from boxset.dataset.reasons import Reason, Refusal, count_reasons
-from boxset.dataset.records import KEPT, Annotation, BBox, ImageRow, Picture, Pool, Presence, State, outcome_counts, write_pool, write_refused
+from boxset.dataset.records import KEPT, Annotation, BBox, ImageRow, Picture, Pool, Presence, Seen, State, outcome_counts, write_pool, write_refused
+from boxset.dataset.takedown import NOTHING_DOWN, Takedowns
 from boxset.endpoints import Endpoints
 from boxset.errors import InputError
 from boxset.files import read_jsonl, write_jsonl
@@ -33,24 +34,28 @@ CONNECTIONS = 32
 PER_HOST = 16
 FLAGS = tables.FLAGS
 TOLD = ("split", "landing_url", "original_url", "license", "author", "author_url", "title", "flickr_id", "coco_id")
-NOT_TRIED = (Reason.LICENCE, Reason.OVER_LIMIT)
+NOT_TRIED = (Reason.LICENCE, Reason.OVER_LIMIT, Reason.TAKEN_DOWN)
 ROUNDING_PX = 1e-3  # a box that clipping changes by less was not outside
 Row = dict[str, Any]
 
 
-def extract(order: ExtractOrder, index: Path, out: Path, *, endpoints: Endpoints, contact: str, version: int) -> dict[str, Any]:  # noqa: ARG001 - part of every stage's call
+def extract(
+    order: ExtractOrder, index: Path, out: Path, *, endpoints: Endpoints, contact: str, version: int, down: Takedowns = NOTHING_DOWN  # noqa: ARG001 - part of every stage's call
+) -> dict[str, Any]:
     """Write `images.jsonl`, `annotations.json`, `refused.json` and `images/`; return the metrics.
 
-    Goes on where a killed run stopped; a picture that is there is not fetched again. Raises InputError where more than
+    Goes on where a killed run stopped; a picture that is there is not fetched again. What is taken down is not fetched, and of it no bytes stay. Raises InputError where more than
     `max_missing_share` of the pictures cannot be had; what was fetched stays.
     """
     choice = choose(order, index) if order.on else Choice({}, {}, {}, {}, frozenset(), 0)
     journal_path = Path(".boxset/journal") / f"extract-{order.name}.{order.retry}.jsonl"
     with Journal(journal_path) as journal:
         _remember(journal, out, retry=order.retry)
-        outcomes = _pictures(order, choice, out, journal=journal, endpoints=endpoints, contact=contact)
+        unasked = _known_to_be_down(order, choice, out, down)
+        outcomes = _pictures(order, choice, out, without=unasked, journal=journal, endpoints=endpoints, contact=contact)
     passed = [ImageRow(source_id=image, url=url, outcome=Reason.OVER_LIMIT, detail=why) for image, (url, why) in choice.passed.items()]
-    rows = sorted([*(_row(order, choice, image, outcomes) for image in choice.images), *passed], key=lambda row: row.source_id)
+    chosen = [_row(order, choice, image, outcomes) for image in choice.images if image not in unasked]
+    rows = sorted([*_without_copies(chosen, down), *unasked.values(), *passed], key=lambda row: row.source_id)
     _check_missing(order, rows)
     for why, count in count_reasons(row.detail for row in passed).items():
         say(f"{order.name}: {count:,} of your pictures left out, each: {why}")
@@ -79,9 +84,45 @@ def _stored(picture: Picture | None) -> Stored | None:
     return Stored(**values, raw_width=raw[0], raw_height=raw[1], looks=picture.flags)
 
 
-def _pictures(order: ExtractOrder, choice: Choice, out: Path, *, journal: Journal, endpoints: Endpoints, contact: str) -> dict[str, Outcome]:
+def _known_to_be_down(order: ExtractOrder, choice: Choice, out: Path, down: Takedowns) -> dict[str, ImageRow]:
+    """Return image → its row for what is taken down by a name, or was seen to be a copy of what is: it is not asked for."""
+    earlier = [row for row in read_jsonl(out / "images.jsonl", ImageRow) if row.seen is not None] if down.held else []
+    alike = down.of([_as_picture(row, order.name) for row in earlier])
+    found = {row.source_id: row for row, one in zip(earlier, alike, strict=True) if one and row.source_id in choice.images}
+    for image, row in choice.images.items():
+        url = row.get("url") or ""
+        if image not in found and down.named(f"{order.name}:{image}", url, row.get("original_url") or ""):
+            found[image] = ImageRow(source_id=image, url=url, outcome=Reason.TAKEN_DOWN)
+    return found
+
+
+def _as_picture(row: ImageRow, source: str) -> Picture:
+    assert row.seen is not None
+    fields = {name: getattr(row.seen, name) for name in ("sha256", "file_name", "width", "height", "phash", "grid", "orientation")}
+    return Picture(**fields, source=source, source_id=row.source_id, url=row.url)
+
+
+def _seen(picture: Picture) -> Seen:
+    names = ("sha256", "file_name", "width", "height", "phash", "grid", "orientation")
+    return Seen(**{name: getattr(picture, name) for name in names})
+
+
+def _without_copies(rows: list[ImageRow], down: Takedowns) -> list[ImageRow]:
+    """Return the rows; those of pictures of which a copy was taken down say so, and what the picture was."""
+    kept = [row.picture for row in rows if row.picture is not None]
+    out = {picture.sha256 for picture, one in zip(kept, down.of(kept), strict=True) if one}
+    return [
+        ImageRow(source_id=row.source_id, url=row.url, outcome=Reason.TAKEN_DOWN, seen=_seen(row.picture)) if row.picture and row.picture.sha256 in out else row
+        for row in rows
+    ]
+
+
+def _pictures(
+    order: ExtractOrder, choice: Choice, out: Path, *, without: Mapping[str, ImageRow], journal: Journal, endpoints: Endpoints, contact: str
+) -> dict[str, Outcome]:
     """Return address → what became of it."""
-    urls = dict.fromkeys(row.get("url") or "" for image, row in choice.images.items() if image not in choice.refused)
+    left_out = without.keys() | choice.refused.keys()
+    urls = dict.fromkeys(row.get("url") or "" for image, row in choice.images.items() if image not in left_out)
     wanted = [Wanted(url=url) for url in urls if url]
     shelf = Shelf(out / "images", twins=pictures_elsewhere(out.parent.parent, out))
     if order.format == "local":
@@ -195,11 +236,12 @@ def _check_missing(order: ExtractOrder, rows: list[ImageRow]) -> None:
 
 def _pool(order: ExtractOrder, choice: Choice, rows: list[ImageRow], coordinates: str) -> tuple[Pool, "_Fate"]:
     pictures = {row.source_id: row.picture for row in rows if row.picture is not None}
+    down = {row.source_id for row in rows if row.outcome == Reason.TAKEN_DOWN}
     annotations: dict[Any, Annotation] = {}
     fate = _Fate(lost=[Reason.FLAG] * choice.flagged)
     for image, boxes in choice.boxes.items():
         for box in boxes:
-            made = _annotation(order, box, pictures.get(image) or _why_none(choice, image), choice.images[image], coordinates)
+            made = _annotation(order, box, pictures.get(image) or _why_none(choice, image, down), choice.images[image], coordinates)
             if isinstance(made, Annotation):
                 key = (made.sha256, made.category, made.bbox, made.iscrowd)
                 made = Reason.DUPLICATE if key in annotations else annotations.setdefault(key, made)
@@ -228,7 +270,9 @@ class _Fate:
     emptied: set[tuple[str, str]] = field(default_factory=set)  # image and category of an object whose box is empty
 
 
-def _why_none(choice: Choice, image: str) -> Reason:
+def _why_none(choice: Choice, image: str, down: set[str]) -> Reason:
+    if image in down:
+        return Reason.TAKEN_DOWN
     return Reason.LICENCE if image in choice.refused else Reason.NO_PICTURE
 
 

@@ -19,8 +19,9 @@ import numpy as np
 
 from boxset.dataset.photos import flickr_photo
 from boxset.dataset.reasons import Reason, Refusal
-from boxset.dataset.records import KEPT, ImageRow, Picture, Seen, outcome_counts
+from boxset.dataset.records import KEPT, UNSTATED, ImageRow, Picture, Seen, outcome_counts
 from boxset.dataset.similar import mirrored, same_mirrored, same_picture
+from boxset.dataset.takedown import NOTHING_DOWN, Takedowns
 from boxset.endpoints import Endpoints
 from boxset.errors import ServiceError
 from boxset.files import read_jsonl, write_jsonl
@@ -45,7 +46,7 @@ ADDRESS_LENGTH = 500  # of an address that cannot be asked, as it is written dow
 ACCENTS = {*range(10, 36), *range(200, 241)}  # combining classes: of Hebrew and Arabic vowels, and of marks above and below letters
 UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]")  # Thai, Lao, Burmese, Khmer, kana, Han
 BY_RULE = (  # what parameters decide: decided anew
-    *(Reason.SITE_LIMIT, Reason.REJECT_WORD, Reason.LICENCE, Reason.DUPLICATE_ADDRESS, Reason.BAD_ADDRESS, Reason.THUMBNAIL, Reason.DUPLICATE),
+    *(Reason.SITE_LIMIT, Reason.REJECT_WORD, Reason.LICENCE, Reason.TAKEN_DOWN, Reason.DUPLICATE_ADDRESS, Reason.BAD_ADDRESS, Reason.THUMBNAIL, Reason.DUPLICATE),
     *(Reason.ANIMATED, Reason.PLACEHOLDER, Reason.TOO_SMALL, Reason.ODD_SHAPE, Reason.DRAWING, Reason.SCREENSHOT, Reason.CATALOGUE),
 )
 DEAD = (Reason.GONE, Reason.REFUSED, Reason.UNREACHABLE)
@@ -114,12 +115,19 @@ class Kept:
 
 
 def crawl(
-    order: CrawlOrder, settings: Crawl, out: Path, *, endpoints: Endpoints, contact: str, asked: frozenset[str] = frozenset()
+    order: CrawlOrder,
+    settings: Crawl,
+    out: Path,
+    *,
+    endpoints: Endpoints,
+    contact: str,
+    asked: frozenset[str] = frozenset(),
+    down: Takedowns = NOTHING_DOWN,
 ) -> dict[str, Any]:
     """Write `results.jsonl`, `images.jsonl` and `images/`; return the metrics.
 
     Asks suppliers only what is not answered yet, fetches only what is not known yet. `asked` are the pictures that people were asked
-    about: those of them that are here stay. Raises ServiceError where no supplier answers, and none ever has.
+    about: those of them that are here stay. What is taken down is not fetched, and of it no bytes stay. Raises ServiceError where no supplier answers, and none ever has.
     """
     progress = Progress(order.category, order.crawl_images)
     for word in (word for word in order.reject_words if not folded(word)):
@@ -133,14 +141,14 @@ def crawl(
     held = _held(earlier, asked, lambda picture: _is_here(picture, shelf, out))
     with _journal(order, settings) as journal, Fetcher(endpoints, contact=contact, policy=_policy(settings)) as fetcher, progress:
         _remember(journal, earlier, settings, shelf)
-        tried = _Tried(order, settings, rounds, held=held)
+        tried = _Tried(order, settings, rounds, held=held, down=down)
         flow = Flow(settings.connections, settings.per_host, tried.ahead)
         fetching = _fetching(fetcher, journal, shelf, flow=flow, elsewhere=stored_elsewhere(out.parent.parent, out))
         tried.run(fetching, journal, progress)
         rows = _looked_again(tried.rows, earlier, settings, get=lambda url: fetcher.get(url, max_bytes=1), say=progress.say)
     if not rounds.known and not tried.answers:
         _check_any_answered(rounds, order.category)
-    _settle(rows, shelf, out)
+    _settle(rows, shelf, out, down)
     write_jsonl(out / "results.jsonl", tried.answers)
     write_jsonl(out / "images.jsonl", rows)
     found = healths(tried.answers, rows)
@@ -211,11 +219,11 @@ Named = tuple[Answer, Hit, str, Refusal | None]
 class _Tried:
     """The addresses, tried in rank order until enough pictures are kept: a row for each."""
 
-    def __init__(self, order: CrawlOrder, settings: Crawl, rounds: Rounds, *, held: list[Picture]) -> None:
+    def __init__(self, order: CrawlOrder, settings: Crawl, rounds: Rounds, *, held: list[Picture], down: Takedowns) -> None:
         self._order, self._settings, self._rounds, self._held = order, settings, rounds, held
-        wanted = _Judge(order, settings, Kept(settings.near_duplicates)).wanted
+        wanted = _Judge(order, settings, Kept(settings.near_duplicates), down).wanted
         self._kept = Kept(settings.near_duplicates, held={picture.url: picture for picture in held if wanted(picture)})
-        self._judge = _Judge(order, settings, self._kept)
+        self._judge = _Judge(order, settings, self._kept, down)
         self._waiting: deque[Candidate] = deque()
         self._asked: list[Round] = []
         self._remembered: dict[str, Outcome] = {}  # pictures whose bytes are fetched again; whether they are kept is judged by what they were
@@ -366,8 +374,8 @@ def _mixed(main: Iterator[tuple[Answer, Hit]], others: Iterator[tuple[Answer, Hi
 class _Judge:
     """Decides, in rank order, whether an address's picture is kept."""
 
-    def __init__(self, order: CrawlOrder, settings: Crawl, kept: Kept) -> None:
-        self._order, self._settings, self._kept = order, settings, kept
+    def __init__(self, order: CrawlOrder, settings: Crawl, kept: Kept, down: Takedowns = NOTHING_DOWN) -> None:
+        self._order, self._settings, self._kept, self._down = order, settings, kept, down
         self._rejected = [(word, pattern) for word in order.reject_words if (pattern := _pattern(word)) is not None]
 
     def address(self, hit: Hit) -> tuple[str, Refusal | None]:
@@ -387,13 +395,18 @@ class _Judge:
         return self._unwanted(candidate.hit, candidate.url)
 
     def _unwanted(self, hit: Hit | Picture, url: str) -> Refusal | None:
+        if self._down.named(url) or (isinstance(hit, Picture) and self._is_down(hit)):
+            return Refusal(Reason.TAKEN_DOWN)
         text = folded(f"{hit.title} {unquote(url)} {unquote(hit.landing_url)}") if self._rejected else ""
         word = next((word for word, pattern in self._rejected if pattern.search(text)), None)
         if word is not None:
             return Refusal(Reason.REJECT_WORD, word)
         if not allowed(hit.license, self._order.use, self._order.licences):
-            return Refusal(Reason.LICENCE, hit.license or "unknown")
+            return Refusal(Reason.LICENCE, hit.license or UNSTATED)
         return None
+
+    def _is_down(self, picture: Picture) -> bool:
+        return self._down.of([picture])[0] is not None
 
     def full_site(self, candidate: Candidate) -> Refusal | None:
         """Return a refusal where enough pictures of the address's site are kept."""
@@ -416,14 +429,16 @@ class _Judge:
     def passes(self, candidate: Candidate, outcome: Outcome) -> bool:
         """Return whether a picture would be kept if it were no copy of another."""
         stored = outcome.stored
-        return stored is not None and (candidate.url in self._kept.held or self._refusal(stored, self._thumbnail(candidate, stored)) is None)
+        if stored is None or self._is_down(_picture(candidate, stored, self._order.category, ())):
+            return False
+        return candidate.url in self._kept.held or self._refusal(stored, self._thumbnail(candidate, stored)) is None
 
     def wanted(self, picture: Picture) -> bool:
-        """Return whether neither words nor the licence policy take a picture out that people were asked about."""
+        """Return whether neither words, the licence policy nor its owner take a picture out that people were asked about."""
         return self._unwanted(picture, picture.url) is None
 
     def held_row(self, picture: Picture) -> ImageRow:
-        """Return the row of a picture that stays; only words and the licence policy take it out."""
+        """Return the row of a picture that stays; only words, the licence policy and its owner take it out."""
         refusal = self._unwanted(picture, picture.url)
         if refusal is not None:
             return ImageRow(source_id=picture.url, url=picture.url, outcome=refusal.reason, detail=refusal.detail)
@@ -437,6 +452,8 @@ class _Judge:
             return refused
         flags += [name for name, policy in self._policies() if name in stored.looks and policy == "flag"]
         picture = _picture(candidate, stored, self._order.category, tuple(flags))
+        if self._is_down(picture):
+            return Refusal(Reason.TAKEN_DOWN)
         twin = None if is_held else self._kept.twin(picture)
         if twin is not None:
             return Refusal(Reason.DUPLICATE, twin.url)
@@ -572,8 +589,8 @@ def _as_before(row: ImageRow, before: dict[str, ImageRow]) -> ImageRow:
     return row if old is None else msgspec.structs.replace(row, checked=old.checked, died=old.died, looks=row.looks or old.looks)
 
 
-def _settle(rows: list[ImageRow], shelf: Shelf, out: Path) -> None:
-    """Move the kept pictures from the shelf to the output; what is not kept stays on the shelf, and is not fetched again."""
+def _settle(rows: list[ImageRow], shelf: Shelf, out: Path, down: Takedowns) -> None:
+    """Move the kept pictures from the shelf to the output; what is not kept stays on the shelf, and is not fetched again, unless it was taken down."""
     names = {row.picture.file_name for row in rows if row.picture is not None}
     target = out / "images"
     target.mkdir(parents=True, exist_ok=True)
@@ -584,6 +601,9 @@ def _settle(rows: list[ImageRow], shelf: Shelf, out: Path) -> None:
     for left in sorted(target.iterdir()):
         if left.name not in names:
             left.replace(shelf.images / left.name)
+    gone = down.contents | {row.seen.sha256 for row in rows if row.outcome == Reason.TAKEN_DOWN and row.seen is not None}
+    for left in (left for left in sorted(shelf.images.iterdir()) if left.stem in gone):
+        left.unlink()
     for torn in (*out.glob(".*.part"), *shelf.images.glob(".*.part")):  # of a run that was killed while it wrote
         torn.unlink()
 

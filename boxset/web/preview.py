@@ -18,6 +18,7 @@ import msgspec
 
 from boxset.dataset.reasons import Reason, Refusal
 from boxset.dataset.records import KEPT
+from boxset.dataset.takedown import read_takedowns
 from boxset.endpoints import Endpoints
 from boxset.errors import BoxsetError
 from boxset.images.archive import pictures_in
@@ -136,7 +137,7 @@ def preview(category: str, params: Params, *, endpoints: Endpoints, most: int, s
         tell(f"fetches {counted(found, 'picture')}, {clock.left_s + GRACE_S:.0f} s at the most")
     outcomes = _fetched(look, parts)
     kept = Kept(params.crawl.near_duplicates)
-    judge = _Trial(_Judge(crawl_order(params, category), params.crawl, kept), kept)
+    judge = _Trial(_Judge(crawl_order(params, category), params.crawl, kept, read_takedowns()), kept)
     seen: set[str] = set()
     return [_row(part, outcomes, judge, seen, Path(".boxset/preview") / category) for part in parts]
 

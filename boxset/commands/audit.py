@@ -1,0 +1,92 @@
+"""`boxset audit`: where the boxes of a data set are from, what they cost, and under which terms."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from boxset.errors import InputError, did_you_mean
+from boxset.terminal import console, say
+from boxset.wording import counted, dollars
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+    from boxset.compare.audit import Origin, Traced
+
+WIDEST = 300
+NUMBERS = ("boxes", "pictures", "cost", "cost elsewhere", "a box")
+
+
+@click.command()
+@click.option("--origin", default="", help="Only what this source or labelling job brought.")
+@click.option("--category", default="", help="Only boxes of this category.")
+@click.option("--rev", default=None, help="A version of before: a commit, tag or branch.")
+@click.option("--csv", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write a row for each box: where it is from, its cost, its terms.")
+def command(origin: str, category: str, rev: str | None, file: Path | None) -> None:
+    """Say where the boxes of the data set are from: sources and labelling jobs, what each cost, whom to credit, and what may be passed on."""
+    from boxset.api import read_version
+    from boxset.compare.audit import by_origin, trace
+    from boxset.labeling.costs import per_job, per_picture
+    from boxset.labeling.ledger import read_ledger
+    from boxset.params import read_params
+    from boxset.sources.terms import asks, box_terms
+
+    formats = {name: source.format or name for name, source in read_params().sources.items()}
+    ledger = read_ledger(Path("ledger"))
+    every = trace(read_version(rev), per_picture(ledger), terms=lambda source: box_terms(source, formats)[:2], asks=asks)
+    spent = per_job(ledger)
+    _check_known(origin, {row.origin for row in every} | spent.keys(), "source or job")
+    _check_known(category, {row.category for row in every}, "category")
+    rows = [row for row in every if origin in ("", row.origin) and category in ("", row.category)]
+    if file is not None:
+        _write(file, rows)
+        say(f"{file}: {counted(len(rows), 'box')}")
+        return
+    only = {name: usd for name, usd in spent.items() if origin in ("", name)} if not category else {}
+    _print(by_origin(rows, only), rows, with_rest=bool(only))
+
+
+def _check_known(name: str, known: set[str], what: str) -> None:
+    if name and name not in known:
+        raise InputError(f"no box of the data set is of such a {what}{did_you_mean(name, known)}", where=name, do=f"There are {', '.join(sorted(known))}")
+
+
+def _write(file: Path, rows: "list[Traced]") -> None:
+    import msgspec
+
+    from boxset.compare.audit import Traced
+    from boxset.files import write_csv
+
+    values = (msgspec.structs.asdict(row) | {"usd": f"{float(row.usd):.4f}"} for row in rows)
+    write_csv(file, Traced.__struct_fields__, (tuple(one.values()) for one in values))
+
+
+def _print(origins: "list[Origin]", rows: "list[Traced]", *, with_rest: bool) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from boxset.sources.terms import passing_on
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("from", "boxes", "pictures", "cost", *(["cost elsewhere"] if with_rest else []), "a box", "licence of its boxes", "credit"):
+        table.add_column(title, justify="right" if title in NUMBERS else "left", no_wrap=True)
+    for one in origins:
+        rest = [_money(one.usd_elsewhere)] if with_rest else []
+        each = dollars(round(one.usd / one.boxes * 1000), to_the_mill=True) if one.usd else "–"
+        table.add_row(Text(one.name), f"{one.boxes:,}", f"{one.pictures:,}", _money(one.usd), *rest, each, Text(one.licence or "–"), Text(one.credit or "–"))
+    pictures = {row.file_name: row.licence for row in rows}
+    total = sum((one.usd + one.usd_elsewhere for one in origins), start=origins[0].usd * 0) if origins else None
+    terminal = console(highlight=False)
+    terminal.width = max(terminal.width, terminal.measure(table, options=terminal.options.update(width=WIDEST)).maximum)
+    terminal.print(table)
+    if with_rest and total is not None:
+        say(f"{_money(total)} were spent or reserved in all; elsewhere: for pictures that have no box of the job in this data set")
+    licences = sorted(pictures.values())
+    for line in passing_on({name: licences.count(name) for name in dict.fromkeys(licences)}):
+        say(line)
+    say("--csv FILE writes a row for each box; data/dataset/ATTRIBUTION.csv one for each picture")
+
+
+def _money(usd: "Fraction") -> str:
+    return dollars(round(usd * 1000))

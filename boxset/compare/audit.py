@@ -1,0 +1,126 @@
+"""Where each box of a data set is from, what it cost, whom to credit for it, and what its picture's licence asks. Values in, values out."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from fractions import Fraction
+
+import msgspec
+
+from boxset.dataset.coco import Coco, CocoAnnotation, CocoImage
+
+LABEL = "label"  # what boxes that people of this project drew have as their source; their job is among their attributes
+NOTHING = Fraction(0)
+
+
+class Traced(msgspec.Struct, frozen=True, kw_only=True):
+    """One box. `origin`: the job that people drew it in, else the source that brought it. Money in USD; an empty text: nobody states it."""
+
+    file_name: str
+    split: str
+    category: str
+    left: float
+    top: float
+    width: float
+    height: float
+    iscrowd: int
+    origin: str
+    usd: Fraction
+    workers: str  # how many drew it, of how many who looked, where the service says so
+    box_licence: str
+    box_credit: str
+    source: str  # of the picture
+    source_id: str
+    address: str
+    landing_page: str
+    licence: str
+    asks: str
+    author: str
+    author_page: str
+    title: str
+
+
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """What one job or source brought. `usd_elsewhere`: of a job's money, what went to pictures that have no box of it in the data set."""
+
+    name: str
+    boxes: int
+    pictures: int
+    usd: Fraction
+    usd_elsewhere: Fraction
+    licence: str
+    credit: str
+
+
+def trace(
+    parts: Mapping[str, Coco], prices: Mapping[str, Fraction], *, terms: Callable[[str], tuple[str, str]], asks: Callable[[str], str]
+) -> list[Traced]:
+    """Return every box of a data set, in the order of its files.
+
+    `prices`: job → what it cost for each picture, shared by the boxes that it brought in the picture; `terms`: source → licence of its boxes
+    and whom to credit; `asks`: a picture's licence → what it asks.
+    """
+    rows = []
+    for split, coco in parts.items():
+        names, licences = {c.id: c.name for c in coco.categories}, {one.id: one.name for one in coco.licenses}
+        images = {image.id: image for image in coco.images}
+        sharing = Counter((a.image_id, _origin(a)) for a in coco.annotations)
+        for a in coco.annotations:
+            usd = prices.get(_origin(a), NOTHING) / sharing[a.image_id, _origin(a)] if a.source == LABEL else NOTHING
+            licence = licences[images[a.image_id].license]
+            rows.append(_traced(a, images[a.image_id], split, names[a.category_id], usd=usd, terms=terms(a.source), licence=(licence, asks(licence))))
+    return rows
+
+
+def _origin(box: CocoAnnotation) -> str:
+    return str(box.attributes.get("job") or LABEL) if box.source == LABEL else box.source
+
+
+def _traced(
+    a: CocoAnnotation, image: CocoImage, split: str, category: str, *, usd: Fraction, terms: tuple[str, str], licence: tuple[str, str]
+) -> Traced:
+    drew, looked = a.attributes.get("workers"), a.attributes.get("of_workers")
+    return Traced(
+        file_name=image.file_name,
+        split=split,
+        category=category,
+        left=a.bbox[0],
+        top=a.bbox[1],
+        width=a.bbox[2],
+        height=a.bbox[3],
+        iscrowd=a.iscrowd,
+        origin=_origin(a),
+        usd=usd,
+        workers=f"{drew} of {looked}" if drew and looked else "",
+        box_licence=terms[0],
+        box_credit=terms[1],
+        source=image.source,
+        source_id=image.source_id,
+        address=image.coco_url,
+        landing_page=image.landing_url,
+        licence=licence[0],
+        asks=licence[1],
+        author=image.author,
+        author_page=image.author_url,
+        title=image.title,
+    )
+
+
+def by_origin(rows: Iterable[Traced], spent: Mapping[str, Fraction]) -> list[Origin]:
+    """Return what each origin brought; `spent`: job → all that it cost. The money of all origins is all that was spent."""
+    found: dict[str, list[Traced]] = {name: [] for name in sorted(spent)}
+    for row in rows:
+        found.setdefault(row.origin, []).append(row)
+    return [_origin_of(name, found[name], spent.get(name, NOTHING)) for name in sorted(found, key=lambda name: (name in spent, name))]
+
+
+def _origin_of(name: str, rows: list[Traced], spent: Fraction) -> Origin:
+    usd = sum((row.usd for row in rows), NOTHING)
+    return Origin(
+        name=name,
+        boxes=len(rows),
+        pictures=len({row.file_name for row in rows}),
+        usd=usd,
+        usd_elsewhere=spent - usd,
+        licence=rows[0].box_licence if rows else "",
+        credit=rows[0].box_credit if rows else "",
+    )

@@ -1,0 +1,65 @@
+"""What licences ask of whoever passes pictures on, and under which terms the public sources give their boxes. No legal advice: it says what is stated."""
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from boxset.params import Licences
+from boxset.sources.licences import RESEARCH_ONLY, allowed
+
+FREE = ("CC0-1.0", "LicenseRef-PDM-1.0", "CC-PDDC", "Unlicense", "PDDL-1.0", "LicenseRef-no-known-copyright-restrictions", "LicenseRef-us-government-work")
+NOBODY, PERMISSION, UNREAD = "nobody states a licence, so no permission is known", "permission: it may not be passed on without", "what its text says: read it"
+ASKS = {"BY": "credit", "NC": "no commerce", "ND": "that it stays unchanged", "SA": "the same licence for what is made of it"}
+
+
+class BoxTerms(NamedTuple):
+    """The licence of a source's boxes, whom it wants to be credited, and where that stands. An empty licence: nobody states one."""
+
+    licence: str
+    credit: str
+    page: str = ""
+
+
+BOXES: Mapping[str, BoxTerms] = {  # by the source's format, as its publisher states them
+    "open_images": BoxTerms("CC-BY-4.0", "Open Images, Google LLC", "https://storage.googleapis.com/openimages/web/index.html"),
+    "coco": BoxTerms("CC-BY-4.0", "COCO Consortium", "https://cocodataset.org/#termsofuse"),
+    "lvis": BoxTerms("CC-BY-4.0", "LVIS, Gupta, Dollár and Girshick", "https://www.lvisdataset.org"),
+    "visual_genome": BoxTerms("CC-BY-4.0", "Visual Genome, Krishna et al.", "https://homes.cs.washington.edu/~ranjay/visualgenome/"),
+    "imagenet": BoxTerms(RESEARCH_ONLY, "ImageNet, Russakovsky et al.", "https://www.image-net.org/download.php"),
+    "local": BoxTerms("", "as you know"),
+    "label": BoxTerms("", "drawn for this project"),
+}
+
+
+def box_terms(source: str, formats: Mapping[str, str]) -> BoxTerms:
+    """Return the terms of the boxes that a source brought. `formats`: source → its format, where that is not its name."""
+    return BOXES.get(formats.get(source, source), BoxTerms("", ""))
+
+
+def asks(licence: str) -> str:
+    """Return what a picture's licence asks of whoever passes it on, in a few words; `unknown` and an empty text are nobody's."""
+    if licence in ("", "unknown"):
+        return NOBODY
+    if licence in FREE:
+        return "nothing"
+    parts = re.fullmatch(r"(?:LicenseRef-)?CC-(BY(?:-(?:NC|ND|SA))*)(?:-.*)?", licence)
+    if parts:
+        return ", ".join(ASKS[part] for part in parts[1].split("-"))
+    return UNREAD if allowed(licence, "commercial", Licences()) else PERMISSION
+
+
+def passing_on(licences: Mapping[str, int]) -> list[str]:
+    """Say of how many pictures (licence → count) nothing stands against passing them on, and of how many something does."""
+    groups: dict[str, int] = {}
+    for licence, count in licences.items():
+        found = asks(licence)
+        group = found if found in (NOBODY, PERMISSION, UNREAD) else "no commerce" if ASKS["NC"] in found else "open"
+        groups[group] = groups.get(group, 0) + count
+    words = {
+        "open": "may be passed on, under what their licences ask",
+        "no commerce": "may be passed on, but not for commerce",
+        UNREAD: "have licences whose texts must be read",
+        PERMISSION: "may not be passed on without permission (research only, or rights reserved)",
+        NOBODY: "may not be passed on as far as is known: nobody states a licence",
+    }
+    return [f"{groups[group]:,} of {sum(licences.values()):,} pictures {text}" for group, text in words.items() if group in groups]
