@@ -151,6 +151,8 @@ def test_yolo_and_the_exports_show_the_name(tmp_path: Path) -> None:
             (tmp_path / f"set/images/{name}" / one.file_name).write_bytes(b"a picture")
 
     write_yolo(tmp_path / "set", parts)
+    for name in ("ATTRIBUTION.csv", "README.md"):
+        (tmp_path / "set" / name).write_text("")
     for format_ in ("lvis", "huggingface", "roboflow", "voc", "manifest", "cvat"):
         export(tmp_path / "set", format_, tmp_path / format_)
 

@@ -83,6 +83,6 @@ def test_the_command_answers_for_one_category_by_job(tmp_path: Path, monkeypatch
     text = run(cli, ["label", "costs", "hammer", "--by", "job"]).output
     found = json.loads(run(cli, ["label", "costs", "--json"]).output)
 
-    assert [line.split() for line in text.splitlines()][1:] == [["one", "3", "2", "0.25", "0.10", "0.125"], ["all", "3", "2", "0.25", "0.10", "0.125"]]
+    assert [line.split() for line in text.splitlines()][1:] == [["one", "3", "2", "$0.25", "$0.10", "$0.125"], ["all", "3", "2", "$0.25", "$0.10", "$0.125"]]
     assert found[-1] == {"name": "all", "pictures": 3, "boxes": 3, "usd": 0.3, "usd_without_box": 0.1, "usd_per_box": 0.1}
     assert "nothing was ever spent on it" in str(run(cli, ["label", "costs", "drill"]).exception)

@@ -400,7 +400,7 @@ def test_collecting_twice_takes_nothing_in_twice_and_answers_become_boxes(tmp_pa
     assert unused(once, names, crawled=crawled(20), extracted=[]) == 0
     assert unused(once, names[2:], crawled=crawled(20), extracted=[]) == 2  # left out of the merge
     assert unused(once, names, crawled={"hammer": crawled(20)["hammer"][1:]}, extracted=[]) == 1  # gone
-    assert plan_metrics(plan_of(tmp_path, settings_), pool, once, unused=2)["images"] == {"asked": 20, "labelled": 16, "planned": 4, "unused": 2}
+    assert plan_metrics(plan_of(tmp_path, settings_), pool, once, unused=2)["images"] == {"asked": 20, "labelled": 16, "planned": 4, "to_targets": 4, "unused": 2}
     metrics = plan_metrics(plan_of(tmp_path, settings_), pool, once)
     assert metrics["images"] == {"asked": 20, "labelled": 16, "planned": 4, "to_targets": 4}
     assert metrics["cost_usd"]["spent"] == 2.32

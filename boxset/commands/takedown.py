@@ -9,6 +9,7 @@ import click
 
 from boxset.errors import InputError
 from boxset.terminal import say
+from boxset.wording import counted
 
 if TYPE_CHECKING:
     from boxset.compare.explain import Records, Story
@@ -49,7 +50,7 @@ def command(picture: str | None, *, why: str, by: str, take_all: bool, undo: boo
 
 def _counted(lines: "list[TakenDown]") -> str:
     contents = len({line.sha256 for line in lines if line.sha256})
-    return f"{contents:,} {'copy' if contents == 1 else 'copies'} of the picture" if contents else "the address"
+    return f"{counted(contents, 'copy')} of the picture" if contents else "the address"
 
 
 def _taken_down(name: str, *, why: str, by: str, take_all: bool) -> "list[TakenDown]":
@@ -62,7 +63,7 @@ def _taken_down(name: str, *, why: str, by: str, take_all: bool) -> "list[TakenD
     stories = _stories(name, records)
     if len(stories) > 1 and not take_all:
         named = "\n".join(f"{story.name}  {story.verdict}" for story in stories)
-        raise InputError(f"{len(stories)} pictures fit", where=name, do=f"Name one of them, or --all takes them all down:\n{named}")
+        raise InputError(counted(len(stories), "picture fits", "pictures fit"), where=name, do=f"Name one of them, or --all takes them all down:\n{named}")
     found = [copies_told(story, records) for story in stories] or [_sent_by_its_owner(name)]
     if not stories:
         say("no picture of this project is known by it; it stays out from now on, should it ever be found")

@@ -13,6 +13,7 @@ from boxset.errors import InputError, ParamsError, did_you_mean
 from boxset.files import link_or_copy, read_bytes, write_bytes, write_jsonl, write_text
 from boxset.formats.check import taken_down
 from boxset.formats.yolo import class_numbers
+from boxset.wording import counted
 
 TERMS = ("ATTRIBUTION.csv", "README.md")  # who made each picture, under which licence, and the data card
 RARE, COMMON = 10, 100  # LVIS: pictures of train with the category, up to which it is rare, or common
@@ -42,7 +43,7 @@ def export(dataset: Path, format_: str, out: Path) -> dict[str, int]:
 def _check_none_taken_down(dataset: Path, parts: dict[str, Coco]) -> None:
     down = taken_down(dataset, parts)
     if down:
-        what = f"{len(down)} {'picture was' if len(down) == 1 else 'pictures were'} taken down since it was built"
+        what = f"{counted(len(down), 'picture was', 'pictures were')} taken down since it was built"
         raise InputError(what, where=str(dataset), do="`dvc repro` takes them out, then export")
 
 

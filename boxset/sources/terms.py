@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from boxset.params import Licences
 from boxset.sources.licences import RESEARCH_ONLY, allowed
+from boxset.wording import counted
 
 FREE = ("CC0-1.0", "LicenseRef-PDM-1.0", "CC-PDDC", "Unlicense", "PDDL-1.0", "LicenseRef-no-known-copyright-restrictions", "LicenseRef-us-government-work")
 NOBODY, PERMISSION, UNREAD = "nobody states a licence, so no permission is known", "permission: it may not be passed on without", "what its text says: read it"
@@ -62,4 +63,4 @@ def passing_on(licences: Mapping[str, int]) -> list[str]:
         PERMISSION: "may not be passed on without permission (research only, or rights reserved)",
         NOBODY: "may not be passed on as far as is known: nobody states a licence",
     }
-    return [f"{groups[group]:,} of {sum(licences.values()):,} pictures {text}" for group, text in words.items() if group in groups]
+    return [f"{groups[group]:,} of {counted(sum(licences.values()), 'picture')} {text}" for group, text in words.items() if group in groups]
