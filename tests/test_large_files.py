@@ -17,15 +17,14 @@ from tests.test_sources import HEADER, INDEX, all_boxes, build, open_images_of
 IDS = {"hexadecimal": "{:016x}", "numbers": "{}", "words": "picture {}", "padded": "{:07d}"}
 
 
-@pytest.fixture(autouse=True, params=[500, 1 << 20], ids=["in files", "in memory"])
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(delimited, "BLOCK", 1 << 12)
     monkeypatch.setattr(visual_genome, "BLOCK", 1 << 11)
     monkeypatch.setattr(clustered, "RUN", 300)
     monkeypatch.setattr(clustered, "LONG_RUN", 900)
     monkeypatch.setattr(clustered, "SHORT_PIECE", 12)
-    monkeypatch.setattr(clustered, "HELD", request.param)
 
 
 def rows(ids: str, *, in_order: bool, count: int = 2000) -> list[tuple[str, str, float]]:

@@ -19,9 +19,9 @@ from boxset.work import Behind
 ROW_GROUP = 1 << 15
 BUCKETS = 48
 RUN, LONG_RUN = 1 << 16, 1 << 19  # rows ordered at once; the longer one where that leaves no class with a short piece
+OFTEN = 1 << 17  # rows after which memory is handed back, which takes a millisecond
 MOST_OWN = 64  # common are classes with more than this part of the first run
 SHORT_PIECE = 1 << 9  # rows; shorter pieces are quicker sorted than put together one by one
-HELD = 1 << 20  # rows that are ordered and kept in memory, before any are written beside the index
 
 
 def as_column(values: Any, as_type: pa.DataType, *, keep: pa.DataType | None = None) -> Any:
@@ -44,11 +44,10 @@ class Numbers(dict[str, int]):
 
 
 class Clustered:
-    """Rows in any order in, a Parquet file clustered by class out; in memory are never more than HELD rows and two runs, or a bucket of rare classes.
+    """Rows in any order in, a Parquet file clustered by class out; in memory is never more than two runs of rows, or a bucket of rare classes.
 
-    An external bucket sort: runs of rows are ordered by class and put aside, in memory or, where there are many, in files, and each
-    bucket's runs are put together at the end. A class that is common in the first run has a bucket to itself, whose runs follow one
-    another as they are.
+    An external bucket sort: runs of rows are ordered by class and put aside in files, and each bucket's runs are put together at the end. A
+    class that is common in the first run has a bucket to itself, whose runs follow one another as they are.
     """
 
     def __init__(self, path: Path, schema: pa.Schema, numbers: Numbers) -> None:
@@ -58,7 +57,6 @@ class Clustered:
         self._rows = 0
         self._id_type: pa.DataType | None = None
         self._buckets: dict[int, _Bucket] = {}
-        self._ordered = 0  # rows
         self._own: dict[int, int] | None = None  # a common class's code → its bucket, once a run is full
         self._behind = Behind()
 
@@ -113,10 +111,6 @@ class Clustered:
         starts = run_starts(sorted_buckets)
         for bucket, (start, end) in zip(sorted_buckets[starts].tolist(), pairwise([*starts.tolist(), len(order)]), strict=True):
             self._buckets.setdefault(bucket, _Bucket(self._path.with_name(f"{self._path.stem}.{bucket}"))).add(batch.slice(start, end - start))
-        self._ordered += len(order)
-        if self._ordered > HELD:
-            for one in self._buckets.values():
-                one.write()
 
     def _bucket_of_class(self, codes: npt.NDArray[Any], classes: int) -> npt.NDArray[np.int64]:
         """Return each class's bucket; the first full run decides which classes have one to themselves."""
@@ -133,13 +127,16 @@ class Clustered:
         self._behind.wait()
         rows: dict[str, tuple[int, int]] = {}
         images: dict[str, int] = {}
-        names, done = self._numbers.names, 0
+        names, done, kept = self._numbers.names, 0, 0
         with _RowGroups(self._path, self._schema, names) as out:
             for number, bucket in sorted(self._buckets.items()):
                 for code, count, of_images in _own_bucket(bucket, out) if number >= BUCKETS else _shared_bucket(bucket, out):
                     rows[names[code]], images[names[code]] = (done, count), of_images
                     done += count
                 bucket.clear()
+                if done - kept > OFTEN:
+                    _hand_back()
+                    kept = done
         return rows, images
 
 
@@ -149,31 +146,21 @@ def _hand_back() -> None:
 
 
 class _Bucket:
-    """Runs of rows of the same classes, each ordered by class: held in memory until they are written, to files whose names begin with `stem`."""
+    """Runs of rows of the same classes, each ordered by class, in files whose names begin with `stem`."""
 
     def __init__(self, stem: Path) -> None:
         self._stem = stem
-        self._held: list[pa.RecordBatch] = []
         self._files: list[Path] = []
         self._stream: Any = None
-        self._schema = self._written = None  # of the last run, and of the last that was written
-        self._alike = True
+        self._schema: pa.Schema | None = None  # of the last run
 
     def add(self, run: pa.RecordBatch) -> None:
-        """Take a run."""
-        self._alike = self._alike and self._schema in (None, run.schema)
-        self._schema = run.schema
-        self._held.append(run)
-
-    def write(self) -> None:
-        """Write what is held; a new file begins where the ids have another type than before."""
-        for run in self._held:
-            if self._stream is None or self._written != run.schema:
-                self.close()
-                self._files.append(self._stem.with_name(f"{self._stem.name}.{len(self._files)}.arrow"))
-                self._stream, self._written = pa.ipc.new_stream(self._files[-1], run.schema), run.schema
-            self._stream.write_batch(run)
-        self._held = []
+        """Take a run; a new file begins where the ids have another type than before."""
+        if self._stream is None or self._schema != run.schema:
+            self.close()
+            self._files.append(self._stem.with_name(f"{self._stem.name}.{len(self._files)}.arrow"))
+            self._stream, self._schema = pa.ipc.new_stream(self._files[-1], run.schema), run.schema
+        self._stream.write_batch(run)
 
     def close(self) -> None:
         """End the file that is being written."""
@@ -184,9 +171,8 @@ class _Bucket:
     def runs(self, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
         """Yield the runs, or some of their columns, with ids of one type."""
         self.close()
-        held = (run.select(columns) if columns else run for run in self._held)
-        runs = chain(chain.from_iterable(_written(path, columns) for path in self._files), held)
-        return runs if self._alike else map(with_text, runs)
+        runs = chain.from_iterable(_written(path, columns) for path in self._files)
+        return runs if len(self._files) == 1 else map(with_text, runs)
 
     def ids(self) -> Iterator[pa.Array]:
         """Yield the runs' ids."""
@@ -196,9 +182,7 @@ class _Bucket:
         """Forget everything."""
         for path in self._files:
             path.unlink()
-        if self._files:
-            _hand_back()
-        self._files, self._held = [], []
+        self._files = []
 
 
 def _written(path: Path, columns: list[str] | None) -> Iterator[pa.RecordBatch]:
