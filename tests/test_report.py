@@ -86,7 +86,7 @@ def project(root: Path) -> Path:
 CRAWL = {"found": {"searxng": 9}, "seen": 8, "kept": 2, "dropped": {"gone": 4, "too_small": 2}, "unresponsive": {"qwant": 2}}
 PLAN = {
     "items": [{"sha256": sha("d")}],
-    "rows": [{"category": "screwdriver", "id": 2, "target": 5, "have": 1, "pictures": 1, "expected": 1, "candidates": 6}],
+    "rows": [{"category": "screwdriver", "id": 2, "target": 5, "have": 1, "pictures": 1, "expected": 1, "candidates": 6, "interval": [0, 3], "useful_box_mills": 93}],
     "per_picture_mills": 116, "cost_mills": 116, "committed_mills": 1160, "budget_mills": 9000, "stops_at": "the budget is used up",
     "to_targets_pictures": 4, "to_targets_mills": 464, "to_targets_stops_at": "the targets are reached",
     "old_pictures": 3, "old_categories": ["wrench"], "old_mills": 348,
@@ -110,6 +110,7 @@ def test_the_page_says_what_was_built(tmp_path: Path) -> None:
     for told in (
         "tools",
         "hammer lvis: 3 wanted: 3 lvis 3 3 3 reached 3",
+        "screwdriver 1 5 1 1 (0–3) $0.093 6",
         "screwdriver lvis: 1 wanted: 5 lvis 1 1 5 4 1",
         "4 pictures were left out",
         "crawl: hammer kept: 2 left out: 6 9 8 2 gone 4 · too small 2 · qwant gave no answer 2 times",

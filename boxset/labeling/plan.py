@@ -458,6 +458,12 @@ def near_frozen_words(version: str, pictures: int) -> list[str]:
     return [f"not bought: {some} of the test set frozen as {version}, as `balance` would leave {'it' if pictures == 1 else 'them'} out"] if pictures else []
 
 
+def expected_words(expected: int, interval: tuple[int, int] | None) -> str:
+    """Say how many boxes of a category a plan should bring, and between how many with a chance of 80 %."""
+    low, high = interval or (0, 0)
+    return f"{expected:,} ({low:,}–{high:,})" if high else f"{expected:,}"
+
+
 def without_limit(pictures: int, cost_mills: int, stops_at: str, *, planned: int) -> list[str]:
     """Say how many pictures would be bought without budget and `label.max_images`, and what would end it, where that is more than is `planned`."""
     some = f"{counted(pictures, 'picture')}, {dollars(cost_mills)} at the most"

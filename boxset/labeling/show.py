@@ -12,7 +12,7 @@ from boxset.labeling.claims import Ticket
 from boxset.labeling.costs import Cost
 from boxset.labeling.labeler import Progress
 from boxset.labeling.ledger import Job, Ledger
-from boxset.labeling.plan import Plan, Row, near_frozen_words, waits_for_review, without_limit
+from boxset.labeling.plan import Plan, expected_words, near_frozen_words, waits_for_review, without_limit
 from boxset.labeling.price import cap_mills
 from boxset.labeling.standing import faults
 from boxset.terminal import console
@@ -30,7 +30,7 @@ def plan_table(plan: Plan) -> None:
         numbers = (f"{n:,}" for n in (row.target, row.have, row.pictures))
         price = "" if row.useful_box_mills is None else dollars(row.useful_box_mills, to_the_mill=True)
         cost = dollars(row.pictures * plan.per_picture_mills)
-        table.add_row(row.category, *numbers, _expected(row), cost, price, f"{row.candidates - row.pictures:,}")
+        table.add_row(row.category, *numbers, expected_words(row.expected, row.interval), cost, price, f"{row.candidates - row.pictures:,}")
     terminal = console()
     _print_whole(terminal, table)
     terminal.print(
@@ -49,12 +49,6 @@ def plan_table(plan: Plan) -> None:
         terminal.print(sentence, highlight=False)
     if plan.old_pictures:
         terminal.print(f"not included: asking {counted(plan.old_pictures, 'old picture')} about {', '.join(plan.old_categories)}, {dollars(plan.old_mills)}", highlight=False)
-
-
-def _expected(row: Row) -> str:
-    """Return the boxes of a category that a plan should bring, and between how many with a chance of 80 %."""
-    low, high = row.interval or (0, 0)
-    return f"{row.expected:,} ({low:,}–{high:,})" if high else f"{row.expected:,}"
 
 
 def _worth(plan: Plan) -> Iterator[str]:

@@ -30,6 +30,8 @@ class PlannedRow(msgspec.Struct, frozen=True, kw_only=True):
     candidates: int
     reviewed: int = 0
     waiting: int = 0
+    interval: tuple[int, int] | None = None
+    useful_box_mills: int | None = None
 
 
 class Planned(msgspec.Struct, frozen=True, kw_only=True):

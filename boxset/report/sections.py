@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 
 from boxset.assemble.split import words_on_test
 from boxset.dataset.coco import Coco
-from boxset.labeling.plan import near_frozen_words, waits_for_review, without_limit
+from boxset.labeling.plan import expected_words, near_frozen_words, waits_for_review, without_limit
 from boxset.report import html, svg
-from boxset.report.data import Metrics, Planned, ReportData
+from boxset.report.data import Metrics, Planned, PlannedRow, ReportData
 from boxset.report.figures import SIZE_STEPS, TRAINING_SIDE, Box, boxes_per_image, by_category, places, size_counts
 from boxset.report.html import Column, Content, Html, joined, percent, table, tag
 from boxset.sources.licences import no_derivatives
@@ -230,8 +230,8 @@ def plan(data: ReportData) -> Html:
     if not planned.items:
         nothing = f"Nothing to buy: {planned.stops_at}. The budget is `label.budget_usd`: {dollars(planned.budget_mills)}."
         return joined([tag("p", html.coded(nothing)), *_without_limit(planned), *_review(planned), *_near_frozen(planned)])
-    rows = [(data.names.get(r.category, r.category), r.have, r.target, r.pictures, r.expected, r.candidates) for r in planned.rows]
-    columns = [Column("category"), *map(Column, ("boxes now", "wanted", "pictures to buy", "boxes expected", "pictures to choose from"))]
+    rows = [(data.names.get(r.category, r.category), r.have, r.target, r.pictures, *_worth(r), r.candidates) for r in planned.rows]
+    columns = [Column("category"), *map(Column, ("boxes now", "wanted", "pictures to buy", "boxes expected (80 %)", "a useful box", "pictures to choose from"))]
     cost = f"{counted(len(planned.items), 'picture')} at {dollars(planned.per_picture_mills, to_the_mill=True)} each: {dollars(planned.cost_mills)} at the most"
     lead = f"{cost}, after {dollars(planned.committed_mills)} of {dollars(planned.budget_mills)}. It stops there because {planned.stops_at}."
     asked = f"{counted(planned.old_pictures, 'picture')} labelled before about {', '.join(planned.old_categories)}"
@@ -239,6 +239,12 @@ def plan(data: ReportData) -> Html:
     end = [(planned.predictions, bool(planned.predictions)), (old, planned.old_pictures > 0), (SUBMIT, True)]
     said = (tag("p", html.coded(sentence), class_="soft") for sentence, holds in end if holds)
     return joined([tag("p", lead), *_without_limit(planned), table(columns, rows, name="what to buy next"), *_review(planned), *_near_frozen(planned), *said])
+
+
+def _worth(row: PlannedRow) -> tuple[str, str]:
+    """Say how many boxes of a category will come, and what one costs that a target misses."""
+    price = "" if row.useful_box_mills is None else dollars(row.useful_box_mills, to_the_mill=True)
+    return expected_words(row.expected, row.interval), price
 
 
 def _without_limit(planned: Planned) -> list[Html]:
