@@ -41,9 +41,11 @@ from boxset.labeling.purchase import collect, submit
 from boxset.labeling.received import Received
 from boxset.labeling.show import status_table
 from boxset.params import Labeler, Params, Project
+from boxset.world.server import serving
 from tests.build import picture
 from tests.outside import Asked as OutsideAsked
 from tests.outside import Reply, outside
+from tests.test_check import ROLE, TEAM
 from tests.test_explain import row
 from tests.test_labeling import CATEGORIES, Workforce, label, plan_of, shop
 from tests.test_results import in_json, label_studio
@@ -323,7 +325,7 @@ def test_what_the_ledger_has_and_what_one_person_drew_is_not_read_from_the_bucke
     bucket = Bucket({f"{RESPONSES}iteration-1/1/x.json": response(("w1", [1]), ("w2", [1]))})
     known = replace(LS_JOB, drawings={A: (drawing(ANNA), drawing(BEN))})
 
-    ground_truth(bucket).answers(known)
+    ground_truth(bucket, people=2).answers(known)
     ground_truth(bucket, people=1).answers(LS_JOB)
 
     assert [key for key in bucket.read if "worker-response" in key] == []
@@ -332,6 +334,31 @@ def test_what_the_ledger_has_and_what_one_person_drew_is_not_read_from_the_bucke
 @pytest.mark.parametrize(
     ("content", "says"),
     [
+def test_a_submit_that_was_killed_after_it_was_sent_leaves_the_running_jobs_files_as_they_are(tmp_path: Path) -> None:
+    aws = {"backend": "ground_truth", "bucket": "s3://boxset-embedded/jobs", "role_arn": ROLE, "workteam_arn": TEAM}
+    params = Params(world="live", project=Project(name="tools"), categories=CATEGORIES, sources={}, label=label(), labeler=Labeler(**aws))
+    pictures = {item.sha256: tmp_path / "picture.jpg" for item in LS_JOB.asked}
+    (tmp_path / "picture.jpg").write_bytes(b"x")
+    manifest, others = "s3://boxset-embedded/jobs/jobs/j/input.manifest", "s3://boxset-embedded/jobs/jobs/k/input.manifest"
+    with serving(tmp_path / "world") as gateway:
+        labeler = GroundTruth(params, Endpoints(gateway=gateway, aws=gateway))
+        labeler.send(LS_JOB.reserved, LS_JOB.asked[::-1], pictures)
+        labeler.send(msgspec.structs.replace(LS_JOB.reserved, job="k"), LS_JOB.asked, pictures)
+        sent, same = labeler._object(manifest), labeler._object(others)
+        labeler.send(LS_JOB.reserved, LS_JOB.asked[:1], pictures)
+
+        assert labeler._object(manifest) == sent == same
+
+
+def test_of_a_picture_of_which_a_kill_left_only_some_drawings_the_others_are_read_again() -> None:
+    bucket = Bucket({f"{RESPONSES}iteration-1/1/x.json": response(("w1", [1]), ("w2", [1]), ("w3", [1]))})
+    torn = replace(LS_JOB, drawings={A: (drawing(worker_mark("w1"), HERE), drawing(worker_mark("w2"), HERE))})
+
+    found = ground_truth(bucket).answers(torn)
+
+    assert {one.worker for one in found.drawings} == {worker_mark(who) for who in ("w1", "w2", "w3")}
+
+
         (b"{", "Expecting"),
         (b'{"answers": 3}', "answers: there is no such list"),
         (response(("w1", [1]), ("w2", [190])), "boundingBoxes[0].left + boundingBoxes[0].width: 480 lies outside"),
@@ -366,6 +393,15 @@ def test_a_right_that_is_missing_keeps_no_answer_back_and_a_fault_that_passes_is
 
 
 # how well they agree
+def test_who_drew_what_is_named_as_missing_where_the_order_of_the_pictures_is_not_there() -> None:
+    service = ground_truth(bucket := Bucket({f"{RESPONSES}iteration-1/1/x.json": response(("w1", [1]), ("w2", [1]))}))
+    del bucket.objects["x/jobs/j/input.manifest"]
+
+    found = service.answers(LS_JOB)
+
+    assert [str(one) for one in found.unread] == [f"s3://b/{RESPONSES}: who drew what is not there for 1 of 1 answered pictures"]
+
+
 
 
 def test_boxes_that_overlap_by_half_are_one_thing_and_each_person_has_one_of_it() -> None:
@@ -449,6 +485,16 @@ def many(folder: Path, pictures: int = 40) -> Ledger:
     """A ledger in which Carl leaves out every second hammer that Anna and Ben drew, and moves the others."""
     shas = [f"{n:064x}" for n in range(1, pictures + 1)]
     append(bought(folder, *shas), DRAWINGS, [drawing(who, *([HERE] if who != CARL or n % 2 else []), sha256=sha) for n, sha in enumerate(shas) for who in (ANNA, BEN, CARL)])
+@pytest.mark.parametrize(("people", "boxes"), [(2, 501), (51, 1)])
+def test_a_picture_in_which_more_was_drawn_than_can_be_compared_is_left_out(people: int, boxes: int, tmp_path: Path) -> None:
+    append(bought(tmp_path, A, B), DRAWINGS, [drawing(worker_mark(str(n)), *[HERE] * boxes) for n in range(people)])
+    append(tmp_path, DRAWINGS, [drawing(who, HERE, sha256=B) for who in (ANNA, BEN)])
+
+    found = quality(read_ledger(tmp_path))
+
+    assert found.jobs == {"j": Agreement(people=2, pictures=1, boxes=2, alone=0, mean_overlap=1.0)}
+
+
     bought(folder, A, name="alone")
     return read_ledger(folder)
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from boxset.labeling.files import Folder
 from boxset.labeling.ground_truth import GroundTruth
 from boxset.labeling.label_studio import LabelStudio, read_tasks
 from boxset.labeling.labeler import Progress
-from boxset.labeling.ledger import Answered, Asked, Drawn, Job, Ledger, Reserved, read_ledger
+from boxset.labeling.ledger import Answered, Asked, Closed, Drawn, Job, Ledger, Reserved, read_ledger
 from boxset.labeling.plan import make_plan
 from boxset.labeling.purchase import Shop, cancel, collect, status, submit
 from boxset.params import Label, Labeler, Params, Project
@@ -352,6 +353,7 @@ def test_a_manifest_of_a_completed_job_that_is_gone_or_torn_buys_nothing_again(s
 
     labeler._s3, labeler._jobs = Bucket(), Jobs()
 
-    found = labeler.answers(LS_JOB)
+    found, over = labeler.answers(LS_JOB), labeler.answers(replace(LS_JOB, closed=Closed(job="j", state="completed", cost_mills=2)))
 
     assert (len(found.answers), [one.what for one in found.refused]) == (answers, refused)
+    assert (len(over.answers), over.refused) == (answers, ())  # looked at again long after, when the bucket was tidied up
