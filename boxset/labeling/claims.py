@@ -58,6 +58,7 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     released_by: str = ""
     released_at: str = ""
 
+    is_given_up: bool = False  # in a ledger, before it was sent: its claims stay, and that ledger may have bought its pictures in another job
     @property
     def is_over(self) -> bool:
         """Whether it was given back, or is being given back."""
@@ -138,6 +139,20 @@ class Claims:
 
     def gone(self, job: str) -> None:
         """Write down that the service has a job. What cannot be written now does no harm: the ledger and the service have it."""
+    def give_up(self, reserved: Reserved, asked: Sequence[Asked]) -> bool:
+        """Write down that a reserved job is given up, so that no other clone that has it sends it. Return whether nobody has sent it before.
+
+        Its claims stay: they hold up nobody who has the ledger that gave it up, and everybody else, as its pictures may be bought anew there.
+        """
+        for _ in range(TRIES):
+            found = self._ticket(reserved.job) or Read(self._new_ticket(reserved, self._keys(reserved, asked), uuid4().hex))
+            if found.ticket.is_over or found.ticket.state == "sent":
+                return found.ticket.is_over
+            over = msgspec.structs.replace(found.ticket, state="released", released_by=self._who or "somebody", released_at=self._at, is_given_up=True)
+            if self._write(over, found.etag):
+                return True
+        raise self._changing(reserved.job)
+
         with suppress(ServiceError):
             found = self._ticket(job)
             if found is not None and found.ticket.state == "sending":
@@ -179,7 +194,8 @@ class Claims:
 
         Raises ProjectError where its owner, or somebody else, has gone on with it since.
         """
-        ticket = msgspec.structs.replace(read.ticket, state="releasing", released_by=self._who or "somebody", released_at=self._at)
+        by = self._who or "somebody"
+        ticket = msgspec.structs.replace(read.ticket, state="releasing", released_by=by, released_at=self._at, is_given_up=False)
         if not self._write(ticket, read.etag):
             what = f"job {ticket.job} is not released: somebody has gone on with it just now"
             raise ProjectError(what, where=f"s3://{self._bucket}", do="`boxset label release` shows how it stands")
@@ -211,6 +227,10 @@ class Claims:
             found = self._ticket(ticket.job)
             if found is not None and found.ticket.state == "releasing":
                 do = f"`boxset label release {ticket.job} --yes` ends that, then submit again"
+            if found is not None and found.ticket.is_given_up:
+                do = f"Let them push their ledger: `git pull`, `dvc repro label`, submit. `boxset label release {ticket.job}` gives back what a lost machine claimed"
+                what = f"job {ticket.job} was given up, {found.ticket.end}, who may have bought its pictures anew"
+                raise ProjectError(what, where=f"s3://{self._bucket}", do=do)
                 raise ProjectError(f"job {ticket.job} is being {found.ticket.end}", where=f"s3://{self._bucket}", do=do)
             if (found is not None and found.ticket.state != "released") or self._write(ticket, found.etag if found else ""):
                 return
