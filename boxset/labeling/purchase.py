@@ -332,9 +332,12 @@ def _take_in(shop: Shop, job: Job) -> tuple[Progress, Received]:
     drawn = [drawing for one in received.drawings if (drawing := _redrawn(job, one)) is not None]
     if drawn:
         append(shop.ledger, DRAWINGS, drawn)
-    missing = {asked.sha256 for asked in job.asked} - job.answers.keys() - {one.sha256 for one in fresh}
+    answered = job.answers.keys() | {one.sha256 for one in fresh}
+    missing = {asked.sha256 for asked in job.asked} - answered
     if progress.state in OVER and not (received.refused and missing):
         _close(shop, job, progress)
+    elif job.closed is not None:  # people went on with what was given up
+        _close(shop, job, replace(progress, state="stopped", done=len(answered), failed=0))
     return progress, received
 
 
@@ -423,9 +426,6 @@ def _stop(shop: Shop, job: Job) -> None:
         _give_up(shop, now)
 
 
-def _give_up(shop: Shop, job: Job) -> None:
-    """Close a job whose service brings nothing more; a refused picture is written down as failed, with the reason."""
-    refused = {one.sha256: one for one in reversed(shop.labeler.answers(job).refused) if one.sha256 and one.sha256 not in job.answers}
 def _withdraw(shop: Shop, job: Job) -> None:
     """Give up a job that was never sent. Raises ProjectError where the team's ticket says that another clone has sent it."""
     if shop.claims is not None and not shop.claims.give_up(job.reserved, job.asked):
@@ -435,6 +435,9 @@ def _withdraw(shop: Shop, job: Job) -> None:
     append(shop.ledger, PURCHASES, [Closed(job=job.name, state="withdrawn", cost_mills=0)])
 
 
+def _give_up(shop: Shop, job: Job) -> None:
+    """Close a job whose service brings nothing more; a refused picture is written down as failed, with the reason."""
+    refused = {one.sha256: one for one in reversed(shop.labeler.answers(job).refused) if one.sha256 and one.sha256 not in job.answers}
     append(shop.ledger, ANSWERS, [Answered(job=job.name, sha256=sha256, state="failed", why=_why(one)) for sha256, one in refused.items()])
     progress = shop.labeler.progress(job)
     state = progress.state if progress.state in OVER else "stopped"
