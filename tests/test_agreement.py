@@ -220,6 +220,19 @@ def test_a_later_annotation_that_cannot_be_read_refuses_no_picture(bad: Any) -> 
     assert [one.where.partition(",")[0] for one in found.unread] == ([] if bad == 3 else ["x"])
 
 
+def test_a_box_that_is_no_number_refuses_its_picture_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    tasks = [{"id": n, "data": {"sha256": sha}, "annotations": [annotation(7, x)]} for n, (sha, x) in enumerate(((A, 10.0), (B, float("nan"))))]
+
+    def answer(asked: OutsideAsked) -> Reply:
+        return in_json([{"id": 1, "description": "j"}]) if asked.path == "/api/projects" else (200, {}, json.dumps(tasks).encode())
+
+    with outside(answer) as world:
+        found = label_studio(world, monkeypatch).answers(LS_JOB)
+
+    assert [one.sha256 for one in found.answers] == [A]
+    assert [(one.sha256, one.what) for one in found.refused] == [(B, "result[0].x: nan is no number")]
+
+
 def test_people_without_a_number_are_each_somebody_else() -> None:
     made = [annotation(None, 10, id=1), annotation({"email": "x@shop.example"}, 10, id=2)]
 

@@ -4,6 +4,7 @@ Tried against no server in the tests of this version; see docs/labelling.md.
 """
 
 import base64
+import json
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -146,8 +147,8 @@ class LabelStudio:
                 raise ServiceError("the token is wrong", where=where, do="export LABEL_STUDIO_TOKEN=…")
             if answer.status >= 400:
                 raise ServiceError(f"HTTP {answer.status}: {answer.data[:200]!r}", where=where, do="Nothing was lost: run it again")
-            return msgspec.json.decode(answer.data)
-        except (urllib3.exceptions.HTTPError, msgspec.DecodeError) as err:
+            return json.loads(answer.data)  # which reads NaN, as Python's servers write it: the box is refused then, not every picture
+        except (urllib3.exceptions.HTTPError, ValueError, RecursionError) as err:
             raise ServiceError(f"does not answer as it should ({type(err).__name__})", where=where, do="Start it, or correct labeler.url") from err
 
 
