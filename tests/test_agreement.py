@@ -485,6 +485,16 @@ def test_the_others_are_not_counted_where_one_of_them_drew_with_this_person_alon
     assert found == Off(ANNA, own, others, is_apart=True, is_loose=False)
 
 
+@pytest.mark.parametrize(("people", "boxes"), [(2, 501), (51, 1)])
+def test_a_picture_in_which_more_was_drawn_than_can_be_compared_is_left_out(people: int, boxes: int, tmp_path: Path) -> None:
+    append(bought(tmp_path, A, B), DRAWINGS, [drawing(worker_mark(str(n)), *[HERE] * boxes) for n in range(people)])
+    append(tmp_path, DRAWINGS, [drawing(who, HERE, sha256=B) for who in (ANNA, BEN)])
+
+    found = quality(read_ledger(tmp_path))
+
+    assert found.jobs == {"j": Agreement(people=2, pictures=1, boxes=2, alone=0, mean_overlap=1.0)}
+
+
 def test_one_bad_picture_names_nobody() -> None:
     pictures = [shared(drawing(ANNA, HERE), drawing(BEN, HERE), drawing(CARL, THERE)), *(shared(drawing(ANNA), drawing(BEN), drawing(CARL)) for _ in range(3))]
 
@@ -498,16 +508,6 @@ def many(folder: Path, pictures: int = 40) -> Ledger:
     """A ledger in which Carl leaves out every second hammer that Anna and Ben drew, and moves the others."""
     shas = [f"{n:064x}" for n in range(1, pictures + 1)]
     append(bought(folder, *shas), DRAWINGS, [drawing(who, *([HERE] if who != CARL or n % 2 else []), sha256=sha) for n, sha in enumerate(shas) for who in (ANNA, BEN, CARL)])
-@pytest.mark.parametrize(("people", "boxes"), [(2, 501), (51, 1)])
-def test_a_picture_in_which_more_was_drawn_than_can_be_compared_is_left_out(people: int, boxes: int, tmp_path: Path) -> None:
-    append(bought(tmp_path, A, B), DRAWINGS, [drawing(worker_mark(str(n)), *[HERE] * boxes) for n in range(people)])
-    append(tmp_path, DRAWINGS, [drawing(who, HERE, sha256=B) for who in (ANNA, BEN)])
-
-    found = quality(read_ledger(tmp_path))
-
-    assert found.jobs == {"j": Agreement(people=2, pictures=1, boxes=2, alone=0, mean_overlap=1.0)}
-
-
     bought(folder, A, name="alone")
     return read_ledger(folder)
 
