@@ -19,7 +19,7 @@ from boxset.predictions.store import read_folder
 from boxset.resolve import Freeze, Ids, Targets
 from boxset.stage import run
 
-VERSION = 12
+VERSION = 13
 OUT = Path("data/label")
 
 
