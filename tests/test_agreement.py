@@ -425,6 +425,21 @@ def test_boxes_that_overlap_by_half_are_one_thing_and_each_person_has_one_of_it(
     assert sorted(all_three.overlaps.values()) == pytest.approx([90 / 110, 90 / 110, 1.0])
 
 
+@pytest.mark.parametrize("spread", [5, 40, 400])
+def test_a_few_boxes_are_paired_as_many_are(spread: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    chance = random.Random(spread)
+
+    def drawn(who: str) -> Drawing:
+        return drawing(who, *[(chance.uniform(0, spread), chance.uniform(0, spread), 50.0, 40.0) for _ in range(chance.randrange(6))])
+
+    pictures = [[drawn(who) for who in (ANNA, BEN, CARL)] for _ in range(50)]
+
+    few = [things(drawings) for drawings in pictures]
+    monkeypatch.setattr("boxset.labeling.agreement.FEW_PAIRS", 0)
+
+    assert [[thing.boxes for thing in some] for some in few] == [[thing.boxes for thing in things(drawings)] for drawings in pictures]
+
+
 def test_how_well_people_agree_is_counted_over_the_pictures_that_several_drew_in() -> None:
     pictures = [shared(drawing(ANNA, HERE, THERE), drawing(BEN, SHIFTED), drawing(CARL, HERE)), shared(drawing(ANNA), drawing(BEN))]
 
