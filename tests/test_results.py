@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -253,6 +254,44 @@ def label_studio(world: Outside, monkeypatch: pytest.MonkeyPatch) -> LabelStudio
     monkeypatch.setenv("LABEL_STUDIO_TOKEN", "t")
     params = Params(world="live", project=Project(name="tools"), categories=CATEGORIES, sources={}, label=label(), labeler=Labeler(backend="label_studio", url="http://studio.test"))
     return LabelStudio(params, world.endpoints)
+
+
+class Studio:
+    """A Label Studio server in memory; what `between` does comes right before a project is made."""
+
+    def __init__(self) -> None:
+        self.projects: list[dict[str, Any]] = []
+        self.tasks: dict[int, list[Any]] = {}
+        self.between: Callable[[], None] = lambda: None
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        if method == "POST" and path == "/api/projects":
+            then, self.between = self.between, lambda: None
+            then()
+            self.projects.append({"id": len(self.projects) + 1, "description": body["description"]})
+            return self.projects[-1]
+        number = int("".join(filter(str.isdigit, path.partition("?")[0])) or 0)
+        if method == "POST":
+            self.tasks.setdefault(number, []).extend(body)
+        return self.tasks.get(number, []) if number else self.projects[::-1]  # the latest first
+
+
+def test_of_two_clones_that_send_a_job_to_label_studio_at_once_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with outside(lambda _: in_json([])) as world:
+        ann, bob = label_studio(world, monkeypatch), label_studio(world, monkeypatch)
+    studio = Studio()
+    for one in (ann, bob):
+        monkeypatch.setattr(one, "_call", studio.call)
+    (there := tmp_path / "p.jpg").write_bytes(b"x")
+    sent = LS_JOB.reserved, LS_JOB.asked, {item.sha256: there for item in LS_JOB.asked}
+    studio.between = lambda: bob.send(*sent)
+
+    with pytest.raises(ServiceError, match="another clone has just made project 1"):
+        ann.send(*sent)
+    ann.send(*sent)
+
+    assert {number: len(tasks) for number, tasks in studio.tasks.items()} == {1: 2}
+    assert len(studio.projects) == 2
 
 
 def in_json(value: Any) -> Reply:
