@@ -175,7 +175,7 @@ def _decisions(project: Patient) -> Iterator[Finding]:
     from boxset.dataset.decisions import read_decisions
 
     if not (project.root / "decisions").is_dir():
-        make = "mkdir decisions && touch decisions/review.jsonl decisions/takedown.jsonl"
+        make = "mkdir decisions && touch decisions/review.jsonl && echo > decisions/takedown.jsonl"
         yield Finding("decisions", FIX, "the folder decisions/ is missing", f"git checkout -- decisions, or {make}")
         return
     try:
@@ -188,7 +188,7 @@ def _decisions(project: Patient) -> Iterator[Finding]:
     if not _depends_on_decisions(project.root):
         do = "Take dvc.yaml, stages/ and .gitattributes from what `boxset init` writes into a new folder"
         yield Finding("decisions", FIX, "dvc.yaml is from before `boxset review`: label and merge do not read decisions/", do)
-    if any(file.stat().st_size for file in (project.root / "decisions").glob("*.jsonl")) and _said(
+    if any(file.stat().st_size > 1 for file in (project.root / "decisions").glob("*.jsonl")) and _said(
         "git", "status", "--porcelain", "--", "decisions", cwd=project.root
     ):
         yield Finding("decisions", LATER, "it holds decisions that are not committed", 'git add decisions && git commit -m "Record a review"')
@@ -198,7 +198,7 @@ def _takedowns(root: Path) -> Iterator[Finding]:
     """Name what `boxset takedown` needs of a project from before it."""
     reads = (root / "dvc.yaml").is_file() and "decisions/takedown.jsonl" in (root / "dvc.yaml").read_text(encoding="utf-8", errors="replace")
     if reads and not (root / "decisions/takedown.jsonl").exists():
-        yield Finding("decisions", FIX, "decisions/takedown.jsonl is missing", "git checkout -- decisions, or touch decisions/takedown.jsonl")
+        yield Finding("decisions", FIX, "decisions/takedown.jsonl is missing", "git checkout -- decisions, or `echo > decisions/takedown.jsonl`")
     if not reads and (root / "decisions/takedown.jsonl").exists():
         do = "Take dvc.yaml and stages/ from what `boxset init` writes into a new folder"
         yield Finding("decisions", FIX, "dvc.yaml is from before `boxset takedown`: extract and crawl keep the bytes of what is taken down", do)

@@ -145,9 +145,13 @@ def _write_all(out: RawIOBase, content: bytes) -> None:
 
 def _end_last_line(out: RawIOBase) -> None:
     """Leave the file at the end of a whole line: a line that lacks only its end gets it, half a line goes."""
-    end = out.seek(0, os.SEEK_END)
-    out.seek(max(0, end - TAIL))
-    tail = (out.read() or b"").rpartition(b"\n")[2]
+    end = start = out.seek(0, os.SEEK_END)
+    tail = b""
+    while start and b"\n" not in tail:
+        start = max(0, start - TAIL)
+        out.seek(start)
+        tail = out.read() or b""
+    tail = tail.rpartition(b"\n")[2]
     if tail and is_json(tail):
         out.write(b"\n")
     elif tail:

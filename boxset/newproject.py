@@ -62,7 +62,7 @@ def project_files(answers: Answers) -> dict[str, str]:
     stages = {f"stages/{file.name}": file.read_text(encoding="utf-8") for file in sorted((TEMPLATES / "stages").glob("*.py"))}
     dvc = {".dvc/config": dvc_config(answers.bucket), ".dvc/.gitignore": "/config.local\n/tmp\n/cache\n"}
     kept = {f"{folder}/.gitkeep": "" for folder in ("frozen", "ledger", "metrics", "predictions")}
-    decided = {"decisions/review.jsonl": "", "decisions/takedown.jsonl": ""}  # there from the start, so that two branches add to one file
+    decided = {"decisions/review.jsonl": "", "decisions/takedown.jsonl": "\n"}  # there from the start, so that two branches add to one file; DVC warns of empty files
     return {**texts, **stages, **dvc, **kept, **decided, SECRETS: secret_line()}
 
 

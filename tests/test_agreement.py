@@ -41,9 +41,11 @@ from boxset.labeling.purchase import collect, submit
 from boxset.labeling.received import Received
 from boxset.labeling.show import status_table
 from boxset.params import Labeler, Params, Project
+from boxset.world.server import serving
 from tests.build import picture
 from tests.outside import Asked as OutsideAsked
 from tests.outside import Reply, outside
+from tests.test_check import ROLE, TEAM
 from tests.test_explain import row
 from tests.test_labeling import CATEGORIES, Workforce, label, plan_of, shop
 from tests.test_results import in_json, label_studio
@@ -105,7 +107,7 @@ def test_drawings_of_two_clones_are_united_whatever_the_order_and_a_later_correc
 def test_drawings_of_a_job_that_is_gone_stop_everything(tmp_path: Path) -> None:
     append(bought(tmp_path, A), DRAWINGS, [drawing(ANNA, job="gone")])
 
-    with pytest.raises(InputError, match="gone"):
+    with pytest.raises(InputError, match=r"job gone goes on.*drawings\.jsonl of .* speak"):
         read_ledger(tmp_path)
 
 
@@ -218,6 +220,19 @@ def test_a_later_annotation_that_cannot_be_read_refuses_no_picture(bad: Any) -> 
     assert [one.where.partition(",")[0] for one in found.unread] == ([] if bad == 3 else ["x"])
 
 
+def test_a_box_that_is_no_number_refuses_its_picture_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    tasks = [{"id": n, "data": {"sha256": sha}, "annotations": [annotation(7, x)]} for n, (sha, x) in enumerate(((A, 10.0), (B, float("nan"))))]
+
+    def answer(asked: OutsideAsked) -> Reply:
+        return in_json([{"id": 1, "description": "j"}]) if asked.path == "/api/projects" else (200, {}, json.dumps(tasks).encode())
+
+    with outside(answer) as world:
+        found = label_studio(world, monkeypatch).answers(LS_JOB)
+
+    assert [one.sha256 for one in found.answers] == [A]
+    assert [(one.sha256, one.what) for one in found.refused] == [(B, "result[0].x: nan is no number")]
+
+
 def test_people_without_a_number_are_each_somebody_else() -> None:
     made = [annotation(None, 10, id=1), annotation({"email": "x@shop.example"}, 10, id=2)]
 
@@ -319,11 +334,36 @@ def test_ground_truth_says_who_drew_what_in_pixels_of_the_picture_by_its_place_i
     assert "idp.example" not in msgspec.json.encode(found.drawings).decode()
 
 
+def test_a_submit_that_was_killed_after_it_was_sent_leaves_the_running_jobs_files_as_they_are(tmp_path: Path) -> None:
+    aws = {"backend": "ground_truth", "bucket": "s3://boxset-embedded/jobs", "role_arn": ROLE, "workteam_arn": TEAM}
+    params = Params(world="live", project=Project(name="tools"), categories=CATEGORIES, sources={}, label=label(), labeler=Labeler(**aws))
+    pictures = {item.sha256: tmp_path / "picture.jpg" for item in LS_JOB.asked}
+    (tmp_path / "picture.jpg").write_bytes(b"x")
+    manifest, others = "s3://boxset-embedded/jobs/jobs/j/input.manifest", "s3://boxset-embedded/jobs/jobs/k/input.manifest"
+    with serving(tmp_path / "world") as gateway:
+        labeler = GroundTruth(params, Endpoints(gateway=gateway, aws=gateway))
+        labeler.send(LS_JOB.reserved, LS_JOB.asked[::-1], pictures)
+        labeler.send(msgspec.structs.replace(LS_JOB.reserved, job="k"), LS_JOB.asked, pictures)
+        sent, same = labeler._object(manifest), labeler._object(others)
+        labeler.send(LS_JOB.reserved, LS_JOB.asked[:1], pictures)
+
+        assert labeler._object(manifest) == sent == same
+
+
+def test_of_a_picture_of_which_a_kill_left_only_some_drawings_the_others_are_read_again() -> None:
+    bucket = Bucket({f"{RESPONSES}iteration-1/1/x.json": response(("w1", [1]), ("w2", [1]), ("w3", [1]))})
+    torn = replace(LS_JOB, drawings={A: (drawing(worker_mark("w1"), HERE), drawing(worker_mark("w2"), HERE))})
+
+    found = ground_truth(bucket).answers(torn)
+
+    assert {one.worker for one in found.drawings} == {worker_mark(who) for who in ("w1", "w2", "w3")}
+
+
 def test_what_the_ledger_has_and_what_one_person_drew_is_not_read_from_the_bucket() -> None:
     bucket = Bucket({f"{RESPONSES}iteration-1/1/x.json": response(("w1", [1]), ("w2", [1]))})
     known = replace(LS_JOB, drawings={A: (drawing(ANNA), drawing(BEN))})
 
-    ground_truth(bucket).answers(known)
+    ground_truth(bucket, people=2).answers(known)
     ground_truth(bucket, people=1).answers(LS_JOB)
 
     assert [key for key in bucket.read if "worker-response" in key] == []
@@ -353,6 +393,15 @@ def test_answers_of_single_people_that_are_not_there_are_named_and_keep_no_answe
     assert [str(one) for one in found.unread] == [f"s3://b/{RESPONSES}: who drew what is not there for 1 of 1 answered pictures"]
 
 
+def test_who_drew_what_is_named_as_missing_where_the_order_of_the_pictures_is_not_there() -> None:
+    service = ground_truth(bucket := Bucket({f"{RESPONSES}iteration-1/1/x.json": response(("w1", [1]), ("w2", [1]))}))
+    del bucket.objects["x/jobs/j/input.manifest"]
+
+    found = service.answers(LS_JOB)
+
+    assert [str(one) for one in found.unread] == [f"s3://b/{RESPONSES}: who drew what is not there for 1 of 1 answered pictures"]
+
+
 @pytest.mark.parametrize("denied", ["worker-response", "iteration-1/1/x.json", "input.manifest"])
 def test_a_right_that_is_missing_keeps_no_answer_back_and_a_fault_that_passes_is_tried_again(denied: str) -> None:
     objects = {f"{RESPONSES}iteration-1/1/x.json": response(("w1", [1]), ("w2", [1]))}
@@ -374,6 +423,21 @@ def test_boxes_that_overlap_by_half_are_one_thing_and_each_person_has_one_of_it(
     assert sorted((thing.category_id, sorted(thing.people)) for thing in found) == sorted([(HAMMER, sorted([ANNA, BEN, CARL])), (HAMMER, [ANNA]), (SAW, [BEN])])
     (all_three,) = (thing for thing in found if len(thing.people) == 3)
     assert sorted(all_three.overlaps.values()) == pytest.approx([90 / 110, 90 / 110, 1.0])
+
+
+@pytest.mark.parametrize("spread", [5, 40, 400])
+def test_a_few_boxes_are_paired_as_many_are(spread: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    chance = random.Random(spread)
+
+    def drawn(who: str) -> Drawing:
+        return drawing(who, *[(chance.uniform(0, spread), chance.uniform(0, spread), 50.0, 40.0) for _ in range(chance.randrange(6))])
+
+    pictures = [[drawn(who) for who in (ANNA, BEN, CARL)] for _ in range(50)]
+
+    few = [things(drawings) for drawings in pictures]
+    monkeypatch.setattr("boxset.labeling.agreement.FEW_PAIRS", 0)
+
+    assert [[thing.boxes for thing in some] for some in few] == [[thing.boxes for thing in things(drawings)] for drawings in pictures]
 
 
 def test_how_well_people_agree_is_counted_over_the_pictures_that_several_drew_in() -> None:
@@ -434,6 +498,16 @@ def test_the_others_are_not_counted_where_one_of_them_drew_with_this_person_alon
 
     own, others = Tally(60, boxes=30, missed=30, together=30, overlap=30.0, overlap_squares=30.0), Tally(120, boxes=120, together=60, overlap=60.0, overlap_squares=60.0)
     assert found == Off(ANNA, own, others, is_apart=True, is_loose=False)
+
+
+@pytest.mark.parametrize(("people", "boxes"), [(2, 501), (51, 1)])
+def test_a_picture_in_which_more_was_drawn_than_can_be_compared_is_left_out(people: int, boxes: int, tmp_path: Path) -> None:
+    append(bought(tmp_path, A, B), DRAWINGS, [drawing(worker_mark(str(n)), *[HERE] * boxes) for n in range(people)])
+    append(tmp_path, DRAWINGS, [drawing(who, HERE, sha256=B) for who in (ANNA, BEN)])
+
+    found = quality(read_ledger(tmp_path))
+
+    assert found.jobs == {"j": Agreement(people=2, pictures=1, boxes=2, alone=0, mean_overlap=1.0)}
 
 
 def test_one_bad_picture_names_nobody() -> None:

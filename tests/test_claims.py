@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from boxset.endpoints import Endpoints
-from boxset.errors import ProjectError
+from boxset.errors import ProjectError, ServiceError
 from boxset.labeling.claims import Claims
 from boxset.labeling.ledger import Asked, Reserved
 from boxset.params import Label, Labeler, Params, Project
@@ -108,3 +108,24 @@ def test_a_picture_that_came_back_without_an_answer_can_be_claimed_again_by_one(
         pass
 
     assert msgspec.json.decode(team.s3.get_object(Bucket=team.bucket, Key="team/claims/1/1/p1")["Body"].read())["job"] == "a"
+
+
+@pytest.mark.parametrize("condition", ["IfNoneMatch", "IfMatch"])
+def test_nothing_is_bought_by_a_bucket_that_takes_no_notice_of_conditions(team: Team, condition: str) -> None:
+    ann = team.clone("ann")
+    put = ann._s3.put_object
+    ann._s3.put_object = lambda **asked_: put(**{name: value for name, value in asked_.items() if name != condition})
+
+    with pytest.raises(ServiceError, match="takes no notice of the conditions"), ann.held(reserved("a"), asked("p1")):
+        pytest.fail("bought without a claim that holds")
+
+    assert team.claimed() == []
+
+
+def test_a_bucket_without_etags_is_named(team: Team) -> None:
+    ann = team.clone("ann")
+    get = ann._s3.get_object
+    ann._s3.get_object = lambda **asked_: {"Body": get(**asked_)["Body"]}
+
+    with pytest.raises(ServiceError, match="no ETag"), ann.held(reserved("a"), asked("p1")):
+        pytest.fail("bought without a ticket")

@@ -20,6 +20,7 @@ from boxset.compare.sightings import Sightings
 from boxset.dataset.decisions import Decision, Verdict, decided, decisions_of
 from boxset.dataset.records import Picture, Pool, Refused
 from boxset.errors import BudgetError, InputError, ProjectError
+from boxset.files import append_lines
 from boxset.history import upstreams
 from boxset.labeling.answers import answered_pool, places, unused
 from boxset.labeling.ground_truth import read_manifest
@@ -303,6 +304,50 @@ def test_what_one_clone_gave_up_and_another_had_sent_counts_as_sent(tmp_path: Pa
     assert submit(buying, plan_of(tmp_path, label())).pictures == 0
 
 
+def test_what_was_given_up_here_and_another_clone_sent_is_not_bought_again(tmp_path: Path) -> None:
+    service = Workforce()
+    mine, theirs = (tmp_path / name for name in ("mine", "theirs"))
+    for folder in (mine, theirs):
+        folder.mkdir()
+        service.fail_next = "before send"
+        with pytest.raises(ConnectionError):
+            submit(shop(folder, service, label()), plan_of(folder, label(), 4))
+    (name,) = read_ledger(mine / "ledger").jobs
+    cancel(shop(mine, service, label()), [name])
+    submit(shop(theirs, service, label()), plan_of(theirs, label(), 4))
+
+    with pytest.raises(ProjectError, match=r"another clone has sent this job.*dvc repro label"):
+        submit(shop(mine, service, label()), plan_of(mine, label(), 4))
+
+    job = read_ledger(mine / "ledger").jobs[name]
+    assert (list(service.sent), job.is_sent, job.closed, job.committed_mills) == ([name], True, None, 4 * 116)
+    assert submit(shop(mine, service, label()), plan_of(mine, label(), 4)).sent == ()
+
+
+def test_answers_of_a_stopped_job_that_come_later_count_at_their_price(tmp_path: Path) -> None:
+    class GoesOn(Workforce):
+        def progress(self, job: Job) -> Progress:
+            return Progress("open", len(self.sent[job.name]))
+
+        def cancel(self, job: Job) -> bool:
+            return True
+
+    service = GoesOn()
+    buying = shop(tmp_path, service, label())
+    (name,) = submit(buying, plan_of(tmp_path, label(), 4)).sent
+    everybody, service.sent[name] = service.sent[name], service.sent[name][:1]
+    cancel(buying, [name])
+    stopped = read_ledger(buying.ledger).committed_mills
+
+    service.sent[name] = everybody[:3]
+    collect(buying, again=True)
+    collect(buying, again=True)
+
+    job = read_ledger(buying.ledger).jobs[name]
+    assert (stopped, len(job.answers), job.committed_mills) == (116, 3, 3 * 116)
+    assert len((buying.ledger / PURCHASES).read_bytes().splitlines()) == 1 + 4 + 1 + 2
+
+
 def test_a_job_of_a_project_whose_name_begins_alike_stops_nothing(tmp_path: Path) -> None:
     workforce = Workforce()
     workforce.sent["tools-v2-0123456789abcdef"] = []
@@ -339,6 +384,16 @@ def test_a_torn_line_of_a_killed_append_is_passed_over_and_cut_off(tmp_path: Pat
     assert read_ledger(tmp_path / "ledger").jobs == before.jobs
     append(tmp_path / "ledger", PURCHASES, [])
     assert read_ledger(tmp_path / "ledger") == before
+
+
+def test_a_torn_line_is_cut_off_and_a_whole_one_kept_however_long_it_is(tmp_path: Path) -> None:
+    path, long = tmp_path / "lines.jsonl", b'{"x":"' + b"x" * 3_000_000
+    for last, kept in ((long, []), (long + b'"}', [long + b'"}'])):
+        path.write_bytes(b"{}\n" + last)
+
+        append_lines(path, [b"[]"])
+
+        assert path.read_bytes().splitlines() == [b"{}", *kept, b"[]"]
 
 
 def test_lines_of_two_branches_in_any_order_and_twice_are_one_ledger(tmp_path: Path) -> None:

@@ -472,6 +472,55 @@ def test_a_submit_that_fails_leaves_nothing_to_release(team: Team) -> None:
     assert [one.job for one in unsettled(bob)] == [job]
 
 
+@pytest.mark.parametrize("backend", ["label_studio", "files"])
+def test_what_one_clone_gave_up_no_other_sends_nor_buys_before_it_has_that_ledger(team: Team, backend: str) -> None:
+    ann, bob, eve = (team.clone(name, backend=backend) for name in ("ann", "bob", "eve"))
+    team.service.is_shared = backend != "files"
+    job = lose(team, ann)
+    bob.ledger.mkdir(parents=True)
+    pull(bob, ann)
+
+    cancel(bob, [job])
+    with pytest.raises(ProjectError, match=f"job {job} is not sent: its claims were released by bob"):
+        buy(ann, 2)
+    with pytest.raises(ProjectError, match="was given up, released by bob"):
+        buy(eve, 2)
+    with pytest.raises(ProjectError, match=f"claimed by job {job}"):
+        buy(eve, 3)
+    with pytest.raises(ProjectError, match=r"its owner gave it up.*Ask bob.*--lost"):
+        release(eve, [job], is_sure=True)
+    bobs = buy(bob, 2)
+    cancel(ann, [job])
+
+    assert (team.service.sent.keys(), len(ledger(ann).jobs)) == ({*bobs}, 1)
+    assert ledger(bob).committed_mills == 2 * PRICE
+
+
+def test_a_job_that_another_clone_has_sent_is_not_given_up_as_never_sent(team: Team) -> None:
+    ann, bob = team.clone("ann", backend="files"), team.clone("bob", backend="files")
+    job = lose(team, ann)
+    bob.ledger.mkdir(parents=True)
+    pull(bob, ann)
+    buy(ann, 2)
+    here = replace(bob, labeler=Hooked())  # the tasks are in ann's folder
+
+    with pytest.raises(ProjectError, match=r"another clone has sent this job.*`git pull`"):
+        cancel(here, [job])
+
+    assert (ledger(bob).jobs[job].is_sent, ledger(bob).committed_mills) == (True, 2 * PRICE)
+    assert cancel(here, [job]) == [job]
+
+
+def test_what_a_lost_clone_gave_up_is_released_by_a_statement(team: Team) -> None:
+    ann, eve = team.clone("ann"), team.clone("eve")
+    job = lose(team, ann)
+    cancel(ann, [job])
+
+    release(eve, [job], lost=True, is_sure=True)
+
+    assert buy(eve, 2) == (job,)
+
+
 def test_what_its_owner_has_sent_is_listed_and_never_released(team: Team) -> None:
     ann, bob = team.clone("ann", backend="files"), team.clone("bob", backend="files")
     team.service.is_shared = False

@@ -2,6 +2,8 @@
 
 import json
 import os
+from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from boxset.labeling.files import Folder
 from boxset.labeling.ground_truth import GroundTruth
 from boxset.labeling.label_studio import LabelStudio, read_tasks
 from boxset.labeling.labeler import Progress
-from boxset.labeling.ledger import Answered, Asked, Drawn, Job, Ledger, Reserved, read_ledger
+from boxset.labeling.ledger import Answered, Asked, Closed, Drawn, Job, Ledger, Reserved, read_ledger
 from boxset.labeling.plan import make_plan
 from boxset.labeling.purchase import Shop, cancel, collect, status, submit
 from boxset.params import Label, Labeler, Params, Project
@@ -254,6 +256,44 @@ def label_studio(world: Outside, monkeypatch: pytest.MonkeyPatch) -> LabelStudio
     return LabelStudio(params, world.endpoints)
 
 
+class Studio:
+    """A Label Studio server in memory; what `between` does comes right before a project is made."""
+
+    def __init__(self) -> None:
+        self.projects: list[dict[str, Any]] = []
+        self.tasks: dict[int, list[Any]] = {}
+        self.between: Callable[[], None] = lambda: None
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        if method == "POST" and path == "/api/projects":
+            then, self.between = self.between, lambda: None
+            then()
+            self.projects.append({"id": len(self.projects) + 1, "description": body["description"]})
+            return self.projects[-1]
+        number = int("".join(filter(str.isdigit, path.partition("?")[0])) or 0)
+        if method == "POST":
+            self.tasks.setdefault(number, []).extend(body)
+        return self.tasks.get(number, []) if number else self.projects[::-1]  # the latest first
+
+
+def test_of_two_clones_that_send_a_job_to_label_studio_at_once_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with outside(lambda _: in_json([])) as world:
+        ann, bob = label_studio(world, monkeypatch), label_studio(world, monkeypatch)
+    studio = Studio()
+    for one in (ann, bob):
+        monkeypatch.setattr(one, "_call", studio.call)
+    (there := tmp_path / "p.jpg").write_bytes(b"x")
+    sent = LS_JOB.reserved, LS_JOB.asked, {item.sha256: there for item in LS_JOB.asked}
+    studio.between = lambda: bob.send(*sent)
+
+    with pytest.raises(ServiceError, match="another clone has just made project 1"):
+        ann.send(*sent)
+    ann.send(*sent)
+
+    assert {number: len(tasks) for number, tasks in studio.tasks.items()} == {1: 2}
+    assert len(studio.projects) == 2
+
+
 def in_json(value: Any) -> Reply:
     return 200, {"Content-Type": "application/json"}, json.dumps(value).encode()
 
@@ -352,6 +392,7 @@ def test_a_manifest_of_a_completed_job_that_is_gone_or_torn_buys_nothing_again(s
 
     labeler._s3, labeler._jobs = Bucket(), Jobs()
 
-    found = labeler.answers(LS_JOB)
+    found, over = labeler.answers(LS_JOB), labeler.answers(replace(LS_JOB, closed=Closed(job="j", state="completed", cost_mills=2)))
 
     assert (len(found.answers), [one.what for one in found.refused]) == (answers, refused)
+    assert (len(over.answers), over.refused) == (answers, ())  # looked at again long after, when the bucket was tidied up

@@ -234,7 +234,7 @@ def test_an_address_or_a_file_that_the_project_does_not_know_stays_out_too(tmp_p
         "no picture of this project is known by it; it stays out from now on, should it ever be found",
         "the address taken down in decisions/takedown.jsonl: commit it, then `dvc repro` and `dvc push`",
     ]
-    lines = [json.loads(line) for line in Path("decisions/takedown.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in Path("decisions/takedown.jsonl").read_text().splitlines() if line]
     assert (lines[0]["names"], lines[1]["width"]) == (["https://shop.example/a.jpg"], 300)
     assert "nothing is known of it" in str(neither.exception)
     listed = run(cli, ["takedown", "--list"]).output

@@ -194,8 +194,9 @@ def _answer(job: "Job", sha256: str) -> "dict[str, Any]":
 
 
 def _drew(ledger: "Ledger", bought: "Bought") -> list[tuple[str, int]]:
-    from boxset.labeling.agreement import things
+    from boxset.labeling.agreement import are_comparable, things
 
     job = ledger.jobs[bought.job]
-    names = {number: name for name, number in job.reserved.categories.items()}
-    return [(names.get(thing.category_id, f"category {thing.category_id}"), len(thing.people)) for thing in things(job.drawings[bought.sha256])]
+    names, drawings = {number: name for name, number in job.reserved.categories.items()}, job.drawings[bought.sha256]
+    found = things(drawings) if are_comparable(drawings) else []
+    return [(names.get(thing.category_id, f"category {thing.category_id}"), len(thing.people)) for thing in found]

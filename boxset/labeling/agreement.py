@@ -17,6 +17,8 @@ from boxset.labeling.ledger import Drawing, Ledger
 
 SIGMAS = 3.0  # standard errors; in drawn crews of people who are equally good, two in a thousand are named
 LEAST_TOGETHER = 20  # things that others drew too, from which the overlap of a person is judged
+MOST_PEOPLE, MOST_BOXES = 50, 1_000  # in a picture, beyond which nobody's boxes are compared: that is no crew's work, and would take hours
+FEW_PAIRS = 64  # of boxes of two people
 LEAST_LOOSE = 0.05  # of mean overlap: less does not matter however sure it is
 
 Box = tuple[str, int]  # whose, and its place among theirs
@@ -137,6 +139,11 @@ def things(drawings: Sequence[Drawing]) -> list[Thing]:
     return [thing for category_id, marks in _by_category(drawings).items() for thing in _united(category_id, marks, _pairs(marks))]
 
 
+def are_comparable(drawings: Sequence[Drawing]) -> bool:
+    """Return whether several people drew in a picture, and not so many of them, or so much, that comparing would not end."""
+    return 1 < len(drawings) <= MOST_PEOPLE and sum(len(drawing.boxes) for drawing in drawings) <= MOST_BOXES
+
+
 def _by_category(drawings: Sequence[Drawing]) -> dict[int, dict[str, list[Mark]]]:
     """Return by category each person's boxes of it, in the order of the categories' ids."""
     found: dict[int, dict[str, list[Mark]]] = {}
@@ -156,9 +163,10 @@ def _pairs(marks: Mapping[str, list[Mark]]) -> dict[frozenset[Box], float]:
 
 
 def _matched(old: list[Mark], new: list[Mark]) -> list[tuple[int, int, float]]:
-    if len(old) == len(new) == 1:  # as in most pictures: no matrix is worth it
-        overlap = iou(old[0].bbox, new[0].bbox)
-        return [(old[0].number, new[0].number, overlap)] if overlap >= LIMIT else []
+    if len(old) * len(new) <= FEW_PAIRS:  # as in most pictures: no matrix is worth it
+        found = [(a.number, b.number, overlap) for a in old for b in new if (overlap := iou(a.bbox, b.bbox)) >= LIMIT]
+        if len({a for a, _, _ in found}) == len({b for _, b, _ in found}) == len(found):  # no box overlaps two: there is nothing to choose
+            return found
     return [(pair.old.number, pair.new.number, pair.iou) for pair in assign(old, new)]
 
 
@@ -180,7 +188,7 @@ def _united(category_id: int, marks: Mapping[str, list[Mark]], pairs: Mapping[fr
 
 def quality(ledger: Ledger) -> Quality:
     """Return how well people agree in each job, and who is clearly off over all jobs."""
-    jobs = {name: [_shared(drawings) for drawings in job.drawings.values() if len(drawings) > 1] for name, job in ledger.jobs.items()}
+    jobs = {name: [_shared(drawings) for drawings in job.drawings.values() if are_comparable(drawings)] for name, job in ledger.jobs.items()}
     return Quality({name: agreement(some) for name, some in jobs.items() if some}, off_workers([one for some in jobs.values() for one in some]))
 
 

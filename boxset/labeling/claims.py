@@ -21,6 +21,7 @@ from boxset.params import Params
 
 LEFTOVER = Path(".boxset/claims.json")  # what a killed submit had begun to claim, on this machine
 BEATEN = ("PreconditionFailed", "ConditionalRequestConflict")  # how S3 says that somebody else was faster
+OTHER_ETAG = '"0"'  # no object's
 TRIES = 5
 T = TypeVar("T")
 
@@ -57,6 +58,7 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     keys: tuple[str, ...] = ()  # of its claims
     released_by: str = ""
     released_at: str = ""
+    is_given_up: bool = False  # in a ledger, before it was sent: its claims stay, and that ledger may have bought its pictures in another job
 
     @property
     def is_over(self) -> bool:
@@ -99,6 +101,7 @@ class Claims:
         write_json(self._leftover, Leftover(reserved.job, keys, own.by))
         try:
             self._open(self._new_ticket(reserved, keys, own.by))
+            self._check_conditions(reserved.job)
             for key in keys:
                 self._take(key, own)
             self.check_held(reserved, asked)
@@ -134,6 +137,20 @@ class Claims:
                 found = Read(self._new_ticket(reserved, self._keys(reserved, asked), uuid4().hex))
             if found.ticket.state != "claimed" or self._write(msgspec.structs.replace(found.ticket, state="sending"), found.etag):
                 return
+        raise self._changing(reserved.job)
+
+    def give_up(self, reserved: Reserved, asked: Sequence[Asked]) -> bool:
+        """Write down that a reserved job is given up, so that no other clone that has it sends it. Return whether nobody has sent it before.
+
+        Its claims stay: they hold up nobody who has the ledger that gave it up, and everybody else, as its pictures may be bought anew there.
+        """
+        for _ in range(TRIES):
+            found = self._ticket(reserved.job) or Read(self._new_ticket(reserved, self._keys(reserved, asked), uuid4().hex))
+            if found.ticket.is_over or found.ticket.state == "sent":
+                return found.ticket.is_over
+            over = msgspec.structs.replace(found.ticket, state="released", released_by=self._who or "somebody", released_at=self._at, is_given_up=True)
+            if self._write(over, found.etag):
+                return True
         raise self._changing(reserved.job)
 
     def gone(self, job: str) -> None:
@@ -179,7 +196,8 @@ class Claims:
 
         Raises ProjectError where its owner, or somebody else, has gone on with it since.
         """
-        ticket = msgspec.structs.replace(read.ticket, state="releasing", released_by=self._who or "somebody", released_at=self._at)
+        by = self._who or "somebody"
+        ticket = msgspec.structs.replace(read.ticket, state="releasing", released_by=by, released_at=self._at, is_given_up=False)
         if not self._write(ticket, read.etag):
             what = f"job {ticket.job} is not released: somebody has gone on with it just now"
             raise ProjectError(what, where=f"s3://{self._bucket}", do="`boxset label release` shows how it stands")
@@ -206,9 +224,13 @@ class Claims:
         return msgspec.structs.replace(whose, pictures=reserved.pictures, worst_mills=reserved.worst_mills, keys=keys)
 
     def _open(self, ticket: Ticket) -> None:
-        """Write a job's ticket, over one that was released. One of the same job is ours too. Raises ProjectError where somebody is releasing it."""
+        """Write a job's ticket, over one that was released. One of the same job is ours too. Raises ProjectError where somebody is releasing it, or gave it up."""
         for _ in range(TRIES):
             found = self._ticket(ticket.job)
+            if found is not None and found.ticket.is_given_up:
+                do = f"Let them push their ledger: `git pull`, `dvc repro label`, submit. `boxset label release {ticket.job}` gives back what a lost machine claimed"
+                what = f"job {ticket.job} was given up, {found.ticket.end}, who may have bought its pictures anew"
+                raise ProjectError(what, where=f"s3://{self._bucket}", do=do)
             if found is not None and found.ticket.state == "releasing":
                 do = f"`boxset label release {ticket.job} --yes` ends that, then submit again"
                 raise ProjectError(f"job {ticket.job} is being {found.ticket.end}", where=f"s3://{self._bucket}", do=do)
@@ -216,8 +238,16 @@ class Claims:
                 return
         raise self._changing(ticket.job)
 
+    def _check_conditions(self, job: str) -> None:
+        """Raise ServiceError where the bucket writes over a ticket that is there, or is another than was read: there no claim keeps anybody from anything."""
+        found = self._ticket(job)
+        if found is not None and (self._write(found.ticket, "") or self._write(found.ticket, OTHER_ETAG)):
+            what = "the bucket takes no notice of the conditions of a write (If-None-Match, If-Match): two clones could buy the same picture"
+            raise ServiceError(what, where=f"s3://{self._bucket}", do="Nothing was bought. Take an S3 that knows them, or leave project.bucket empty")
+
     def _changing(self, job: str) -> ProjectError:
-        return ProjectError(f"the ticket of job {job} changes all the time", where=f"s3://{self._bucket}", do="Nothing was sent: submit again")
+        what = f"the ticket of job {job} changes all the time, or the bucket does not know its own ETags again (If-Match)"
+        return ProjectError(what, where=f"s3://{self._bucket}", do="Nothing was sent: submit again")
 
     def _ticket(self, job: str) -> Read | None:
         found, etag = self._read(self._path(f"jobs/{job}"), Ticket)
@@ -279,11 +309,13 @@ class Claims:
         """Return what an object says, and its ETag; None where there is none."""
         try:
             answer = self._s3.get_object(Bucket=self._bucket, Key=key)
-            found, etag = answer["Body"].read(), str(answer["ETag"])
+            found, etag = answer["Body"].read(), str(answer.get("ETag", ""))
         except errors() as err:
             if code_of(err) == "NoSuchKey":
                 return None, ""
             raise refused(err, f"s3://{self._bucket}") from err
+        if not etag:
+            raise ServiceError("the bucket gives objects no ETag", where=f"s3://{self._bucket}", do="Take an S3 that does, or leave project.bucket empty")
         try:
             return msgspec.json.decode(found, type=as_type), etag
         except msgspec.MsgspecError as err:

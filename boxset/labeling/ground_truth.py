@@ -7,7 +7,7 @@ longer taken; a private team or a vendor is the normal way.
 import html
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from math import inf
 from pathlib import Path
@@ -94,15 +94,20 @@ class GroundTruth:
             raise ServiceError("the bucket has no CORS rule for GET", where=f"s3://{self._bucket}", do=do)
 
     def send(self, reserved: Reserved, asked: Sequence[Asked], pictures: Mapping[str, Path], last_look: LastLook = nothing_to_see) -> None:
-        """Upload pictures, manifest, labels and template, and create the job; a job of this name that is there is left as it is."""
+        """Upload pictures, manifest, labels and template, and create the job; a job of this name that is there is left as it is, with its files.
+
+        The manifest has the pictures in the order of their hashes, whoever sends them and when: what single people drew is known by the place in it.
+        """
         if len(asked) > MAX_PICTURES:
             raise ParamsError(f"label.max_images: a job takes {MAX_PICTURES:,} pictures at the most", where="params.yaml")
+        if self._described(reserved.job) is not None:
+            return  # it was sent by a run that was killed before it could write that down
         try:
             for item in asked:
                 key = self._key(f"pictures/{item.file_name}")
                 if not self._is_there(key):
                     self._s3.put_object(Bucket=self._bucket, Key=key, Body=pictures[item.sha256].read_bytes(), ContentType=_type(item.file_name))
-            self._put(f"jobs/{reserved.job}/input.manifest", "".join(self._line(item) for item in asked))
+            self._put(f"jobs/{reserved.job}/input.manifest", "".join(self._line(item) for item in sorted(asked, key=lambda item: item.sha256)))
             labels = {"document-version": "2018-11-28", "labels": [{"label": name} for name in reserved.categories]}
             self._put(f"jobs/{reserved.job}/labels.json", json.dumps(labels))
             self._put(f"jobs/{reserved.job}/template.liquid", self._template(reserved))
@@ -115,7 +120,7 @@ class GroundTruth:
         try:
             self._jobs.create_labeling_job(**self.request(reserved, pictures))
         except self._jobs.exceptions.ResourceInUse:
-            return  # it was sent by a run that was killed before it could write that down
+            return  # somebody was faster by a moment
 
     def request(self, reserved: Reserved, pictures: int) -> dict[str, Any]:
         """Return the request of a job."""
@@ -182,7 +187,7 @@ class GroundTruth:
     def answers(self, job: Job) -> Received:
         """Read the output manifest as far as it is written; of a job that is completed it is whole, or what it lacks is refused.
 
-        Where several people drew, who drew what is read besides, of pictures that the ledger has no drawings of.
+        Where several people drew, who drew what is read besides, of pictures of which the ledger has fewer drawings than people were to make.
         """
         found = self._described(job.name) or {}
         address = found.get("LabelingJobOutput", {}).get("OutputDatasetS3Uri", "")
@@ -190,9 +195,11 @@ class GroundTruth:
             return Received()
         body = self._object(address)
         received = read_manifest(body, job, where=address, attribute=ATTRIBUTE)
-        if found.get("HumanTaskConfig", {}).get("NumberOfHumanWorkersPerDataObject", 1) > 1:
-            received = self._with_drawings(received, job, found["InputConfig"]["DataSource"]["S3DataSource"]["ManifestS3Uri"], address)
-        is_over = STATES[found["LabelingJobStatus"]] == "completed"
+        people = found.get("HumanTaskConfig", {}).get("NumberOfHumanWorkersPerDataObject", 1)
+        if people > 1:
+            drawn = {sha256 for sha256, drawings in job.drawings.items() if len(drawings) >= people}  # a killed collect may have written down some
+            received = self._with_drawings(received, job, found["InputConfig"]["DataSource"]["S3DataSource"]["ManifestS3Uri"], address, drawn=drawn)
+        is_over = STATES[found["LabelingJobStatus"]] == "completed" and job.closed is None
         return replace(received, refused=(*received.refused, *_torn(body, job, address))) if is_over else received
 
     def _object(self, address: str) -> bytes:
@@ -206,9 +213,9 @@ class GroundTruth:
             raise refused(err, address) from err
         return body
 
-    def _with_drawings(self, received: Received, job: Job, sent: str, address: str) -> Received:
-        """Return what was received with what each person drew. Where that may not be read it stays in the bucket, and no answer is kept back."""
-        wanted = {answer.sha256 for answer in received.answers if answer.state == "labelled"} - job.drawings.keys()
+    def _with_drawings(self, received: Received, job: Job, sent: str, address: str, *, drawn: Set[str]) -> Received:
+        """Return what was received with what each person drew in pictures but `drawn`. Where that may not be read it stays in the bucket, and no answer is kept back."""
+        wanted = {answer.sha256 for answer in received.answers if answer.state == "labelled"} - drawn
         folder = f"{address.removesuffix(MANIFEST)}{RESPONSES}"
         try:
             places = {place: sha256 for place, sha256 in enumerate(_order(self._object(sent))) if sha256 in wanted}
@@ -219,8 +226,8 @@ class GroundTruth:
                 raise
             return replace(received, unread=(Refusal(folder, f"who drew what may not be read: {err.what}"),))
         found = read_responses(received, [(f"{folder}{name}", places[_place(name)], body) for name, body in zip(names, bodies, strict=True)], job)
-        missing = len(places.keys() - {_place(name) for name in names})
-        lack = [Refusal(folder, f"who drew what is not there for {missing:,} of {len(places):,} answered pictures")] if missing else []
+        missing = len(wanted - {places[_place(name)] for name in names})
+        lack = [Refusal(folder, f"who drew what is not there for {missing:,} of {len(wanted):,} answered pictures")] if missing else []
         return replace(found, unread=(*found.unread, *lack))
 
     def _names(self, folder: str) -> list[str]:

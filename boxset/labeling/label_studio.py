@@ -4,6 +4,7 @@ Tried against no server in the tests of this version; see docs/labelling.md.
 """
 
 import base64
+import json
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -64,11 +65,15 @@ class LabelStudio:
         self._call("GET", "/api/projects?page_size=1")
 
     def send(self, reserved: Reserved, asked: Sequence[Asked], pictures: Mapping[str, Path], last_look: LastLook = nothing_to_see) -> None:
-        """Create the job's project and import the pictures that it lacks."""
+        """Create the job's project and import the pictures that it lacks.
+
+        Label Studio makes a second project of one description too: of two clones that did at once the later one stops, and its project stays empty.
+        """
         project = self._project(reserved.job)
         if project is None:
             last_look()
             project = self._created(reserved)
+            self._check_first(project, reserved.job)
         here = {_data(task).get("sha256") for task in self._tasks(project)}
         missing = [item for item in asked if item.sha256 not in here]
         for start in range(0, len(missing), BATCH):
@@ -123,7 +128,14 @@ class LabelStudio:
         return found
 
     def _project(self, job: str) -> "_Project | None":
-        return next((project for project in self._projects() if project.description == job), None)
+        """Return a job's project: the first that was made."""
+        return min((project for project in self._projects() if project.description == job), key=lambda project: project.id, default=None)
+
+    def _check_first(self, made: "_Project", job: str) -> None:
+        first = self._project(job)
+        if first is not None and first.id != made.id:
+            do = f"Submit again once they are done; delete project {made.id}, which is empty"
+            raise ServiceError(f"another clone has just made project {first.id} for job {job}", where=f"Label Studio at {self._base}", do=do)
 
     def _tasks(self, project: "_Project") -> list[Any]:
         answer = self._call("GET", f"/api/projects/{project.id}/export?exportType=JSON&download_all_tasks=true")
@@ -146,8 +158,8 @@ class LabelStudio:
                 raise ServiceError("the token is wrong", where=where, do="export LABEL_STUDIO_TOKEN=…")
             if answer.status >= 400:
                 raise ServiceError(f"HTTP {answer.status}: {answer.data[:200]!r}", where=where, do="Nothing was lost: run it again")
-            return msgspec.json.decode(answer.data)
-        except (urllib3.exceptions.HTTPError, msgspec.DecodeError) as err:
+            return json.loads(answer.data)  # which reads NaN, as Python's servers write it: the box is refused then, not every picture
+        except (urllib3.exceptions.HTTPError, ValueError, RecursionError) as err:
             raise ServiceError(f"does not answer as it should ({type(err).__name__})", where=where, do="Start it, or correct labeler.url") from err
 
 

@@ -215,8 +215,14 @@ def _of(events: Iterable[Event], kind: type[E]) -> list[E]:
 
 def _check_never_sent(name: str, later: list[Event], where: str) -> None:
     if later:
-        do = "Lines were lost: take the file from git's history, and merge branches by keeping the lines of both"
+        files = sorted({_file_of(event) for event in later})
+        do = f"{' and '.join(files)} of {where} speak of it, and its reservation is not whole in {PURCHASES}: lines were lost, or the files are of two branches. "
+        do += "Take them from git's history together, and merge branches by keeping the lines of both"
         raise InputError(f"job {name} goes on, and its reservation is not there or not whole", where=where, do=do)
+
+
+def _file_of(event: Event) -> str:
+    return {Answered: ANSWERS, Drawing: DRAWINGS}.get(type(event), PURCHASES)
 
 
 def _answers(events: list[Answered]) -> dict[str, Answered]:

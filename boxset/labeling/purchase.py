@@ -1,7 +1,7 @@
 """Buying a plan and taking the answers in: reserve first, send then, write down what came; every step may be killed and run again."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import count
@@ -153,11 +153,26 @@ def _take_in_from(upstream: Upstream, folder: str) -> str:
 
 def _check_witness(shop: Shop, ledger: Ledger) -> None:
     known = {name.lower() for name in ledger.jobs}
-    unknown = sorted({name for name in shop.labeler.jobs(shop.prefix) if shop.is_own(name) and name.lower() not in known})
+    there = shop.labeler.jobs(shop.prefix)
+    unknown = sorted({name for name in there if shop.is_own(name) and name.lower() not in known})
     if unknown:
         branch = f"one of another branch (`git log --all -S {unknown[0]} -- ledger` finds it): merge that"
         do = f"A colleague's purchase: `git pull`; {branch}. Otherwise restore ledger/ from git's history"
         raise ProjectError(f"the service has a job {unknown[0]} that the ledger does not know", where="ledger", do=do)
+    _take_back(shop, ledger, {name.lower() for name in there})
+
+
+def _take_back(shop: Shop, ledger: Ledger, there: Set[str]) -> None:
+    """Write down as sent what was given up here and another clone has sent all the same. Raises ProjectError where there was such a job."""
+    given_up = [job for job in ledger.jobs.values() if job.is_withdrawn and job.name.lower() in there]
+    sent = [job.name for job in given_up if shop.labeler.progress(job).state != "unknown"]
+    if sent:
+        append(shop.ledger, PURCHASES, [Sent(job=name) for name in sent])
+        raise _sent_elsewhere(sent[0], "`dvc repro label` makes a plan without its pictures, `boxset label collect` takes its answers in")
+
+
+def _sent_elsewhere(job: str, do: str) -> ProjectError:
+    return ProjectError("another clone has sent this job, which counts as sent here from now on", where=job, do=do)
 
 
 def _reserved(shop: Shop, ledger: Ledger) -> tuple[list[Job], list[str]]:
@@ -319,9 +334,12 @@ def _take_in(shop: Shop, job: Job) -> tuple[Progress, Received]:
     drawn = [drawing for one in received.drawings if (drawing := _redrawn(job, one)) is not None]
     if drawn:
         append(shop.ledger, DRAWINGS, drawn)
-    missing = {asked.sha256 for asked in job.asked} - job.answers.keys() - {one.sha256 for one in fresh}
+    answered = job.answers.keys() | {one.sha256 for one in fresh}
+    missing = {asked.sha256 for asked in job.asked} - answered
     if progress.state in OVER and not (received.refused and missing):
         _close(shop, job, progress)
+    elif job.closed is not None:  # people went on with what was given up
+        _close(shop, job, replace(progress, state="stopped", done=len(answered), failed=0))
     return progress, received
 
 
@@ -398,7 +416,7 @@ def cancel(shop: Shop, names: Sequence[str] = ()) -> list[str]:
 def _stop(shop: Shop, job: Job) -> None:
     if not job.is_sent:
         if shop.labeler.progress(job).state == "unknown":
-            append(shop.ledger, PURCHASES, [Closed(job=job.name, state="withdrawn", cost_mills=0)])
+            _withdraw(shop, job)
             return
         append(shop.ledger, PURCHASES, [Sent(job=job.name)])  # a killed submit had come so far
     over = shop.labeler.progress(job).state in OVER
@@ -408,6 +426,15 @@ def _stop(shop: Shop, job: Job) -> None:
     now = read_ledger(shop.ledger).jobs[job.name]
     if now.closed is None and at_once:
         _give_up(shop, now)
+
+
+def _withdraw(shop: Shop, job: Job) -> None:
+    """Give up a job that was never sent. Raises ProjectError where the team's ticket says that another clone has sent it."""
+    if shop.claims is not None and not shop.claims.give_up(job.reserved, job.asked):
+        append(shop.ledger, PURCHASES, [Sent(job=job.name)])
+        do = f"`git pull` once they have pushed their ledger; `boxset label cancel {job.name}` gives it up here all the same"
+        raise _sent_elsewhere(job.name, do)
+    append(shop.ledger, PURCHASES, [Closed(job=job.name, state="withdrawn", cost_mills=0)])
 
 
 def _give_up(shop: Shop, job: Job) -> None:

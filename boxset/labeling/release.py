@@ -70,11 +70,12 @@ def _check_never_sent(claims: Claims, ticket: Ticket, *, lost: bool) -> None:
     doubts = {
         "a version of Boxset before tickets claimed it, which does not say at which service": not ticket.service,
         "its owner was about to tell the service of it, which may still come": ticket.state == "sending",
+        "its owner gave it up, and may have bought its pictures in another job": ticket.is_given_up,
         "with `files` nobody can look whether its tasks went out": ticket.service == "files",
     }
     doubt = next((words for words, holds in doubts.items() if holds), "")
     if doubt and not lost:
-        raise ProjectError(f"not released: {doubt}", where=ticket.job, do=f"Ask {ticket.who or 'whoever bought it'}; {STATE_IT}")
+        raise ProjectError(f"not released: {doubt}", where=ticket.job, do=f"Ask {ticket.released_by or ticket.who or 'whoever bought it'}; {STATE_IT}")
 
 
 def _check_service(shop: Shop, names: Sequence[str]) -> None:

@@ -57,7 +57,7 @@ def _worth(plan: Plan) -> Iterator[str]:
         yield f"A useful box, one that a target misses, costs {dollars(plan.useful_box_mills, to_the_mill=True)}. The ranges hold with a chance of 80 %."
     guesses = [row.category for row in plan.rows if row.interval and row.interval[1] and not row.learned_from]
     if guesses:
-        yield f"What is expected is a guess for {', '.join(guesses)}: no answer yet on pictures like these."
+        yield f"What is expected is a guess for {', '.join(guesses)}: no answer yet on pictures like these, and it may be off by more than the range."
 
 
 def _print_whole(terminal: Any, table: Table) -> None:

@@ -81,12 +81,16 @@ class Yields:
         return self._drawn_from(_guessed(guess), (_reviewed(category, said), category), weight=PRIOR_PICTURES, doubt=guess**2)
 
     def _drawn_from(self, base: Rate, known: Known, *, weight: float, doubt: float) -> Rate:
-        """Return a base, which counts for `weight` pictures, drawn towards a group's answers. `doubt`: the variance of such groups about their base."""
+        """Return a base, which counts for `weight` pictures, drawn towards a group's answers.
+
+        `doubt`: the variance of such groups about their base. A group whose answers lie further off is doubted by that much.
+        """
         pictures, boxes = self.pictures.get(known, 0), self.boxes.get(known, 0)
         scatter = self.squares.get(known, 0) - boxes**2 / pictures if pictures else 0.0
         spread = (max(0.0, scatter) + weight * base.spread) / (pictures + weight)
         rest = weight / (pictures + weight)
-        variance = (1 - rest) * spread / (pictures + weight) + rest**2 * doubt
+        seen = (boxes / pictures - base.boxes) ** 2 if pictures else 0.0
+        variance = (1 - rest) * spread / (pictures + weight) + rest**2 * max(doubt, seen)
         errors = {other: rest * error for other, error in base.errors.items()} | {known: sqrt(variance)}
         return Rate((boxes + weight * base.boxes) / (pictures + weight), spread, errors)
 
