@@ -92,6 +92,23 @@ def test_a_line_that_is_no_takedown_is_named_and_one_cut_short_is_passed_over(tm
             read_takedowns(tmp_path)
 
 
+def test_a_last_line_that_somebody_spoilt_is_named_and_lets_nothing_in_again(tmp_path: Path) -> None:
+    append_takedowns(down(picture("a")), tmp_path)
+    (tmp_path / "takedown.jsonl").write_bytes((tmp_path / "takedown.jsonl").read_bytes().replace(b'"why"', b"why"))
+
+    with pytest.raises(InputError, match=r"takedown\.jsonl:1: not a takedown"):
+        read_takedowns(tmp_path)
+
+
+def test_nothing_is_written_that_could_not_be_read_again(tmp_path: Path) -> None:
+    append_takedowns(down(picture("a")), tmp_path)
+    before = read_takedowns(tmp_path)
+
+    with pytest.raises(InputError, match=r"could be read again: .* <= 500 - at `\$\.why`. Nothing was written"):
+        append_takedowns(takedowns_for([picture("b")], why="x" * 501, by="legal", at=AT), tmp_path)
+    assert read_takedowns(tmp_path) == before
+
+
 def test_a_takedown_makes_every_plan_old(tmp_path: Path) -> None:
     before = read_decisions(tmp_path).fingerprint
     append_takedowns(down(picture("a")), tmp_path)

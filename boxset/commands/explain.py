@@ -84,8 +84,9 @@ def read_records(root: Path) -> "Records":
     """Read all that the project remembers of its pictures; whatever was not built is empty."""
     from boxset.compare.explain import Records
     from boxset.dataset.coco import read_coco
-    from boxset.dataset.decisions import FOLDER, read_decisions
+    from boxset.dataset.decisions import read_decisions
     from boxset.dataset.records import ImageRow, read_pool
+    from boxset.dataset.takedown import FOLDER
     from boxset.files import read_jsonl
     from boxset.freezing import read_record
     from boxset.labeling.ledger import read_ledger

@@ -57,7 +57,7 @@ def _upstreams() -> "tuple[Upstream, ...]":
     from boxset.labeling.ledger import ANSWERS, PURCHASES
     from boxset.labeling.purchase import Upstream
 
-    paths = [(decisions.FOLDER / name).as_posix() for name in (decisions.FILE, takedown.FILE)]
+    paths = [(takedown.FOLDER / name).as_posix() for name in (decisions.FILE, takedown.FILE)]
     here, followed = _lines([Path(path).read_bytes() for path in paths if Path(path).exists()]), follows(Path())
     found = []
     for name, files in upstreams(Path(), [*(f"{LEDGER}/{name}" for name in (PURCHASES, ANSWERS)), *paths]).items():
