@@ -12,7 +12,7 @@ import msgspec
 from boxset.dataset.coco import Coco, CocoImage
 from boxset.dataset.decisions import NOBODY, Decision, Decisions, review_of
 from boxset.dataset.reasons import Reason
-from boxset.dataset.records import ImageRow, Picture, Pool, Seen, State
+from boxset.dataset.records import ImageRow, Picture, Pool, State
 from boxset.dataset.takedown import TakenDown
 from boxset.errors import InputError
 from boxset.wording import counted, dollars
@@ -272,19 +272,14 @@ def copies_told(story: Story, records: Records) -> list[Picture]:
     kept = {p.sha256: p for _, row in records.rows if (p := row.picture) is not None and _is_copy(p, story.name, image, records)}
     if kept:
         return [kept[sha256] for sha256 in sorted(kept)]
-    left_out = [(where, row) for where, row in records.rows if row.seen is not None and story.name in (row.seen.sha256, row.url)]
-    return [_as_picture(row, row.seen, _source_of(where)) for where, row in left_out[:1] if row.seen is not None]
+    left_out = ((where, row, row.seen) for where, row in records.rows if row.seen is not None and story.name in (row.seen.sha256, row.url))
+    return [seen.picture(source=_source_of(where), source_id=row.source_id, url=row.url) for where, row, seen in left_out][:1]
 
 
 def _source_of(where: str) -> str:
     """Return the source of the pictures of a place: `lvis` of `extract lvis`, `crawl` of every crawl."""
     stage, _, name = where.partition(" ")
     return name if stage == "extract" else stage
-
-
-def _as_picture(row: ImageRow, seen: Seen, source: str) -> Picture:
-    names = ("sha256", "file_name", "width", "height", "phash", "grid")
-    return Picture(**{name: getattr(seen, name) for name in names}, source=source, source_id=row.source_id, url=row.url)
 
 
 def _is_copy(picture: Picture, sha256: str, image: CocoImage | None, records: Records) -> bool:

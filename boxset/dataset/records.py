@@ -18,6 +18,7 @@ BBox = tuple[float, float, float, float]
 """Left, top, width, height in pixels of the stored picture; half-open; inside it; never empty."""
 
 KEPT = "kept"
+KNOWN_OF_BOTH = ("sha256", "file_name", "width", "height", "phash", "grid", "orientation")  # fields of a picture that is here, and of one that was left out
 UNSTATED = "unknown"  # how a crawl's row says that a licence is
 
 
@@ -62,6 +63,15 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     grid: str
     orientation: int = 1
     animated: bool = False
+
+    @classmethod
+    def of(cls, picture: Picture) -> "Seen":
+        """Return what is remembered of a picture that is here."""
+        return cls(**{name: getattr(picture, name) for name in KNOWN_OF_BOTH})
+
+    def picture(self, *, source: str, source_id: str, url: str) -> Picture:
+        """Return the picture as far as it is remembered."""
+        return Picture(**{name: getattr(self, name) for name in KNOWN_OF_BOTH}, source=source, source_id=source_id, url=url)
 
 
 class ImageRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -86,9 +86,9 @@ def _stored(picture: Picture | None) -> Stored | None:
 
 def _known_to_be_down(order: ExtractOrder, choice: Choice, out: Path, down: Takedowns) -> dict[str, ImageRow]:
     """Return image → its row for what is taken down by a name, or was seen to be a copy of what is: it is not asked for."""
-    earlier = [row for row in read_jsonl(out / "images.jsonl", ImageRow) if row.seen is not None] if down.held else []
-    alike = down.of([_as_picture(row, order.name) for row in earlier])
-    found = {row.source_id: row for row, one in zip(earlier, alike, strict=True) if one and row.source_id in choice.images}
+    earlier = [(row, row.seen) for row in read_jsonl(out / "images.jsonl", ImageRow) if row.seen is not None] if down.held else []
+    alike = down.of([seen.picture(source=order.name, source_id=row.source_id, url=row.url) for row, seen in earlier])
+    found = {row.source_id: row for (row, _), one in zip(earlier, alike, strict=True) if one and row.source_id in choice.images}
     for image, row in choice.images.items():
         url = row.get("url") or ""
         if image not in found and down.named(f"{order.name}:{image}", url, row.get("original_url") or ""):
@@ -96,23 +96,12 @@ def _known_to_be_down(order: ExtractOrder, choice: Choice, out: Path, down: Take
     return found
 
 
-def _as_picture(row: ImageRow, source: str) -> Picture:
-    assert row.seen is not None
-    fields = {name: getattr(row.seen, name) for name in ("sha256", "file_name", "width", "height", "phash", "grid", "orientation")}
-    return Picture(**fields, source=source, source_id=row.source_id, url=row.url)
-
-
-def _seen(picture: Picture) -> Seen:
-    names = ("sha256", "file_name", "width", "height", "phash", "grid", "orientation")
-    return Seen(**{name: getattr(picture, name) for name in names})
-
-
 def _without_copies(rows: list[ImageRow], down: Takedowns) -> list[ImageRow]:
     """Return the rows; those of pictures of which a copy was taken down say so, and what the picture was."""
     kept = [row.picture for row in rows if row.picture is not None]
     out = {picture.sha256 for picture, one in zip(kept, down.of(kept), strict=True) if one}
     return [
-        ImageRow(source_id=row.source_id, url=row.url, outcome=Reason.TAKEN_DOWN, seen=_seen(row.picture)) if row.picture and row.picture.sha256 in out else row
+        ImageRow(source_id=row.source_id, url=row.url, outcome=Reason.TAKEN_DOWN, seen=Seen.of(row.picture)) if row.picture and row.picture.sha256 in out else row
         for row in rows
     ]
 
