@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from boxset.errors import InputError, did_you_mean
-from boxset.terminal import console, say
+from boxset.terminal import console, print_whole, say
 from boxset.wording import counted, dollars
 
 if TYPE_CHECKING:
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from boxset.compare.audit import Origin, Traced
 
-WIDEST = 300
 NUMBERS = ("boxes", "pictures", "cost", "cost elsewhere", "a box")
 
 
@@ -77,9 +76,7 @@ def _print(origins: "list[Origin]", rows: "list[Traced]", *, with_rest: bool) ->
         table.add_row(Text(one.name), f"{one.boxes:,}", f"{one.pictures:,}", _money(one.usd), *rest, each, Text(one.licence or "–"), Text(one.credit or "–"))
     pictures = {row.file_name: row.licence for row in rows}
     total = sum((one.usd + one.usd_elsewhere for one in origins), start=origins[0].usd * 0) if origins else None
-    terminal = console(highlight=False)
-    terminal.width = max(terminal.width, terminal.measure(table, options=terminal.options.update(width=WIDEST)).maximum)
-    terminal.print(table)
+    print_whole(console(highlight=False), table)
     if with_rest and total is not None:
         say(f"{_money(total)} were spent or reserved in all; elsewhere: for pictures that have no box of the job in this data set")
     licences = sorted(pictures.values())
