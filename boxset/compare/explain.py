@@ -15,7 +15,7 @@ from boxset.dataset.reasons import Reason
 from boxset.dataset.records import ImageRow, Picture, Pool, State
 from boxset.dataset.takedown import TakenDown
 from boxset.errors import InputError
-from boxset.wording import counted, dollars
+from boxset.wording import counted, money
 
 WHY = {
     Reason.BAD_ADDRESS: "no http(s) address, or one that is not asked: credentials in it, a refused port",
@@ -432,7 +432,7 @@ def _decided(decision: Decision, records: Records) -> str:
 
 
 def _bought_step(bought: Bought, records: Records) -> Step:
-    asked = f"asked about {', '.join(bought.categories)} in {bought.job} ({bought.backend}) for {dollars(round(bought.price_usd * 1000), to_the_mill=True)}"
+    asked = f"asked about {', '.join(bought.categories)} in {bought.job} ({bought.backend}) for {money(bought.price_usd, to_the_mill=True)}"
     told = ", ".join(f"{n} {name}" for name, n in sorted(bought.boxes.items())) or "none of them is there"
     answers = {"labelled": f"answered: {told}", "failed": f"failed: {bought.why or 'no reason given'}"}
     return Step(where="label", what=asked, details=(answers.get(bought.state, "not answered yet"), *_drew_lines(bought, records)))

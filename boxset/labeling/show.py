@@ -16,7 +16,7 @@ from boxset.labeling.plan import Plan, Row, near_frozen_words, waits_for_review,
 from boxset.labeling.price import cap_mills
 from boxset.labeling.standing import faults
 from boxset.terminal import console, print_whole
-from boxset.wording import counted, dollars
+from boxset.wording import counted, dollars, money
 
 
 def plan_table(plan: Plan) -> None:
@@ -70,9 +70,8 @@ def costs_table(title: str, rows: Sequence[Cost]) -> None:
     for name in (title, "pictures", "boxes drawn", "cost", "without a box", "a box"):
         table.add_column(name, justify="left" if name == title else "right", no_wrap=True)
     for row in rows:
-        each = "–" if row.usd_per_box is None else dollars(round(row.usd_per_box * 1000), to_the_mill=True)
-        cost, nothing = (dollars(round(usd * 1000)) for usd in (row.usd, row.usd_without_box))
-        table.add_row(row.name, f"{row.pictures:,}", f"{row.boxes:,}", cost, nothing, each)
+        each = "–" if row.usd_per_box is None else money(row.usd_per_box, to_the_mill=True)
+        table.add_row(row.name, f"{row.pictures:,}", f"{row.boxes:,}", money(row.usd), money(row.usd_without_box), each)
     print_whole(console(), table)
 
 
