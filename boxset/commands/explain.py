@@ -189,8 +189,7 @@ def _answer(job: "Job", sha256: str) -> "dict[str, Any]":
     answer = job.answers.get(sha256)
     if answer is None:
         return {"state": "failed" if job.closed else "open", "boxes": {}, "why": "the job ended without an answer"}
-    names = {number: name for name, number in job.reserved.categories.items()}
-    boxes = Counter(names.get(drawn.category_id, f"category {drawn.category_id}") for drawn in answer.boxes)
+    boxes = Counter(_called(drawn.category_id, job) for drawn in answer.boxes)
     return {"state": answer.state, "boxes": dict(boxes), "why": answer.why, "people": len(job.drawings.get(sha256, ()))}
 
 
@@ -198,5 +197,8 @@ def _drew(ledger: "Ledger", bought: "Bought") -> list[tuple[str, int]]:
     from boxset.labeling.agreement import things
 
     job = ledger.jobs[bought.job]
-    names = {number: name for name, number in job.reserved.categories.items()}
-    return [(names.get(thing.category_id, f"category {thing.category_id}"), len(thing.people)) for thing in things(job.drawings[bought.sha256])]
+    return [(_called(thing.category_id, job), len(thing.people)) for thing in things(job.drawings[bought.sha256])]
+
+
+def _called(category_id: int, job: "Job") -> str:
+    return job.reserved.names.get(category_id, f"category {category_id}")

@@ -46,6 +46,11 @@ class Reserved(Event, frozen=True, tag="reserved"):
     trial: bool = False
     at: str = ""  # UTC, to the second; ledgers of before do not state it
 
+    @property
+    def names(self) -> dict[int, str]:
+        """Return what each category was called then, by its id."""
+        return {number: name for name, number in self.categories.items()}
+
 
 class Asked(Event, frozen=True, tag="asked"):
     """One picture of a job."""
