@@ -47,7 +47,7 @@ class Reviewed:
                 by_image.setdefault(name_of[picture.sha256], []).append(review)
         return cls({name: united(some) for name, some in by_image.items()}, name_of, ids)
 
-    def unusable(self) -> dict[str, Reason]:
+    def barred(self) -> dict[str, Reason]:
         """Return the images that a person called unusable, and those of which a copy was taken down."""
         unusable = {name: Reason.UNUSABLE for name, review in self.reviews.items() if review.unusable}
         return unusable | {name: Reason.TAKEN_DOWN for name, review in self.reviews.items() if review.taken_down}

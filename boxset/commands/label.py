@@ -33,6 +33,7 @@ def _shop() -> Iterator["Shop"]:
     from uuid import uuid4
 
     from boxset.dataset.decisions import read_decisions
+    from boxset.dataset.records import picture_files
     from boxset.endpoints import open_world
     from boxset.files import sole_writer
     from boxset.history import user_name
@@ -43,7 +44,7 @@ def _shop() -> Iterator["Shop"]:
 
     params = read_params()
     with sole_writer(LEDGER), open_world(params) as endpoints:
-        where = {path.name: path for path in sorted([*Path("data").glob("crawl/*/images/*"), *Path("data").glob("extract/*/images/*")], reverse=True)}
+        where = picture_files(Path("data"))
         labeler = labeler_of(params, endpoints)
         now = datetime.now(UTC)
         claims, decided = claims_of(params, endpoints, who=user_name(), at=f"{now:%Y-%m-%d %H:%M} UTC"), read_decisions().fingerprint

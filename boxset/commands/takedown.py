@@ -117,8 +117,10 @@ def _sent_by_its_owner(name: str) -> "list[Picture]":
 
 def _elsewhere(contents: set[str], records: "Records") -> "Iterable[str]":
     """Say what else holds a picture, which no build reaches."""
-    files = {path.stem: path for path in sorted([*Path("data").glob("extract/*/images/*"), *Path("data").glob("crawl/*/images/*")]) if path.stem in contents}
-    marks = sorted(md5(path.read_bytes(), usedforsecurity=False).hexdigest() for path in files.values())
+    from boxset.dataset.records import picture_files
+
+    files = [path for path in picture_files(Path("data")).values() if path.stem in contents]
+    marks = sorted(md5(path.read_bytes(), usedforsecurity=False).hexdigest() for path in files)
     if marks:
         yield "Versions of before keep its bytes, in DVC's cache (`dvc cache dir`) and in each remote. After `dvc repro`, delete there"
         yield from (f"  files/md5/{mark[:2]}/{mark[2:]}" for mark in marks)

@@ -25,13 +25,12 @@ import msgspec
 from msgspec import Meta
 
 from boxset.dataset.records import Picture
-from boxset.dataset.similar import copies
+from boxset.dataset.similar import COPY_BITS, copies
 from boxset.dataset.takedown import CORRECT, FOLDER, NOTHING_DOWN, Takedowns, TakenDown, read_takedowns
 from boxset.files import append_lines, as_line, read_lines, sha256_of
 
 FILE = "review.jsonl"
 WHAT = "a decision"
-BITS = 6  # as in labeling/asked.py: a copy of what was bought is a copy of what was decided
 NEXT = timedelta(milliseconds=1)  # a decision that was taken in knowledge of another is later than it, whatever the clocks say
 MAX_NAME = 200
 YEARS = 2000, 9000  # of a decision: others can be later, and told in any zone of time
@@ -149,7 +148,7 @@ class Decisions:
     def _on(self, pictures: Sequence[Picture]) -> list[list[Decision]]:
         known = [some[0].picture for some in self.by_picture.values()]
         said = [list(self.by_picture.get(picture.sha256, ())) for picture in pictures]
-        for place, other in copies(pictures, known, BITS) if known else ():
+        for place, other in copies(pictures, known, COPY_BITS) if known else ():
             if known[other].sha256 != pictures[place].sha256:
                 said[place] += self.by_picture[known[other].sha256]
         return said
@@ -166,7 +165,7 @@ class Decisions:
         if not undone:
             return counts
         known = [some[0].picture for some in self.by_picture.values()]
-        near = {known[place].sha256: known[place] for place, _ in copies(known, list(undone.values()), BITS)}
+        near = {known[place].sha256: known[place] for place, _ in copies(known, list(undone.values()), COPY_BITS)}
         for picture, review in zip(near.values(), self.of(list(near.values())), strict=True):
             counts.subtract(one.category_id for one in self.by_picture[picture.sha256] if review.of(one.category_id) is None)
         return counts

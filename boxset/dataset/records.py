@@ -212,6 +212,15 @@ def read_extracted(data: Path) -> dict[str, Pool]:
     return {path.parent.name: read_pool(path) for path in sorted(data.glob("extract/*/annotations.json"))}
 
 
+def picture_files(data: Path) -> dict[str, Path]:
+    """Return where each stored picture lies under a project's `data/`, by its file name; one that lies in several folders in the first of them."""
+    found: dict[str, Path] = {}
+    for folder in sorted([*data.glob("crawl/*/images"), *data.glob("extract/*/images")]):
+        for path in sorted(folder.iterdir()):
+            found.setdefault(path.name, path)
+    return found
+
+
 def outcome_counts(rows: list[ImageRow]) -> dict[str, int]:
     """Count kept and every reason; the sum is the number of rows."""
     counts: dict[str, int] = {KEPT: 0}

@@ -16,12 +16,11 @@ import msgspec
 from msgspec import Meta
 
 from boxset.dataset.records import Picture, content_mark
-from boxset.dataset.similar import Print, copies
+from boxset.dataset.similar import COPY_BITS, Print, copies
 from boxset.files import append_lines, as_line, read_lines, sha256_of
 
 FOLDER, FILE = Path("decisions"), "takedown.jsonl"
 WHAT, CORRECT = "a takedown", "Correct the line, or take it from git's history"
-BITS = 6  # as in decisions.py and labeling/asked.py: one test of copies for all that is remembered
 
 
 class TakenDown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -95,7 +94,7 @@ class Takedowns:
         if not self.held:
             return [None] * len(pictures)
         found = [self.named(*names_of(picture)) for picture in pictures]
-        for place, other in copies(pictures, [one.picture for one in self._known], BITS):
+        for place, other in copies(pictures, [one.picture for one in self._known], COPY_BITS):
             found[place] = self._known[other]
         return found
 

@@ -11,9 +11,9 @@ from boxset.assemble.freeze import ALL_COUNT, Futile
 from boxset.compare.sightings import LAST, NO_SIGHTINGS, Sightings
 from boxset.dataset.decisions import NOBODY, NOTHING, Decisions, Review, Verdict
 from boxset.dataset.records import Picture, Pool, Refused
-from boxset.dataset.similar import twins
+from boxset.dataset.similar import COPY_BITS, twins
 from boxset.labeling.answers import current_pictures
-from boxset.labeling.asked import BITS, as_picture, bought, copies, ids_asked
+from boxset.labeling.asked import as_picture, bought, copies, ids_asked
 from boxset.labeling.ledger import Ledger
 from boxset.labeling.price import cap_mills, per_picture_mills
 from boxset.labeling.yields import Rate, Said, Yields, interval, learned
@@ -338,7 +338,7 @@ def _without_copies_of(known: list[Picture], pictures: list[Picture]) -> list[Pi
 def _once(pictures: list[Picture]) -> list[Picture]:
     """Return the pictures that are no copy of an earlier one."""
     out: set[int] = set()
-    for i, j in twins(pictures, BITS):
+    for i, j in twins(pictures, COPY_BITS):
         if i not in out:
             out.add(j)
     return [picture for position, picture in enumerate(pictures) if position not in out]
