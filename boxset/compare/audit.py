@@ -7,8 +7,8 @@ from fractions import Fraction
 import msgspec
 
 from boxset.dataset.coco import Coco, CocoAnnotation, CocoImage
+from boxset.dataset.records import PEOPLE
 
-LABEL = "label"  # what boxes that people of this project drew have as their source; their job is among their attributes
 NOTHING = Fraction(0)
 
 
@@ -65,14 +65,14 @@ def trace(
         images = {image.id: image for image in coco.images}
         sharing = Counter((a.image_id, _origin(a)) for a in coco.annotations)
         for a in coco.annotations:
-            usd = prices.get(_origin(a), NOTHING) / sharing[a.image_id, _origin(a)] if a.source == LABEL else NOTHING
+            usd = prices.get(_origin(a), NOTHING) / sharing[a.image_id, _origin(a)] if a.source == PEOPLE else NOTHING
             licence = licences[images[a.image_id].license]
             rows.append(_traced(a, images[a.image_id], split, names[a.category_id], usd=usd, terms=terms(a.source), licence=(licence, asks(licence))))
     return rows
 
 
 def _origin(box: CocoAnnotation) -> str:
-    return str(box.attributes.get("job") or LABEL) if box.source == LABEL else box.source
+    return str(box.attributes.get("job") or PEOPLE) if box.source == PEOPLE else box.source
 
 
 def _traced(

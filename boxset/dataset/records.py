@@ -19,6 +19,7 @@ BBox = tuple[float, float, float, float]
 
 KEPT = "kept"
 KNOWN_OF_BOTH = ("sha256", "file_name", "width", "height", "phash", "grid", "orientation")  # fields of a picture that is here, and of one that was left out
+PEOPLE = "label"  # what boxes that people of this project drew call their source
 UNSTATED = "unknown"  # how a crawl's row says that a licence is
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from boxset.dataset import similar
-from boxset.dataset.records import Picture
+from boxset.dataset.records import PEOPLE, Picture
 from boxset.labeling.ledger import Asked, Job, Ledger
 
 MAX_ATTEMPTS = 2  # a picture that came back without an answer so often is not sent again
@@ -30,7 +30,7 @@ def as_picture(asked: Asked) -> Picture:
         height=asked.height,
         phash=asked.phash,
         grid=asked.grid,
-        source="label",
+        source=PEOPLE,
         source_id=asked.sha256,
         url="",
     )
