@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from boxset.web.suppliers import Hit as Found
 
 MANY = 5
-ADDRESS_LENGTH = 500  # of an address that cannot be asked, as a crawl writes it down
 
 
 @click.command()
@@ -134,7 +133,7 @@ def _wanted(path: Path) -> int:
 def _plain(address: str) -> str:
     """Return the form in which an address is asked; what is never asked in the form in which it is written down."""
     from boxset.text import visible
-    from boxset.web.addresses import vetted
+    from boxset.web.addresses import ADDRESS_LENGTH, vetted
 
     plain = vetted(address)
     return plain if isinstance(plain, str) else visible(address.strip())[:ADDRESS_LENGTH]

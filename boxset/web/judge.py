@@ -16,13 +16,11 @@ from boxset.dataset.takedown import NOTHING_DOWN, Takedowns
 from boxset.params import Crawl
 from boxset.resolve import CrawlOrder
 from boxset.sources.licences import allowed
-from boxset.web.addresses import site_of, vetted
+from boxset.web.addresses import ADDRESS_LENGTH, site_of, vetted
 from boxset.web.pictures import Outcome, Stored
 from boxset.web.suppliers import Hit
 from boxset.web.thumbnails import is_thumbnail
 from boxset.web.words import folded, pattern_of
-
-ADDRESS_LENGTH = 500  # of an address that cannot be asked, as it is written down
 
 
 @dataclass(frozen=True)
