@@ -256,3 +256,18 @@ def test_an_address_or_a_file_that_the_project_does_not_know_stays_out_too(tmp_p
     assert "nothing is known of it" in str(neither.exception)
     listed = run(cli, ["takedown", "--list"]).output
     assert "https://shop.example/a.jpg" in listed
+
+
+def test_an_undo_lets_in_what_it_names_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    known = [TakenDown(sha256=digit * 64, phash="0" * 16, width=9, height=9, names=(f"https://shop.example/{digit}.jpg",), by="legal", at=AT) for digit in "ab"]
+    append_takedowns(known)
+
+    for name in ("https://other.example/", "https://other.example/a.jpg", "a"):
+        wrong = CliRunner().invoke(cli, ["takedown", name, "--undo", "--by", "legal"])
+        assert str(wrong.exception).startswith(f"{name}: is not taken down")
+    assert read_takedowns().held == tuple(known)
+    done = CliRunner().invoke(cli, ["takedown", "https://SHOP.example/a.jpg", "--undo", "--by", "legal"])
+
+    assert done.output.startswith("1 copy of the picture let in again")
+    assert read_takedowns().contents == {"b" * 64}

@@ -17,6 +17,7 @@ from boxset.dataset.takedown import TakenDown
 from boxset.errors import InputError
 from boxset.wording import counted, money
 
+FEWEST_DIGITS = 6  # of a SHA-256, that name a picture
 WHY = {
     Reason.BAD_ADDRESS: "no http(s) address, or one that is not asked: credentials in it, a refused port",
     Reason.PRIVATE_ADDRESS: "the address leads to a machine that is not public",
@@ -204,10 +205,16 @@ def _addresses(row: ImageRow) -> tuple[str, ...]:
 
 def _pictures(name: str, records: Records) -> list[str]:
     """Return the content of each picture that a name fits; united copies once, by the copy that was kept."""
-    stem = name.rpartition("/")[2].partition(".")[0].lower()
-    found = [p.sha256 for p in records.pictures if name in _names(p) or _is_own(name, p.source, p.source_id, p.url) or (len(stem) >= 6 and p.sha256.startswith(stem))]
-    found = found or ([sha256 for sha256 in records.remembered if sha256.startswith(stem)] if len(stem) >= 6 else [])
+    called = contents_called(name)
+    found = [p.sha256 for p in records.pictures if name in _names(p) or _is_own(name, p.source, p.source_id, p.url) or called(p.sha256)]
+    found = found or [sha256 for sha256 in records.remembered if called(sha256)]
     return list(dict.fromkeys(records.image_of[sha256].sha256 if sha256 in records.image_of else sha256 for sha256 in found))
+
+
+def contents_called(name: str) -> Callable[[str], bool]:
+    """Return what tells whether a SHA-256 is meant by its first digits, or by the name or path of a file that is called so."""
+    digits = name.rpartition("/")[2].partition(".")[0].lower()
+    return lambda sha256: len(digits) >= FEWEST_DIGITS and sha256.startswith(digits)
 
 
 def _is_own(name: str, source: str, source_id: str, url: str) -> bool:
