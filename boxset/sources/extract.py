@@ -1,6 +1,6 @@
 """Out of one source's index: which images our categories need, their pictures, their boxes in pixels, and what is known of them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -44,15 +44,15 @@ def extract(
 ) -> dict[str, Any]:
     """Write `images.jsonl`, `annotations.json`, `refused.json` and `images/`; return the metrics.
 
-    Goes on where a killed run stopped; a picture that is there is not fetched again. What is taken down is not fetched, and of it no bytes stay. Raises InputError where more than
-    `max_missing_share` of the pictures cannot be had; what was fetched stays.
+    Goes on where a killed run stopped; a picture that is there is not fetched again. What is taken down is not fetched, and of it no bytes stay.
+    Raises InputError where more than `max_missing_share` of the pictures cannot be had; what was fetched stays.
     """
     choice = choose(order, index) if order.on else Choice({}, {}, {}, {}, frozenset(), 0)
     journal_path = Path(".boxset/journal") / f"extract-{order.name}.{order.retry}.jsonl"
     with Journal(journal_path) as journal:
         _remember(journal, out, retry=order.retry)
         unasked = _known_to_be_down(order, choice, out, down)
-        outcomes = _pictures(order, choice, out, without=unasked, journal=journal, endpoints=endpoints, contact=contact)
+        outcomes = _pictures(order, _wanted(choice, unasked), out, journal=journal, endpoints=endpoints, contact=contact)
     passed = [ImageRow(source_id=image, url=url, outcome=Reason.OVER_LIMIT, detail=why) for image, (url, why) in choice.passed.items()]
     chosen = [_row(order, choice, image, outcomes) for image in choice.images if image not in unasked]
     rows = sorted([*_without_copies(chosen, down), *unasked.values(), *passed], key=lambda row: row.source_id)
@@ -106,13 +106,14 @@ def _without_copies(rows: list[ImageRow], down: Takedowns) -> list[ImageRow]:
     ]
 
 
-def _pictures(
-    order: ExtractOrder, choice: Choice, out: Path, *, without: Mapping[str, ImageRow], journal: Journal, endpoints: Endpoints, contact: str
-) -> dict[str, Outcome]:
+def _wanted(choice: Choice, unasked: Container[str]) -> list[Wanted]:
+    """Return the pictures to be had, each address once."""
+    urls = dict.fromkeys(row.get("url") or "" for image, row in choice.images.items() if image not in unasked and image not in choice.refused)
+    return [Wanted(url=url) for url in urls if url]
+
+
+def _pictures(order: ExtractOrder, wanted: list[Wanted], out: Path, *, journal: Journal, endpoints: Endpoints, contact: str) -> dict[str, Outcome]:
     """Return address → what became of it."""
-    left_out = without.keys() | choice.refused.keys()
-    urls = dict.fromkeys(row.get("url") or "" for image, row in choice.images.items() if image not in left_out)
-    wanted = [Wanted(url=url) for url in urls if url]
     shelf = Shelf(out / "images", twins=pictures_elsewhere(out.parent.parent, out))
     if order.format == "local":
         return _done(fetch_all(wanted, _from_place(order, endpoints), shelf=shelf, journal=journal, elsewhere={}, flow=Flow(READERS)))
