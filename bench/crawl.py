@@ -150,8 +150,8 @@ def boxset(urls: Path, out: Path, connections: int) -> None:
     from boxset.dataset.records import Picture
     from boxset.endpoints import Endpoints
     from boxset.images.look import looks
-    from boxset.web.crawl import Kept
     from boxset.web.fetcher import Fetched, Fetcher, FetchPolicy
+    from boxset.web.judge import Kept
     from boxset.web.pictures import Journal, Shelf, Wanted, fetch_all
     from boxset.work import Flow
 

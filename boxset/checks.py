@@ -26,7 +26,6 @@ from boxset.params import (
     Source,
     checked,
     queries_of,
-    read_yaml,
     same_terms,
     second_ids,
     terms_of,
@@ -35,6 +34,7 @@ from boxset.resolve import check_world
 from boxset.strict import Fault
 from boxset.web.suppliers.url_lists import first_of, summary_of
 from boxset.wording import counted, dollars, noun
+from boxset.yaml12 import read_yaml
 
 if TYPE_CHECKING:
     from boxset.labeling.ledger import Ledger

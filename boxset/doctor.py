@@ -16,10 +16,11 @@ from boxset.checks import problems
 from boxset.conflicts import conflicts
 from boxset.endpoints import Endpoints
 from boxset.errors import BoxsetError, InputError, ParamsError
-from boxset.params import Params, Query, Source, read_yaml
+from boxset.params import Params, Query, Source
 from boxset.predictions.store import FOLDER, names
 from boxset.stage import locked_outputs
 from boxset.wording import counted, dollars, noun
+from boxset.yaml12 import read_yaml
 
 OK, FIX, LATER = "ok", "FIX", "-"
 GB = 1_000_000_000

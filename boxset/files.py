@@ -114,6 +114,38 @@ def read_jsonl(path: Path, as_type: type[T]) -> list[T]:
     return rows
 
 
+def read_lines(path: Path, as_type: type[T], *, what: str, do: str) -> dict[bytes, T]:
+    """Read a file that lines of JSON are only ever appended to: each distinct line with what it says, in their order; no file, none.
+
+    A last line that a kill cut short was never acted on, and is passed over. Raises InputError naming file and line of one that is not `what`
+    it should be, or an unresolved merge; `do`: the next step.
+    """
+    content = read_bytes(path) if path.exists() else b""
+    decoder = msgspec.json.Decoder(as_type)
+    lines = [line.rstrip(b"\r") for line in content.split(b"\n")]
+    found: dict[bytes, T] = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line in found:
+            continue
+        try:
+            found[line] = decoder.decode(line)
+        except (msgspec.MsgspecError, ValueError) as err:
+            if number == len(lines) and not is_json(line):
+                continue
+            raise conflict_in(content, path) or InputError(f"not {what}: {err}", where=f"{path}:{number}", do=do) from err
+    return found
+
+
+def as_line(value: msgspec.Struct, *, what: str, where: str) -> bytes:
+    """Return a value as a line for such a file. Raises InputError, which says `where` it is from, for one that could not be read again."""
+    line = msgspec.json.encode(value)
+    try:
+        msgspec.json.decode(line, type=type(value))
+    except (msgspec.MsgspecError, ValueError) as err:
+        raise InputError(f"not {what} that could be read again: {err}", where=where, do="Nothing was written") from err
+    return line
+
+
 def append_lines(path: Path, lines: Iterable[bytes]) -> None:
     """Append JSON lines, on disk before this returns; all, or none where the disk is full. One process at a time.
 
@@ -171,7 +203,7 @@ def is_json(line: bytes) -> bool:
     """Return whether a line is whole JSON."""
     try:
         msgspec.json.decode(line)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return False
     return True
 

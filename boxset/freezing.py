@@ -19,7 +19,7 @@ from boxset.compare.diff import BoxChange, diff
 from boxset.dataset.coco import Coco, CocoAnnotation, CocoImage, read_coco
 from boxset.dataset.frozen import Frozen, frozen_names, frozen_path, read_frozen, removed_categories, write_frozen
 from boxset.dataset.reasons import Reason
-from boxset.dataset.records import ImageRow, Picture, Pool
+from boxset.dataset.records import ImageRow, Picture, Pool, picture_files
 from boxset.dataset.takedown import FOLDER, read_takedowns
 from boxset.dataset.validation import Fault
 from boxset.errors import ParamsError, ProjectError
@@ -62,10 +62,9 @@ def hold_test(merged: Coco, params: Params, root: Path = Path()) -> tuple[Holdin
     if not params.split.freeze_test:
         return None
     frozen, data = read_frozen(frozen_path(params.split.freeze_test, root)), root / "data"
-    files = {path.name for folder in (*data.glob("extract/*/images"), *data.glob("crawl/*/images")) for path in folder.iterdir()}
     dropped = {one["sha256"]: one["near"] for one in _dropped(data) if "near" in one}
-    is_denied = _Denied(params, data, dropped_for_licence(data))
-    holding = hold(merged, frozen, files=files, is_denied=is_denied, bits=params.merge.duplicate_bits, dropped=dropped)
+    is_denied = _Denied(params, data, denied_by_merge(data))
+    holding = hold(merged, frozen, files=picture_files(data).keys(), is_denied=is_denied, bits=params.merge.duplicate_bits, dropped=dropped)
     held = _part(holding.coco, holding.images)
     changes = diff({"test": held}, {"test": holding.today}, names=(frozen.name, "now")).box_changes
     against = sum(not may_be_in_test(sources_of([image]), params.split) for image in held.images)
@@ -80,7 +79,7 @@ def futile_labels(
 ) -> Futile:
     """Return the pictures of a project that no label helps while test is held to a version; none where that is empty. Raises InputError.
 
-    `merged`: the images that are labelled today; `refused`: the pictures that `merge` left out for their licence; both by SHA-256.
+    `merged`: the images that are labelled today; `refused`: the pictures that `merge` left out for what wins over a freeze; both by SHA-256.
     """
     if not version:
         return ALL_COUNT
@@ -89,8 +88,8 @@ def futile_labels(
     return futile(every, image_of, read_frozen(frozen_path(version)), merged=merged, is_denied=is_denied, bits=bits)
 
 
-def dropped_for_licence(data: Path) -> set[str]:
-    """Return the pictures, by SHA-256, that `merge` left out for their licence, or because they were taken down."""
+def denied_by_merge(data: Path) -> set[str]:
+    """Return the pictures, by SHA-256, that `merge` left out for what wins over a freeze."""
     return {one["sha256"] for one in _dropped(data) if one["reason"] in DENIES}
 
 

@@ -16,8 +16,9 @@ import yaml
 from boxset.errors import ParamsError
 from boxset.files import write_text
 from boxset.history import past_claims
-from boxset.params import NAME, Category, ClassTerm, Params, Source, checked, parsed_yaml, queries_of, read_params, terms_of
+from boxset.params import NAME, Category, ClassTerm, Params, Source, checked, queries_of, read_params, terms_of
 from boxset.wording import counted
+from boxset.yaml12 import parsed_yaml
 
 if TYPE_CHECKING:
     from boxset.sources import coverage

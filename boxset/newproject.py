@@ -11,7 +11,8 @@ from pathlib import Path
 from boxset.checks import BUCKET, CONTACT
 from boxset.errors import ParamsError, ProjectError
 from boxset.files import disk_error, write_text
-from boxset.params import Use, checked, parsed_yaml
+from boxset.params import Use, checked
+from boxset.yaml12 import parsed_yaml
 
 TEMPLATES = Path(__file__).parent / "project"
 FILES = {

@@ -1,11 +1,17 @@
 """The one way to the terminal: whatever stands in a text, no control character of it arrives there."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from boxset.text import visible
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+WIDEST = 300  # columns of a table that is printed whole
 
 
 def say(text: str = "", *, nl: bool = True, **style: Any) -> None:
@@ -21,6 +27,12 @@ class WholeHelp(click.Group):
         """Write the list."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, self.commands[name].get_short_help_str(limit=1000)) for name in self.list_commands(ctx)])
+
+
+def print_whole(terminal: "Console", table: "Table") -> None:
+    """Print a table with its columns whole, however narrow the terminal, which is as wide from then on: what is cut cannot be copied into a command."""
+    terminal.width = max(terminal.width, terminal.measure(table, options=terminal.options.update(width=WIDEST)).maximum)
+    terminal.print(table)
 
 
 def console(**options: Any) -> Any:

@@ -1,5 +1,7 @@
 """How counts and money are said to users, everywhere in one form."""
 
+from fractions import Fraction
+
 
 def counted(count: int, word: str, many: str = "") -> str:
     """Return a number with its noun: 1 picture, 2 pictures; `many` is its plural where that is not plain."""
@@ -26,3 +28,8 @@ def dollars(mills: int, *, to_the_mill: bool = False) -> str:
         return f"${mills // 1000:,}.{mills % 1000:03}"
     cents = (mills + 5) // 10
     return f"${cents // 100:,}.{cents % 100:02}"
+
+
+def money(usd: Fraction | float, *, to_the_mill: bool = False) -> str:
+    """Return US dollars, to the nearest mill, as `dollars` says them."""
+    return dollars(round(usd * 1000), to_the_mill=to_the_mill)

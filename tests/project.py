@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from boxset.params import read_yaml
+from boxset.yaml12 import read_yaml
 
 REPOSITORY = Path(__file__).parents[1]
 REALDATA = Path(os.environ.get("BOXSET_REALDATA") or REPOSITORY.parent / "shared" / "realdata")

@@ -13,8 +13,9 @@ from boxset.checks import problems
 from boxset.commands.add import command
 from boxset.errors import ParamsError
 from boxset.newcategory import add_category, with_block
-from boxset.params import checked, parsed_yaml, read_params
+from boxset.params import checked, read_params
 from boxset.sources.tables import IndexWriter
+from boxset.yaml12 import parsed_yaml
 from tests.project import REPOSITORY
 from tests.test_check import git, project
 from tests.test_params import plain

@@ -265,6 +265,20 @@ def test_suspicious_labels_are_asked_for_by_key_or_name(labelled: Path) -> None:
     assert (by_name, of_saw) == (by_key, [])
 
 
+@pytest.mark.parametrize("word", ["hammer", CLAW, CLAW.upper()])
+def test_boxes_are_audited_by_key_or_name(labelled: Path, word: str) -> None:
+    for split_ in ("val", "test"):
+        write_coco(labelled / f"data/dataset/annotations/instances_{split_}.json", renamed(coco([], [])))
+    Path("params.yaml").write_text("world: live\nproject: {name: tools}\ncategories: {hammer: {id: 1, target: 5}}\nsources: {}\n")
+
+    done = CliRunner().invoke(cli, ["audit", "--category", word, "--csv", "boxes.csv"])
+    wrong = CliRunner().invoke(cli, ["audit", "--category", "hamer"])
+
+    assert (done.output, done.exception) == ("boxes.csv: 30 boxes\n", None)
+    assert isinstance(wrong.exception, ParamsError)
+    assert "there is no category hamer; did you mean hammer" in str(wrong.exception)
+
+
 def test_suspicious_labels_are_counted_by_key_so_that_a_rename_moves_no_metric() -> None:
     seen = predictions({one: [(1, (10.0, 20.0, 100.0, 80.0), 0.9)] for one in (f"{1:064x}", f"{2:064x}")})
     found = renamed(coco([image(1), image(2)], [annotation(1, 1, 1)]))

@@ -15,9 +15,10 @@ from boxset.files import read_jsonl
 from boxset.labeling.ledger import PURCHASES, Asked, Reserved, append
 from boxset.params import Commons, Crawl, Licences, Openverse, Params, Project, Query, Searxng
 from boxset.resolve import CrawlOrder
-from boxset.web.crawl import crawl, folded
+from boxset.web.crawl import crawl
 from boxset.web.suppliers import Searxng as SearxngSupplier
 from boxset.web.suppliers import Web, read_searxng
+from boxset.web.words import folded
 from tests.project import REALDATA, copy_of_repository
 
 OUT = Path("data/crawl/hammer")

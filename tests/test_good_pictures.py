@@ -12,7 +12,7 @@ from boxset.dataset.records import KEPT, ImageRow
 from boxset.images.look import looks
 from boxset.params import Crawl, Licences
 from boxset.resolve import CrawlOrder
-from boxset.web.crawl import Candidate, Kept, _Judge
+from boxset.web.judge import Candidate, Judge, Kept
 from boxset.web.pictures import Outcome, Shelf, Stored
 from boxset.web.suppliers import Hit
 from boxset.web.thumbnails import is_thumbnail, names_thumbnail
@@ -27,7 +27,7 @@ class Trial:
     def __init__(self, folder: Path, *, words: tuple[str, ...] = (), licences: Licences = Licences(), use: str = "research", **settings: Any) -> None:
         order = CrawlOrder(category="hammer", queries=(), confusers=(), crawl_images=9, reject_words=words, use=use, licences=licences)
         self.kept = Kept(Crawl(**settings).near_duplicates)
-        self.judge = _Judge(order, Crawl(**settings), self.kept)
+        self.judge = Judge(order, Crawl(**settings), self.kept)
         self.shelf = Shelf(folder, look=looks)
 
     def row(self, picture: Image.Image | bytes, hit: Hit = HIT, **changed: Any) -> ImageRow:

@@ -10,9 +10,10 @@ from boxset.files import write_csv
 from boxset.params import Crawl, Licences, Query, Searxng
 from boxset.resolve import CrawlOrder
 from boxset.web.addresses import vetted
-from boxset.web.crawl import crawl, folded
+from boxset.web.crawl import crawl
 from boxset.web.pictures import Journal, Outcome, Shelf, Wanted, fetch_all, stored_elsewhere
 from boxset.web.suppliers.answers import page_address, plain, web_address
+from boxset.web.words import folded
 from boxset.work import Flow
 from tests.outside import Search, outside
 

@@ -396,6 +396,15 @@ def test_a_torn_line_is_cut_off_and_a_whole_one_kept_however_long_it_is(tmp_path
         assert path.read_bytes().splitlines() == [b"{}", *kept, b"[]"]
 
 
+def test_a_line_of_the_ledger_that_is_no_text_is_named(tmp_path: Path) -> None:
+    submit(shop(tmp_path, Workforce(), label()), plan_of(tmp_path, label(), 1))
+    with (tmp_path / "ledger" / PURCHASES).open("ab") as file:
+        file.write(b'{"event":"sent","job":"M\xfcller"}\n')
+
+    with pytest.raises(InputError, match=rf"{PURCHASES}:4: not a line of the ledger"):
+        read_ledger(tmp_path / "ledger")
+
+
 def test_lines_of_two_branches_in_any_order_and_twice_are_one_ledger(tmp_path: Path) -> None:
     submit(shop(tmp_path, Workforce(), label()), plan_of(tmp_path, label()))
     path = tmp_path / "ledger" / PURCHASES
@@ -486,7 +495,7 @@ def test_the_ledger_takes_in_nothing_that_it_could_not_read_again(tmp_path: Path
     good = Answered(job=next(iter(before.jobs)), sha256="0" * 64, state="labelled")
     bad = msgspec.structs.replace(good, boxes=(Drawn(category_id=1, bbox=(float("nan"), 1.0, 2.0, 3.0)),))
 
-    with pytest.raises(InputError, match="could read again"):
+    with pytest.raises(InputError, match="could be read again"):
         append(tmp_path / "ledger", ANSWERS, [good, bad])
     assert read_ledger(tmp_path / "ledger") == before
 

@@ -96,7 +96,6 @@ def genome(count: int = 300) -> list[dict[str, Any]]:
     words = [["hammer"], ["Hammer "], ["claw hammer", "hammer"], [], ["drill"]]
     synsets = [[], ["hammer.n.01"], ["hammer.n.01", "tool.n.01"]]
 
-
     def thing(number: int) -> dict[str, Any]:
         return {"x": rng.randrange(90), "y": 1, "w": 2, "h": 3, "object_id": number, "names": rng.choice(words), "synsets": rng.choice(synsets)}
 

@@ -10,7 +10,7 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 PURE = {"dataset": {"dataset"}, "assemble": {"assemble", "dataset"}, "compare": {"compare", "assemble", "dataset"}}
-BOTTOM = {"conflicts", "errors", "files", "params", "work", "resolve", "wording"}
+BOTTOM = {"conflicts", "errors", "files", "params", "work", "resolve", "wording", "yaml12"}
 FOLDERS = {path.name for path in (ROOT / "boxset").iterdir() if path.is_dir()}
 
 

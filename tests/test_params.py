@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boxset.errors import InputError, ParamsError
-from boxset.params import Params, Query, checked, parsed_yaml, queries_of, read_params
+from boxset.params import Params, Query, checked, queries_of, read_params
 from boxset.reference import as_markdown, entry_of, every_entry, value_at, values_at
 from boxset.sources.tables import FLAGS
 from boxset.strict import bare, faults, is_section, keys_of, takes
+from boxset.yaml12 import parsed_yaml
 from tests.project import REPOSITORY
 
 

@@ -20,7 +20,7 @@ from boxset.dataset.records import ImageRow
 from boxset.endpoints import Endpoints, open_world
 from boxset.errors import ServiceError
 from boxset.files import read_jsonl, write_json
-from boxset.params import Commons, Openverse, Params, Searxng, Source, parsed_yaml, read_params
+from boxset.params import Commons, Openverse, Params, Searxng, Source, read_params
 from boxset.resolve import crawl_order, index_order
 from boxset.sources.index import build_index
 from boxset.web.crawl import crawl
@@ -28,6 +28,7 @@ from boxset.web.fetcher import Fetched, Fetcher, FetchPolicy
 from boxset.web.pictures import Wanted
 from boxset.web.preview import LATE, PATIENCE, Clock, Row, Shot, _Pass, preview, run_within, web
 from boxset.web.preview_page import page
+from boxset.yaml12 import parsed_yaml
 from tests.project import REPOSITORY
 from tests.test_good_pictures import encoded
 from tests.test_looks import on_white, textured

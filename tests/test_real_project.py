@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from boxset.files import write_json
-from boxset.params import parsed_yaml
+from boxset.yaml12 import parsed_yaml
 from tests.project import REALDATA, REPOSITORY, Project, with_git_identity
 
 pytestmark = [

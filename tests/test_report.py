@@ -392,7 +392,6 @@ def test_the_next_step_follows_from_the_state(change: dict[str, Any], says: str)
     assert next_step(state).startswith(says)
 
 
-
 def test_the_next_step_is_to_sort_the_pictures_of_which_most_wait_before_any_are_bought() -> None:
     state = status(PARAMS, METRICS, BOUGHT)
     waiting = tuple(msgspec.structs.replace(c, to_review=number, boxes=0, wanted=9) for number, c in enumerate(state.categories, 1))

@@ -31,8 +31,6 @@ return {marks: of('mark'), at: chosen && Number(chosen.id.slice(8)), large: docu
 IDLE = "!document.querySelector('.pending')"
 
 
-
-
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

@@ -92,6 +92,23 @@ def test_a_line_that_is_no_takedown_is_named_and_one_cut_short_is_passed_over(tm
             read_takedowns(tmp_path)
 
 
+def test_a_last_line_that_somebody_spoilt_is_named_and_lets_nothing_in_again(tmp_path: Path) -> None:
+    append_takedowns(down(picture("a")), tmp_path)
+    (tmp_path / "takedown.jsonl").write_bytes((tmp_path / "takedown.jsonl").read_bytes().replace(b'"why"', b"why"))
+
+    with pytest.raises(InputError, match=r"takedown\.jsonl:1: not a takedown"):
+        read_takedowns(tmp_path)
+
+
+def test_nothing_is_written_that_could_not_be_read_again(tmp_path: Path) -> None:
+    append_takedowns(down(picture("a")), tmp_path)
+    before = read_takedowns(tmp_path)
+
+    with pytest.raises(InputError, match=r"could be read again: .* <= 500 - at `\$\.why`. Nothing was written"):
+        append_takedowns(takedowns_for([picture("b")], why="x" * 501, by="legal", at=AT), tmp_path)
+    assert read_takedowns(tmp_path) == before
+
+
 def test_a_takedown_makes_every_plan_old(tmp_path: Path) -> None:
     before = read_decisions(tmp_path).fingerprint
     append_takedowns(down(picture("a")), tmp_path)
@@ -239,3 +256,18 @@ def test_an_address_or_a_file_that_the_project_does_not_know_stays_out_too(tmp_p
     assert "nothing is known of it" in str(neither.exception)
     listed = run(cli, ["takedown", "--list"]).output
     assert "https://shop.example/a.jpg" in listed
+
+
+def test_an_undo_lets_in_what_it_names_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    known = [TakenDown(sha256=digit * 64, phash="0" * 16, width=9, height=9, names=(f"https://shop.example/{digit}.jpg",), by="legal", at=AT) for digit in "ab"]
+    append_takedowns(known)
+
+    for name in ("https://other.example/", "https://other.example/a.jpg", "a"):
+        wrong = CliRunner().invoke(cli, ["takedown", name, "--undo", "--by", "legal"])
+        assert str(wrong.exception).startswith(f"{name}: is not taken down")
+    assert read_takedowns().held == tuple(known)
+    done = CliRunner().invoke(cli, ["takedown", "https://SHOP.example/a.jpg", "--undo", "--by", "legal"])
+
+    assert done.output.startswith("1 copy of the picture let in again")
+    assert read_takedowns().contents == {"b" * 64}

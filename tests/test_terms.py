@@ -52,4 +52,4 @@ def test_the_card_has_the_terms_of_the_boxes_by_the_sources_format_and_of_the_pi
     assert f"| our_lvis | 0 | 1 | CC-BY-4.0 | [{BOXES['lvis'].credit}]({BOXES['lvis'].page}) |" in text
     assert "| label | 0 | 1 |  | drawn for this project |" in text
     assert "| CC-BY-4.0 | 1 | credit |" in text
-    assert "- 1 of 1 pictures may be passed on, under what their licences ask.\n" in text
+    assert "- 1 of 1 picture may be passed on, under what their licences ask.\n" in text

@@ -1,10 +1,11 @@
 """Counts and money, as every command and page says them."""
 
 import ast
+from fractions import Fraction
 
 import pytest
 
-from boxset.wording import counted, dollars, noun
+from boxset.wording import counted, dollars, money, noun
 from tests.project import REPOSITORY
 
 NOUNS = ("pictures", "boxes", "images", "rows", "lines", "addresses", "categories", "sources", "problems", "faults", "predictions", "answers", "decisions", "records")
@@ -63,3 +64,4 @@ def _is_count(value: ast.FormattedValue) -> bool:
 )
 def test_money_is_said_to_the_cent_and_a_price_to_the_mill(mills: int, said: str, exact: str) -> None:
     assert (dollars(mills), dollars(mills, to_the_mill=True)) == (said, exact)
+    assert (money(mills / 1000), money(Fraction(mills, 1000), to_the_mill=True)) == (said, exact)

@@ -94,7 +94,7 @@ def merge(
     best_of = {copy.sha256: image.best.sha256 for image in images for copy in image.copies}
     group_of = {image.best.sha256: image.group for image in images}
     reviewed = Reviewed.of(pictures, best_of, decisions, ids)
-    barred = _barred(images, refused or Refused()) | reviewed.unusable()
+    barred = _barred(images, refused or Refused()) | reviewed.barred()
     images = [image for image in images if image.best.sha256 not in barred]
     image_of = {copy.sha256: image for image in images for copy in image.copies}
     everything = [*pools.values(), answers]

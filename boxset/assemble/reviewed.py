@@ -11,11 +11,11 @@ import msgspec
 
 from boxset.dataset.decisions import Decision, Decisions, Review, Verdict, united
 from boxset.dataset.reasons import Reason
-from boxset.dataset.records import Picture, Pool, Presence, State
+from boxset.dataset.records import PEOPLE, Picture, Pool, Presence, State
 from boxset.resolve import Ids
 
 REVIEW = "review"  # what a decision calls its source
-WEIGHT = {"label": 0, REVIEW: 1}  # of what is known of one category in one image, where a decision is among it; sources follow by trust
+WEIGHT = {PEOPLE: 0, REVIEW: 1}  # of what is known of one category in one image, where a decision is among it; sources follow by trust
 STATES = {Verdict.YES: State.PARTIAL, Verdict.NO: State.ABSENT}  # a glance sees that there is one, not that every one has a box
 
 
@@ -47,7 +47,7 @@ class Reviewed:
                 by_image.setdefault(name_of[picture.sha256], []).append(review)
         return cls({name: united(some) for name, some in by_image.items()}, name_of, ids)
 
-    def unusable(self) -> dict[str, Reason]:
+    def barred(self) -> dict[str, Reason]:
         """Return the images that a person called unusable, and those of which a copy was taken down."""
         unusable = {name: Reason.UNUSABLE for name, review in self.reviews.items() if review.unusable}
         return unusable | {name: Reason.TAKEN_DOWN for name, review in self.reviews.items() if review.taken_down}

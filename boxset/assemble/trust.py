@@ -6,10 +6,10 @@ from math import sqrt
 from typing import Any
 
 from boxset.dataset.coco import Coco, CocoImage
+from boxset.dataset.records import PEOPLE
 from boxset.wording import counted, noun
 
 Z = 1.959964  # of a 95 % interval
-PEOPLE = frozenset({"label"})  # what boxes that people of this project drew call their source
 CRAWL = "crawl"
 DIGITS = 3
 
@@ -30,7 +30,7 @@ def trust(coco: Coco, test: Collection[int], queries: Mapping[str, str]) -> dict
     counts = Counter(annotation.category_id for annotation in boxes)
     drawn: dict[int, set[bool]] = {}
     for annotation in boxes:
-        drawn.setdefault(annotation.image_id, set()).add(annotation.source in PEOPLE)
+        drawn.setdefault(annotation.image_id, set()).add(annotation.source == PEOPLE)
     who = Counter(_who(image, drawn.get(image.id, set())) for image in images)
     every = {category.id for category in coco.categories}
     return {

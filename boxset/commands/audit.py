@@ -1,40 +1,42 @@
 """`boxset audit`: where the boxes of a data set are from, what they cost, and under which terms."""
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from boxset.errors import InputError, did_you_mean
-from boxset.terminal import console, say
-from boxset.wording import counted, dollars
+from boxset.terminal import console, print_whole, say
+from boxset.wording import counted, money
 
 if TYPE_CHECKING:
-    from fractions import Fraction
-
     from boxset.compare.audit import Origin, Traced
 
-WIDEST = 300
 NUMBERS = ("boxes", "pictures", "cost", "cost elsewhere", "a box")
 
 
 @click.command()
 @click.option("--origin", default="", help="Only what this source or labelling job brought.")
-@click.option("--category", default="", help="Only boxes of this category.")
+@click.option("--category", default="", help="Only boxes of this category, by key or name.")
 @click.option("--rev", default=None, help="A version of before: a commit, tag or branch.")
 @click.option("--csv", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write a row for each box: where it is from, its cost, its terms.")
 def command(origin: str, category: str, rev: str | None, file: Path | None) -> None:
     """Say where the boxes of the data set are from: sources and labelling jobs, what each cost, whom to credit, and what may be passed on."""
     from boxset.api import read_version
     from boxset.compare.audit import by_origin, trace
+    from boxset.dataset.coco import category_name
     from boxset.labeling.costs import per_job, per_picture
     from boxset.labeling.ledger import read_ledger
     from boxset.params import read_params
+    from boxset.resolve import formats_of
     from boxset.sources.terms import asks, box_terms
 
-    formats = {name: source.format or name for name, source in read_params().sources.items()}
+    formats, version = formats_of(read_params()), read_version(rev)
+    if category:
+        category = category_name(category, (one for part in version.values() for one in part.categories), where="data/dataset")
     ledger = read_ledger(Path("ledger"))
-    every = trace(read_version(rev), per_picture(ledger), terms=lambda source: box_terms(source, formats)[:2], asks=asks)
+    every = trace(version, per_picture(ledger), terms=lambda source: box_terms(source, formats)[:2], asks=asks)
     spent = per_job(ledger)
     _check_known(origin, {row.origin for row in every} | spent.keys(), "source or job")
     _check_known(category, {row.category for row in every}, "category")
@@ -72,21 +74,13 @@ def _print(origins: "list[Origin]", rows: "list[Traced]", *, with_rest: bool) ->
     for title in ("from", "boxes", "pictures", "cost", *(["cost elsewhere"] if with_rest else []), "a box", "licence of its boxes", "credit"):
         table.add_column(title, justify="right" if title in NUMBERS else "left", no_wrap=True)
     for one in origins:
-        rest = [_money(one.usd_elsewhere)] if with_rest else []
-        each = dollars(round(one.usd / one.boxes * 1000), to_the_mill=True) if one.usd else "–"
-        table.add_row(Text(one.name), f"{one.boxes:,}", f"{one.pictures:,}", _money(one.usd), *rest, each, Text(one.licence or "–"), Text(one.credit or "–"))
-    pictures = {row.file_name: row.licence for row in rows}
-    total = sum((one.usd + one.usd_elsewhere for one in origins), start=origins[0].usd * 0) if origins else None
-    terminal = console(highlight=False)
-    terminal.width = max(terminal.width, terminal.measure(table, options=terminal.options.update(width=WIDEST)).maximum)
-    terminal.print(table)
-    if with_rest and total is not None:
-        say(f"{_money(total)} were spent or reserved in all; elsewhere: for pictures that have no box of the job in this data set")
-    licences = sorted(pictures.values())
-    for line in passing_on({name: licences.count(name) for name in dict.fromkeys(licences)}):
+        rest = [money(one.usd_elsewhere)] if with_rest else []
+        each = money(one.usd / one.boxes, to_the_mill=True) if one.usd else "–"
+        table.add_row(Text(one.name), f"{one.boxes:,}", f"{one.pictures:,}", money(one.usd), *rest, each, Text(one.licence or "–"), Text(one.credit or "–"))
+    print_whole(console(highlight=False), table)
+    if with_rest:
+        say(f"{money(sum(one.usd + one.usd_elsewhere for one in origins))} were spent or reserved in all; elsewhere: for pictures that have no box of the job in this data set")
+    licences = {row.file_name: row.licence for row in rows}
+    for line in passing_on(Counter(sorted(licences.values()))):
         say(line)
     say("--csv FILE writes a row for each box; data/dataset/ATTRIBUTION.csv one for each picture")
-
-
-def _money(usd: "Fraction") -> str:
-    return dollars(round(usd * 1000))

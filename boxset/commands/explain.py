@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from boxset.web.suppliers import Hit as Found
 
 MANY = 5
-ADDRESS_LENGTH = 500  # of an address that cannot be asked, as a crawl writes it down
 
 
 @click.command()
@@ -84,8 +83,9 @@ def read_records(root: Path) -> "Records":
     """Read all that the project remembers of its pictures; whatever was not built is empty."""
     from boxset.compare.explain import Records
     from boxset.dataset.coco import read_coco
-    from boxset.dataset.decisions import FOLDER, read_decisions
+    from boxset.dataset.decisions import read_decisions
     from boxset.dataset.records import ImageRow, read_pool
+    from boxset.dataset.takedown import FOLDER
     from boxset.files import read_jsonl
     from boxset.freezing import read_record
     from boxset.labeling.ledger import read_ledger
@@ -133,7 +133,7 @@ def _wanted(path: Path) -> int:
 def _plain(address: str) -> str:
     """Return the form in which an address is asked; what is never asked in the form in which it is written down."""
     from boxset.text import visible
-    from boxset.web.addresses import vetted
+    from boxset.web.addresses import ADDRESS_LENGTH, vetted
 
     plain = vetted(address)
     return plain if isinstance(plain, str) else visible(address.strip())[:ADDRESS_LENGTH]
@@ -188,8 +188,7 @@ def _answer(job: "Job", sha256: str) -> "dict[str, Any]":
     answer = job.answers.get(sha256)
     if answer is None:
         return {"state": "failed" if job.closed else "open", "boxes": {}, "why": "the job ended without an answer"}
-    names = {number: name for name, number in job.reserved.categories.items()}
-    boxes = Counter(names.get(drawn.category_id, f"category {drawn.category_id}") for drawn in answer.boxes)
+    boxes = Counter(_called(drawn.category_id, job) for drawn in answer.boxes)
     return {"state": answer.state, "boxes": dict(boxes), "why": answer.why, "people": len(job.drawings.get(sha256, ()))}
 
 
@@ -197,6 +196,10 @@ def _drew(ledger: "Ledger", bought: "Bought") -> list[tuple[str, int]]:
     from boxset.labeling.agreement import are_comparable, things
 
     job = ledger.jobs[bought.job]
-    names, drawings = {number: name for name, number in job.reserved.categories.items()}, job.drawings[bought.sha256]
+    drawings = job.drawings[bought.sha256]
     found = things(drawings) if are_comparable(drawings) else []
-    return [(names.get(thing.category_id, f"category {thing.category_id}"), len(thing.people)) for thing in found]
+    return [(_called(thing.category_id, job), len(thing.people)) for thing in found]
+
+
+def _called(category_id: int, job: "Job") -> str:
+    return job.reserved.names.get(category_id, f"category {category_id}")

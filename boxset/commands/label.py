@@ -33,6 +33,7 @@ def _shop() -> Iterator["Shop"]:
     from uuid import uuid4
 
     from boxset.dataset.decisions import read_decisions
+    from boxset.dataset.records import picture_files
     from boxset.endpoints import open_world
     from boxset.files import sole_writer
     from boxset.history import user_name
@@ -43,7 +44,7 @@ def _shop() -> Iterator["Shop"]:
 
     params = read_params()
     with sole_writer(LEDGER), open_world(params) as endpoints:
-        where = {path.name: path for path in sorted([*Path("data").glob("crawl/*/images/*"), *Path("data").glob("extract/*/images/*")], reverse=True)}
+        where = picture_files(Path("data"))
         labeler = labeler_of(params, endpoints)
         now = datetime.now(UTC)
         claims, decided = claims_of(params, endpoints, who=user_name(), at=f"{now:%Y-%m-%d %H:%M} UTC"), read_decisions().fingerprint
@@ -57,7 +58,7 @@ def _upstreams() -> "tuple[Upstream, ...]":
     from boxset.labeling.ledger import ANSWERS, PURCHASES
     from boxset.labeling.purchase import Upstream
 
-    paths = [(decisions.FOLDER / name).as_posix() for name in (decisions.FILE, takedown.FILE)]
+    paths = [(takedown.FOLDER / name).as_posix() for name in (decisions.FILE, takedown.FILE)]
     here, followed = _lines([Path(path).read_bytes() for path in paths if Path(path).exists()]), follows(Path())
     found = []
     for name, files in upstreams(Path(), [*(f"{LEDGER}/{name}" for name in (PURCHASES, ANSWERS)), *paths]).items():

@@ -163,11 +163,11 @@ class _Found:
     def _futile(self) -> "Futile":
         """Return the pictures that the plan leaves out as `balance` would, for a frozen test set."""
         from boxset.dataset.coco import read_coco
-        from boxset.freezing import dropped_for_licence, futile_labels
+        from boxset.freezing import denied_by_merge, futile_labels
 
         path, version = DATA / "merge/annotations.json", self.params.split.freeze_test
         merged = {image.sha256 for image in read_coco(path).images} if version and path.exists() else set()
-        return futile_labels(version, self.params, self.pools, self.crawled, ids=self.ids, merged=merged, refused=dropped_for_licence(DATA))
+        return futile_labels(version, self.params, self.pools, self.crawled, ids=self.ids, merged=merged, refused=denied_by_merge(DATA))
 
     def _sees(self) -> "Sightings":
         """Return what a detector sees in the pictures, which the plan goes by."""

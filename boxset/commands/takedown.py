@@ -45,10 +45,10 @@ def command(picture: str | None, *, why: str, by: str, take_all: bool, undo: boo
     with sole_writer(DECISIONS):
         lines = _undone(picture, why=why, by=by) if undo else _taken_down(picture, why=why, by=by, take_all=take_all)
         append_takedowns(lines, DECISIONS)
-    say(f"{_counted(lines)} {'let in again' if undo else 'taken down'} in {AFTER}")
+    say(f"{_what(lines)} {'let in again' if undo else 'taken down'} in {AFTER}")
 
 
-def _counted(lines: "list[TakenDown]") -> str:
+def _what(lines: "list[TakenDown]") -> str:
     contents = len({line.sha256 for line in lines if line.sha256})
     return f"{counted(contents, 'copy')} of the picture" if contents else "the address"
 
@@ -117,8 +117,10 @@ def _sent_by_its_owner(name: str) -> "list[Picture]":
 
 def _elsewhere(contents: set[str], records: "Records") -> "Iterable[str]":
     """Say what else holds a picture, which no build reaches."""
-    files = {path.stem: path for path in sorted([*Path("data").glob("extract/*/images/*"), *Path("data").glob("crawl/*/images/*")]) if path.stem in contents}
-    marks = sorted(md5(path.read_bytes(), usedforsecurity=False).hexdigest() for path in files.values())
+    from boxset.dataset.records import picture_files
+
+    files = [path for path in picture_files(Path("data")).values() if path.stem in contents]
+    marks = sorted(md5(path.read_bytes(), usedforsecurity=False).hexdigest() for path in files)
     if marks:
         yield "Versions of before keep its bytes, in DVC's cache (`dvc cache dir`) and in each remote. After `dvc repro`, delete there"
         yield from (f"  files/md5/{mark[:2]}/{mark[2:]}" for mark in marks)
@@ -133,15 +135,16 @@ def _undone(name: str, *, why: str, by: str) -> "list[TakenDown]":
     import msgspec
 
     from boxset.commands.review import decided_now, decider
+    from boxset.compare.explain import contents_called
     from boxset.dataset.takedown import read_takedowns
 
     down = read_takedowns(DECISIONS)
-    found = [one for one in down.held if name in one.names or (len(name) >= 6 and one.sha256.startswith(name.rpartition("/")[2].partition(".")[0]))]
+    called, asked = contents_called(name), _address(name) if "://" in name else name
+    found = [one for one in down.held if asked in one.names or called(one.sha256)]
     if not found:
         raise InputError("is not taken down", where=name, do="`boxset takedown --list` names what is, by SHA-256 and address")
     names = {word for one in found for word in one.names}
-    alike = {one.key for one in down.held if one in found or names & set(one.names)}
-    lines = [one for one in down.held if one.key in alike]
+    lines = [one for one in down.held if one in found or names & set(one.names)]
     who, now = decider(by), decided_now()
     return [msgspec.structs.replace(one, is_back=True, why=why, by=who, at=max(now, one.at)) for one in lines]
 

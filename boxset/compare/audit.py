@@ -3,12 +3,13 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
+from typing import NamedTuple
 
 import msgspec
 
 from boxset.dataset.coco import Coco, CocoAnnotation, CocoImage
+from boxset.dataset.records import PEOPLE
 
-LABEL = "label"  # what boxes that people of this project drew have as their source; their job is among their attributes
 NOTHING = Fraction(0)
 
 
@@ -51,6 +52,20 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     credit: str
 
 
+class _Part(NamedTuple):
+    """A split, with what its boxes name by number."""
+
+    split: str
+    images: Mapping[int, CocoImage]
+    categories: Mapping[int, str]
+    licences: Mapping[int, str]
+
+    @classmethod
+    def of(cls, split: str, coco: Coco) -> "_Part":
+        categories, licences = {c.id: c.name for c in coco.categories}, {one.id: one.name for one in coco.licenses}
+        return cls(split, {image.id: image for image in coco.images}, categories, licences)
+
+
 def trace(
     parts: Mapping[str, Coco], prices: Mapping[str, Fraction], *, terms: Callable[[str], tuple[str, str]], asks: Callable[[str], str]
 ) -> list[Traced]:
@@ -61,28 +76,26 @@ def trace(
     """
     rows = []
     for split, coco in parts.items():
-        names, licences = {c.id: c.name for c in coco.categories}, {one.id: one.name for one in coco.licenses}
-        images = {image.id: image for image in coco.images}
+        part = _Part.of(split, coco)
         sharing = Counter((a.image_id, _origin(a)) for a in coco.annotations)
         for a in coco.annotations:
-            usd = prices.get(_origin(a), NOTHING) / sharing[a.image_id, _origin(a)] if a.source == LABEL else NOTHING
-            licence = licences[images[a.image_id].license]
-            rows.append(_traced(a, images[a.image_id], split, names[a.category_id], usd=usd, terms=terms(a.source), licence=(licence, asks(licence))))
+            usd = prices.get(_origin(a), NOTHING) / sharing[a.image_id, _origin(a)] if a.source == PEOPLE else NOTHING
+            rows.append(_traced(a, part, usd=usd, terms=terms(a.source), asks=asks))
     return rows
 
 
 def _origin(box: CocoAnnotation) -> str:
-    return str(box.attributes.get("job") or LABEL) if box.source == LABEL else box.source
+    return str(box.attributes.get("job") or PEOPLE) if box.source == PEOPLE else box.source
 
 
-def _traced(
-    a: CocoAnnotation, image: CocoImage, split: str, category: str, *, usd: Fraction, terms: tuple[str, str], licence: tuple[str, str]
-) -> Traced:
+def _traced(a: CocoAnnotation, part: _Part, *, usd: Fraction, terms: tuple[str, str], asks: Callable[[str], str]) -> Traced:
     drew, looked = a.attributes.get("workers"), a.attributes.get("of_workers")
+    image = part.images[a.image_id]
+    licence = part.licences[image.license]
     return Traced(
         file_name=image.file_name,
-        split=split,
-        category=category,
+        split=part.split,
+        category=part.categories[a.category_id],
         left=a.bbox[0],
         top=a.bbox[1],
         width=a.bbox[2],
@@ -97,8 +110,8 @@ def _traced(
         source_id=image.source_id,
         address=image.coco_url,
         landing_page=image.landing_url,
-        licence=licence[0],
-        asks=licence[1],
+        licence=licence,
+        asks=asks(licence),
         author=image.author,
         author_page=image.author_url,
         title=image.title,

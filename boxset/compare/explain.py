@@ -12,11 +12,12 @@ import msgspec
 from boxset.dataset.coco import Coco, CocoImage
 from boxset.dataset.decisions import NOBODY, Decision, Decisions, review_of
 from boxset.dataset.reasons import Reason
-from boxset.dataset.records import ImageRow, Picture, Pool, Seen, State
+from boxset.dataset.records import ImageRow, Picture, Pool, State
 from boxset.dataset.takedown import TakenDown
 from boxset.errors import InputError
-from boxset.wording import counted, dollars
+from boxset.wording import counted, money
 
+FEWEST_DIGITS = 6  # of a SHA-256, that name a picture
 WHY = {
     Reason.BAD_ADDRESS: "no http(s) address, or one that is not asked: credentials in it, a refused port",
     Reason.PRIVATE_ADDRESS: "the address leads to a machine that is not public",
@@ -204,10 +205,16 @@ def _addresses(row: ImageRow) -> tuple[str, ...]:
 
 def _pictures(name: str, records: Records) -> list[str]:
     """Return the content of each picture that a name fits; united copies once, by the copy that was kept."""
-    stem = name.rpartition("/")[2].partition(".")[0].lower()
-    found = [p.sha256 for p in records.pictures if name in _names(p) or _is_own(name, p.source, p.source_id, p.url) or (len(stem) >= 6 and p.sha256.startswith(stem))]
-    found = found or ([sha256 for sha256 in records.remembered if sha256.startswith(stem)] if len(stem) >= 6 else [])
+    called = contents_called(name)
+    found = [p.sha256 for p in records.pictures if name in _names(p) or _is_own(name, p.source, p.source_id, p.url) or called(p.sha256)]
+    found = found or [sha256 for sha256 in records.remembered if called(sha256)]
     return list(dict.fromkeys(records.image_of[sha256].sha256 if sha256 in records.image_of else sha256 for sha256 in found))
+
+
+def contents_called(name: str) -> Callable[[str], bool]:
+    """Return what tells whether a SHA-256 is meant by its first digits, or by the name or path of a file that is called so."""
+    digits = name.rpartition("/")[2].partition(".")[0].lower()
+    return lambda sha256: len(digits) >= FEWEST_DIGITS and sha256.startswith(digits)
 
 
 def _is_own(name: str, source: str, source_id: str, url: str) -> bool:
@@ -272,19 +279,14 @@ def copies_told(story: Story, records: Records) -> list[Picture]:
     kept = {p.sha256: p for _, row in records.rows if (p := row.picture) is not None and _is_copy(p, story.name, image, records)}
     if kept:
         return [kept[sha256] for sha256 in sorted(kept)]
-    left_out = [(where, row) for where, row in records.rows if row.seen is not None and story.name in (row.seen.sha256, row.url)]
-    return [_as_picture(row, row.seen, _source_of(where)) for where, row in left_out[:1] if row.seen is not None]
+    left_out = ((where, row, row.seen) for where, row in records.rows if row.seen is not None and story.name in (row.seen.sha256, row.url))
+    return [seen.picture(source=_source_of(where), source_id=row.source_id, url=row.url) for where, row, seen in left_out][:1]
 
 
 def _source_of(where: str) -> str:
     """Return the source of the pictures of a place: `lvis` of `extract lvis`, `crawl` of every crawl."""
     stage, _, name = where.partition(" ")
     return name if stage == "extract" else stage
-
-
-def _as_picture(row: ImageRow, seen: Seen, source: str) -> Picture:
-    names = ("sha256", "file_name", "width", "height", "phash", "grid")
-    return Picture(**{name: getattr(seen, name) for name in names}, source=source, source_id=row.source_id, url=row.url)
 
 
 def _is_copy(picture: Picture, sha256: str, image: CocoImage | None, records: Records) -> bool:
@@ -437,7 +439,7 @@ def _decided(decision: Decision, records: Records) -> str:
 
 
 def _bought_step(bought: Bought, records: Records) -> Step:
-    asked = f"asked about {', '.join(bought.categories)} in {bought.job} ({bought.backend}) for {dollars(round(bought.price_usd * 1000), to_the_mill=True)}"
+    asked = f"asked about {', '.join(bought.categories)} in {bought.job} ({bought.backend}) for {money(bought.price_usd, to_the_mill=True)}"
     told = ", ".join(f"{n} {name}" for name, n in sorted(bought.boxes.items())) or "none of them is there"
     answers = {"labelled": f"answered: {told}", "failed": f"failed: {bought.why or 'no reason given'}"}
     return Step(where="label", what=asked, details=(answers.get(bought.state, "not answered yet"), *_drew_lines(bought, records)))

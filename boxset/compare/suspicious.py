@@ -19,6 +19,7 @@ from boxset.compare.overlaps import SAME, known_of, partners, stated
 from boxset.dataset.coco import Coco, CocoAnnotation, CocoImage
 from boxset.dataset.predictions import Floats, Predictions, Whole
 from boxset.dataset.records import BBox
+from boxset.wording import counted
 
 KINDS = ("missed", "spurious", "mislabelled", "badly placed")
 LEAST = {"missed": 0.5, "spurious": 0.15, "mislabelled": 0.5, "badly placed": 0.3}  # the score from which a suspect is one
@@ -120,8 +121,8 @@ def suspects(splits: dict[str, Coco], predictions: Predictions, *, absent: bool 
 
 def counts(found: Iterable[Suspect], categories: Sequence[str]) -> dict[str, dict[str, int]]:
     """Return how many suspects there are of each kind and category. `categories`: their keys."""
-    counted = Counter((one.kind, one.key) for one in found)
-    return {kind.replace(" ", "_"): {name: counted[kind, name] for name in categories} for kind in KINDS}
+    found_of = Counter((one.kind, one.key) for one in found)
+    return {kind.replace(" ", "_"): {name: found_of[kind, name] for name in categories} for kind in KINDS}
 
 
 def frozen_words(found: Iterable[Suspect], version: str) -> list[str]:
@@ -129,7 +130,7 @@ def frozen_words(found: Iterable[Suspect], version: str) -> list[str]:
     count = sum(one.split == "test" for one in found) if version else 0
     if not count:
         return []
-    those = f"{count:,} {'is' if count == 1 else 'are'} in test, which is held to frozen {version} and does not change by itself"
+    those = f"{counted(count, 'is', 'are')} in test, which is held to frozen {version} and does not change by itself"
     do = f"mend them where they were drawn; a new version takes them in: empty `split.freeze_test`, `dvc repro`, look at `boxset diff {version}`, commit, and freeze the next"
     return [f"{those}: {do} (docs/testset.md)"]
 

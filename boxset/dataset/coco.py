@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from boxset.dataset.records import write_records
+from boxset.errors import no_category
 from boxset.files import read_json
 
 
@@ -97,6 +98,15 @@ class Coco(msgspec.Struct, frozen=True, kw_only=True):
 def names_of(categories: Iterable[CocoCategory]) -> dict[str, str]:
     """Return each category's name for show, by its key."""
     return {category.key: category.name for category in categories}
+
+
+def category_name(word: str, categories: Iterable[CocoCategory], *, where: str) -> str:
+    """Return the name for show of the category that has this name or key, in whatever case. Raises ParamsError with the nearest ones."""
+    known = {one: category.name for category in categories for one in (category.name, category.key)}
+    named = {one.casefold(): name for one, name in known.items()}
+    if word.casefold() not in named:
+        raise no_category(word, known, where=where)
+    return named[word.casefold()]
 
 
 def read_coco(path: Path) -> Coco:

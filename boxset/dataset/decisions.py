@@ -24,15 +24,13 @@ from typing import Annotated, Literal, get_args
 import msgspec
 from msgspec import Meta
 
-from boxset.conflicts import conflict_in
 from boxset.dataset.records import Picture
-from boxset.dataset.similar import copies
-from boxset.dataset.takedown import NOTHING_DOWN, Takedowns, TakenDown, read_takedowns
-from boxset.errors import InputError
-from boxset.files import append_lines, is_json, read_bytes, sha256_of
+from boxset.dataset.similar import COPY_BITS, copies
+from boxset.dataset.takedown import CORRECT, FOLDER, NOTHING_DOWN, Takedowns, TakenDown, read_takedowns
+from boxset.files import append_lines, as_line, read_lines, sha256_of
 
-FOLDER, FILE = Path("decisions"), "review.jsonl"
-BITS = 6  # as in labeling/asked.py: a copy of what was bought is a copy of what was decided
+FILE = "review.jsonl"
+WHAT = "a decision"
 NEXT = timedelta(milliseconds=1)  # a decision that was taken in knowledge of another is later than it, whatever the clocks say
 MAX_NAME = 200
 YEARS = 2000, 9000  # of a decision: others can be later, and told in any zone of time
@@ -150,7 +148,7 @@ class Decisions:
     def _on(self, pictures: Sequence[Picture]) -> list[list[Decision]]:
         known = [some[0].picture for some in self.by_picture.values()]
         said = [list(self.by_picture.get(picture.sha256, ())) for picture in pictures]
-        for place, other in copies(pictures, known, BITS) if known else ():
+        for place, other in copies(pictures, known, COPY_BITS) if known else ():
             if known[other].sha256 != pictures[place].sha256:
                 said[place] += self.by_picture[known[other].sha256]
         return said
@@ -167,7 +165,7 @@ class Decisions:
         if not undone:
             return counts
         known = [some[0].picture for some in self.by_picture.values()]
-        near = {known[place].sha256: known[place] for place, _ in copies(known, list(undone.values()), BITS)}
+        near = {known[place].sha256: known[place] for place, _ in copies(known, list(undone.values()), COPY_BITS)}
         for picture, review in zip(near.values(), self.of(list(near.values())), strict=True):
             counts.subtract(one.category_id for one in self.by_picture[picture.sha256] if review.of(one.category_id) is None)
         return counts
@@ -222,46 +220,15 @@ def _authority(decision: Decision) -> tuple[datetime, int, bytes]:
 
 def read_decisions(folder: Path = FOLDER) -> Decisions:
     """Read what was decided and taken down; no files, nothing. Raises InputError naming file and line of what is neither, or an unresolved merge."""
-    down, found = read_takedowns(folder), _read_reviews(folder / FILE)
+    lines = read_lines(folder / FILE, Decision, what=WHAT, do=CORRECT)
+    down, found = read_takedowns(folder), decisions_of(lines.values())
     mark = sha256_of(f"{found.fingerprint} {down.fingerprint}".encode())[:16] if down.fingerprint else found.fingerprint
     return replace(found, fingerprint=mark, taken_down=down)
 
 
-def _read_reviews(path: Path) -> Decisions:
-    if not path.exists():
-        return NOBODY
-    content = read_bytes(path)
-    lines = [line.rstrip(b"\r") for line in content.split(b"\n")]
-    decoder = msgspec.json.Decoder(Decision)
-    found: dict[bytes, Decision] = {}
-    for number, line in enumerate(lines, 1):
-        if not line.strip() or line in found:
-            continue
-        try:
-            found[line] = decoder.decode(line)
-        except (msgspec.MsgspecError, ValueError) as err:
-            if number == len(lines) and not is_json(line):
-                continue
-            raise conflict_in(content, path) or _no_decision(err, path, number) from err
-    return decisions_of(found.values())
-
-
-def _no_decision(err: Exception, path: Path, number: int) -> InputError:
-    return InputError(f"not a decision: {err}", where=f"{path}:{number}", do="Correct the line, or take it from git's history")
-
-
 def append_decisions(decisions: Iterable[Decision], folder: Path = FOLDER) -> None:
     """Append decisions, on disk before this returns. Raises InputError, and writes nothing, where one could not be read again."""
-    append_lines(folder / FILE, [_line(decision) for decision in decisions])
-
-
-def _line(decision: Decision) -> bytes:
-    line = msgspec.json.encode(decision)
-    try:
-        msgspec.json.decode(line, type=Decision)
-    except (msgspec.MsgspecError, ValueError) as err:
-        raise InputError(f"not a decision that could be read again: {err}", where=decision.sha256[:12], do="Nothing was written") from err
-    return line
+    append_lines(folder / FILE, [as_line(decision, what=WHAT, where=decision.sha256[:12]) for decision in decisions])
 
 
 def decided(picture: Picture, category_id: int, verdict: Verdict, *, reason: str = "", by: str, at: datetime, after: Decision | None = None) -> Decision:

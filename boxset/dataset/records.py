@@ -18,6 +18,8 @@ BBox = tuple[float, float, float, float]
 """Left, top, width, height in pixels of the stored picture; half-open; inside it; never empty."""
 
 KEPT = "kept"
+KNOWN_OF_BOTH = ("sha256", "file_name", "width", "height", "phash", "grid", "orientation")  # fields of a picture that is here, and of one that was left out
+PEOPLE = "label"  # what boxes that people of this project drew call their source
 UNSTATED = "unknown"  # how a crawl's row says that a licence is
 
 
@@ -62,6 +64,15 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     grid: str
     orientation: int = 1
     animated: bool = False
+
+    @classmethod
+    def of(cls, picture: Picture) -> "Seen":
+        """Return what is remembered of a picture that is here."""
+        return cls(**{name: getattr(picture, name) for name in KNOWN_OF_BOTH})
+
+    def picture(self, *, source: str, source_id: str, url: str) -> Picture:
+        """Return the picture as far as it is remembered."""
+        return Picture(**{name: getattr(self, name) for name in KNOWN_OF_BOTH}, source=source, source_id=source_id, url=url)
 
 
 class ImageRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -200,6 +211,15 @@ def read_crawled(data: Path) -> dict[str, tuple[Picture, ...]]:
 def read_extracted(data: Path) -> dict[str, Pool]:
     """Return what was extracted of every source under a project's `data/`, by source."""
     return {path.parent.name: read_pool(path) for path in sorted(data.glob("extract/*/annotations.json"))}
+
+
+def picture_files(data: Path) -> dict[str, Path]:
+    """Return where each stored picture lies under a project's `data/`, by its file name; one that lies in several folders in the first of them."""
+    found: dict[str, Path] = {}
+    for folder in sorted([*data.glob("crawl/*/images"), *data.glob("extract/*/images")]):
+        for path in sorted(folder.iterdir()):
+            found.setdefault(path.name, path)
+    return found
 
 
 def outcome_counts(rows: list[ImageRow]) -> dict[str, int]:

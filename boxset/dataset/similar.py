@@ -24,6 +24,7 @@ Print = Picture | CocoImage  # what has a size, a hash and colours
 
 BANDS = 4
 MAX_BITS = 11
+COPY_BITS = 6  # what was bought, decided or taken down may be found again in a picture whose hash differs by so many bits; shape and colours confirm it
 MAX_ASPECT_RATIO = 1.06  # how far the shapes of two copies may differ
 MAX_COLOUR_DISTANCE = 18.0  # mean absolute difference over the grid, of 255
 MAX_MIRRORED_DISTANCE = 4.0

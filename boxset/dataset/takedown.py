@@ -15,14 +15,12 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from boxset.conflicts import conflict_in
 from boxset.dataset.records import Picture, content_mark
-from boxset.dataset.similar import Print, copies
-from boxset.errors import InputError
-from boxset.files import append_lines, is_json, read_bytes, sha256_of
+from boxset.dataset.similar import COPY_BITS, Print, copies
+from boxset.files import append_lines, as_line, read_lines, sha256_of
 
 FOLDER, FILE = Path("decisions"), "takedown.jsonl"
-BITS = 6  # as in decisions.py and labeling/asked.py: one test of copies for all that is remembered
+WHAT, CORRECT = "a takedown", "Correct the line, or take it from git's history"
 
 
 class TakenDown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -96,7 +94,7 @@ class Takedowns:
         if not self.held:
             return [None] * len(pictures)
         found = [self.named(*names_of(picture)) for picture in pictures]
-        for place, other in copies(pictures, [one.picture for one in self._known], BITS):
+        for place, other in copies(pictures, [one.picture for one in self._known], COPY_BITS):
             found[place] = self._known[other]
         return found
 
@@ -136,21 +134,9 @@ def takedowns_of(lines: Iterable[TakenDown]) -> Takedowns:
 
 def read_takedowns(folder: Path = FOLDER) -> Takedowns:
     """Read what is taken down; no file, nothing. Raises InputError naming file and line of what is no takedown or an unresolved merge."""
-    path = folder / FILE
-    content = read_bytes(path) if path.exists() else b""
-    lines = content.splitlines()
-    found = []
-    for number, line in enumerate(lines, 1):
-        try:
-            found += [msgspec.json.decode(line, type=TakenDown)] if line.strip() else []
-        except (msgspec.MsgspecError, ValueError) as err:
-            if number == len(lines) and not is_json(line):
-                continue  # cut short by a kill, and never said to be written
-            do = "Correct the line, or take it from git's history"
-            raise conflict_in(content, path) or InputError(f"not a takedown: {err}", where=f"{path}:{number}", do=do) from err
-    return takedowns_of(found)
+    return takedowns_of(read_lines(folder / FILE, TakenDown, what=WHAT, do=CORRECT).values())
 
 
 def append_takedowns(lines: Iterable[TakenDown], folder: Path = FOLDER) -> None:
-    """Append lines, on disk before this returns."""
-    append_lines(folder / FILE, [msgspec.json.encode(line) for line in lines])
+    """Append lines, on disk before this returns. Raises InputError, and writes nothing, where one could not be read again."""
+    append_lines(folder / FILE, [as_line(line, what=WHAT, where=line.key) for line in lines])

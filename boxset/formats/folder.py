@@ -6,6 +6,7 @@ from pathlib import Path
 from boxset.assemble.balance import Chosen
 from boxset.assemble.split import NAMES, Parted
 from boxset.dataset.coco import Coco, CocoImage, names_of, write_coco
+from boxset.dataset.records import picture_files
 from boxset.errors import ProjectError
 from boxset.files import link_or_copy, write_csv, write_text
 from boxset.formats.card import NO_FORMATS, card
@@ -21,7 +22,7 @@ def write_dataset(out: Path, chosen: Chosen, parted: Parted, *, name: str, guide
     """
     coco = chosen.coco
     parts = {split: _part(coco, split, parted, name) for split in NAMES}
-    where = _picture_files(pictures)
+    where = picture_files(pictures)
     for split, part in parts.items():
         write_coco(out / "annotations" / f"instances_{split}.json", part)
         for image in part.images:
@@ -43,14 +44,6 @@ def _part(coco: Coco, split: str, parted: Parted, name: str) -> Coco:
         images=tuple(image for image in coco.images if parted.assignment[image.id] == split),
         annotations=tuple(annotation for annotation in coco.annotations if parted.assignment[annotation.image_id] == split),
     )
-
-
-def _picture_files(data: Path) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for folder in sorted([*data.glob("extract/*/images"), *data.glob("crawl/*/images")]):
-        for path in folder.iterdir():
-            found.setdefault(path.name, path)
-    return found
 
 
 def _attribution(image: CocoImage, split: str, coco: Coco) -> tuple[str, ...]:

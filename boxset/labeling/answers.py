@@ -4,14 +4,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from boxset.dataset.geometry import clipped, scaled
-from boxset.dataset.records import Annotation, Picture, Pool, Presence, State
+from boxset.dataset.records import PEOPLE, Annotation, Picture, Pool, Presence, State
 from boxset.dataset.similar import distance, same_frame
 from boxset.labeling.asked import as_picture, copies
 from boxset.labeling.ledger import Answered, Asked, Drawn, Job, Ledger
 from boxset.params import Label
 from boxset.resolve import Ids
 
-SOURCE = "label"
 SURE_BITS = 4  # a copy further off takes boxes only if it is of the same frame
 
 
@@ -31,7 +30,7 @@ def answered_pool(ledger: Ledger, ids: Ids, settings: Label, *, crawled: dict[st
         annotations += boxes
         state = _state(boxes, is_doubtful=category_id in answer.doubtful)
         if state is not None:
-            presence.append(Presence(sha256=picture.sha256, category=category, state=state, source=SOURCE))
+            presence.append(Presence(sha256=picture.sha256, category=category, state=state, source=PEOPLE))
     return Pool(annotations=tuple(annotations), presence=tuple(presence))
 
 
@@ -89,7 +88,7 @@ def _boxes(answer: Answered, asked: Asked, picture: Picture, category_id: int, c
         bbox = clipped(scaled(drawn.bbox, picture.width / asked.width, picture.height / asked.height), picture.width, picture.height)
         if bbox is not None:
             attributes = {"job": answer.job, **_agreement(drawn, answer)}
-            found.append(Annotation(sha256=picture.sha256, category=category, bbox=bbox, source=SOURCE, attributes=attributes))
+            found.append(Annotation(sha256=picture.sha256, category=category, bbox=bbox, source=PEOPLE, attributes=attributes))
     return found
 
 

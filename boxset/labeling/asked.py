@@ -5,10 +5,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from boxset.dataset import similar
-from boxset.dataset.records import Picture
+from boxset.dataset.records import PEOPLE, Picture
 from boxset.labeling.ledger import Asked, Job, Ledger
 
-BITS = 6  # two pictures whose hashes differ by so many bits may be the same; shape and colours confirm it
 MAX_ATTEMPTS = 2  # a picture that came back without an answer so often is not sent again
 
 Ids = frozenset[int]
@@ -31,7 +30,7 @@ def as_picture(asked: Asked) -> Picture:
         height=asked.height,
         phash=asked.phash,
         grid=asked.grid,
-        source="label",
+        source=PEOPLE,
         source_id=asked.sha256,
         url="",
     )
@@ -87,4 +86,4 @@ def ids_asked(pictures: Sequence[Picture], past: Sequence[Bought]) -> list[Ids]:
 
 def copies(pictures: Sequence[Picture], known: Sequence[Picture]) -> Iterable[tuple[int, int]]:
     """Return the positions of a picture and of a known one that are the same picture."""
-    return similar.copies(pictures, known, BITS)
+    return similar.copies(pictures, known, similar.COPY_BITS)

@@ -60,7 +60,7 @@ def shares(ledger: Ledger, names: Mapping[int, str]) -> list[Share]:
 
 
 def _shares(job: Job, asked: Asked, price: Fraction, names: Mapping[int, str]) -> Iterator[Share]:
-    then = {number: name for name, number in job.reserved.categories.items()}
+    then = job.reserved.names
     answer = job.answers.get(asked.sha256)
     drawn = [names.get(box.category_id) or then.get(box.category_id, NO_CATEGORY) for box in answer.boxes] if answer else []
     for category in drawn or [asked.found_for or NO_CATEGORY]:

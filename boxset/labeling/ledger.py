@@ -19,12 +19,12 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
-from boxset.conflicts import conflict_in
 from boxset.dataset.records import BBox
 from boxset.errors import InputError
-from boxset.files import append_lines, is_json, read_bytes, sha256_of
+from boxset.files import append_lines, as_line, is_json, read_lines, sha256_of
 
 PURCHASES, ANSWERS, DRAWINGS = "purchases.jsonl", "answers.jsonl", "drawings.jsonl"
+WHAT = "a line of the ledger"
 MARK = 8  # hexadecimal digits of the hash that stands for a person
 Count = Annotated[int, msgspec.Meta(ge=0)]  # of pictures, or of mills: nothing gives money back
 
@@ -45,6 +45,11 @@ class Reserved(Event, frozen=True, tag="reserved"):
     worst_mills: Count
     trial: bool = False
     at: str = ""  # UTC, to the second; ledgers of before do not state it
+
+    @property
+    def names(self) -> dict[int, str]:
+        """Return what each category was called then, by its id."""
+        return {number: name for name, number in self.categories.items()}
 
 
 class Asked(Event, frozen=True, tag="asked"):
@@ -168,11 +173,15 @@ class Ledger:
 
 def read_ledger(folder: Path) -> Ledger:
     """Read the ledger; no files, no purchases. Raises InputError naming file and line."""
-    purchases = _lines(folder / PURCHASES, Purchase)
-    answers = _lines(folder / ANSWERS, Answered)
-    drawings = _lines(folder / DRAWINGS, Drawing)
+    purchases: dict[bytes, Purchase] = _read(folder / PURCHASES, Purchase)
+    answers: dict[bytes, Answered] = _read(folder / ANSWERS, Answered)
+    drawings: dict[bytes, Drawing] = _read(folder / DRAWINGS, Drawing)
     jobs = jobs_of([*purchases.values(), *answers.values(), *drawings.values()], where=str(folder))
     return Ledger(jobs, sha256_of(b"\n".join(sorted({*purchases, *answers})))[:16])
+
+
+def _read(path: Path, as_type: Any) -> dict[bytes, Any]:
+    return read_lines(path, as_type, what=WHAT, do="Take the line from git's history")
 
 
 def whole_lines(content: bytes) -> frozenset[bytes]:
@@ -244,42 +253,9 @@ def _authority(answer: Answered) -> tuple[bool, int, bytes]:
     return answer.state == "labelled", answer.revision, msgspec.json.encode(answer)
 
 
-def _lines(path: Path, as_type: Any) -> dict[bytes, Any]:
-    """Read distinct lines; a torn last line was never acted on and is passed over."""
-    if not path.exists():
-        return {}
-    decoder = msgspec.json.Decoder(as_type)
-    content = read_bytes(path)
-    lines = content.split(b"\n")
-    found: dict[bytes, Any] = {}
-    for number, line in enumerate((line.rstrip(b"\r") for line in lines), 1):
-        if not line.strip() or line in found:
-            continue
-        try:
-            found[line] = decoder.decode(line)
-        except msgspec.MsgspecError as err:
-            if number == len(lines) and not is_json(line):
-                continue
-            raise conflict_in(content, path) or _no_line(err, path, number) from err
-    return found
-
-
-def _no_line(err: Exception, path: Path, number: int) -> InputError:
-    return InputError(f"not a line of the ledger: {err}", where=f"{path}:{number}", do="Take the line from git's history")
-
-
 def append(folder: Path, file: str, events: Iterable[Event]) -> None:
     """Append events, on disk before this returns. One process at a time; a line that a killed one left half written is cut off.
 
     Raises InputError, and writes nothing, where an event could not be read again.
     """
-    append_lines(folder / file, [_line(event) for event in events])
-
-
-def _line(event: Event) -> bytes:
-    line = msgspec.json.encode(event)
-    try:
-        msgspec.json.decode(line, type=type(event))
-    except msgspec.MsgspecError as err:
-        raise InputError(f"not a line that the ledger could read again: {err}", where=f"job {event.job}", do="Nothing was written") from err
-    return line
+    append_lines(folder / file, [as_line(event, what=WHAT, where=f"job {event.job}") for event in events])

@@ -11,17 +11,18 @@ from boxset.assemble.freeze import ALL_COUNT, Futile
 from boxset.compare.sightings import LAST, NO_SIGHTINGS, Sightings
 from boxset.dataset.decisions import NOBODY, NOTHING, Decisions, Review, Verdict
 from boxset.dataset.records import Picture, Pool, Refused
-from boxset.dataset.similar import twins
+from boxset.dataset.similar import COPY_BITS, twins
 from boxset.labeling.answers import current_pictures
-from boxset.labeling.asked import BITS, as_picture, bought, copies, ids_asked
+from boxset.labeling.asked import as_picture, bought, copies, ids_asked
 from boxset.labeling.ledger import Ledger
 from boxset.labeling.price import cap_mills, per_picture_mills
 from boxset.labeling.yields import Rate, Said, Yields, interval, learned
 from boxset.params import Label, ReviewPolicy
 from boxset.resolve import Ids, Target, Targets
-from boxset.wording import counted, dollars
+from boxset.wording import counted, dollars, noun
 
 LEAST = 0.1  # of the boxes that such a picture usually brings, below which one without any in a detector's eyes is not bought
+
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
     """One picture to buy."""
@@ -144,12 +145,10 @@ def make_plan(
     Not bought are pictures without a licence of their own that a source refuses for the one that it states (`merge` would leave them out), those that a
     person called unusable, or said no to unless they serve another category, and those of which labels are `futile`.
     """
-    found = _found(ids, crawled=crawled, extracted=extracted, decisions=decisions)
-    every, near = (_candidates(some, ledger, ids, settings, refused or Refused()) for some in _parted(found, futile))
-    yields = _yields(ledger, ids, current_pictures(crawled, extracted), decisions)
-    market = _market(every, ids, targets, settings, have=have, yields=yields, sees=sees)
-    chosen = _choose(market, *_limit(ledger, settings, most=len(every)))
-    whole = _choose(market, len(every), "")
+    found = _parted(_found(ids, crawled=crawled, extracted=extracted, decisions=decisions), futile)
+    every, near = (_candidates(some, ledger, ids, settings, refused or Refused()) for some in found)
+    market = _market(every, ids, targets, settings, have=have, yields=_yields(ledger, ids, current_pictures(crawled, extracted), decisions), sees=sees)
+    chosen, whole = _choose(market, *_limit(ledger, settings, most=len(every))), _choose(market, len(every), "")
     left, price = [] if market.use_old else market.old, per_picture_mills(settings)
     return Plan(
         items=tuple(chosen.items),
@@ -339,7 +338,7 @@ def _without_copies_of(known: list[Picture], pictures: list[Picture]) -> list[Pi
 def _once(pictures: list[Picture]) -> list[Picture]:
     """Return the pictures that are no copy of an earlier one."""
     out: set[int] = set()
-    for i, j in twins(pictures, BITS):
+    for i, j in twins(pictures, COPY_BITS):
         if i not in out:
             out.add(j)
     return [picture for position, picture in enumerate(pictures) if position not in out]
@@ -454,8 +453,8 @@ def waits_for_review(review: str, waiting: Mapping[str, int]) -> list[str]:
 
 def near_frozen_words(version: str, pictures: int) -> list[str]:
     """Say how many pictures are not bought because they are near the frozen test set."""
-    some = f"{counted(pictures, 'picture that is a near copy', 'pictures that are near copies')}"
-    return [f"not bought: {some} of the test set frozen as {version}, as `balance` would leave {'it' if pictures == 1 else 'them'} out"] if pictures else []
+    some = counted(pictures, "picture that is a near copy", "pictures that are near copies")
+    return [f"not bought: {some} of the test set frozen as {version}, as `balance` would leave {noun(pictures, 'it', 'them')} out"] if pictures else []
 
 
 def expected_words(expected: int, interval: tuple[int, int] | None) -> str:

@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -37,6 +38,7 @@ from boxset.labeling.standing import check_is_current, check_is_of, over_cap
 from boxset.params import Params
 from boxset.wording import counted, dollars
 
+E = TypeVar("E", Answered, Drawing)
 PREFIX_LENGTH = 24
 DIGITS = 16  # of a job's name, behind the project's
 OVER = ("completed", "stopped", "failed")
@@ -348,21 +350,18 @@ def _news(job: Job, answer: Answered) -> Answered | None:
     known = job.answers.get(answer.sha256)
     if known is None:
         return answer
-    if known.state == "labelled" and answer.state != "labelled":
-        return None
-    if msgspec.structs.replace(answer, revision=known.revision) == known:
-        return None
-    return msgspec.structs.replace(answer, revision=known.revision + 1)
+    return None if known.state == "labelled" and answer.state != "labelled" else _corrected(known, answer)
 
 
 def _redrawn(job: Job, drawing: Drawing) -> Drawing | None:
     """Return a drawing as the ledger takes it, a correction with its number, or None where the ledger has it."""
     known = next((one for one in job.drawings.get(drawing.sha256, ()) if one.worker == drawing.worker), None)
-    if known is None:
-        return drawing
-    if msgspec.structs.replace(drawing, revision=known.revision) == known:
-        return None
-    return msgspec.structs.replace(drawing, revision=known.revision + 1)
+    return drawing if known is None else _corrected(known, drawing)
+
+
+def _corrected(known: E, fresh: E) -> E | None:
+    """Return what came of something known as a correction with its number; None where it is the same."""
+    return None if msgspec.structs.replace(fresh, revision=known.revision) == known else msgspec.structs.replace(fresh, revision=known.revision + 1)
 
 
 def _is_given_up(job: Job, refusal: Refusal) -> bool:

@@ -15,10 +15,8 @@ from boxset.labeling.ledger import Job, Ledger
 from boxset.labeling.plan import Plan, expected_words, near_frozen_words, waits_for_review, without_limit
 from boxset.labeling.price import cap_mills
 from boxset.labeling.standing import faults
-from boxset.terminal import console
-from boxset.wording import counted, dollars
-
-WIDEST = 300  # columns of a table
+from boxset.terminal import console, print_whole
+from boxset.wording import counted, dollars, money
 
 
 def plan_table(plan: Plan) -> None:
@@ -32,7 +30,7 @@ def plan_table(plan: Plan) -> None:
         cost = dollars(row.pictures * plan.per_picture_mills)
         table.add_row(row.category, *numbers, expected_words(row.expected, row.interval), cost, price, f"{row.candidates - row.pictures:,}")
     terminal = console()
-    _print_whole(terminal, table)
+    print_whole(terminal, table)
     terminal.print(
         f"{counted(len(plan.items), 'picture')}, {counted(plan.workers, 'worker')} each, {dollars(plan.per_picture_mills, to_the_mill=True)} a picture: "
         f"{dollars(plan.cost_mills)} at the most",
@@ -60,22 +58,15 @@ def _worth(plan: Plan) -> Iterator[str]:
         yield f"What is expected is a guess for {', '.join(guesses)}: no answer yet on pictures like these, and it may be off by more than the range."
 
 
-def _print_whole(terminal: Any, table: Table) -> None:
-    """Print a table with its columns whole, however narrow the terminal: what is cut cannot be copied into a command."""
-    terminal.width = max(terminal.width, terminal.measure(table, options=terminal.options.update(width=WIDEST)).maximum)
-    terminal.print(table)
-
-
 def costs_table(title: str, rows: Sequence[Cost]) -> None:
     """Print what was spent under each heading; the last row is the sum."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in (title, "pictures", "boxes drawn", "cost", "without a box", "a box"):
         table.add_column(name, justify="left" if name == title else "right", no_wrap=True)
     for row in rows:
-        each = "–" if row.usd_per_box is None else dollars(round(row.usd_per_box * 1000), to_the_mill=True)
-        cost, nothing = (dollars(round(usd * 1000)) for usd in (row.usd, row.usd_without_box))
-        table.add_row(row.name, f"{row.pictures:,}", f"{row.boxes:,}", cost, nothing, each)
-    _print_whole(console(), table)
+        each = "–" if row.usd_per_box is None else money(row.usd_per_box, to_the_mill=True)
+        table.add_row(row.name, f"{row.pictures:,}", f"{row.boxes:,}", money(row.usd), money(row.usd_without_box), each)
+    print_whole(console(), table)
 
 
 def costs_json(rows: Sequence[Cost]) -> str:
@@ -107,7 +98,7 @@ def status_table(ledger: Ledger, progress: dict[str, Progress], *, budget_usd: f
         failed = len(job.answers) - len(labelled)
         table.add_row(job.name, state, *(f"{n:,}" for n in (len(job.asked), len(labelled), failed, len(job.asked) - len(job.answers), empty, boxes)), dollars(job.committed_mills))
     terminal = console()
-    _print_whole(terminal, table)
+    print_whole(terminal, table)
     terminal.print(f"{dollars(ledger.committed_mills)} spent or reserved of {dollars(cap_mills(budget_usd))}", highlight=False)
     _print_quality(terminal, quality(ledger))
     for name, at in progress.items():
@@ -131,7 +122,7 @@ def claims_table(tickets: Sequence[Ticket]) -> None:
     for one in tickets:
         cost = dollars(one.worst_mills) if one.worst_mills else "?"
         table.add_row(*map(Text, (one.job, one.state, one.who or "?", one.at or "?", one.service or "?", f"{one.pictures:,}", cost)))
-    _print_whole(terminal, table)
+    print_whole(terminal, table)
     if any(one.state == "releasing" for one in tickets):
         terminal.print("releasing: somebody began to release it and did not end; release it once more", highlight=False, soft_wrap=True)
 
@@ -147,7 +138,7 @@ def _print_quality(terminal: Any, found: Quality) -> None:
         overlap = f"{one.mean_overlap:.2f}" if one.alone < one.boxes else ""
         table.add_row(name, f"{one.people:,}", f"{one.pictures:,}", overlap, f"{one.boxes:,}", f"{one.alone:,}{_share(one.alone, one.boxes)}")
     terminal.print()
-    _print_whole(terminal, table)
+    print_whole(terminal, table)
     for off in found.off:
         terminal.print(off_words(off), style="yellow", highlight=False, soft_wrap=True, markup=False)
 

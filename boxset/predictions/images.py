@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from boxset.dataset.coco import Coco, CocoImage, read_coco
 from boxset.dataset.predictions import Floats
-from boxset.dataset.records import Picture, read_crawled, read_extracted, write_records
+from boxset.dataset.records import Picture, picture_files, read_crawled, read_extracted, write_records
 from boxset.errors import InputError, ProjectError
 from boxset.files import read_bytes, read_json
 from boxset.resolve import Ids
@@ -84,7 +84,7 @@ def to_predict(root: Path, *, dataset: bool, unlabelled: bool) -> tuple[list[Lis
         raise ProjectError("there is no data set here", where="data/dataset", do="`dvc repro` builds it; `dvc pull` fetches it")
     chosen = [_of_dataset(image, split) for split, path in parts.items() for image in read_coco(path).images] if dataset else []
     if unlabelled:
-        where = {path.name: path for path in sorted([*data.glob("crawl/*/images/*"), *data.glob("extract/*/images/*")], reverse=True)}
+        where = picture_files(data)
         chosen += [_stored(picture, where, root) for picture in _unlabelled(data)]
     ids = read_json(data / "resolve/ids.json", Ids)
     numbered = [msgspec.structs.replace(one, id=number) for number, one in enumerate(chosen, 1)]

@@ -85,7 +85,6 @@ class ReportData:
         """Return the categories' names by id."""
         return tuple(dict.fromkeys(name for _, name in sorted({(c.id, c.name) for coco in self.dataset.values() for c in coco.categories})))
 
-
     @property
     def names(self) -> dict[str, str]:
         """Return the categories' names by their keys: metrics, targets and the plan go by key."""

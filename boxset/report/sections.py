@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from boxset.assemble.split import words_on_test
 from boxset.dataset.coco import Coco
+from boxset.dataset.records import PEOPLE
 from boxset.labeling.plan import expected_words, near_frozen_words, waits_for_review, without_limit
 from boxset.report import html, svg
 from boxset.report.data import Metrics, Planned, PlannedRow, ReportData
@@ -18,7 +19,7 @@ SUBMIT = "`boxset label submit` buys it; nothing else does."
 FUNNEL = {"kept": "var(--accent)", "left out": "var(--rest)"}
 KNOWN = {"complete": "var(--accent)", "partly": "var(--c1)", "absent": "var(--c0)", "nobody looked": "var(--rest)"}
 MEANS = {"complete": "complete: every one has its box", "partly": "partly: one may lack its box", "absent": "absent: somebody made sure"}
-PEOPLE = {"label": "label: drawn by people for this project"}
+SHOWN = {PEOPLE: f"{PEOPLE}: drawn by people for this project"}
 
 
 def categories(data: ReportData, boxes: Sequence[Box]) -> Html:
@@ -32,7 +33,7 @@ def categories(data: ReportData, boxes: Sequence[Box]) -> Html:
     missing = sum(max(0, target - len(grouped.get(name, ()))) for name, target in wanted.items())
     foot = ("all", "", len(boxes), sum(wanted.values()), missing, data.pictures)
     lead = "Boxes in the data set against those wanted (the tick). A picture with several categories counts once in each row."
-    key = html.legend({PEOPLE.get(source, source): colour for source, colour in colours.items()})
+    key = html.legend({SHOWN.get(source, source): colour for source, colour in colours.items()})
     return joined([tag("p", lead), key, table(columns, rows, name="boxes of each category", feet=[foot]), _balance(data)])
 
 

@@ -8,7 +8,7 @@ import msgspec
 from boxset.assemble.split import short_words, words_on_test
 from boxset.labeling.standing import Standing
 from boxset.params import Params
-from boxset.wording import counted, dollars, noun
+from boxset.wording import counted, money, noun
 
 Metrics = Mapping[str, Mapping[str, Any]]
 SPLITS = ("train", "val", "test")
@@ -144,7 +144,7 @@ def next_step(state: Status) -> str:
     waiting = sorted((c for c in state.categories if c.to_review and c.boxes < c.wanted), key=lambda c: -c.to_review)
     if state.planned:
         first = f"`boxset review {waiting[0].name}` sorts pictures before you pay; " if waiting else ""
-        plan = f"{counted(state.planned, 'picture')} to buy next, for {dollars(round(state.planned_usd * 1000))}"
+        plan = f"{counted(state.planned, 'picture')} to buy next, for {money(state.planned_usd)}"
         return first + f"`boxset label plan` shows the {plan}; `boxset label submit` buys {noun(state.planned, 'it', 'them')}"
     if state.only_reviewed and waiting:
         return f"`boxset review {waiting[0].name}` shows the {counted(waiting[0].to_review, 'picture')} that wait for a yes before they are bought"

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from boxset.dataset.records import PEOPLE
 from boxset.report.html import Html
 
 PALETTE = tuple(f"var(--c{number})" for number in range(8))
@@ -10,7 +11,7 @@ PALETTE = tuple(f"var(--c{number})" for number in range(8))
 
 def colours_of(names: Sequence[str]) -> dict[str, str]:
     """Return a colour for each name; answers of people always have the same one."""
-    others = [name for name in names if name != "label"]
+    others = [name for name in names if name != PEOPLE]
     colours = {name: PALETTE[number % len(PALETTE)] for number, name in enumerate(others)}
     return {name: colours.get(name, "var(--answers)") for name in names}
 

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from boxset.compare.diff import CategoryChange, Change, Diff
 from boxset.report.status import REPORT, TRAINING, Status, next_step
-from boxset.wording import counted, dollars
+from boxset.wording import counted, money
 
 BAR = 8
 LEGEND = "came, went: with their pictures; added, removed: in pictures that both have"
@@ -50,10 +50,10 @@ def _facts(state: Status) -> Iterable[tuple[str, RenderableType]]:
         yield origin, Text(" → ".join(f"{count:,} {step}" for step, count in funnel.items()))
     out = f", {state.unused:,} of these not in it (`boxset explain` says why)" if state.unused else ""
     yield "data set", coded(f"{counted(sum(state.pictures.values()), 'picture')}; people have labelled {state.labelled:,}{out}")
-    planned = f"; the next plan: {counted(state.planned, 'picture')}, {dollars(round(state.planned_usd * 1000))}" if state.planned else ""
+    planned = f"; the next plan: {counted(state.planned, 'picture')}, {money(state.planned_usd)}" if state.planned else ""
     planned = "; the plan is older than what was reviewed: `dvc repro label` first" if state.is_review_new else planned
     planned = "; the plan is older than the ledger: `dvc repro label` first" if state.is_plan_old else planned
-    yield "labels", coded(f"{dollars(round(state.spent_usd * 1000))} spent or reserved of {dollars(round(state.budget_usd * 1000))}{planned}")
+    yield "labels", coded(f"{money(state.spent_usd)} spent or reserved of {money(state.budget_usd)}{planned}")
     looked = [f"{c.name} {c.reviewed:,} of {c.reviewed + c.to_review:,}" for c in state.categories if c.reviewed or c.to_review]
     if looked:
         yield "reviewed", Text(", ".join(looked))

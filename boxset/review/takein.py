@@ -7,9 +7,9 @@ from datetime import datetime
 from pathlib import Path
 
 from boxset.conflicts import conflict_in
-from boxset.dataset.decisions import BITS, UNUSABLE, Decision, Decisions, Verdict, decided
+from boxset.dataset.decisions import UNUSABLE, Decision, Decisions, Verdict, decided
 from boxset.dataset.records import Picture
-from boxset.dataset.similar import twins
+from boxset.dataset.similar import COPY_BITS, twins
 from boxset.errors import InputError, did_you_mean
 from boxset.files import read_bytes
 from boxset.wording import counted
@@ -76,7 +76,7 @@ def _contradictions(rows: Sequence[Row], pictures: Mapping[str, Picture]) -> lis
     """Name the lines that say something else of a copy: only one of both could hold, and taken in again, the other."""
     here = [pictures[sha256] for _, sha256, _, _ in rows]
     found: dict[int, str] = {}
-    for i, j in twins(here, BITS):
+    for i, j in twins(here, COPY_BITS):
         if rows[i][2:] != rows[j][2:]:
             found.setdefault(rows[j][0], f"a copy of the picture in line {rows[i][0]}, with another verdict")
     return sorted(found.items())

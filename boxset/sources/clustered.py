@@ -30,6 +30,7 @@ def as_column(values: Any, as_type: pa.DataType, *, keep: pa.DataType | None = N
         return values if values.type in (as_type, keep) else values.cast(as_type)
     return pa.array(values, as_type)
 
+
 class Numbers(dict[str, int]):
     """Numbers classes in the order in which they are met."""
 

@@ -1,6 +1,6 @@
 """Out of one source's index: which images our categories need, their pictures, their boxes in pixels, and what is known of them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -44,15 +44,15 @@ def extract(
 ) -> dict[str, Any]:
     """Write `images.jsonl`, `annotations.json`, `refused.json` and `images/`; return the metrics.
 
-    Goes on where a killed run stopped; a picture that is there is not fetched again. What is taken down is not fetched, and of it no bytes stay. Raises InputError where more than
-    `max_missing_share` of the pictures cannot be had; what was fetched stays.
+    Goes on where a killed run stopped; a picture that is there is not fetched again. What is taken down is not fetched, and of it no bytes stay.
+    Raises InputError where more than `max_missing_share` of the pictures cannot be had; what was fetched stays.
     """
     choice = choose(order, index) if order.on else Choice({}, {}, {}, {}, frozenset(), 0)
     journal_path = Path(".boxset/journal") / f"extract-{order.name}.{order.retry}.jsonl"
     with Journal(journal_path) as journal:
         _remember(journal, out, retry=order.retry)
         unasked = _known_to_be_down(order, choice, out, down)
-        outcomes = _pictures(order, choice, out, without=unasked, journal=journal, endpoints=endpoints, contact=contact)
+        outcomes = _pictures(order, _wanted(choice, unasked), out, journal=journal, endpoints=endpoints, contact=contact)
     passed = [ImageRow(source_id=image, url=url, outcome=Reason.OVER_LIMIT, detail=why) for image, (url, why) in choice.passed.items()]
     chosen = [_row(order, choice, image, outcomes) for image in choice.images if image not in unasked]
     rows = sorted([*_without_copies(chosen, down), *unasked.values(), *passed], key=lambda row: row.source_id)
@@ -86,9 +86,9 @@ def _stored(picture: Picture | None) -> Stored | None:
 
 def _known_to_be_down(order: ExtractOrder, choice: Choice, out: Path, down: Takedowns) -> dict[str, ImageRow]:
     """Return image → its row for what is taken down by a name, or was seen to be a copy of what is: it is not asked for."""
-    earlier = [row for row in read_jsonl(out / "images.jsonl", ImageRow) if row.seen is not None] if down.held else []
-    alike = down.of([_as_picture(row, order.name) for row in earlier])
-    found = {row.source_id: row for row, one in zip(earlier, alike, strict=True) if one and row.source_id in choice.images}
+    earlier = [(row, row.seen) for row in read_jsonl(out / "images.jsonl", ImageRow) if row.seen is not None] if down.held else []
+    alike = down.of([seen.picture(source=order.name, source_id=row.source_id, url=row.url) for row, seen in earlier])
+    found = {row.source_id: row for (row, _), one in zip(earlier, alike, strict=True) if one and row.source_id in choice.images}
     for image, row in choice.images.items():
         url = row.get("url") or ""
         if image not in found and down.named(f"{order.name}:{image}", url, row.get("original_url") or ""):
@@ -96,34 +96,24 @@ def _known_to_be_down(order: ExtractOrder, choice: Choice, out: Path, down: Take
     return found
 
 
-def _as_picture(row: ImageRow, source: str) -> Picture:
-    assert row.seen is not None
-    fields = {name: getattr(row.seen, name) for name in ("sha256", "file_name", "width", "height", "phash", "grid", "orientation")}
-    return Picture(**fields, source=source, source_id=row.source_id, url=row.url)
-
-
-def _seen(picture: Picture) -> Seen:
-    names = ("sha256", "file_name", "width", "height", "phash", "grid", "orientation")
-    return Seen(**{name: getattr(picture, name) for name in names})
-
-
 def _without_copies(rows: list[ImageRow], down: Takedowns) -> list[ImageRow]:
     """Return the rows; those of pictures of which a copy was taken down say so, and what the picture was."""
     kept = [row.picture for row in rows if row.picture is not None]
     out = {picture.sha256 for picture, one in zip(kept, down.of(kept), strict=True) if one}
     return [
-        ImageRow(source_id=row.source_id, url=row.url, outcome=Reason.TAKEN_DOWN, seen=_seen(row.picture)) if row.picture and row.picture.sha256 in out else row
+        ImageRow(source_id=row.source_id, url=row.url, outcome=Reason.TAKEN_DOWN, seen=Seen.of(row.picture)) if row.picture and row.picture.sha256 in out else row
         for row in rows
     ]
 
 
-def _pictures(
-    order: ExtractOrder, choice: Choice, out: Path, *, without: Mapping[str, ImageRow], journal: Journal, endpoints: Endpoints, contact: str
-) -> dict[str, Outcome]:
+def _wanted(choice: Choice, unasked: Container[str]) -> list[Wanted]:
+    """Return the pictures to be had, each address once."""
+    urls = dict.fromkeys(row.get("url") or "" for image, row in choice.images.items() if image not in unasked and image not in choice.refused)
+    return [Wanted(url=url) for url in urls if url]
+
+
+def _pictures(order: ExtractOrder, wanted: list[Wanted], out: Path, *, journal: Journal, endpoints: Endpoints, contact: str) -> dict[str, Outcome]:
     """Return address → what became of it."""
-    left_out = without.keys() | choice.refused.keys()
-    urls = dict.fromkeys(row.get("url") or "" for image, row in choice.images.items() if image not in left_out)
-    wanted = [Wanted(url=url) for url in urls if url]
     shelf = Shelf(out / "images", twins=pictures_elsewhere(out.parent.parent, out))
     if order.format == "local":
         return _done(fetch_all(wanted, _from_place(order, endpoints), shelf=shelf, journal=journal, elsewhere={}, flow=Flow(READERS)))

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from boxset.dataset.records import PEOPLE
 from boxset.params import Licences
 from boxset.sources.licences import RESEARCH_ONLY, allowed
 from boxset.wording import counted
@@ -28,7 +29,7 @@ BOXES: Mapping[str, BoxTerms] = {  # by the source's format, as its publisher st
     "visual_genome": BoxTerms("CC-BY-4.0", "Visual Genome, Krishna et al.", "https://homes.cs.washington.edu/~ranjay/visualgenome/"),
     "imagenet": BoxTerms(RESEARCH_ONLY, "ImageNet, Russakovsky et al.", "https://www.image-net.org/download.php"),
     "local": BoxTerms("", "as you know"),
-    "label": BoxTerms("", "drawn for this project"),
+    PEOPLE: BoxTerms("", "drawn for this project"),
 }
 
 

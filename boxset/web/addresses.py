@@ -9,6 +9,7 @@ from boxset.text import INSTEAD, UNTEXT
 
 PORTS = {"http": 80, "https": 443}
 LONGEST = 4096  # characters of an address
+ADDRESS_LENGTH = 500  # of one that cannot be asked, as a crawl writes it down
 TRACKING = re.compile(r"^(utm_\w+|fbclid|gclid|mc_eid|mc_cid|igshid)$", re.IGNORECASE)
 
 Address4Or6 = ipaddress.IPv4Address | ipaddress.IPv6Address

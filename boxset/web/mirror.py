@@ -10,6 +10,7 @@ from boxset.endpoints import Endpoints
 
 NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL}
 
+
 def from_folder(endpoints: Endpoints, url: str, *, max_bytes: int) -> bytes | Refusal | None:
     """Return the file that stands in for an address, or why there is none; None where no folder is named for it.
 

@@ -44,6 +44,7 @@ class Wanted:
 Get = Callable[[Wanted], "bytes | Refusal"]
 """Returns a picture's bytes, or why it cannot be had. Called from many threads."""
 
+
 class Journal:
     """Outcomes by address, on disk as they come; survives a kill with all but what was in flight."""
 

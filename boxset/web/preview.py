@@ -29,8 +29,9 @@ from boxset.sources.choice import choose
 from boxset.sources.extract import _archive, _from_place
 from boxset.sources.place import is_picture, place_of
 from boxset.web.addresses import dedup_key, site_of, vetted
-from boxset.web.crawl import SPELT_WRONG, Candidate, Kept, _Judge
+from boxset.web.crawl import SPELT_WRONG
 from boxset.web.fetcher import Fetched, Fetcher, FetchPolicy
+from boxset.web.judge import Candidate, Judge, Kept
 from boxset.web.pictures import Get, Journal, Outcome, Shelf, Stored, Wanted, fetch_all, stored_elsewhere
 from boxset.web.suppliers import Hit, Supplier, suppliers_of
 from boxset.wording import counted
@@ -119,7 +120,7 @@ class _Look:
 class _Trial:
     """The crawl's judge, and what it has kept so far."""
 
-    judge: _Judge
+    judge: Judge
     kept: Kept
 
 
@@ -137,7 +138,7 @@ def preview(category: str, params: Params, *, endpoints: Endpoints, most: int, s
         tell(f"fetches {counted(found, 'picture')}, {clock.left_s + GRACE_S:.0f} s at the most")
     outcomes = _fetched(look, parts)
     kept = Kept(params.crawl.near_duplicates)
-    judge = _Trial(_Judge(crawl_order(params, category), params.crawl, kept, read_takedowns()), kept)
+    judge = _Trial(Judge(crawl_order(params, category), params.crawl, kept, read_takedowns()), kept)
     seen: set[str] = set()
     return [_row(part, outcomes, judge, seen, Path(".boxset/preview") / category) for part in parts]
 
