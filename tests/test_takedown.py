@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from boxset.cli import cli
-from boxset.dataset.decisions import Decisions, decisions_of, read_decisions
+from boxset.dataset.decisions import Decisions, Verdict, append_decisions, decided, decisions_of, read_decisions
 from boxset.dataset.records import KEPT, ImageRow, Picture
 from boxset.dataset.takedown import Takedowns, TakenDown, append_takedowns, names_of, read_takedowns, takedowns_for, takedowns_of
 from boxset.dataset.validation import Fault
@@ -27,6 +27,7 @@ from boxset.labeling.plan import make_plan
 from tests import test_crawl_rules
 from tests.build import IDS, box, merged, picture, pool, sha
 from tests.project import Project
+from tests.test_costs import job
 from tests.test_crawl_rules import OUT, here, kept, world
 from tests.test_labeling import NOTHING, label
 from tests.test_reviewed import TARGETS, crawled, names
@@ -271,3 +272,18 @@ def test_an_undo_lets_in_what_it_names_and_nothing_else(tmp_path: Path, monkeypa
 
     assert done.output.startswith("1 copy of the picture let in again")
     assert read_takedowns().contents == {"b" * 64}
+
+
+def test_a_picture_that_was_paid_for_or_decided_on_and_is_not_here_can_be_taken_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    job(Path("ledger"), "one", 300, {"bought": ()})
+    append_decisions([decided(picture("decided", **PRINT), 1, Verdict.NO, by="Ann", at=AT)])
+    run = CliRunner().invoke
+
+    done = [run(cli, ["takedown", sha(name), "--by", "legal"]) for name in ("bought", "decided")]
+
+    assert [one.exception for one in done] == [None, None]
+    assert "It was sent to be labelled in one (files)" in done[0].output
+    assert [(one.sha256, one.names) for one in read_takedowns().held] == [(sha(name), ()) for name in sorted(("bought", "decided"), key=sha)]
+    assert keeps_out([*read_takedowns().held], picture("copy", source_id="elsewhere", **PRINT)) == [True]
+    assert run(cli, ["takedown", sha("bought"), "--by", "legal"]).exception is None

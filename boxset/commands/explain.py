@@ -178,10 +178,11 @@ def _address(hit: "Found") -> str:
 
 def _bought_in(job: "Job") -> "list[Bought]":
     from boxset.compare.explain import Bought
+    from boxset.labeling.asked import as_picture
 
     price = round(job.committed_mills / 1000 / max(1, len(job.asked)), 4)
     bought: dict[str, Any] = {"job": job.name, "backend": job.reserved.backend, "categories": tuple(job.reserved.categories), "price_usd": price}
-    return [Bought(sha256=asked.sha256, **bought, **_answer(job, asked.sha256)) for asked in job.asked]
+    return [Bought(sha256=asked.sha256, picture=as_picture(asked), **bought, **_answer(job, asked.sha256)) for asked in job.asked]
 
 
 def _answer(job: "Job", sha256: str) -> "dict[str, Any]":

@@ -87,6 +87,7 @@ class Bought(msgspec.Struct, frozen=True, kw_only=True):
     boxes: dict[str, int]
     why: str = ""
     people: int = 0  # who drew in it, where it is known who drew what
+    picture: Picture | None = None  # as far as the ledger knows it
 
 
 def _nobody_knows(_: Bought) -> Sequence[tuple[str, int]]:
@@ -274,13 +275,22 @@ def down_words(one: TakenDown) -> str:
 
 
 def copies_told(story: Story, records: Records) -> list[Picture]:
-    """Return the pictures that a story tells of, each copy once; one that was looked at and left out as far as it is remembered."""
+    """Return the pictures that a story tells of, each copy once; one that is not here as far as it is remembered, and without a source where nobody knows it."""
     image = records.image_of.get(story.name)
     kept = {p.sha256: p for _, row in records.rows if (p := row.picture) is not None and _is_copy(p, story.name, image, records)}
     if kept:
         return [kept[sha256] for sha256 in sorted(kept)]
     left_out = ((where, row, row.seen) for where, row in records.rows if row.seen is not None and story.name in (row.seen.sha256, row.url))
-    return [seen.picture(source=_source_of(where), source_id=row.source_id, url=row.url) for where, row, seen in left_out][:1]
+    found = [seen.picture(source=_source_of(where), source_id=row.source_id, url=row.url) for where, row, seen in left_out]
+    return (found or _remembered(story.name, records))[:1]
+
+
+def _remembered(sha256: str, records: Records) -> list[Picture]:
+    """Return a picture as those know it who decided on it, drew in it or took it down."""
+    found = [decision.picture for decision in records.decisions.by_picture.get(sha256, ())]
+    found += [one.picture for one in records.bought if one.sha256 == sha256 and one.picture is not None]
+    found += [one.picture for one in records.decisions.taken_down.held if one.sha256 == sha256]
+    return [msgspec.structs.replace(picture, source="") for picture in found]
 
 
 def _source_of(where: str) -> str:

@@ -1,5 +1,6 @@
 """AWS clients, and S3 addresses taken apart. The one place that builds boto3 clients."""
 
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -40,6 +41,15 @@ def errors() -> tuple[type[Exception], ...]:
 def code_of(err: Exception) -> str:
     """Return the service's code for a failed AWS call; the error's own name where the service never answered."""
     return str(getattr(err, "response", {}).get("Error", {}).get("Code", type(err).__name__))
+
+
+def keys_under(s3: Any, bucket: str, prefix: str, *, where: str) -> Iterator[str]:
+    """Yield the keys of a bucket's objects that begin so, in S3's order. Raises ServiceError, which names `where`."""
+    try:
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+            yield from (row["Key"] for row in page.get("Contents", ()))
+    except errors() as err:
+        raise refused(err, where) from err
 
 
 def is_denied(err: ServiceError) -> bool:

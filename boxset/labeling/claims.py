@@ -15,7 +15,7 @@ import msgspec
 from boxset.endpoints import Endpoints
 from boxset.errors import InputError, ProjectError, ServiceError
 from boxset.files import read_json, write_json
-from boxset.labeling.aws import bucket_and_key, client, code_of, errors, refused
+from boxset.labeling.aws import bucket_and_key, client, code_of, errors, keys_under, refused
 from boxset.labeling.ledger import Asked, Job, Reserved
 from boxset.params import Params
 
@@ -178,7 +178,7 @@ class Claims:
         Claims that no ticket names have one made up: a version before tickets wrote them, or a submit that somebody released while it claimed.
         """
         over, waiting = {job.name: job for job in settled}, list(unsent)
-        names = list(self._listed(""))
+        names = list(keys_under(self._s3, self._bucket, self._path(""), where=f"s3://{self._bucket}"))
         folder = self._path("jobs/")
         read = (self._ticket(key.removeprefix(folder)) for key in names if key.startswith(folder) and key.removeprefix(folder) not in over)
         found = {one.ticket.job: one for one in read if one is not None and one.ticket.state != "released"}
@@ -328,14 +328,6 @@ class Claims:
         except errors() as err:
             if code_of(err) not in (*BEATEN, "NoSuchKey"):
                 raise refused(err, f"s3://{self._bucket}/{key}") from err
-
-    def _listed(self, name: str) -> Iterator[str]:
-        """Yield the keys of all tickets and claims whose names begin so."""
-        try:
-            for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._path(name)):
-                yield from (row["Key"] for row in page.get("Contents", ()))
-        except errors() as err:
-            raise refused(err, f"s3://{self._bucket}") from err
 
 
 def service_of(params: Params) -> str:

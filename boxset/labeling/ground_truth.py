@@ -18,7 +18,7 @@ import msgspec
 from boxset.dataset.geometry import scaled
 from boxset.endpoints import Endpoints
 from boxset.errors import ParamsError, ServiceError
-from boxset.labeling.aws import bucket_and_key, client, code_of, errors, is_denied, refused
+from boxset.labeling.aws import bucket_and_key, client, code_of, errors, is_denied, keys_under, refused
 from boxset.labeling.labeler import LastLook, Progress, nothing_to_see
 from boxset.labeling.ledger import Answered, Asked, Drawing, Drawn, Job, Reserved, worker_mark
 from boxset.labeling.price import TIERS_MILLS, mills
@@ -233,11 +233,7 @@ class GroundTruth:
     def _names(self, folder: str) -> list[str]:
         """Return the objects in a folder of S3, by their names in it."""
         bucket, prefix = bucket_and_key(folder, key="LabelingJobOutput")
-        try:
-            pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/")
-            return sorted(row["Key"].removeprefix(f"{prefix}/") for page in pages for row in page.get("Contents", ()))
-        except errors() as err:
-            raise refused(err, folder) from err
+        return sorted(key.removeprefix(f"{prefix}/") for key in keys_under(self._s3, bucket, f"{prefix}/", where=folder))
 
     def cancel(self, job: Job) -> bool:
         """Stop the job; it is over when the service says so."""

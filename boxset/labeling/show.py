@@ -1,4 +1,4 @@
-"""The plan and the jobs as tables for the terminal."""
+"""The plan, the jobs, what they cost, how well their people agree, and what is claimed: as tables for the terminal."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any

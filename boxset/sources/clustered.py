@@ -56,7 +56,6 @@ class Clustered:
         self._schema = schema.set(1, pa.field("class_id", pa.dictionary(pa.int32(), pa.string())))
         self._waiting: list[pa.RecordBatch] = []
         self._rows = 0
-        self._id_type: pa.DataType | None = None
         self._buckets: dict[int, _Bucket] = {}
         self._own: dict[int, int] | None = None  # a common class's code → its bucket, once a run is full
         self._behind = Behind()
