@@ -135,6 +135,18 @@ def test_what_a_lost_machine_claimed_is_listed_released_and_bought_by_another_an
     assert list(team.service.sent) == [bought]
 
 
+def test_folders_that_somebody_made_in_the_bucket_hide_no_claim(team: Team) -> None:
+    ann, bob = team.clone("ann"), team.clone("bob")
+    job = lose(team, ann)
+    for folder in ("team/claims/", "team/claims/jobs/", "team/claims/1/"):
+        team.s3.put_object(Bucket=team.bucket, Key=folder, Body=b"")
+
+    assert [one.job for one in unsettled(bob)] == [job]
+    release(bob, [job], is_sure=True)
+
+    assert unsettled(bob) == ()
+
+
 def test_a_job_that_the_ledger_has_is_not_released(team: Team) -> None:
     ann = team.clone("ann")
     job = lose(team, ann)

@@ -330,10 +330,10 @@ class Claims:
                 raise refused(err, f"s3://{self._bucket}/{key}") from err
 
     def _listed(self, name: str) -> Iterator[str]:
-        """Yield the keys of all tickets and claims whose names begin so."""
+        """Yield the keys of all tickets and claims whose names begin so; a folder that somebody made in a console is an object too, and none of them."""
         try:
             for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._path(name)):
-                yield from (row["Key"] for row in page.get("Contents", ()))
+                yield from (row["Key"] for row in page.get("Contents", ()) if not row["Key"].endswith("/"))
         except errors() as err:
             raise refused(err, f"s3://{self._bucket}") from err
 
