@@ -377,6 +377,7 @@ def test_what_the_ledger_has_and_what_one_person_drew_is_not_read_from_the_bucke
         (response(("w1", [1]), ("w2", [190])), "boundingBoxes[0].left + boundingBoxes[0].width: 480 lies outside"),
         (response(("w1", [1]), ("w2", [1]), label_="axe"), "axe: missing"),
         (response(("w1", [1])).replace(b'boundingBox"', b'box"'), "boundingBox: missing"),
+        (response(("w1", [1]), ("w2", [1])).replace(b'"height": 150', b'"height": 300'), "inputImageProperties: 200 x 300 is the shape of another picture"),
     ],
 )
 def test_drawings_that_cannot_be_read_keep_no_answer_back(content: bytes, says: str) -> None:
