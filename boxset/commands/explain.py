@@ -184,18 +184,20 @@ def _bought_in(job: "Job") -> "list[Bought]":
 
 
 def _answer(job: "Job", sha256: str) -> "dict[str, Any]":
+    from boxset.labeling.agreement import are_comparable
+
     answer = job.answers.get(sha256)
     if answer is None:
         return {"state": "failed" if job.closed else "open", "boxes": {}, "why": "the job ended without an answer"}
     names = {number: name for name, number in job.reserved.categories.items()}
+    drawings = job.drawings.get(sha256, ())
     boxes = Counter(names.get(drawn.category_id, f"category {drawn.category_id}") for drawn in answer.boxes)
-    return {"state": answer.state, "boxes": dict(boxes), "why": answer.why, "people": len(job.drawings.get(sha256, ()))}
+    return {"state": answer.state, "boxes": dict(boxes), "why": answer.why, "people": len(drawings) if are_comparable(drawings) else 0}
 
 
 def _drew(ledger: "Ledger", bought: "Bought") -> list[tuple[str, int]]:
-    from boxset.labeling.agreement import are_comparable, things
+    from boxset.labeling.agreement import things
 
     job = ledger.jobs[bought.job]
-    names, drawings = {number: name for name, number in job.reserved.categories.items()}, job.drawings[bought.sha256]
-    found = things(drawings) if are_comparable(drawings) else []
-    return [(names.get(thing.category_id, f"category {thing.category_id}"), len(thing.people)) for thing in found]
+    names = {number: name for name, number in job.reserved.categories.items()}
+    return [(names.get(thing.category_id, f"category {thing.category_id}"), len(thing.people)) for thing in things(job.drawings[bought.sha256])]
