@@ -523,6 +523,21 @@ def test_a_job_that_another_clone_has_sent_is_not_given_up_as_never_sent(team: T
     assert cancel(here, [job]) == [job]
 
 
+def test_a_reservation_that_two_clones_have_is_sent_by_one(team: Team) -> None:
+    ann, bob = team.clone("ann", backend="files"), team.clone("bob", backend="files")
+    job = lose(team, ann)
+    bob.ledger.mkdir(parents=True)
+    pull(bob, ann)
+    anns = Hooked()  # the folder of tasks on her machine
+    assert buy(bob, 2) == (job,)
+
+    with pytest.raises(ProjectError, match=r"another clone has sent this job.*`git pull`"):
+        buy(replace(ann, labeler=anns), 2)
+
+    assert (anns.sent, ledger(ann).jobs[job].is_sent) == ({}, True)
+    assert buy(replace(ann, labeler=anns), 2) == ()
+
+
 def test_what_a_lost_clone_gave_up_is_released_by_a_statement(team: Team) -> None:
     ann, eve = team.clone("ann"), team.clone("eve")
     job = lose(team, ann)

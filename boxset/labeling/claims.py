@@ -128,11 +128,18 @@ class Claims:
         """Raise ProjectError where a reserved job's claims were released, so that it must not be sent."""
         self._check_held(self._ticket(reserved.job), reserved, asked)
 
+    def was_sent(self, job: str) -> bool:
+        """Return whether a clone has sent a job, and written that into its ledger."""
+        found = self._ticket(job)
+        return found is not None and found.ticket.state == "sent"
+
     def going(self, reserved: Reserved, asked: Sequence[Asked]) -> None:
-        """Write down that the service is about to be told of a job: from now on nobody can release it. Raises ProjectError where it was released."""
+        """Write down that the service is about to be told of a job: from now on nobody can release it. Raises ProjectError where it was released, or sent."""
         for _ in range(TRIES):
             found = self._ticket(reserved.job)
             self._check_held(found, reserved, asked)
+            if found is not None and found.ticket.state == "sent":
+                raise ProjectError(f"another clone has just sent job {reserved.job}", where=f"s3://{self._bucket}", do="Submit again: it counts as sent then")
             if found is None:
                 found = Read(self._new_ticket(reserved, self._keys(reserved, asked), uuid4().hex))
             if found.ticket.state != "claimed" or self._write(msgspec.structs.replace(found.ticket, state="sending"), found.etag):

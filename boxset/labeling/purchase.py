@@ -275,9 +275,12 @@ def _check_budget(shop: Shop, ledger: Ledger, reserved: Reserved) -> None:
 
 
 def _send(shop: Shop, reserved: Reserved, asked: Sequence[Asked]) -> str:
-    """Send a reserved job. Raises ProjectError, and sends nothing, where the team's claims for it were released meanwhile."""
+    """Send a reserved job. Raises ProjectError, and sends nothing, where the team's claims for it were released meanwhile, or another clone has sent it."""
     claims = None if shop.claims is None or _is_there(shop, reserved.job) else shop.claims
     if claims is not None:
+        if claims.was_sent(reserved.job):
+            append(shop.ledger, PURCHASES, [Sent(job=reserved.job)])
+            raise _sent_elsewhere(reserved.job, "`git pull` once they have pushed their ledger, then `dvc repro label`")
         claims.check_held(reserved, asked)  # before the pictures go out; and once more right before the service is told
     pictures = {item.sha256: shop.picture(item.file_name) for item in asked}
     missing = next((item.file_name for item in asked if not pictures[item.sha256].is_file()), "")
