@@ -377,6 +377,7 @@ def test_what_the_ledger_has_and_what_one_person_drew_is_not_read_from_the_bucke
         (response(("w1", [1]), ("w2", [190])), "boundingBoxes[0].left + boundingBoxes[0].width: 480 lies outside"),
         (response(("w1", [1]), ("w2", [1]), label_="axe"), "axe: missing"),
         (response(("w1", [1])).replace(b'boundingBox"', b'box"'), "boundingBox: missing"),
+        (response(("w1", [1]), ("w2", [1])).replace(b'"height": 150', b'"height": 300'), "inputImageProperties: 200 x 300 is the shape of another picture"),
     ],
 )
 def test_drawings_that_cannot_be_read_keep_no_answer_back(content: bytes, says: str) -> None:
@@ -549,9 +550,10 @@ def test_status_says_nothing_of_agreement_where_nobody_knows_who_drew_what(tmp_p
 def test_the_history_of_a_picture_says_how_many_drew_each_thing(tmp_path: Path) -> None:
     append(bought(tmp_path / "ledger", A), DRAWINGS, [drawing(ANNA, HERE, (SAW, THERE)), drawing(BEN, SHIFTED), drawing(CARL, HERE)])
     bought(tmp_path / "ledger", A, name="other")
+    append(bought(tmp_path / "ledger", A, name="wild"), DRAWINGS, [drawing(who, *[HERE] * 501, job="wild") for who in (ANNA, BEN)])
     kept = msgspec.structs.replace(row("a"), picture=picture("a", sha256=A))
 
     (story,) = explain(A, replace(read_records(tmp_path), tried={"crawl hammer": [kept]}))
 
     told = [step.details for step in story.steps if step.where == "label"]
-    assert told == [("answered: 1 hammer", "of 3 people who drew: hammer by 3; saw by 1"), ("answered: 1 hammer",)]
+    assert told == [("answered: 1 hammer", "of 3 people who drew: hammer by 3; saw by 1"), *[("answered: 1 hammer",)] * 2]

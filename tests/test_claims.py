@@ -122,6 +122,19 @@ def test_nothing_is_bought_by_a_bucket_that_takes_no_notice_of_conditions(team: 
     assert team.claimed() == []
 
 
+def test_a_write_of_which_the_answer_was_lost_is_known_again(team: Team) -> None:
+    ann = team.clone("ann")
+    with ann.held(reserved("a"), asked("p1")):
+        pass
+    put = ann._s3.put_object
+    ann._s3.put_object = lambda **asked_: [put(**asked_) for _ in range(2)]  # as boto tries again
+
+    ann.going(reserved("a"), asked("p1"), goes_on=False)
+
+    with pytest.raises(ProjectError, match="or was about to"):
+        team.clone("bob").going(reserved("a"), asked("p1"), goes_on=False)
+
+
 def test_a_bucket_without_etags_is_named(team: Team) -> None:
     ann = team.clone("ann")
     get = ann._s3.get_object

@@ -135,6 +135,18 @@ def test_what_a_lost_machine_claimed_is_listed_released_and_bought_by_another_an
     assert list(team.service.sent) == [bought]
 
 
+def test_folders_that_somebody_made_in_the_bucket_hide_no_claim(team: Team) -> None:
+    ann, bob = team.clone("ann"), team.clone("bob")
+    job = lose(team, ann)
+    for folder in ("team/claims/", "team/claims/jobs/", "team/claims/1/"):
+        team.s3.put_object(Bucket=team.bucket, Key=folder, Body=b"")
+
+    assert [one.job for one in unsettled(bob)] == [job]
+    release(bob, [job], is_sure=True)
+
+    assert unsettled(bob) == ()
+
+
 def test_a_job_that_the_ledger_has_is_not_released(team: Team) -> None:
     ann = team.clone("ann")
     job = lose(team, ann)
@@ -212,7 +224,7 @@ def test_a_job_whose_owner_was_about_to_tell_the_service_needs_a_statement(team:
     job = lose(team, ann)
     assert ann.claims is not None
     owned = ledger(ann).jobs[job]
-    ann.claims.going(owned.reserved, owned.asked)
+    ann.claims.going(owned.reserved, owned.asked, goes_on=False)
 
     with pytest.raises(ProjectError, match="its owner was about to tell the service"):
         release(bob, [job], is_sure=True)
@@ -297,7 +309,7 @@ def test_of_a_release_and_a_submit_at_the_same_moment_exactly_one_wins(tmp_path:
             with ann.claims.held(reserved, pictures):
                 pass
             (read,) = [one for one in bob.claims.unsettled([], []) if one.ticket.state == "claimed"]
-            won = _both(lambda reserved=reserved, pictures=pictures: ann.claims.going(reserved, pictures), lambda read=read: bob.claims.release(read))
+            won = _both(lambda reserved=reserved, pictures=pictures: ann.claims.going(reserved, pictures, goes_on=False), lambda read=read: bob.claims.release(read))
 
             assert sorted(won) in ([False, True],)
             assert team.ticket(reserved.job).state == ("sending" if won[0] else "released")
@@ -509,6 +521,44 @@ def test_a_job_that_another_clone_has_sent_is_not_given_up_as_never_sent(team: T
 
     assert (ledger(bob).jobs[job].is_sent, ledger(bob).committed_mills) == (True, 2 * PRICE)
     assert cancel(here, [job]) == [job]
+
+
+def test_a_reservation_that_two_clones_have_is_sent_by_one(team: Team) -> None:
+    ann, bob = team.clone("ann", backend="files"), team.clone("bob", backend="files")
+    job = lose(team, ann)
+    bob.ledger.mkdir(parents=True)
+    pull(bob, ann)
+    anns = Hooked()  # the folder of tasks on her machine
+    assert buy(bob, 2) == (job,)
+
+    with pytest.raises(ProjectError, match=r"another clone has sent this job.*`git pull`"):
+        buy(replace(ann, labeler=anns), 2)
+
+    assert (anns.sent, ledger(ann).jobs[job].is_sent) == ({}, True)
+    assert buy(replace(ann, labeler=anns), 2) == ()
+
+
+def test_what_another_clone_was_about_to_hand_out_is_neither_handed_out_nor_given_up_as_never_sent(team: Team) -> None:
+    ann, bob = (replace(team.clone(name, backend="files"), labeler=Hooked()) for name in ("ann", "bob"))
+    for one in (ann, bob):
+        one.labeler.is_shared = False
+    ann.labeler.fail_next = "before send"
+    with pytest.raises(ConnectionError):
+        buy(ann, 2)
+    (job,) = ledger(ann).jobs
+    bob.ledger.mkdir(parents=True)
+    pull(bob, ann)
+    ann.labeler.fail_next = "after send"
+    with pytest.raises(ConnectionError):
+        buy(ann, 2)
+
+    with pytest.raises(ProjectError, match=rf"another clone has sent job {job}, or was about to.*label cancel"):
+        buy(bob, 2)
+    with pytest.raises(ProjectError, match="it counts as sent here from now on"):
+        cancel(bob, [job])
+
+    assert (bob.labeler.sent, ledger(bob).jobs[job].is_sent) == ({}, True)
+    assert buy(ann, 2) == (job,)  # her own tasks are there
 
 
 def test_what_a_lost_clone_gave_up_is_released_by_a_statement(team: Team) -> None:

@@ -186,20 +186,21 @@ def _bought_in(job: "Job") -> "list[Bought]":
 
 
 def _answer(job: "Job", sha256: str) -> "dict[str, Any]":
+    from boxset.labeling.agreement import are_comparable
+
     answer = job.answers.get(sha256)
     if answer is None:
         return {"state": "failed" if job.closed else "open", "boxes": {}, "why": "the job ended without an answer"}
+    drawings = job.drawings.get(sha256, ())
     boxes = Counter(_called(drawn.category_id, job) for drawn in answer.boxes)
-    return {"state": answer.state, "boxes": dict(boxes), "why": answer.why, "people": len(job.drawings.get(sha256, ()))}
+    return {"state": answer.state, "boxes": dict(boxes), "why": answer.why, "people": len(drawings) if are_comparable(drawings) else 0}
 
 
 def _drew(ledger: "Ledger", bought: "Bought") -> list[tuple[str, int]]:
-    from boxset.labeling.agreement import are_comparable, things
+    from boxset.labeling.agreement import things
 
     job = ledger.jobs[bought.job]
-    drawings = job.drawings[bought.sha256]
-    found = things(drawings) if are_comparable(drawings) else []
-    return [(_called(thing.category_id, job), len(thing.people)) for thing in found]
+    return [(_called(thing.category_id, job), len(thing.people)) for thing in things(job.drawings[bought.sha256])]
 
 
 def _called(category_id: int, job: "Job") -> str:

@@ -44,10 +44,13 @@ def code_of(err: Exception) -> str:
 
 
 def keys_under(s3: Any, bucket: str, prefix: str, *, where: str) -> Iterator[str]:
-    """Yield the keys of a bucket's objects that begin so, in S3's order. Raises ServiceError, which names `where`."""
+    """Yield the keys of a bucket's objects that begin so, in S3's order; a folder that somebody made in a console is an object too, and none of them.
+
+    Raises ServiceError, which names `where`.
+    """
     try:
         for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-            yield from (row["Key"] for row in page.get("Contents", ()))
+            yield from (row["Key"] for row in page.get("Contents", ()) if not row["Key"].endswith("/"))
     except errors() as err:
         raise refused(err, where) from err
 

@@ -128,25 +128,40 @@ class Claims:
         """Raise ProjectError where a reserved job's claims were released, so that it must not be sent."""
         self._check_held(self._ticket(reserved.job), reserved, asked)
 
-    def going(self, reserved: Reserved, asked: Sequence[Asked]) -> None:
-        """Write down that the service is about to be told of a job: from now on nobody can release it. Raises ProjectError where it was released."""
+    def was_sent(self, job: str) -> bool:
+        """Return whether a clone has sent a job, and written that into its ledger."""
+        found = self._ticket(job)
+        return found is not None and found.ticket.state == "sent"
+
+    def going(self, reserved: Reserved, asked: Sequence[Asked], *, goes_on: bool) -> None:
+        """Write down that the service is about to be told of a job: from now on nobody can release it. Raises ProjectError where it was released, or sent.
+
+        `goes_on`: whether it does no harm to go on where somebody was about to tell it: this clone was, or the service takes a job once.
+        """
+        by = uuid4().hex
         for _ in range(TRIES):
             found = self._ticket(reserved.job)
             self._check_held(found, reserved, asked)
+            if found is not None and found.ticket.by == by:
+                return  # written before, and the answer was lost
+            if found is not None and (found.ticket.state == "sent" or (found.ticket.state == "sending" and not goes_on)):
+                do = f"Let them finish, and `git pull`. If their machine is lost, `boxset label cancel {reserved.job}` gives it up here"
+                raise ProjectError(f"another clone has sent job {reserved.job}, or was about to", where=f"s3://{self._bucket}", do=do)
             if found is None:
-                found = Read(self._new_ticket(reserved, self._keys(reserved, asked), uuid4().hex))
-            if found.ticket.state != "claimed" or self._write(msgspec.structs.replace(found.ticket, state="sending"), found.etag):
+                found = Read(self._new_ticket(reserved, self._keys(reserved, asked), by))
+            if found.ticket.state != "claimed" or self._write(msgspec.structs.replace(found.ticket, state="sending", by=by), found.etag):
                 return
         raise self._changing(reserved.job)
 
-    def give_up(self, reserved: Reserved, asked: Sequence[Asked]) -> bool:
-        """Write down that a reserved job is given up, so that no other clone that has it sends it. Return whether nobody has sent it before.
+    def give_up(self, reserved: Reserved, asked: Sequence[Asked], *, goes_on: bool) -> bool:
+        """Write down that a reserved job is given up, so that no other clone that has it sends it. Return whether nobody has sent it before, or may have.
 
+        `goes_on`: as for `going`.
         Its claims stay: they hold up nobody who has the ledger that gave it up, and everybody else, as its pictures may be bought anew there.
         """
         for _ in range(TRIES):
             found = self._ticket(reserved.job) or Read(self._new_ticket(reserved, self._keys(reserved, asked), uuid4().hex))
-            if found.ticket.is_over or found.ticket.state == "sent":
+            if found.ticket.is_over or found.ticket.state == "sent" or (found.ticket.state == "sending" and not goes_on):
                 return found.ticket.is_over
             over = msgspec.structs.replace(found.ticket, state="released", released_by=self._who or "somebody", released_at=self._at, is_given_up=True)
             if self._write(over, found.etag):

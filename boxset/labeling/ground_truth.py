@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
-from math import inf
+from math import inf, isclose
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ LAMBDA_ACCOUNTS = {
 PUBLIC = "arn:aws:sagemaker:{region}:394669845002:workteam/public-crowd/default"
 ATTRIBUTE, ELEMENT = "boxes", "boundingBox"  # the attribute of a line of the output manifest; the element of the template, under whose name people's answers stand
 MANIFEST, RESPONSES = "manifests/output/output.manifest", "annotations/worker-response/"  # in a job's folder of output
+SHAPES_DIFFER = 0.05  # of the two scales, from which an answer is about a picture of another shape
 READERS = 8  # of people's answers, at once; a client has ten connections
 MAX_LABELS, MAX_PICTURES = 50, 100_000
 STATES = {"Initializing": "open", "InProgress": "open", "Stopping": "open", "Completed": "completed", "Stopped": "stopped", "Failed": "failed"}
@@ -386,6 +387,8 @@ def _response_boxes(response: _Response, job: Job, asked: Asked) -> tuple[Drawn,
     element = record(response.answer_content[ELEMENT], _Element)
     size = element.input_image_properties
     scale = asked.width / size.width, asked.height / size.height
+    if not isclose(*scale, rel_tol=SHAPES_DIFFER):
+        raise ValueError(f"inputImageProperties: {size.width:g} x {size.height:g} is the shape of another picture, not of one of {asked.width} x {asked.height}")
     boxes = []
     for place, box in enumerate(element.bounding_boxes):
         bbox = checked_bbox(scaled((box.left, box.top, box.width, box.height), *scale), asked, [f"boundingBoxes[{place}].{name}" for name in FIELDS])

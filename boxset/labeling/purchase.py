@@ -174,7 +174,7 @@ def _take_back(shop: Shop, ledger: Ledger, there: Set[str]) -> None:
 
 
 def _sent_elsewhere(job: str, do: str) -> ProjectError:
-    return ProjectError("another clone has sent this job, which counts as sent here from now on", where=job, do=do)
+    return ProjectError("another clone has sent this job, or was about to: it counts as sent here from now on", where=job, do=do)
 
 
 def _reserved(shop: Shop, ledger: Ledger) -> tuple[list[Job], list[str]]:
@@ -279,19 +279,27 @@ def _check_budget(shop: Shop, ledger: Ledger, reserved: Reserved) -> None:
 
 
 def _send(shop: Shop, reserved: Reserved, asked: Sequence[Asked]) -> str:
-    """Send a reserved job. Raises ProjectError, and sends nothing, where the team's claims for it were released meanwhile."""
+    """Send a reserved job. Raises ProjectError, and sends nothing, where the team's claims for it were released meanwhile, or another clone has sent it."""
     claims = None if shop.claims is None or _is_there(shop, reserved.job) else shop.claims
     if claims is not None:
+        if claims.was_sent(reserved.job):
+            append(shop.ledger, PURCHASES, [Sent(job=reserved.job)])
+            raise _sent_elsewhere(reserved.job, "`git pull` once they have pushed their ledger, then `dvc repro label`")
         claims.check_held(reserved, asked)  # before the pictures go out; and once more right before the service is told
-    pictures = {item.sha256: shop.picture(item.file_name) for item in asked}
+    pictures, goes_on = {item.sha256: shop.picture(item.file_name) for item in asked}, _goes_on(shop, reserved.job)
     missing = next((item.file_name for item in asked if not pictures[item.sha256].is_file()), "")
     if missing:
         raise ProjectError("the picture is not here", where=missing, do="`dvc pull data/crawl`, then submit again: the reservation stands")
-    shop.labeler.send(reserved, asked, pictures, nothing_to_see if claims is None else lambda: claims.going(reserved, asked))
+    shop.labeler.send(reserved, asked, pictures, nothing_to_see if claims is None else lambda: claims.going(reserved, asked, goes_on=goes_on))
     append(shop.ledger, PURCHASES, [Sent(job=reserved.job)])
     if shop.claims is not None:
         shop.claims.gone(reserved.job)
     return reserved.job
+
+
+def _goes_on(shop: Shop, job: str) -> bool:
+    """Return whether it does no harm to tell the service of a job that somebody was about to tell it of: it takes a job once, or its tasks are here."""
+    return shop.labeler.is_shared or job in shop.labeler.jobs(shop.prefix)
 
 
 def _is_there(shop: Shop, job: str) -> bool:
@@ -428,8 +436,8 @@ def _stop(shop: Shop, job: Job) -> None:
 
 
 def _withdraw(shop: Shop, job: Job) -> None:
-    """Give up a job that was never sent. Raises ProjectError where the team's ticket says that another clone has sent it."""
-    if shop.claims is not None and not shop.claims.give_up(job.reserved, job.asked):
+    """Give up a job that was never sent. Raises ProjectError where the team's ticket says that another clone has sent it, or was about to."""
+    if shop.claims is not None and not shop.claims.give_up(job.reserved, job.asked, goes_on=_goes_on(shop, job.name)):
         append(shop.ledger, PURCHASES, [Sent(job=job.name)])
         do = f"`git pull` once they have pushed their ledger; `boxset label cancel {job.name}` gives it up here all the same"
         raise _sent_elsewhere(job.name, do)
