@@ -135,7 +135,7 @@ def test_targets_and_the_split_go_by_key_and_the_card_shows_names() -> None:
 
     assert chosen.says[0] == f"{CLAW}: 1 box, all that there is; the target is 10"
     assert list(parted.metrics["boxes"]) == list(parted.metrics["test"]["half_width"]) == ["hammer", "saw"]
-    text = card("tools", {"train": chosen.coco}, chosen.says, {CLAW: "Has a claw."}, test=parted.metrics)
+    text = card("tools", {"train": chosen.coco}, {"Balance": chosen.says}, {CLAW: "Has a claw."}, test=parted.metrics)
     assert "| Claw hammer \\| 16 oz | 1 | 1 |" in text
     assert f"## What counts as {CLAW}" in text
     assert "- Claw hammer | 16 oz: val has 0 of the 3 boxes" in text or "| Claw hammer \\| 16 oz | 0 | ±" in text

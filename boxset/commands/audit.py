@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from boxset.compare.audit import Origin, Traced
+    from boxset.sources.terms import Passing
 
 WIDEST = 300
 NUMBERS = ("boxes", "pictures", "cost", "cost elsewhere", "a box")
@@ -27,6 +28,7 @@ def command(origin: str, category: str, rev: str | None, file: Path | None) -> N
     """Say where the boxes of the data set are from: sources and labelling jobs, what each cost, whom to credit, and what may be passed on."""
     from boxset.api import read_version
     from boxset.compare.audit import by_origin, trace
+    from boxset.formats.sharing import passing_of
     from boxset.labeling.costs import per_job, per_picture
     from boxset.labeling.ledger import read_ledger
     from boxset.params import read_params
@@ -34,7 +36,8 @@ def command(origin: str, category: str, rev: str | None, file: Path | None) -> N
 
     formats = {name: source.format or name for name, source in read_params().sources.items()}
     ledger = read_ledger(Path("ledger"))
-    every = trace(read_version(rev), per_picture(ledger), terms=lambda source: box_terms(source, formats)[:2], asks=asks)
+    parts = read_version(rev)
+    every = trace(parts, per_picture(ledger), terms=lambda source: box_terms(source, formats)[:2], asks=asks)
     spent = per_job(ledger)
     _check_known(origin, {row.origin for row in every} | spent.keys(), "source or job")
     _check_known(category, {row.category for row in every}, "category")
@@ -44,7 +47,10 @@ def command(origin: str, category: str, rev: str | None, file: Path | None) -> N
         say(f"{file}: {counted(len(rows), 'box')}")
         return
     only = {name: usd for name, usd in spent.items() if origin in ("", name)} if not category else {}
-    _print(by_origin(rows, only), rows, with_rest=bool(only))
+    is_whole = not (origin or category)
+    shown = {row.file_name for row in rows}
+    pictures = [passing for name, passing in passing_of(parts, formats).items() if is_whole or name in shown]
+    _print(by_origin(rows, only), pictures, with_rest=bool(only))
 
 
 def _check_known(name: str, known: set[str], what: str) -> None:
@@ -62,7 +68,7 @@ def _write(file: Path, rows: "list[Traced]") -> None:
     write_csv(file, Traced.__struct_fields__, (tuple(one.values()) for one in values))
 
 
-def _print(origins: "list[Origin]", rows: "list[Traced]", *, with_rest: bool) -> None:
+def _print(origins: "list[Origin]", pictures: "list[Passing]", *, with_rest: bool) -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -75,17 +81,16 @@ def _print(origins: "list[Origin]", rows: "list[Traced]", *, with_rest: bool) ->
         rest = [_money(one.usd_elsewhere)] if with_rest else []
         each = dollars(round(one.usd / one.boxes * 1000), to_the_mill=True) if one.usd else "–"
         table.add_row(Text(one.name), f"{one.boxes:,}", f"{one.pictures:,}", _money(one.usd), *rest, each, Text(one.licence or "–"), Text(one.credit or "–"))
-    pictures = {row.file_name: row.licence for row in rows}
     total = sum((one.usd + one.usd_elsewhere for one in origins), start=origins[0].usd * 0) if origins else None
     terminal = console(highlight=False)
     terminal.width = max(terminal.width, terminal.measure(table, options=terminal.options.update(width=WIDEST)).maximum)
     terminal.print(table)
     if with_rest and total is not None:
         say(f"{_money(total)} were spent or reserved in all; elsewhere: for pictures that have no box of the job in this data set")
-    licences = sorted(pictures.values())
-    for line in passing_on({name: licences.count(name) for name in dict.fromkeys(licences)}):
+    for line in passing_on(pictures):
         say(line)
-    say("--csv FILE writes a row for each box; data/dataset/ATTRIBUTION.csv one for each picture")
+    say("--csv FILE writes a row for each box; data/dataset/ATTRIBUTION.csv has one for each picture")
+    say("boxset export coco-yolo OUT --for share (or commerce) writes a copy of what may be passed on")
 
 
 def _money(usd: "Fraction") -> str:
