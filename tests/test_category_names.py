@@ -17,7 +17,7 @@ from boxset.assemble.split import split
 from boxset.cli import cli
 from boxset.compare.diff import diff
 from boxset.compare.suspicious import counts, suspects
-from boxset.dataset.coco import Coco, CocoCategory, write_coco
+from boxset.dataset.coco import Coco, CocoCategory, name_of, write_coco
 from boxset.dataset.frozen import Frozen
 from boxset.dataset.records import Pool
 from boxset.errors import InputError, ParamsError
@@ -335,3 +335,11 @@ def test_a_changed_key_is_told_to_come_back_and_take_a_name(small: Project) -> N
 
     assert done.returncode == 1
     assert "Is it a new name for hammer? Put the key hammer back and write `name: claw hammer` under it" in done.stdout + done.stderr
+
+
+def test_a_category_of_a_data_set_is_found_by_key_and_by_name_in_any_case() -> None:
+    kinds = [CocoCategory.shown(id=1, key="hammer", name=CLAW), CocoCategory.shown(id=2, key="saw", name="")]
+
+    assert [name_of(word, kinds, where="here") for word in ("hammer", CLAW.upper(), "Saw")] == [CLAW, CLAW, "saw"]
+    with pytest.raises(ParamsError, match="here: there is no category hamer; did you mean hammer"):
+        name_of("hamer", kinds, where="here")

@@ -68,7 +68,10 @@ def test_a_licence_that_another_copy_states_counts_where_it_does_not_let_the_pic
     done = chosen(parts, "commerce", p1={"CC-BY-NC-2.0"}, p2={"CC-BY-SA-2.0"}, p3={""})
 
     assert ids(done.parts["train"]) == [2]
-    assert {one.under for one in done.left} == {"CC-BY-NC-2.0", "refused"}
+    assert {(one.under, one.why) for one in done.left} == {
+        ("CC-BY-NC-2.0", "licence that another source states for it"),
+        ("CC-BY-4.0", "another source keeps it out for its licence"),
+    }
     assert ids(chosen(parts, "share", p1={"CC-BY-NC-2.0"}).parts["train"]) == [1, 2, 3]
 
 

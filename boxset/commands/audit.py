@@ -21,13 +21,14 @@ NUMBERS = ("boxes", "pictures", "cost", "cost elsewhere", "a box")
 
 @click.command()
 @click.option("--origin", default="", help="Only what this source or labelling job brought.")
-@click.option("--category", default="", help="Only boxes of this category.")
+@click.option("--category", default="", help="Only boxes of this category, by its key or name.")
 @click.option("--rev", default=None, help="A version of before: a commit, tag or branch.")
 @click.option("--csv", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write a row for each box: where it is from, its cost, its terms.")
 def command(origin: str, category: str, rev: str | None, file: Path | None) -> None:
     """Say where the boxes of the data set are from: sources and labelling jobs, what each cost, whom to credit, and what may be passed on."""
     from boxset.api import read_version
     from boxset.compare.audit import by_origin, trace
+    from boxset.dataset.coco import name_of
     from boxset.formats.sharing import passing_of
     from boxset.labeling.costs import per_job, per_picture
     from boxset.labeling.ledger import read_ledger
@@ -39,8 +40,8 @@ def command(origin: str, category: str, rev: str | None, file: Path | None) -> N
     parts = read_version(rev)
     every = trace(parts, per_picture(ledger), terms=lambda source: box_terms(source, formats)[:2], asks=asks)
     spent = per_job(ledger)
-    _check_known(origin, {row.origin for row in every} | spent.keys(), "source or job")
-    _check_known(category, {row.category for row in every}, "category")
+    _check_origin(origin, {row.origin for row in every} | spent.keys())
+    category = name_of(category, parts["train"].categories, where="the data set") if category else ""
     rows = [row for row in every if origin in ("", row.origin) and category in ("", row.category)]
     if file is not None:
         _write(file, rows)
@@ -53,9 +54,9 @@ def command(origin: str, category: str, rev: str | None, file: Path | None) -> N
     _print(by_origin(rows, only), pictures, with_rest=bool(only))
 
 
-def _check_known(name: str, known: set[str], what: str) -> None:
+def _check_origin(name: str, known: set[str]) -> None:
     if name and name not in known:
-        raise InputError(f"no box of the data set is of such a {what}{did_you_mean(name, known)}", where=name, do=f"There are {', '.join(sorted(known))}")
+        raise InputError(f"no box of the data set is of such a source or job{did_you_mean(name, known)}", where=name, do=f"There are {', '.join(sorted(known))}")
 
 
 def _write(file: Path, rows: "list[Traced]") -> None:

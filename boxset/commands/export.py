@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     "--for",
     "purpose",
     type=click.Choice(["share", "commerce"]),
-    help="Only the pictures that may be passed on with all of their boxes, or that may be passed on for commerce; no licence known: left out.",
+    help="Only pictures that may be passed on (or passed on for commerce) with all of their boxes; those of unknown licence are left out.",
 )
 @click.option("--dataset", type=click.Path(path_type=Path), default=Path("data/dataset"), show_default=True)
 def command(format_: str, out: Path, purpose: str | None, dataset: Path) -> None:

@@ -1,18 +1,17 @@
 """`boxset suspicious`: labels that are likely wrong, by what a detector sees."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from boxset.errors import ProjectError, no_category
+from boxset.errors import ProjectError
 from boxset.terminal import say
 from boxset.wording import counted
 
 if TYPE_CHECKING:
     from boxset.compare.suspicious import Suspect
-    from boxset.dataset.coco import Coco, CocoCategory
+    from boxset.dataset.coco import Coco
 
 DATASET = Path("data/dataset")
 KINDS = ("missed", "spurious", "mislabelled", "badly placed")
@@ -33,13 +32,14 @@ def command(category: str | None, *, kind: str | None, most: int, merged: bool, 
     Each has a score from 0 to 1. It changes nothing. Says what to do about those in a frozen test set.
     """
     from boxset.compare.suspicious import frozen_words, suspects
+    from boxset.dataset.coco import name_of
     from boxset.freezing import read_record
     from boxset.predictions.store import FOLDER, read_folder
 
     splits = _splits(merged=merged)
     kinds = sorted(next(iter(splits.values())).categories, key=lambda c: c.id)
     if category is not None:
-        category = _name_of(category, kinds, where=_folder(merged=merged))
+        category = name_of(category, kinds, where=_folder(merged=merged))
     predictions = read_folder(categories={c.id: c.key for c in kinds})
     if not predictions.pictures:
         do = "`boxset predictions images` writes what to run a detector on, `boxset predictions add` takes its results in"
@@ -58,15 +58,6 @@ def command(category: str | None, *, kind: str | None, most: int, merged: bool, 
     else:
         more = f"; --n {len(found)} shows all" if len(found) > most else ""
         say(f"{page}: {min(most, len(found)):,} of {counted(len(found), 'suspicious label')}{more}")
-
-
-def _name_of(word: str, categories: "Sequence[CocoCategory]", *, where: str) -> str:
-    """Return the name of the category that has this key or name. Raises ParamsError with the nearest ones."""
-    named = {one.casefold(): c.name for c in categories for one in (c.name, c.key)}
-    if word.casefold() not in named:
-        known = dict.fromkeys(one for c in categories for one in (c.name, c.key))
-        raise no_category(word, known, where=where)
-    return named[word.casefold()]
 
 
 def _splits(*, merged: bool) -> "dict[str, Coco]":

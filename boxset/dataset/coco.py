@@ -3,13 +3,14 @@
 Format: https://cocodataset.org/#format-data; `neg_category_ids` and `not_exhaustive_category_ids` as in LVIS v1.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from boxset.dataset.records import write_records
+from boxset.errors import no_category
 from boxset.files import read_json
 
 
@@ -97,6 +98,14 @@ class Coco(msgspec.Struct, frozen=True, kw_only=True):
 def names_of(categories: Iterable[CocoCategory]) -> dict[str, str]:
     """Return each category's name for show, by its key."""
     return {category.key: category.name for category in categories}
+
+
+def name_of(word: str, categories: Sequence[CocoCategory], *, where: str) -> str:
+    """Return the name of the category that has this key or name. Raises ParamsError with the nearest ones and `where` they stand."""
+    named = {one.casefold(): c.name for c in categories for one in (c.name, c.key)}
+    if word.casefold() not in named:
+        raise no_category(word, dict.fromkeys(one for c in categories for one in (c.name, c.key)), where=where)
+    return named[word.casefold()]
 
 
 def read_coco(path: Path) -> Coco:

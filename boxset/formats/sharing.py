@@ -91,7 +91,7 @@ def _against(coco: Coco, purpose: str, formats: Mapping[str, str], stated: Mappi
         reasons = [
             *_of_licence(image, licences[image.license], purpose, formats),
             *_of_boxes(drawn.get(image.id, ()), purpose, formats),
-            *_of_copies(image, purpose, stated),
+            *_of_copies(image, licences[image.license], purpose, stated),
         ]
         if reasons:
             found[image.id] = reasons[0]
@@ -115,10 +115,10 @@ def _of_boxes(sources: Iterable[str], purpose: str, formats: Mapping[str, str]) 
     ]
 
 
-def _of_copies(image: CocoImage, purpose: str, stated: Mapping[str, Collection[str]]) -> list[tuple[str, str]]:
-    """Return the licences of copies that do not let the picture go; an empty one: a source refuses it for what it states."""
-    others = sorted(licence for licence in stated.get(image.sha256, ()) if passing(licence) not in LETS[purpose])
-    return [(licence, "licence that another source states for it") if licence else ("refused", "another source keeps it out for its licence") for licence in others]
+def _of_copies(image: CocoImage, licence: str, purpose: str, stated: Mapping[str, Collection[str]]) -> list[tuple[str, str]]:
+    """Return the licences of copies that do not let the picture go, or its own where a source refuses it for another."""
+    others = sorted(other for other in stated.get(image.sha256, ()) if passing(other) not in LETS[purpose])
+    return [(other, "licence that another source states for it") if other else (licence, "another source keeps it out for its licence") for other in others]
 
 
 def _without(coco: Coco, out: Collection[int]) -> Coco:
