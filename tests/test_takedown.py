@@ -175,6 +175,7 @@ def test_what_is_let_in_again_comes_back(world: test_crawl_rules.Outside) -> Non
 
 def test_an_author_whose_pictures_are_several_is_asked_about_before_all_of_them_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    Path("params.yaml").touch()
     theirs = [picture(name, source="crawl", source_id=name, url=f"https://a.example/{name}.jpg", author_url="https://a.example/ann") for name in "ab"]
     other = picture("c", source="crawl", source_id="c", url="https://b.example/c.jpg", phash="f0" * 8)
     write_jsonl(Path("data/crawl/hammer/images.jsonl"), [ImageRow(source_id=p.source_id, url=p.url, outcome=KEPT, picture=p) for p in (*theirs, other)])
@@ -222,6 +223,7 @@ def test_one_command_takes_a_frozen_picture_out_for_good(small: Project) -> None
 
 def test_an_address_or_a_file_that_the_project_does_not_know_stays_out_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    Path("params.yaml").touch()
     Image.linear_gradient("L").resize((300, 200)).save("theirs.png")
     run = CliRunner().invoke
 
@@ -239,3 +241,13 @@ def test_an_address_or_a_file_that_the_project_does_not_know_stays_out_too(tmp_p
     assert "nothing is known of it" in str(neither.exception)
     listed = run(cli, ["takedown", "--list"]).output
     assert "https://shop.example/a.jpg" in listed
+
+
+@pytest.mark.parametrize("words", [["https://a.example/1.jpg"], ["--list"], ["https://a.example/1.jpg", "--undo"]])
+def test_in_a_folder_without_a_project_nothing_is_taken_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    done = CliRunner().invoke(cli, ["takedown", *words])
+
+    assert "this folder holds no project" in str(done.exception)
+    assert list(tmp_path.iterdir()) == []

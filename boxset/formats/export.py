@@ -12,7 +12,7 @@ from boxset.assemble.balance import repeat_factors
 from boxset.assemble.split import counts_of
 from boxset.assemble.trust import trust
 from boxset.dataset.coco import Coco, CocoAnnotation, CocoImage, write_coco
-from boxset.errors import InputError, ParamsError, did_you_mean
+from boxset.errors import InputError, ParamsError, ProjectError, did_you_mean
 from boxset.files import link_or_copy, read_bytes, write_bytes, write_jsonl, write_text
 from boxset.formats.card import GROUPS, TRAINING, card
 from boxset.formats.check import read_parts, taken_down
@@ -40,15 +40,17 @@ def export(dataset: Path, format_: str, out: Path, *, only: Copy | None = None) 
     """Write the data set in a format into an empty folder, with its licences and its card; return pictures, boxes and crowds left out.
 
     `only`: the part of it that is written, with a card and a list of licences of its own. Raises ParamsError for an unknown format, InputError
-    where the folder is not empty, the data set has no list of licences, or a picture that would be written was taken down since it was built.
+    where the folder is not empty, the data set has no list of licences, or a picture that would be written was taken down since it was built,
+    ProjectError where one is missing. Nothing is written then.
     """
     if format_ not in FORMATS:
         raise ParamsError(f"no format {format_}{did_you_mean(format_, FORMATS)}", do=f"One of {', '.join(FORMATS)}")
-    if out.exists() and any(out.iterdir()):
-        raise InputError("is not empty", where=str(out), do="Name another folder")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError("is not empty" if out.is_dir() else "is a file", where=str(out), do="Name another folder")
     parts = only.shared.parts if only else read_parts(dataset)
     _check_none_taken_down(dataset, parts)
     terms = {} if only else {name: _terms(dataset / name) for name in (*TERMS, *TABLES.get(format_, ()))}
+    _check_none_missing(dataset, parts)
     FORMATS[format_](dataset, out, parts)
     for name, content in terms.items():
         write_bytes(out / name, content)
@@ -60,6 +62,14 @@ def export(dataset: Path, format_: str, out: Path, *, only: Copy | None = None) 
     crowds = 0 if format_ in KEEP_CROWDS else sum(a.iscrowd for part in parts.values() for a in part.annotations)
     boxes = sum(len(part.annotations) for part in parts.values())
     return {"pictures": sum(len(part.images) for part in parts.values()), "boxes": boxes - crowds, "crowds_left_out": crowds}
+
+
+def _check_none_missing(dataset: Path, parts: dict[str, Coco]) -> None:
+    wanted = [dataset / "images" / split / image.file_name for split, part in parts.items() for image in part.images]
+    missing = [path for path in wanted if not path.exists()]
+    if missing:
+        what = f"{counted(len(missing), 'picture is', 'pictures are')} missing, such as {missing[0].relative_to(dataset)}"
+        raise ProjectError(what, where=str(dataset), do="`dvc pull` fetches them, `dvc checkout` puts them back; then export")
 
 
 def _check_none_taken_down(dataset: Path, parts: dict[str, Coco]) -> None:
@@ -92,7 +102,8 @@ def _write_terms(out: Path, format_: str, only: Copy) -> None:
 def _terms(path: Path) -> bytes:
     """Return a file that goes along with every picture. Raises InputError where it is missing."""
     if not path.is_file():
-        raise InputError("is missing, and says whom to credit for the pictures", where=str(path), do="`dvc repro` writes it, `dvc pull` fetches it")
+        what = "is missing, and says whom to credit for the pictures" if path.name in TERMS else "is missing"
+        raise InputError(what, where=str(path), do="`dvc repro` writes it, `dvc pull` fetches it")
     return read_bytes(path)
 
 
