@@ -40,7 +40,7 @@ def export(dataset: Path, format_: str, out: Path, *, only: Copy | None = None) 
     """Write the data set in a format into an empty folder, with its licences and its card; return pictures, boxes and crowds left out.
 
     `only`: the part of it that is written, with a card and a list of licences of its own. Raises ParamsError for an unknown format, InputError
-    where the folder is not empty, the data set has no list of licences, or a picture that would be written was taken down since it was built,
+    where the folder is not empty, the data set has no list of licences, or a picture of it was taken down since it was built,
     ProjectError where one is missing. Nothing is written then.
     """
     if format_ not in FORMATS:
@@ -48,7 +48,7 @@ def export(dataset: Path, format_: str, out: Path, *, only: Copy | None = None) 
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError("is not empty" if out.is_dir() else "is a file", where=str(out), do="Name another folder")
     parts = only.shared.parts if only else read_parts(dataset)
-    _check_none_taken_down(dataset, parts)
+    _check_none_taken_down(dataset, only.shared.whole if only else parts)
     terms = {} if only else {name: _terms(dataset / name) for name in (*TERMS, *TABLES.get(format_, ()))}
     _check_none_missing(dataset, parts)
     FORMATS[format_](dataset, out, parts)
