@@ -16,11 +16,11 @@ from boxset.checks import problems
 from boxset.conflicts import conflicts
 from boxset.endpoints import Endpoints
 from boxset.errors import BoxsetError, InputError, ParamsError
+from boxset.outdated import lacking_in_pipeline, lacking_lines, outdated_stages
 from boxset.params import Params, Query, Source
 from boxset.predictions.store import FOLDER, names
 from boxset.stage import locked_outputs
 from boxset.wording import counted, dollars, noun
-from boxset.yaml12 import read_yaml
 
 OK, FIX, LATER = "ok", "FIX", "-"
 GB = 1_000_000_000
@@ -185,33 +185,27 @@ def _decisions(project: Patient) -> Iterator[Finding]:
         if not conflicts(project.root):  # they have lines of their own
             yield Finding("decisions", FIX, f"{Path(err.where).name}: {err.what}", err.do)
         return
-    yield from _takedowns(project.root)
-    if not _depends_on_decisions(project.root):
-        do = "Take dvc.yaml, stages/ and .gitattributes from what `boxset init` writes into a new folder"
-        yield Finding("decisions", FIX, "dvc.yaml is from before `boxset review`: label and merge do not read decisions/", do)
+    if not (project.root / "decisions/takedown.jsonl").exists():
+        yield Finding("decisions", FIX, "decisions/takedown.jsonl is missing", "git checkout -- decisions, or `echo > decisions/takedown.jsonl`")
     if any(file.stat().st_size > 1 for file in (project.root / "decisions").glob("*.jsonl")) and _said(
         "git", "status", "--porcelain", "--", "decisions", cwd=project.root
     ):
         yield Finding("decisions", LATER, "it holds decisions that are not committed", 'git add decisions && git commit -m "Record a review"')
 
 
-def _takedowns(root: Path) -> Iterator[Finding]:
-    """Name what `boxset takedown` needs of a project from before it."""
-    reads = (root / "dvc.yaml").is_file() and "decisions/takedown.jsonl" in (root / "dvc.yaml").read_text(encoding="utf-8", errors="replace")
-    if reads and not (root / "decisions/takedown.jsonl").exists():
-        yield Finding("decisions", FIX, "decisions/takedown.jsonl is missing", "git checkout -- decisions, or `echo > decisions/takedown.jsonl`")
-    if not reads and (root / "decisions/takedown.jsonl").exists():
+def _pipeline(project: Patient) -> Iterator[Finding]:
+    """Name what is not as `boxset init` writes it now, and how it is taken over; nothing away from a pipeline."""
+    if not (project.root / "dvc.yaml").is_file():
+        return
+    (stages, is_newer), reads = outdated_stages(project.root), lacking_in_pipeline(project.root)
+    if is_newer:
+        yield Finding("pipeline", FIX, f"stages/ ({', '.join(stages)}) is from a later Boxset than {version('boxset')}", "Install the Boxset that wrote it")
+    elif stages or reads:
+        said = [*([f"stages/ ({', '.join(stages)})"] if stages else []), *([f"dvc.yaml ({'; '.join(reads)})"] if reads else [])]
         do = "Take dvc.yaml and stages/ from what `boxset init` writes into a new folder"
-        yield Finding("decisions", FIX, "dvc.yaml is from before `boxset takedown`: extract and crawl keep the bytes of what is taken down", do)
-
-
-def _depends_on_decisions(root: Path) -> bool:
-    """Return whether dvc.yaml's plan and merge run again after a review; also where it cannot be read, which is said elsewhere."""
-    try:
-        stages = read_yaml(root / "dvc.yaml")["stages"]
-        return all("decisions" in stages[name]["deps"] for name in ("label", "merge"))
-    except (BoxsetError, KeyError, TypeError):
-        return True
+        yield Finding("pipeline", FIX, f"not as this Boxset writes it: {', '.join(said)}", do)
+    for name, lines in lacking_lines(project.root).items():
+        yield Finding("pipeline", LATER, f"{name} lacks {', '.join(lines)}", f"Add {noun(len(lines), 'this line', 'these lines')} to {name}, as `boxset init` writes it")
 
 
 def _frozen(project: Patient) -> Iterator[Finding]:
@@ -403,5 +397,5 @@ def _labels(project: Patient, params: Params) -> Iterator[Finding]:
         yield Finding("labels", OK, f"{backend}: could be sent; the budget is {dollars(cap_mills(params.label.budget_usd))}")
 
 
-ALWAYS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (_tools, _unresolved, _parameters, _links, _remote, _ledger, _decisions, _predictions, _frozen, _outputs)
+ALWAYS: tuple[Callable[[Patient], Iterator[Finding]], ...] = (_tools, _unresolved, _parameters, _links, _remote, _ledger, _decisions, _predictions, _frozen, _pipeline, _outputs)
 WITH_PARAMS: tuple[Callable[[Patient, Params], Iterator[Finding]], ...] = (_world, _disk, _raw_cache, _sources, _suppliers, _purchases, _labels)

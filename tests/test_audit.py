@@ -54,6 +54,7 @@ def test_the_command_writes_a_row_for_each_box_of_a_version(small: Project) -> N
     small.run("boxset", "audit", "--csv", "boxes.csv", "--rev", "HEAD")
     only = small.run("boxset", "audit", "--origin", "lvis", "--category", "hammer", "--csv", "lvis.csv").stdout
     wrong = small.run("boxset", "audit", "--origin", "lvsi", check=False)
+    misspelt = small.run("boxset", "audit", "--category", "hamer", check=False)
 
     annotations = [a for split in ("train", "val", "test") for a in small.json(f"data/dataset/annotations/instances_{split}.json")["annotations"]]
     with Path(small.root, "boxes.csv").open(newline="") as file:
@@ -65,3 +66,4 @@ def test_the_command_writes_a_row_for_each_box_of_a_version(small: Project) -> N
     assert only.startswith(f"lvis.csv: {len(hammers)} box")
     assert "may not be passed on without permission" in said
     assert "did you mean lvis?" in wrong.stderr
+    assert "did you mean hammer?" in misspelt.stderr

@@ -17,7 +17,7 @@ from boxset.assemble.split import split
 from boxset.cli import cli
 from boxset.compare.diff import diff
 from boxset.compare.suspicious import counts, suspects
-from boxset.dataset.coco import Coco, CocoCategory, write_coco
+from boxset.dataset.coco import Coco, CocoCategory, category_name, write_coco
 from boxset.dataset.frozen import Frozen
 from boxset.dataset.records import Pool
 from boxset.errors import InputError, ParamsError
@@ -135,7 +135,7 @@ def test_targets_and_the_split_go_by_key_and_the_card_shows_names() -> None:
 
     assert chosen.says[0] == f"{CLAW}: 1 box, all that there is; the target is 10"
     assert list(parted.metrics["boxes"]) == list(parted.metrics["test"]["half_width"]) == ["hammer", "saw"]
-    text = card("tools", {"train": chosen.coco}, chosen.says, {CLAW: "Has a claw."}, test=parted.metrics)
+    text = card("tools", {"train": chosen.coco}, {"Balance": chosen.says}, {CLAW: "Has a claw."}, test=parted.metrics)
     assert "| Claw hammer \\| 16 oz | 1 | 1 |" in text
     assert f"## What counts as {CLAW}" in text
     assert "- Claw hammer | 16 oz: val has 0 of the 3 boxes" in text or "| Claw hammer \\| 16 oz | 0 | ±" in text
@@ -349,3 +349,11 @@ def test_a_changed_key_is_told_to_come_back_and_take_a_name(small: Project) -> N
 
     assert done.returncode == 1
     assert "Is it a new name for hammer? Put the key hammer back and write `name: claw hammer` under it" in done.stdout + done.stderr
+
+
+def test_a_category_of_a_data_set_is_found_by_key_and_by_name_in_any_case() -> None:
+    kinds = [CocoCategory.shown(id=1, key="hammer", name=CLAW), CocoCategory.shown(id=2, key="saw", name="")]
+
+    assert [category_name(word, kinds, where="here") for word in ("hammer", CLAW.upper(), "Saw")] == [CLAW, CLAW, "saw"]
+    with pytest.raises(ParamsError, match="here: there is no category hamer; did you mean hammer"):
+        category_name("hamer", kinds, where="here")

@@ -85,4 +85,21 @@ def test_the_command_answers_for_one_category_by_job(tmp_path: Path, monkeypatch
 
     assert [line.split() for line in text.splitlines()][1:] == [["one", "3", "2", "$0.25", "$0.10", "$0.125"], ["all", "3", "2", "$0.25", "$0.10", "$0.125"]]
     assert found[-1] == {"name": "all", "pictures": 3, "boxes": 3, "usd": 0.3, "usd_without_box": 0.1, "usd_per_box": 0.1}
-    assert "nothing was ever spent on it" in str(run(cli, ["label", "costs", "drill"]).exception)
+    assert str(run(cli, ["label", "costs", "hamer"]).exception).startswith("params.yaml: there is no category hamer; did you mean hammer?")
+
+
+def test_a_category_is_named_by_its_name_for_show_too_and_one_without_a_purchase_cost_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text(
+        "world: live\nproject: {name: tools}\nsources: {}\ncategories:\n"
+        "  hammer: {id: 1, target: 5, name: Claw hammer}\n  saw: {id: 2, target: 5}\n  drill: {id: 3, target: 5}\n"
+    )
+    job(Path("ledger"), "one", 300, {"a": (HAMMER,), "b": (SAW,)})
+    run = CliRunner().invoke
+
+    by_key, by_name = (run(cli, ["label", "costs", word]).output for word in ("hammer", "claw hammer"))
+    nothing = run(cli, ["label", "costs", "drill"])
+
+    assert by_key == by_name
+    assert by_key.splitlines()[1].split()[:4] == ["hammer", "1", "1", "$0.15"]
+    assert (nothing.exit_code, nothing.output.splitlines()[-1].split()) == (0, ["all", "0", "0", "$0.00", "$0.00", "–"])

@@ -72,24 +72,66 @@ def test_decisions_that_are_missing_or_cannot_be_read_are_named(live: Path) -> N
 def test_a_project_from_before_takedowns_is_named(live: Path) -> None:
     pipeline = (live / "dvc.yaml").read_text()
     (live / "decisions/takedown.jsonl").unlink()
-    missing = findings(live)["decisions"]
     (live / "dvc.yaml").write_text(pipeline.replace("        - decisions/takedown.jsonl\n", ""))
-    before = findings(live).get("decisions")
-    (live / "decisions/takedown.jsonl").write_text("")
 
-    assert (missing.verdict, missing.what) == (FIX, "decisions/takedown.jsonl is missing")
-    assert before is None
-    assert findings(live)["decisions"].what.startswith("dvc.yaml is from before `boxset takedown`")
+    found = findings(live)
+
+    assert (found["decisions"].verdict, found["decisions"].what) == (FIX, "decisions/takedown.jsonl is missing")
+    assert (found["pipeline"].verdict, found["pipeline"].what) == (
+        FIX, "not as this Boxset writes it: dvc.yaml (extract, crawl without decisions/takedown.jsonl)",
+    )  # fmt: skip
+
+
+def test_all_that_an_older_project_must_take_over_is_named_at_once(live: Path) -> None:
+    pipeline, stage = (live / "dvc.yaml").read_text(), live / "stages/balance.py"
+    (live / "dvc.yaml").write_text(pipeline.replace("        - decisions/takedown.jsonl\n", "").replace("      - data/resolve/formats.json\n", ""))
+    stage.write_text(stage.read_text().replace("VERSION = ", "VERSION = 0"))
+    (live / "stages/report.py").unlink()
+
+    found = findings(live)["pipeline"]
+
+    assert found.what == (
+        "not as this Boxset writes it: stages/ (balance.py, report.py), "
+        "dvc.yaml (balance without data/resolve/formats.json; extract, crawl without decisions/takedown.jsonl)"
+    )
+    assert found.do == "Take dvc.yaml and stages/ from what `boxset init` writes into a new folder"
+
+
+def test_who_has_an_older_boxset_than_the_project_is_not_told_to_take_its_stages_back(live: Path) -> None:
+    stage = live / "stages/balance.py"
+    stage.write_text(stage.read_text().replace("VERSION = ", "VERSION = 9"))
+
+    found = findings(live)["pipeline"]
+
+    assert found.what.startswith("stages/ (balance.py) is from a later Boxset than ")
+    assert found.do == "Install the Boxset that wrote it"
+
+
+def test_stages_of_ones_own_and_always_changed_are_nothing_outdated(live: Path) -> None:
+    pipeline = (live / "dvc.yaml").read_text()
+    (live / "dvc.yaml").write_text(pipeline.replace("# always_changed", "always_changed") + "\n  mine:\n    cmd: echo\n")
+
+    assert "pipeline" not in findings(live)
+
+
+def test_lines_that_git_lacks_to_keep_both_sides_rows_are_named(live: Path) -> None:
+    attributes = live / ".gitattributes"
+    attributes.write_text(attributes.read_text().replace("decisions/*.jsonl merge=union\n", ""))
+
+    assert findings(live)["pipeline"] == Finding(
+        "pipeline", LATER, ".gitattributes lacks decisions/*.jsonl merge=union", "Add this line to .gitattributes, as `boxset init` writes it"
+    )
 
 
 def test_a_pipeline_from_before_reviews_is_named(live: Path) -> None:
     pipeline = (live / "dvc.yaml").read_text()
     assert "decisions" not in findings(live)
+    assert "pipeline" not in findings(live)
 
     (live / "dvc.yaml").write_text(pipeline.replace("      - decisions\n", "", 1))
 
-    assert findings(live)["decisions"].verdict == FIX
-    assert findings(live)["decisions"].what.startswith("dvc.yaml is from before `boxset review`")
+    assert findings(live)["pipeline"].verdict == FIX
+    assert findings(live)["pipeline"].what == "not as this Boxset writes it: dvc.yaml (label without decisions)"
 
 
 def test_purchases_over_the_cap_and_a_ledger_that_cannot_be_read_are_named(live: Path) -> None:

@@ -87,8 +87,10 @@ def test_every_export_carries_the_licences_and_the_card_of_the_data_set(small: P
 
     export(dataset, format_, tmp_path / "out")
 
+    cards = [(folder / "README.md").read_text().partition("## Training") for folder in (tmp_path / "out", dataset)]
+    assert (tmp_path / "out/ATTRIBUTION.csv").read_bytes() == (dataset / "ATTRIBUTION.csv").read_bytes()
+    assert cards[0][:2] == cards[1][:2]
     for name in ("ATTRIBUTION.csv", "README.md"):
-        assert (tmp_path / "out" / name).read_bytes() == (dataset / name).read_bytes()
         assert not (tmp_path / "out" / name).samefile(dataset / name)  # one may write into one's own copy
 
 

@@ -287,3 +287,13 @@ def test_a_picture_that_was_paid_for_or_decided_on_and_is_not_here_can_be_taken_
     assert [(one.sha256, one.names) for one in read_takedowns().held] == [(sha(name), ()) for name in sorted(("bought", "decided"), key=sha)]
     assert keeps_out([*read_takedowns().held], picture("copy", source_id="elsewhere", **PRINT)) == [True]
     assert run(cli, ["takedown", sha("bought"), "--by", "legal"]).exception is None
+
+
+@pytest.mark.parametrize("words", [["https://a.example/1.jpg"], ["--list"], ["https://a.example/1.jpg", "--undo"]])
+def test_in_a_folder_without_a_project_nothing_is_taken_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    done = CliRunner().invoke(cli, ["takedown", *words])
+
+    assert "this folder holds no project" in str(done.exception)
+    assert list(tmp_path.iterdir()) == []

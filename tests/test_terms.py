@@ -5,7 +5,7 @@ import pytest
 from boxset.assemble.split import split
 from boxset.formats.card import card
 from boxset.params import Split
-from boxset.sources.terms import BOXES, NOBODY, PERMISSION, UNREAD, asks, passing_on
+from boxset.sources.terms import BOXES, NOBODY, PERMISSION, UNREAD, BoxTerms, Passing, asks, box_terms, passing, passing_on, passing_with_boxes
 from tests.build import annotation, coco, image
 
 
@@ -33,11 +33,33 @@ def test_what_a_licence_asks(licence: str, what: str) -> None:
 
 
 def test_every_picture_counts_once_in_what_may_be_passed_on() -> None:
-    said = passing_on({"CC-BY-2.0": 4, "CC0-1.0": 1, "CC-BY-NC-2.0": 2, "unknown": 3, "LicenseRef-research-only": 5, "MIT": 6})
+    licences = {"CC-BY-2.0": 4, "CC0-1.0": 1, "CC-BY-NC-2.0": 2, "unknown": 3, "LicenseRef-research-only": 5, "MIT": 6}
+
+    said = passing_on(passing(licence) for licence, count in licences.items() for _ in range(count))
 
     assert [line.split(" of ")[0] for line in said] == ["5", "2", "6", "5", "3"]
     assert all(" of 21 pictures " in line for line in said)
-    assert passing_on({"CC-BY-2.0": 4}) == ["4 of 4 pictures may be passed on, under what their licences ask"]
+    assert passing_on([Passing.OPEN] * 4) == ["4 of 4 pictures may be passed on, under what their licences ask"]
+
+
+@pytest.mark.parametrize(
+    ("licence", "sources", "expected"),
+    [
+        ("CC-BY-4.0", ("lvis", "label", "local"), Passing.OPEN),
+        ("CC-BY-4.0", ("lvis", "imagenet"), Passing.BOXES),
+        ("CC-BY-4.0", ("gone",), Passing.BOXES),
+        ("CC-BY-NC-2.0", ("lvis",), Passing.NO_COMMERCE),
+        ("CC-BY-NC-2.0", ("imagenet",), Passing.BOXES),
+        ("unknown", ("imagenet",), Passing.NOBODY),
+        ("CC-BY-4.0", (), Passing.OPEN),
+    ],
+)
+def test_a_picture_is_passed_on_with_all_of_its_boxes_or_not(licence: str, sources: tuple[str, ...], expected: Passing) -> None:
+    assert passing_with_boxes(licence, [box_terms(source, {}) for source in sources]) is expected
+
+
+def test_boxes_that_want_no_commerce_keep_it_from_the_picture() -> None:
+    assert passing_with_boxes("CC-BY-4.0", [BoxTerms("CC-BY-NC-4.0", "theirs"), BoxTerms("CC-BY-4.0", "ours")]) is Passing.NO_COMMERCE
 
 
 def test_the_card_has_the_terms_of_the_boxes_by_the_sources_format_and_of_the_pictures() -> None:
@@ -46,7 +68,7 @@ def test_the_card_has_the_terms_of_the_boxes_by_the_sources_format_and_of_the_pi
 
     test = split(parts["train"], {}, Split()).metrics
 
-    text = card("tools", parts, [], {}, test=test, formats={"our_lvis": "lvis"})
+    text = card("tools", parts, {}, {}, test=test, formats={"our_lvis": "lvis"})
 
     assert "| crawl | 1 | 0 |  |  |" in text
     assert f"| our_lvis | 0 | 1 | CC-BY-4.0 | [{BOXES['lvis'].credit}]({BOXES['lvis'].page}) |" in text

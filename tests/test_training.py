@@ -12,8 +12,9 @@ import pytest
 
 from boxset.dataset.coco import Coco, CocoCategory, CocoImage, write_coco
 from boxset.dataset.validation import Fault
+from boxset.errors import InputError, ProjectError
 from boxset.formats.check import validate
-from boxset.formats.export import TERMS, export
+from boxset.formats.export import FORMATS, TERMS, export
 from boxset.newproject import Answers, project_files
 from tests.build import annotation, coco, image
 from tests.project import REPOSITORY, Project
@@ -29,7 +30,7 @@ def written(dataset: Path, train: Coco) -> Path:
         (dataset / "images" / split).mkdir(parents=True)
         for one in part.images:
             (dataset / "images" / split / one.file_name).write_bytes(b"a picture")
-    for name in TERMS:
+    for name in (*TERMS, "repeat_factors.csv"):
         (dataset / name).write_text(name)
     return dataset
 
@@ -92,6 +93,25 @@ def test_hugging_face_gets_the_fields_that_transformers_reads_and_the_names_of_t
         {**one, "file_name": f"{2:064x}.jpg", "image_id": 2, "objects": nothing},
     ]
     assert (tmp_path / "out/classes.txt").read_text().splitlines() == ["hammer", "saw"]
+
+
+@pytest.mark.parametrize("format_", sorted(FORMATS))
+def test_where_a_picture_is_missing_nothing_is_exported(tmp_path: Path, format_: str) -> None:
+    dataset = written(tmp_path / "dataset", coco([image(1), image(2)], []))
+    (dataset / "images/train" / image(2).file_name).unlink()
+
+    with pytest.raises(ProjectError, match=f"1 picture is missing, such as images/train/{image(2).file_name}. `dvc pull`"):
+        export(dataset, format_, tmp_path / "out")
+
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_in_the_place_of_the_folder_is_named(tmp_path: Path) -> None:
+    dataset = written(tmp_path / "dataset", coco([image(1)], []))
+    (tmp_path / "out").touch()
+
+    with pytest.raises(InputError, match=r"out: is a file\. Name another folder"):
+        export(dataset, "voc", tmp_path / "out")
 
 
 def left_by_ultralytics(dataset: Path) -> list[Path]:

@@ -116,7 +116,7 @@ def split(
     assignment = {image: assigned_split for group in groups for image in group.images if (assigned_split := state.split_of[group.key])}
     rule = rule if frozen is None else past.get(RULE, "")  # rules wait while the test set is frozen
     remembered = {**_rows(coco, assignment, past, copies), RATIO: ratio, **({RULE: rule} if rule else {})}
-    counts = _counts(coco, assignment)
+    counts = counts_of(coco, assignment)
     test = trust(coco, {image for image, name in assignment.items() if name == "test"}, queries)
     rules = _room(coco, groups, counts["images"], settings) if frozen is None else {}
     short = _short(counts["boxes_by_split"], settings)
@@ -351,7 +351,8 @@ def _tolerance(images: int) -> float:
     return max(1.0, 0.02 * images)
 
 
-def _counts(coco: Coco, assignment: dict[int, str]) -> dict[str, Any]:
+def counts_of(coco: Coco, assignment: Mapping[int, str]) -> dict[str, Any]:
+    """Return the pictures of each split, and the boxes of each category in all and in each split."""
     names = {category.id: category.key for category in coco.categories}
     images = {name: sum(part == name for part in assignment.values()) for name in NAMES}
     boxes = {name: dict.fromkeys(names.values(), 0) for name in NAMES}

@@ -1,6 +1,5 @@
 """`boxset audit`: where the boxes of a data set are from, what they cost, and under which terms."""
 
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,13 +11,14 @@ from boxset.wording import counted, money
 
 if TYPE_CHECKING:
     from boxset.compare.audit import Origin, Traced
+    from boxset.sources.terms import Passing
 
 NUMBERS = ("boxes", "pictures", "cost", "cost elsewhere", "a box")
 
 
 @click.command()
 @click.option("--origin", default="", help="Only what this source or labelling job brought.")
-@click.option("--category", default="", help="Only boxes of this category, by key or name.")
+@click.option("--category", default="", help="Only boxes of this category, by its key or name.")
 @click.option("--rev", default=None, help="A version of before: a commit, tag or branch.")
 @click.option("--csv", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write a row for each box: where it is from, its cost, its terms.")
 def command(origin: str, category: str, rev: str | None, file: Path | None) -> None:
@@ -26,6 +26,7 @@ def command(origin: str, category: str, rev: str | None, file: Path | None) -> N
     from boxset.api import read_version
     from boxset.compare.audit import by_origin, trace
     from boxset.dataset.coco import category_name
+    from boxset.formats.sharing import passing_of
     from boxset.labeling.costs import per_job, per_picture
     from boxset.labeling.ledger import read_ledger
     from boxset.params import read_params
@@ -38,20 +39,22 @@ def command(origin: str, category: str, rev: str | None, file: Path | None) -> N
     ledger = read_ledger(Path("ledger"))
     every = trace(version, per_picture(ledger), terms=lambda source: box_terms(source, formats)[:2], asks=asks)
     spent = per_job(ledger)
-    _check_known(origin, {row.origin for row in every} | spent.keys(), "source or job")
-    _check_known(category, {row.category for row in every}, "category")
+    _check_origin(origin, {row.origin for row in every} | spent.keys())
     rows = [row for row in every if origin in ("", row.origin) and category in ("", row.category)]
     if file is not None:
         _write(file, rows)
         say(f"{file}: {counted(len(rows), 'box')}")
         return
     only = {name: usd for name, usd in spent.items() if origin in ("", name)} if not category else {}
-    _print(by_origin(rows, only), rows, with_rest=bool(only))
+    is_whole = not (origin or category)
+    shown = {row.file_name for row in rows}
+    pictures = [passing for name, passing in passing_of(version, formats).items() if is_whole or name in shown]
+    _print(by_origin(rows, only), pictures, with_rest=bool(only))
 
 
-def _check_known(name: str, known: set[str], what: str) -> None:
+def _check_origin(name: str, known: set[str]) -> None:
     if name and name not in known:
-        raise InputError(f"no box of the data set is of such a {what}{did_you_mean(name, known)}", where=name, do=f"There are {', '.join(sorted(known))}")
+        raise InputError(f"no box of the data set is of such a source or job{did_you_mean(name, known)}", where=name, do=f"There are {', '.join(sorted(known))}")
 
 
 def _write(file: Path, rows: "list[Traced]") -> None:
@@ -64,7 +67,7 @@ def _write(file: Path, rows: "list[Traced]") -> None:
     write_csv(file, Traced.__struct_fields__, (tuple(one.values()) for one in values))
 
 
-def _print(origins: "list[Origin]", rows: "list[Traced]", *, with_rest: bool) -> None:
+def _print(origins: "list[Origin]", pictures: "list[Passing]", *, with_rest: bool) -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -80,7 +83,7 @@ def _print(origins: "list[Origin]", rows: "list[Traced]", *, with_rest: bool) ->
     print_whole(console(highlight=False), table)
     if with_rest:
         say(f"{money(sum(one.usd + one.usd_elsewhere for one in origins))} were spent or reserved in all; elsewhere: for pictures that have no box of the job in this data set")
-    licences = {row.file_name: row.licence for row in rows}
-    for line in passing_on(Counter(sorted(licences.values()))):
+    for line in passing_on(pictures):
         say(line)
-    say("--csv FILE writes a row for each box; data/dataset/ATTRIBUTION.csv one for each picture")
+    say("--csv FILE writes a row for each box; data/dataset/ATTRIBUTION.csv has one for each picture")
+    say("boxset export coco-yolo OUT --for share (or commerce) writes a copy of what may be passed on")

@@ -178,12 +178,13 @@ def costs(categories: tuple[str, ...], by: "By", as_json: bool) -> None:
     from boxset.labeling.costs import costs as table
     from boxset.labeling.ledger import read_ledger
     from boxset.labeling.show import costs_json, costs_table
-    from boxset.params import read_params
+    from boxset.params import category_key, read_params
 
-    every = shares(read_ledger(LEDGER), {one.id: name for name, one in read_params().categories.items()})
-    wanted = [share for share in every if not categories or share.category in categories]
-    if missing := set(categories) - {share.category for share in every}:
-        raise InputError("nothing was ever spent on it", where=", ".join(sorted(missing)), do="`boxset label costs` names the categories that there are")
+    params = read_params()
+    every = shares(read_ledger(LEDGER), {one.id: name for name, one in params.categories.items()})
+    paid = {share.category for share in every}  # those that are no more among them
+    asked = {word if word in paid else category_key(word, params) for word in categories}
+    wanted = [share for share in every if not asked or share.category in asked]
     rows = [*table(wanted, by), cost("all", wanted)]
     say(costs_json(rows)) if as_json else costs_table(by, rows)
 

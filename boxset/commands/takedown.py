@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from boxset.errors import InputError
+from boxset.errors import InputError, ProjectError
 from boxset.terminal import say
 from boxset.wording import counted
 
@@ -37,6 +37,8 @@ def command(picture: str | None, *, why: str, by: str, take_all: bool, undo: boo
     from boxset.dataset.takedown import append_takedowns, read_takedowns
     from boxset.files import sole_writer
 
+    if not Path("params.yaml").exists():  # else it would be kept out of nothing
+        raise ProjectError("this folder holds no project", where=str(Path.cwd()), do="Run it in the folder that holds params.yaml")
     if is_list:
         _print_list(read_takedowns(DECISIONS).held)
         return

@@ -7,6 +7,7 @@ from typing import Any
 from boxset.assemble.split import short_words, words_on_test
 from boxset.assemble.trust import with_names
 from boxset.dataset.coco import Coco, names_of
+from boxset.formats.sharing import passing_of
 from boxset.sources.terms import BoxTerms, asks, box_terms, passing_on
 from boxset.wording import counted
 
@@ -14,11 +15,18 @@ NO_FORMATS: Mapping[str, str] = {}
 
 
 def card(
-    name: str, parts: dict[str, Coco], says: Sequence[str], guidelines: dict[str, str], *, test: Mapping[str, Any], formats: Mapping[str, str] = NO_FORMATS
+    name: str,
+    parts: Mapping[str, Coco],
+    says: Mapping[str, Sequence[str]],
+    guidelines: Mapping[str, str],
+    *,
+    test: Mapping[str, Any],
+    formats: Mapping[str, str] = NO_FORMATS,
 ) -> str:
     """Return the card as Markdown.
 
-    `test`: the data set's metrics, of which it says how far test can be trusted, and what val lacks; `formats`: of each source.
+    `says`: title → sentences, a section each; `test`: the data set's metrics, of which it says how far test can be trusted, and what val lacks;
+    `formats`: of each source.
     """
     images = sum(len(part.images) for part in parts.values())
     boxes = sum(len(part.annotations) for part in parts.values())
@@ -27,24 +35,24 @@ def card(
     sections = [
         f"# {name}\n\n{counted(images, 'picture')}, {counted(boxes, 'box')}.",
         "## Boxes\n\n" + _boxes_table(parts),
+        *(f"## {title}\n\n" + "\n".join(f"- {line}" for line in lines) for title, lines in says.items() if lines),
         "## Sources\n\n" + _sources(parts, formats),
         *(["## Val\n\n" + "\n".join(f"- {sentence}." for sentence in val)] if val else []),
         "## Test\n\n" + _test(named),
-        "## Licences\n\n" + _licences(parts) + "\n\nWho made each picture, and where it is from: `ATTRIBUTION.csv`.",
+        "## Licences\n\n" + _licences(parts, formats) + "\n\nWho made each picture, and where it is from: `ATTRIBUTION.csv`.",
         "## What is not known\n\n" + _gaps(parts),
-        "## Training\n\n" + _TRAINING,
+        "## Training\n\n" + TRAINING,
     ]
-    if says:
-        sections.insert(2, "## Balance\n\n" + "\n".join(f"- {line}" for line in says))
     sections += [f"## What counts as {category}\n\n{text.strip()}" for category, text in sorted(guidelines.items())]
     return "\n\n".join(sections) + "\n"
 
 
-_TRAINING = """\
+GROUPS = "- pictures of one group of near-duplicates lie in one split"
+TRAINING = f"""\
 - `yolo detect train data=data.yaml`, from any folder: its paths are taken from where the file lies
 - any COCO trainer: `annotations/instances_train.json` with `images/train`; ids start at 1; `iscrowd: 1` marks groups, to be ignored
 - `repeat_factors.csv`: how often each picture should be seen, for a sampler of your own
-- pictures of one group of near-duplicates lie in one split"""
+{GROUPS}"""
 
 
 def _test(metrics: Mapping[str, Any]) -> str:
@@ -69,7 +77,7 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "\n".join([*lines, *("| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |" for row in rows)])
 
 
-def _boxes_table(parts: dict[str, Coco]) -> str:
+def _boxes_table(parts: Mapping[str, Coco]) -> str:
     counts = {split: Counter(a.category_id for a in part.annotations) for split, part in parts.items()}
     rows = [
         (c.name, *(f"{counts[split][c.id]:,}" for split in parts), f"{sum(count[c.id] for count in counts.values()):,}")
@@ -79,7 +87,7 @@ def _boxes_table(parts: dict[str, Coco]) -> str:
     return _table(("", *parts, "all"), [*rows, pictures])
 
 
-def _sources(parts: dict[str, Coco], formats: Mapping[str, str]) -> str:
+def _sources(parts: Mapping[str, Coco], formats: Mapping[str, str]) -> str:
     images = Counter(image.source for part in parts.values() for image in part.images)
     boxes = Counter(a.source for part in parts.values() for a in part.annotations)
     rows = []
@@ -90,15 +98,15 @@ def _sources(parts: dict[str, Coco], formats: Mapping[str, str]) -> str:
     return _table(("source", "pictures", "boxes", "licence of its boxes", "credit for them"), rows)
 
 
-def _licences(parts: dict[str, Coco]) -> str:
-    names = {licence.id: (licence.name, licence.url) for licence in parts["train"].licenses}
+def _licences(parts: Mapping[str, Coco], formats: Mapping[str, str]) -> str:
+    names = {licence.id: (licence.name, licence.url) for part in parts.values() for licence in part.licenses}
     counts = Counter(image.license for part in parts.values() for image in part.images)
     rows = [(names[i][0], f"{n:,}", asks(names[i][0]), names[i][1]) for i, n in sorted(counts.items())]
-    said = "\n".join(f"- {line}." for line in passing_on({names[i][0]: n for i, n in counts.items()}))
+    said = "\n".join(f"- {line}." for line in passing_on(passing_of(parts, formats).values()))
     return f"{_table(('licence', 'pictures', 'asks', 'text'), rows)}\n\n{said}"
 
 
-def _gaps(parts: dict[str, Coco]) -> str:
+def _gaps(parts: Mapping[str, Coco]) -> str:
     images = [image for part in parts.values() for image in part.images]
     total = len(images) or 1
     rows = []

@@ -1,43 +1,75 @@
 """The data set in other formats. Crowds stay where a format knows them (COCO); elsewhere they are left out, counted in what is returned."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape
 
 import msgspec
 
-from boxset.assemble.split import NAMES
-from boxset.dataset.coco import Coco, CocoAnnotation, CocoImage, read_coco
-from boxset.errors import InputError, ParamsError, did_you_mean
+from boxset.assemble.balance import repeat_factors
+from boxset.assemble.split import counts_of
+from boxset.assemble.trust import trust
+from boxset.dataset.coco import Coco, CocoAnnotation, CocoImage, write_coco
+from boxset.errors import InputError, ParamsError, ProjectError, did_you_mean
 from boxset.files import link_or_copy, read_bytes, write_bytes, write_jsonl, write_text
-from boxset.formats.check import taken_down
-from boxset.formats.yolo import class_numbers
+from boxset.formats.card import GROUPS, TRAINING, card
+from boxset.formats.check import read_parts, taken_down
+from boxset.formats.folder import write_attribution, write_factors
+from boxset.formats.sharing import PURPOSES, Shared, left_out_words
+from boxset.formats.yolo import class_numbers, write_yolo
 from boxset.wording import counted
 
 TERMS = ("ATTRIBUTION.csv", "README.md")  # who made each picture, under which licence, and the data card
 RARE, COMMON = 10, 100  # LVIS: pictures of train with the category, up to which it is rare, or common
 
 
-def export(dataset: Path, format_: str, out: Path) -> dict[str, int]:
+@dataclass(frozen=True)
+class Copy:
+    """What may be passed on of a data set, and what its card and tables are made of. `guidelines`: name of a category → its text."""
+
+    shared: Shared
+    name: str
+    formats: Mapping[str, str]
+    guidelines: Mapping[str, str]
+    repeat_threshold: float
+
+
+def export(dataset: Path, format_: str, out: Path, *, only: Copy | None = None) -> dict[str, int]:
     """Write the data set in a format into an empty folder, with its licences and its card; return pictures, boxes and crowds left out.
 
-    Raises ParamsError for an unknown format, InputError where the folder is not empty, the data set has no list of licences, or a picture of it
-    was taken down since it was built.
+    `only`: the part of it that is written, with a card and a list of licences of its own. Raises ParamsError for an unknown format, InputError
+    where the folder is not empty, the data set has no list of licences, or a picture of it was taken down since it was built,
+    ProjectError where one is missing. Nothing is written then.
     """
     if format_ not in FORMATS:
         raise ParamsError(f"no format {format_}{did_you_mean(format_, FORMATS)}", do=f"One of {', '.join(FORMATS)}")
-    if out.exists() and any(out.iterdir()):
-        raise InputError("is not empty", where=str(out), do="Name another folder")
-    parts = {split: read_coco(dataset / "annotations" / f"instances_{split}.json") for split in NAMES}
-    _check_none_taken_down(dataset, parts)
-    terms = {name: _terms(dataset / name) for name in TERMS}
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError("is not empty" if out.is_dir() else "is a file", where=str(out), do="Name another folder")
+    parts = only.shared.parts if only else read_parts(dataset)
+    _check_none_taken_down(dataset, only.shared.whole if only else parts)
+    terms = {} if only else {name: _terms(dataset / name) for name in (*TERMS, *TABLES.get(format_, ()))}
+    _check_none_missing(dataset, parts)
     FORMATS[format_](dataset, out, parts)
     for name, content in terms.items():
         write_bytes(out / name, content)
+    if only:
+        _write_terms(out, format_, only)
+    if format_ in TRAINING_OF:
+        path = out / "README.md"
+        write_text(path, path.read_text().replace(TRAINING, f"{TRAINING_OF[format_]}\n{GROUPS}"))
     crowds = 0 if format_ in KEEP_CROWDS else sum(a.iscrowd for part in parts.values() for a in part.annotations)
     boxes = sum(len(part.annotations) for part in parts.values())
     return {"pictures": sum(len(part.images) for part in parts.values()), "boxes": boxes - crowds, "crowds_left_out": crowds}
+
+
+def _check_none_missing(dataset: Path, parts: dict[str, Coco]) -> None:
+    wanted = [dataset / "images" / split / image.file_name for split, part in parts.items() for image in part.images]
+    missing = [path for path in wanted if not path.exists()]
+    if missing:
+        what = f"{counted(len(missing), 'picture is', 'pictures are')} missing, such as {missing[0].relative_to(dataset)}"
+        raise ProjectError(what, where=str(dataset), do="`dvc pull` fetches them, `dvc checkout` puts them back; then export")
 
 
 def _check_none_taken_down(dataset: Path, parts: dict[str, Coco]) -> None:
@@ -47,10 +79,31 @@ def _check_none_taken_down(dataset: Path, parts: dict[str, Coco]) -> None:
         raise InputError(what, where=str(dataset), do="`dvc repro` takes them out, then export")
 
 
+def _write_terms(out: Path, format_: str, only: Copy) -> None:
+    """Write the list of licences, the card and the tables of the part that is written."""
+    parts = only.shared.parts
+    splits = {image.id: split for split, part in parts.items() for image in part.images}
+    every = msgspec.structs.replace(
+        parts["train"],
+        licenses=tuple({one.id: one for part in parts.values() for one in part.licenses}.values()),
+        images=tuple(sorted((image for part in parts.values() for image in part.images), key=lambda image: image.id)),
+        annotations=tuple(a for part in parts.values() for a in part.annotations),
+    )
+    write_attribution(out, every, splits)
+    metrics = {**counts_of(every, splits), "test": trust(every, {number for number, split in splits.items() if split == "test"}, {})}
+    of = counted(sum(len(part.images) for part in only.shared.whole.values()), "picture")
+    lead = f"These are the pictures that {PURPOSES[only.shared.purpose]}, of {of}"
+    says = {"Left out": [f"{line}." for line in (lead, *left_out_words(only.shared))]}
+    write_text(out / "README.md", card(only.name, parts, says, only.guidelines, test=metrics, formats=only.formats))
+    if "repeat_factors.csv" in TABLES.get(format_, ()):
+        write_factors(out, every, splits, repeat_factors(every, only.repeat_threshold))
+
+
 def _terms(path: Path) -> bytes:
-    """Return a file without which no picture may be passed on. Raises InputError where it is missing."""
+    """Return a file that goes along with every picture. Raises InputError where it is missing."""
     if not path.is_file():
-        raise InputError("is missing, and says whom to credit for the pictures", where=str(path), do="`dvc repro` writes it, `dvc pull` fetches it")
+        what = "is missing, and says whom to credit for the pictures" if path.name in TERMS else "is missing"
+        raise InputError(what, where=str(path), do="`dvc repro` writes it, `dvc pull` fetches it")
     return read_bytes(path)
 
 
@@ -158,6 +211,14 @@ def _frequencies(train: Coco) -> dict[int, dict[str, object]]:
     return found
 
 
+def _coco_yolo(dataset: Path, out: Path, parts: dict[str, Coco]) -> None:
+    """The data set's own folder: COCO files, pictures, YOLO labels; it trains as it lies there."""
+    for split, part in parts.items():
+        _pictures(dataset, split, part, out / "images" / split)
+        write_coco(out / "annotations" / f"instances_{split}.json", part)
+    write_yolo(out, parts)
+
+
 def _cvat(dataset: Path, out: Path, parts: dict[str, Coco]) -> None:
     """CVAT's COCO 1.0: annotations/instances_<subset>.json, and images/."""
     for split, part in parts.items():
@@ -209,5 +270,14 @@ def _manifest_line(image: CocoImage, boxes: list[CocoAnnotation], part: Coco, na
     }
 
 
-FORMATS = {"cvat": _cvat, "huggingface": _hugging_face, "lvis": _lvis, "manifest": _manifest, "roboflow": _roboflow, "voc": _voc}
-KEEP_CROWDS = {"cvat", "roboflow"}
+FORMATS = {"coco-yolo": _coco_yolo, "cvat": _cvat, "huggingface": _hugging_face, "lvis": _lvis, "manifest": _manifest, "roboflow": _roboflow, "voc": _voc}
+KEEP_CROWDS = {"coco-yolo", "cvat", "roboflow"}
+TABLES = {"coco-yolo": ("repeat_factors.csv",)}
+TRAINING_OF = {  # what the card says of it, where it is not the data set's own folder
+    "cvat": "- CVAT imports it as COCO 1.0; any COCO trainer: `annotations/instances_train.json` with `images/train`; ids start at 1",
+    "huggingface": '- `load_dataset("imagefolder", data_dir=…)` with this folder; classes count from 0, in the order of `classes.txt`',
+    "lvis": "- LVIS's evaluation: `annotations/lvis_test.json` with `images/test`",
+    "manifest": "- SageMaker: `train.manifest`, with your bucket before each `source-ref`; classes count from 0",
+    "roboflow": "- RF-DETR, Roboflow: this folder; categories count from 1 without gaps",
+    "voc": "- `ImageSets/Main/train.txt` names the pictures of train, `Annotations` has their boxes, corners from 1",
+}

@@ -30,10 +30,9 @@ def write_dataset(out: Path, chosen: Chosen, parted: Parted, *, name: str, guide
                 raise ProjectError("the picture is missing", where=f"{pictures}: {image.file_name}", do="`dvc pull`, then `dvc repro`")
             link_or_copy(where[image.file_name], out / "images" / split / image.file_name)
     write_yolo(out, parts)
-    factors = ((image.file_name, parted.assignment[image.id], f"{chosen.repeat_factors[image.id]:g}") for image in coco.images)
-    write_csv(out / "repeat_factors.csv", ("file_name", "split", "factor"), factors)
-    write_csv(out / "ATTRIBUTION.csv", ATTRIBUTION, (_attribution(image, parted.assignment[image.id], coco) for image in coco.images))
-    write_text(out / "README.md", card(name, parts, chosen.says, _texts(guidelines, names_of(coco.categories)), test=parted.metrics, formats=formats))
+    write_factors(out, coco, parted.assignment, chosen.repeat_factors)
+    write_attribution(out, coco, parted.assignment)
+    write_text(out / "README.md", card(name, parts, {"Balance": chosen.says}, texts_of(guidelines, names_of(coco.categories)), test=parted.metrics, formats=formats))
 
 
 def _part(coco: Coco, split: str, parted: Parted, name: str) -> Coco:
@@ -46,11 +45,24 @@ def _part(coco: Coco, split: str, parted: Parted, name: str) -> Coco:
     )
 
 
-def _attribution(image: CocoImage, split: str, coco: Coco) -> tuple[str, ...]:
-    licence = coco.licenses[image.license - 1].name
+def write_factors(out: Path, coco: Coco, splits: Mapping[int, str], factors: Mapping[int, float]) -> None:
+    """Write `repeat_factors.csv`: how often each picture should be seen. `splits`, `factors`: by the id of an image."""
+    rows = ((image.file_name, splits[image.id], f"{factors[image.id]:g}") for image in coco.images)
+    write_csv(out / "repeat_factors.csv", ("file_name", "split", "factor"), rows)
+
+
+def write_attribution(out: Path, coco: Coco, splits: Mapping[int, str]) -> None:
+    """Write `ATTRIBUTION.csv`: who made each picture, where it is from, under which licence. `splits`: id of an image → its split."""
+    licences = {licence.id: licence.name for licence in coco.licenses}
+    rows = (_attribution(image, splits[image.id], licences[image.license]) for image in coco.images)
+    write_csv(out / "ATTRIBUTION.csv", ATTRIBUTION, rows)
+
+
+def _attribution(image: CocoImage, split: str, licence: str) -> tuple[str, ...]:
     origin = (image.source, image.source_id, image.coco_url, image.original_url, image.landing_url)
     return image.file_name, split, *origin, image.author, image.author_url, licence, image.title
 
 
-def _texts(guidelines: dict[str, str], names: dict[str, str]) -> dict[str, str]:
+def texts_of(guidelines: Mapping[str, str], names: Mapping[str, str]) -> dict[str, str]:
+    """Return what the guideline of each category says, by its name for show; of those that have one."""
     return {names.get(key, key): Path(path).read_text() for key, path in guidelines.items() if path and Path(path).is_file()}

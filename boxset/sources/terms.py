@@ -1,7 +1,9 @@
 """What licences ask of whoever passes pictures on, and under which terms the public sources give their boxes. No legal advice: it says what is stated."""
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Set
+from enum import StrEnum
 from typing import NamedTuple
 
 from boxset.dataset.records import PEOPLE
@@ -20,6 +22,7 @@ class BoxTerms(NamedTuple):
     licence: str
     credit: str
     page: str = ""
+    own: bool = False  # the project's own, to pass on as it likes
 
 
 BOXES: Mapping[str, BoxTerms] = {  # by the source's format, as its publisher states them
@@ -28,8 +31,8 @@ BOXES: Mapping[str, BoxTerms] = {  # by the source's format, as its publisher st
     "lvis": BoxTerms("CC-BY-4.0", "LVIS, Gupta, Dollár and Girshick", "https://www.lvisdataset.org"),
     "visual_genome": BoxTerms("CC-BY-4.0", "Visual Genome, Krishna et al.", "https://homes.cs.washington.edu/~ranjay/visualgenome/"),
     "imagenet": BoxTerms(RESEARCH_ONLY, "ImageNet, Russakovsky et al.", "https://www.image-net.org/download.php"),
-    "local": BoxTerms("", "as you know"),
-    PEOPLE: BoxTerms("", "drawn for this project"),
+    "local": BoxTerms("", "as you know", own=True),
+    PEOPLE: BoxTerms("", "drawn for this project", own=True),
 }
 
 
@@ -50,18 +53,39 @@ def asks(licence: str) -> str:
     return UNREAD if allowed(licence, "commercial", Licences()) else PERMISSION
 
 
-def passing_on(licences: Mapping[str, int]) -> list[str]:
-    """Say of how many pictures (licence → count) nothing stands against passing them on, and of how many something does."""
-    groups: dict[str, int] = {}
-    for licence, count in licences.items():
-        found = asks(licence)
-        group = found if found in (NOBODY, PERMISSION, UNREAD) else "no commerce" if ASKS["NC"] in found else "open"
-        groups[group] = groups.get(group, 0) + count
-    words = {
-        "open": "may be passed on, under what their licences ask",
-        "no commerce": "may be passed on, but not for commerce",
-        UNREAD: "have licences whose texts must be read",
-        PERMISSION: "may not be passed on without permission (research only, or rights reserved)",
-        NOBODY: "may not be passed on as far as is known: nobody states a licence",
-    }
-    return [f"{groups[group]:,} of {counted(sum(licences.values()), 'picture')} {text}" for group, text in words.items() if group in groups]
+class Passing(StrEnum):
+    """Whether a picture may be passed on, as far as is stated; the best first."""
+
+    OPEN = "may be passed on, under what their licences ask"
+    NO_COMMERCE = "may be passed on, but not for commerce"
+    UNREAD = "have licences whose texts must be read"
+    PERMISSION = "may not be passed on without permission (research only, or rights reserved)"
+    NOBODY = "may not be passed on as far as is known: nobody states a licence"
+    BOXES = "could be passed on, but hold boxes that may not"
+
+
+LETS: Mapping[str, Set[Passing]] = {"share": {Passing.OPEN, Passing.NO_COMMERCE}, "commerce": {Passing.OPEN}}
+"""What a copy is for → the pictures that may be in it."""
+
+
+def passing(licence: str) -> Passing:
+    """Return whether what is under a licence may be passed on."""
+    found = asks(licence)
+    if found in (NOBODY, PERMISSION, UNREAD):
+        return {NOBODY: Passing.NOBODY, PERMISSION: Passing.PERMISSION, UNREAD: Passing.UNREAD}[found]
+    return Passing.NO_COMMERCE if ASKS["NC"] in found else Passing.OPEN
+
+
+def passing_with_boxes(licence: str, boxes: Iterable[BoxTerms]) -> Passing:
+    """Return whether a picture may be passed on with all of its boxes: without one of them it would say that nothing is there."""
+    found = passing(licence)
+    drawn = {passing(terms.licence) for terms in boxes if not terms.own}
+    if found not in LETS["share"] or drawn <= {Passing.OPEN}:
+        return found
+    return Passing.NO_COMMERCE if drawn <= LETS["share"] else Passing.BOXES
+
+
+def passing_on(pictures: Iterable[Passing]) -> list[str]:
+    """Say of how many pictures nothing stands against passing them on, and of how many something does."""
+    counts = Counter(pictures)
+    return [f"{counts[group]:,} of {counted(counts.total(), 'picture')} {group}" for group in Passing if counts[group]]
