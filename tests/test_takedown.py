@@ -193,6 +193,7 @@ def test_what_is_let_in_again_comes_back(world: test_crawl_rules.Outside) -> Non
 
 def test_an_author_whose_pictures_are_several_is_asked_about_before_all_of_them_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    Path("params.yaml").touch()
     theirs = [picture(name, source="crawl", source_id=name, url=f"https://a.example/{name}.jpg", author_url="https://a.example/ann") for name in "ab"]
     other = picture("c", source="crawl", source_id="c", url="https://b.example/c.jpg", phash="f0" * 8)
     write_jsonl(Path("data/crawl/hammer/images.jsonl"), [ImageRow(source_id=p.source_id, url=p.url, outcome=KEPT, picture=p) for p in (*theirs, other)])
@@ -240,6 +241,7 @@ def test_one_command_takes_a_frozen_picture_out_for_good(small: Project) -> None
 
 def test_an_address_or_a_file_that_the_project_does_not_know_stays_out_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    Path("params.yaml").touch()
     Image.linear_gradient("L").resize((300, 200)).save("theirs.png")
     run = CliRunner().invoke
 
@@ -261,6 +263,7 @@ def test_an_address_or_a_file_that_the_project_does_not_know_stays_out_too(tmp_p
 
 def test_an_undo_lets_in_what_it_names_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    Path("params.yaml").touch()
     known = [TakenDown(sha256=digit * 64, phash="0" * 16, width=9, height=9, names=(f"https://shop.example/{digit}.jpg",), by="legal", at=AT) for digit in "ab"]
     append_takedowns(known)
 
@@ -276,6 +279,7 @@ def test_an_undo_lets_in_what_it_names_and_nothing_else(tmp_path: Path, monkeypa
 
 def test_a_picture_that_was_paid_for_or_decided_on_and_is_not_here_can_be_taken_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    Path("params.yaml").touch()
     job(Path("ledger"), "one", 300, {"bought": ()})
     append_decisions([decided(picture("decided", **PRINT), 1, Verdict.NO, by="Ann", at=AT)])
     run = CliRunner().invoke
