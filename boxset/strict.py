@@ -98,6 +98,8 @@ def _section_faults(value: dict[Any, Any], section: Any, key: str) -> Iterator[F
     for name, inner in value.items():
         if name in known:
             yield from faults(inner, known[name].type, below(key, name))
+        elif name is True and "on" in known:  # a tool with the booleans of YAML 1.1 has written the file
+            yield Fault(below(key, "true"), "unknown key: what wrote this file takes `on` for true", "Write `on` there, or `'on'` for that tool")
         else:
             hint = did_you_mean(str(name), known) or f"; known here: {', '.join(known)}"
             yield Fault(below(key, str(name)), f"unknown key{hint}", f"`boxset check --explain {key or 'KEY'}` says what may stand here")

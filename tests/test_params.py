@@ -105,6 +105,14 @@ def test_a_fault_is_named_with_its_true_key(change: dict[str, Any], message: str
     assert wrong_with(plain(**change)) == [message]
 
 
+def test_a_file_that_a_tool_of_yaml_1_1_wrote_anew_is_told_so(tmp_path: Path) -> None:
+    text = yaml.safe_dump(yaml.safe_load("world: embedded\nproject: {name: tools}\ncategories: {}\nsources:\n  coco: {on: false}\n"))
+    (tmp_path / "params.yaml").write_text(text)
+
+    with pytest.raises(ParamsError, match=r"params\.yaml:6: sources\.coco\.true: unknown key: what wrote this file takes `on` for true"):
+        read_params(tmp_path / "params.yaml")
+
+
 def test_all_faults_are_found_at_once() -> None:
     params = plain(**{"categories.hammer.targett": 3, "categories.saw.id": "two", "label.workers": 0, "world": ...})
 
