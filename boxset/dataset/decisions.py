@@ -24,7 +24,7 @@ from typing import Annotated, Literal, get_args
 import msgspec
 from msgspec import Meta
 
-from boxset.dataset.records import Picture
+from boxset.dataset.records import Picture, remembered
 from boxset.dataset.similar import COPY_BITS, copies
 from boxset.dataset.takedown import CORRECT, FOLDER, NOTHING_DOWN, Takedowns, TakenDown, read_takedowns
 from boxset.files import append_lines, as_line, read_lines, sha256_of
@@ -80,17 +80,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     @property
     def picture(self) -> Picture:
         """Return the picture as far as the line knows it."""
-        return Picture(
-            sha256=self.sha256,
-            file_name="",
-            width=self.width,
-            height=self.height,
-            phash=self.phash,
-            grid=self.grid,
-            source="review",
-            source_id=self.sha256,
-            url="",
-        )
+        return remembered(self, source="review")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ stages never need to agree on anything else. Boxes are `(left, top, width, heigh
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -73,6 +73,36 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def picture(self, *, source: str, source_id: str, url: str) -> Picture:
         """Return the picture as far as it is remembered."""
         return Picture(**{name: getattr(self, name) for name in KNOWN_OF_BOTH}, source=source, source_id=source_id, url=url)
+
+
+class Fingerprint(Protocol):
+    """What tells a picture by its content and its look, whoever remembers it."""
+
+    @property
+    def sha256(self) -> str: ...  # noqa: D102 - as in Picture
+    @property
+    def width(self) -> int: ...  # noqa: D102
+    @property
+    def height(self) -> int: ...  # noqa: D102
+    @property
+    def phash(self) -> str: ...  # noqa: D102
+    @property
+    def grid(self) -> str: ...  # noqa: D102
+
+
+def remembered(known: Fingerprint, *, source: str, file_name: str = "") -> Picture:
+    """Return a picture as far as those know it who decided on it, drew in it or took it down; `source` says who."""
+    return Picture(
+        sha256=known.sha256,
+        file_name=file_name,
+        width=known.width,
+        height=known.height,
+        phash=known.phash,
+        grid=known.grid,
+        source=source,
+        source_id=known.sha256,
+        url="",
+    )
 
 
 class ImageRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

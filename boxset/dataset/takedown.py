@@ -15,7 +15,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from boxset.dataset.records import Picture, content_mark
+from boxset.dataset.records import Picture, content_mark, remembered
 from boxset.dataset.similar import COPY_BITS, Print, copies
 from boxset.files import append_lines, as_line, read_lines, sha256_of
 
@@ -52,17 +52,7 @@ class TakenDown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
     @property
     def picture(self) -> Picture:
         """Return the picture as far as the line knows it."""
-        return Picture(
-            sha256=self.sha256,
-            file_name="",
-            width=self.width,
-            height=self.height,
-            phash=self.phash,
-            grid=self.grid,
-            source="takedown",
-            source_id=self.sha256,
-            url="",
-        )
+        return remembered(self, source="takedown")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from boxset.dataset import similar
-from boxset.dataset.records import PEOPLE, Picture
+from boxset.dataset.records import PEOPLE, Picture, remembered
 from boxset.labeling.ledger import Asked, Job, Ledger
 
 MAX_ATTEMPTS = 2  # a picture that came back without an answer so often is not sent again
@@ -23,17 +23,7 @@ class Bought:
 
 def as_picture(asked: Asked) -> Picture:
     """Return an asked picture as far as the ledger knows it."""
-    return Picture(
-        sha256=asked.sha256,
-        file_name=asked.file_name,
-        width=asked.width,
-        height=asked.height,
-        phash=asked.phash,
-        grid=asked.grid,
-        source=PEOPLE,
-        source_id=asked.sha256,
-        url="",
-    )
+    return remembered(asked, source=PEOPLE, file_name=asked.file_name)
 
 
 def bought(ledger: Ledger, version: int, *, but: str = "") -> list[Bought]:

@@ -8,7 +8,21 @@ from typing import Any
 
 from boxset.dataset.geometry import clipped, scaled, turned
 from boxset.dataset.reasons import Reason, Refusal, count_reasons
-from boxset.dataset.records import KEPT, Annotation, BBox, ImageRow, Picture, Pool, Presence, Seen, State, outcome_counts, write_pool, write_refused
+from boxset.dataset.records import (
+    KEPT,
+    KNOWN_OF_BOTH,
+    Annotation,
+    BBox,
+    ImageRow,
+    Picture,
+    Pool,
+    Presence,
+    Seen,
+    State,
+    outcome_counts,
+    write_pool,
+    write_refused,
+)
 from boxset.dataset.takedown import NOTHING_DOWN, Takedowns
 from boxset.endpoints import Endpoints
 from boxset.errors import InputError
@@ -77,8 +91,7 @@ def _remember(journal: Journal, out: Path, *, retry: int) -> None:
 def _stored(picture: Picture | None) -> Stored | None:
     if picture is None:
         return None
-    names = ("sha256", "file_name", "width", "height", "phash", "grid", "orientation")
-    values = {name: getattr(picture, name) for name in names}
+    values = {name: getattr(picture, name) for name in KNOWN_OF_BOTH}
     swapped = picture.orientation > 4
     raw = (picture.height, picture.width) if swapped else (picture.width, picture.height)
     return Stored(**values, raw_width=raw[0], raw_height=raw[1], looks=picture.flags)
