@@ -31,6 +31,7 @@ from boxset.params import Merge
 from boxset.resolve import Ids
 from boxset.wording import counted
 
+REFUSING = "another source or crawl"  # what a conflict about a licence calls a source that refuses the image: which one is not known
 SAME_BITS = 4  # copies of one picture; between this and `duplicate_bits` they are near, and share a group
 LICENCE_URLS = {
     "CC0-1.0": "https://creativecommons.org/publicdomain/zero/1.0/",
@@ -181,7 +182,7 @@ def _licences_at_odds(images: Iterable[_Image], refused: Refused) -> Iterable[Co
     for image in (image for image in images if image.licensed.license):
         kept = f"{image.licensed.source}: {image.licensed.license}"
         others = {f"{copy.source}: {copy.license}" for copy in image.copies if copy.license not in ("", image.licensed.license)}
-        others |= {"another source or crawl: refused for the licence that it states"} if any(map(is_refused, image.copies)) else set()
+        others |= {f"{REFUSING}: refused for the licence that it states"} if any(map(is_refused, image.copies)) else set()
         yield from (Conflict(sha256=image.best.sha256, what="licence", kept=kept, other=other) for other in sorted(others))
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import msgspec
 
+from boxset.assemble.merge import REFUSING
 from boxset.dataset.coco import Coco, CocoImage
 from boxset.errors import InputError, ProjectError
 from boxset.files import read_jsonl
 from boxset.sources.terms import LETS, Passing, asks, box_terms, passing, passing_with_boxes
 from boxset.wording import counted
 
-REFUSED = "another source or crawl"  # what `merge` calls a source that keeps a picture out for the licence that it states
 PURPOSES = {"share": "may be passed on", "commerce": "may be passed on for commerce"}
 
 
@@ -146,5 +146,5 @@ def stated_elsewhere(dataset: Path) -> dict[str, set[str]]:
     for row in read_jsonl(file, dict[str, str]):
         if row["what"] == "licence":
             source, _, licence = row["other"].partition(": ")
-            found.setdefault(row["sha256"], set()).add("" if source == REFUSED else licence)
+            found.setdefault(row["sha256"], set()).add("" if source == REFUSING else licence)
     return found
