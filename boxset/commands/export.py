@@ -1,5 +1,6 @@
 """`boxset export`."""
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,9 +47,10 @@ def _only(dataset: Path, purpose: str) -> "Copy":
     from boxset.formats.folder import texts_of
     from boxset.formats.sharing import shared, stated_elsewhere
     from boxset.params import read_params
+    from boxset.resolve import formats_of
 
     params, parts = read_params(), read_parts(dataset)
-    formats = {name: source.format or name for name, source in params.sources.items()}
+    formats = formats_of(params)
     chosen = shared(parts, purpose, formats=formats, stated=stated_elsewhere(dataset))
     guidelines = {key: category.guideline for key, category in params.categories.items()}
     texts = texts_of(guidelines, names_of(parts["train"].categories))
@@ -66,9 +68,10 @@ def _print(done: "Shared") -> None:
     table.add_column("")
     for title in (*done.parts, "all", "of"):
         table.add_column(title, justify="right", no_wrap=True)
+    stay, whole = ([Counter(a.category_id for a in part.annotations) for part in parts.values()] for parts in (done.parts, done.whole))
     for category in done.parts["train"].categories:
-        counts = [[sum(a.category_id == category.id for a in part.annotations) for part in parts.values()] for parts in (done.parts, done.whole)]
-        table.add_row(Text(category.name), *(f"{n:,}" for n in (*counts[0], sum(counts[0]), sum(counts[1]))))
+        counts = [count[category.id] for count in stay]
+        table.add_row(Text(category.name), *(f"{n:,}" for n in (*counts, sum(counts), sum(count[category.id] for count in whole))))
     pictures = [[len(part.images) for part in parts.values()] for parts in (done.parts, done.whole)]
     table.add_row("pictures", *(f"{n:,}" for n in (*pictures[0], sum(pictures[0]), sum(pictures[1]))))
     console(highlight=False).print(table)

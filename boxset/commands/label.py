@@ -1,6 +1,6 @@
 """`boxset label`: plan, submit, status, collect, cancel, release."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from boxset.labeling.ledger import Answered, Ledger
     from boxset.labeling.plan import Plan
     from boxset.labeling.purchase import Collected, Shop, Upstream
+    from boxset.labeling.received import Refusal
 
 LEDGER = Path("ledger")
 PLAN = Path("data/label/plan.json")
@@ -231,21 +232,22 @@ def _news(before: "Ledger", after: "Ledger") -> str:
 
 def _say_unread(found: "Collected") -> None:
     """Name what single people drew that could not be read; no answer was kept back for it."""
-    for one in found.unread[:MOST_NAMED]:
-        say(f"not read, for `label status` alone  {one}")
-    if len(found.unread) > MOST_NAMED:
-        say(f"… and {len(found.unread) - MOST_NAMED} more")
+    _name("not read, for `label status` alone", found.unread)
 
 
 def _check_none_refused(found: "Collected") -> None:
     """Name what was refused. Raises InputError where anything was."""
-    for refusal in found.refused[:MOST_NAMED]:
-        say(f"refused  {refusal}")
-    if len(found.refused) > MOST_NAMED:
-        say(f"… and {len(found.refused) - MOST_NAMED} more")
+    _name("refused", found.refused)
     if found.refused:
         do = "Correct them where they were drawn and collect again; `boxset label cancel JOB` gives them up"
         raise InputError(f"{counted(len(found.refused), 'record was', 'records were')} refused, the rest was taken in", do=do)
+
+
+def _name(what: str, refusals: "Sequence[Refusal]") -> None:
+    for refusal in refusals[:MOST_NAMED]:
+        say(f"{what}  {refusal}")
+    if len(refusals) > MOST_NAMED:
+        say(f"… and {len(refusals) - MOST_NAMED} more")
 
 
 def _answers(ledger: "Ledger") -> "set[tuple[str, Answered]]":
