@@ -186,8 +186,10 @@ class _Bucket:
 
 
 def _written(path: Path, columns: list[str] | None) -> Iterator[pa.RecordBatch]:
-    with pa.ipc.open_stream(path) as stream:
-        fields = [stream.schema.get_field_index(name) for name in columns] if columns else None
+    fields = None
+    if columns:
+        with pa.ipc.open_stream(path) as stream:
+            fields = [stream.schema.get_field_index(name) for name in columns]
     with pa.ipc.open_stream(path, options=pa.ipc.IpcReadOptions(included_fields=fields)) as stream:
         yield from stream
 
@@ -245,7 +247,9 @@ Counted = tuple[int, int, int]
 def _shared_bucket(bucket: _Bucket, out: _RowGroups) -> Iterator[Counted]:
     """Write a bucket's rows by class."""
     table = _by_class(list(bucket.runs()))
-    codes, counts = np.unique(table.column("code").to_numpy(), return_counts=True)
+    codes = table.column("code").to_numpy()
+    starts = run_starts(codes)
+    codes, counts = codes[starts], np.diff([*starts, len(codes)])
     ids = table.column("image_id").chunk(0)
     images = distinct(ids, np.repeat(np.arange(len(codes), dtype=np.int64), counts))
     for batch in table.to_batches():

@@ -139,27 +139,31 @@ def build(files: RawFiles, writer: IndexWriter, splits: tuple[str, ...]) -> Coun
     """Read COCO's splits: every one of its categories is fully boxed in every image."""
     writer.exhaustive = True
     counts = Counts()
-    for split in splits or SPLITS:
+    wanted = splits or SPLITS
+    for number, split in enumerate(wanted, 1):
         path = files.get(f"instances_{split}", ZIP)
-        _add(path, f"instances_{split}2017.json", split, writer, counts)
+        _add(path, f"instances_{split}2017.json", split, writer, counts, last=number == len(wanted))
     return counts
 
 
 def build_lvis(files: RawFiles, writer: IndexWriter, splits: tuple[str, ...]) -> Counts:
     """Read LVIS's splits: per image some categories are known to be absent, some may be there without a box."""
     counts = Counts()
-    for split in splits or SPLITS:
+    wanted = splits or SPLITS
+    for number, split in enumerate(wanted, 1):
         path = files.get(f"lvis_{split}", LVIS_ZIPS[split])
-        _add(path, f"lvis_v1_{split}.json", split, writer, counts, lvis=True)
+        _add(path, f"lvis_v1_{split}.json", split, writer, counts, last=number == len(wanted), lvis=True)
     return counts
 
 
-def _add(path: Path, member: str, split: str, writer: IndexWriter, counts: Counts, *, lvis: bool = False) -> None:
+def _add(path: Path, member: str, split: str, writer: IndexWriter, counts: Counts, *, last: bool, lvis: bool = False) -> None:
     with without_collection(), mapped(path, member) as content:
         decoded = _sound(_at_once(content) or decode(content.memory, path, counts), counts)
     _refuse_other_kind(decoded, path, lvis=lvis)
     writer.add_classes(_new_classes(decoded.categories, writer, path))
     _add_boxes(decoded.boxes, writer)  # before the images, so that they are ordered and written while those are
+    if last:
+        writer.end_boxes()
     _add_images(decoded, split, writer)
     if lvis:
         _add_verified(decoded, writer)

@@ -11,14 +11,12 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from pyarrow import csv as pacsv
 
 from boxset.sources.json_lines import BLANKS, UNREADABLE
 
 _VALUE = re.compile(rb"[0-9.-](?:.*[0-9.-])?", re.DOTALL)  # numbers, and what stands between them
 _NEXT = re.compile(rb"(.*\})[ \t\r\n]*,[ \t\r\n]*(\{[ \t\r\n]*)", re.DOTALL)  # after an object's last number, to the next one's first key
 _OF_NUMBERS = b"0123456789-.eE"
-_AS_ROWS = bytes.maketrans(b"]", b"\n")
 Places = npt.NDArray[np.intp]
 
 
@@ -143,19 +141,18 @@ def _column(content: bytes, field: _Field, where: _Spans, schema: pa.Schema) -> 
 
 
 def _lists(content: bytes, field: _Field, where: _Spans, wanted: pa.DataType) -> pa.Array:
+    """Return lists of numbers, each ended by its bracket, which parts it from the next one's first number as a comma would."""
     if not isinstance(field.value, list) or field.before.translate(None, BLANKS) != b":[" or not field.after.startswith(b"]"):
         raise pa.ArrowInvalid
-    rows = _characters(_pieces(content, where.begins, where.ends + 1)).translate(_AS_ROWS)
-    if b"+" in rows:  # which CSV's numbers may begin with, and JSON's may not
-        raise pa.ArrowInvalid
-    names = [str(place) for place in range(wanted.list_size)]
-    read = pacsv.ReadOptions(use_threads=False, block_size=len(rows) + 1, column_names=names)
-    convert = pacsv.ConvertOptions(column_types=dict.fromkeys(names, wanted.value_type), null_values=[""])
-    table = pacsv.read_csv(pa.BufferReader(rows), read, pacsv.ParseOptions(quote_char=False), convert)
-    if len(table) != len(where.begins) or any(column.null_count for column in table.columns):
-        raise pa.ArrowInvalid
-    values = np.column_stack([column.chunk(0).to_numpy() for column in table.columns])
-    return pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), type=wanted)
+    lists = _characters(_pieces(content, where.begins, where.ends + 1))
+    characters = np.frombuffer(lists, np.uint8)
+    brackets = characters == ord("]")
+    ends = np.flatnonzero(brackets | (characters == ord(",")))
+    if len(ends) != wanted.list_size * len(where.ends) or not brackets[ends[wanted.list_size - 1 :: wanted.list_size]].all() or b"+" in lists:
+        raise pa.ArrowInvalid  # a plus may begin the numbers that are read here, and none of JSON's
+    begins = np.append(0, ends[:-1] + 1)
+    begins += characters[begins] == ord(" ")
+    return pa.FixedSizeListArray.from_arrays(_pieces(lists, begins, ends).cast(wanted.value_type), type=wanted)
 
 
 def _pieces(content: bytes, begins: Places, ends: Places) -> pa.StringArray:

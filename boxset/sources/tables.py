@@ -87,7 +87,8 @@ class IndexWriter:
         self._new = Path(self._scratch.name)
         self._images = pq.ParquetWriter(self._new / "images.parquet", IMAGES, compression="zstd", compression_level=1)
         self._images_waiting: list[pa.Table] = []
-        self._behind = Behind()
+        self._behind, self._ending = Behind(), Behind()
+        self._written: tuple[dict[str, tuple[int, int]], dict[str, int]] | None = None  # the boxes' rows and images by class
         self._numbers = Numbers()
         self._boxes = Clustered(self._new / "boxes.parquet", BOXES, self._numbers)
         self._verified = Clustered(self._new / "verified.parquet", VERIFIED, self._numbers)
@@ -105,7 +106,7 @@ class IndexWriter:
             if kind is None:
                 self._finish()
         finally:
-            for part in (self._behind, self._boxes, self._verified):
+            for part in (self._behind, self._ending, self._boxes, self._verified):
                 part.close()
             self._scratch.cleanup()
 
@@ -172,13 +173,21 @@ class IndexWriter:
         self.boxes += rows
         return rows
 
+    def end_boxes(self) -> None:
+        """Put the boxes in order and write them while the caller goes on: none follows. Without it this is done when the block ends."""
+        self._ending.run(self._write_boxes)
+
+    def _write_boxes(self) -> None:
+        self._written = self._boxes.finish()
+
     def add_verified(self, columns: dict[str, Any]) -> None:
         """Add what people have verified, by column."""
         self.verified += self._verified.add(columns)
 
     def _finish(self) -> None:
         self._write_images()
-        rows, images = self._boxes.finish()
+        self._ending.wait()
+        rows, images = self._written or self._boxes.finish()
         verified, _ = self._verified.finish()
         self._behind.wait()
         self._images.close()
