@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from boxset.errors import InputError
@@ -72,6 +73,25 @@ def test_images_that_have_numbers_are_counted_as_those_that_have_names(numbers: 
         assert [row for row in found if row[1] == category] == [row for row in given if row[1] == category]
     pairs = Counter(str(category) for _, category in {(image, category) for image, category, _ in given})
     assert {row["class_id"]: row["images"] for row in tables.classes_table(INDEX).to_pylist() if row["boxes"]} == dict(pairs)
+
+
+def test_batches_may_have_other_columns_and_ids_than_those_before() -> None:
+    def batch(n: int) -> dict[str, Any]:
+        ids = [pa.array([n] * 50), [f"{n:016x}"] * 50, [f"picture {n}"] * 50][n % 3]
+        corners = {name: [float(n)] * 50 for name in "xywh"}
+        return {"image_id": ids, "class_id": [str(k % 7) for k in range(50)], **corners, **({"occluded": [True] * 50} if n % 2 else {})}
+
+    with tables.IndexWriter(INDEX, source="x", format="coco", version=1, coordinates="pixels") as writer:
+        for n in range(60):
+            writer.add_boxes(batch(n))
+
+    found = all_boxes()
+    assert Counter((box["image_id"], box["class_id"]) for box in found) == Counter(
+        (f"{n:016x}" if n % 3 == 1 else f"picture {n}" if n % 3 == 2 else str(n), str(k % 7)) for n in range(60) for k in range(50)
+    )
+    assert all((box["occluded"], box["iscrowd"]) == (True if box["x"] % 2 else None, None) for box in found)
+    for label in range(7):
+        assert [box["x"] for box in found if box["class_id"] == str(label)] == sorted(box["x"] for box in found if box["class_id"] == str(label))
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])

@@ -63,13 +63,8 @@ def as_fixed(ids: pa.Array) -> pa.Array | None:
     return pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(ids), [None, ids.buffers()[2].slice(int(offsets[0]))])
 
 
-def with_text(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Return a batch whose column `image_id` is text, whatever it was."""
-    position = batch.schema.get_field_index("image_id")
-    return batch.set_column(position, "image_id", _as_text(batch.column(position)))
-
-
-def _as_text(ids: pa.Array) -> pa.Array:
+def as_text(ids: pa.Array) -> pa.Array:
+    """Return ids as texts, whatever they are kept as."""
     if ids.type in (pa.string(), NUMBER):
         return ids.cast(pa.string())
     width = ids.type.byte_width

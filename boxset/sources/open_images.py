@@ -124,24 +124,26 @@ def _boxes(path: Path, writer: IndexWriter, counts: Counts) -> None:
 
 def _sound(batch: pa.RecordBatch, path: Path, row: LineOf) -> pa.RecordBatch:
     """Return the rows with an image, a class and corners between 0 and 1. Raises InputError for pixel corners."""
-    good = not batch.column("ImageID").null_count and not batch.column("LabelName").null_count
-    for name in COORDINATES:
-        column = batch.column(name)
-        lowest, highest = pc.min_max(column).values()
-        if (highest.as_py() or 0.0) > 2:
-            found = pc.index(pc.fill_null(pc.greater(column, 2), False), True).as_py()
-            what = f"{name}: {highest.as_py():g} in a column of shares from 0 to 1: these are pixels"
-            raise InputError(what, where=_at(path, row(found)), do="Use the publisher's file")
-        if lowest.as_py() is None:  # no number at all
-            good = not batch.num_rows
-            continue
-        total = pc.sum(column).as_py()  # NaN where one of them is
-        good = good and not column.null_count and total == total and lowest.as_py() >= -TOLERANCE and highest.as_py() <= 1 + TOLERANCE
-    return batch if good else _only_sound(batch)
-
-
-def _only_sound(batch: pa.RecordBatch) -> pa.RecordBatch:
+    corners = [batch.column(name) for name in COORDINATES]
+    if not any(column.null_count for column in (batch.column("ImageID"), batch.column("LabelName"), *corners)) and all(map(_are_shares, corners)):
+        return batch
+    for name, column in zip(COORDINATES, corners, strict=True):
+        _refuse_pixels(name, column, path, row)
     return batch.filter(_is_sound(batch))
+
+
+def _are_shares(column: pa.Array) -> bool:
+    """Return whether all numbers of a column without nulls lie between 0 and 1; NaN does not."""
+    values = column.to_numpy()
+    return not len(values) or bool(values.min() >= -TOLERANCE and values.max() <= 1 + TOLERANCE)
+
+
+def _refuse_pixels(name: str, column: pa.Array, path: Path, row: LineOf) -> None:
+    highest = pc.max(column).as_py()
+    if (highest or 0.0) > 2:
+        what = f"{name}: {highest:g} in a column of shares from 0 to 1: these are pixels"
+        found = pc.index(pc.fill_null(pc.greater(column, 2), False), True).as_py()
+        raise InputError(what, where=_at(path, row(found)), do="Use the publisher's file")
 
 
 def _is_sound(batch: pa.RecordBatch) -> pa.Array:
@@ -186,7 +188,8 @@ def _among(classes: pa.DictionaryArray, known: set[str]) -> pa.Array:
 
 def _flag(column: pa.Array) -> pa.Array:
     known = pc.equal(column, 1)
-    return pc.if_else(pc.less(column, 0), None, known) if (pc.min(column).as_py() or 0) < 0 else known
+    unknown = column.null_count or (len(column) and column.to_numpy().min() < 0)
+    return pc.if_else(pc.less(column, 0), None, known) if unknown else known
 
 
 def _images(path: Path, split: str, writer: IndexWriter, counts: Counts) -> None:
