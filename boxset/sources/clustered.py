@@ -53,7 +53,7 @@ class Clustered:
 
     def __init__(self, path: Path, schema: pa.Schema, numbers: Numbers) -> None:
         self._path, self._numbers = path, numbers
-        self._schema = schema.set(1, pa.field("class_id", pa.dictionary(pa.int32(), pa.string())))
+        self._schema = schema.set(1, pa.field("class_id", pa.dictionary(pa.int32(), pa.string()), nullable=False))
         self._waiting: list[pa.RecordBatch] = []
         self._rows = 0
         self._buckets: dict[int, _Bucket] = {}
