@@ -166,7 +166,7 @@ def boxset(urls: Path, out: Path, connections: int) -> None:
             return answer.body if isinstance(answer, Fetched) else answer
 
         shelf = Shelf(out / "images", look=looks)
-        for outcome in fetch_all((Wanted(url, url) for url in lines), get, shelf=shelf, journal=journal, elsewhere={}, flow=Flow(connections, 2)):
+        for outcome in fetch_all(map(Wanted, lines), get, shelf=shelf, journal=journal, elsewhere={}, flow=Flow(connections, 2)):
             if outcome.stored is not None:
                 names = ("sha256", "file_name", "width", "height", "phash", "grid")
                 picture = Picture(**{n: getattr(outcome.stored, n) for n in names}, source="crawl", source_id=outcome.url, url=outcome.url)
