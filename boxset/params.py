@@ -431,8 +431,8 @@ class Label(Section, frozen=True):
     workers: Annotated[
         int,
         _about(
-            "People who are paid to draw each picture. ground_truth asks so many and fuses their boxes by agreement; label_studio takes one annotation "
-            "of a picture and files takes its result as it is, whatever stands here. The price counts all of them.",
+            "People who are paid to draw each picture. ground_truth and label_studio ask so many, and their boxes become one answer by agreement; files "
+            "takes its result as it is, whatever stands here. The price counts all of them.",
             unit="people",
             why="three cost three times as much",
             ge=1,

@@ -285,7 +285,7 @@ def test_what_was_reserved_at_a_lower_price_is_not_sent_at_a_higher_one_and_can_
     (name,) = read_ledger(tmp_path / "ledger").jobs
     dearer = shop(tmp_path, workforce, label(workers=9))
 
-    with pytest.raises(BudgetError, match=rf"{name} was reserved at \$0\.116 a picture and not sent; params\.yaml now says \$0\.404.*cancel {name}"):
+    with pytest.raises(BudgetError, match=rf"{name} was reserved at \$0\.116 a picture and not sent; params\.yaml now says at \$0\.404 a picture.*cancel {name}"):
         submit(dearer, plan)
     assert workforce.sent == {}
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -24,6 +23,7 @@ from boxset.params import Label, Labeler, Params, Project
 from tests.build import IDS
 from tests.outside import Asked as OutsideAsked
 from tests.outside import Outside, Reply, outside
+from tests.studio import Studio
 from tests.test_labeling import CATEGORIES, NOTHING, TARGETS, crawled, label
 
 BOX = [10, 5, 20, 30]
@@ -256,26 +256,6 @@ def label_studio(world: Outside, monkeypatch: pytest.MonkeyPatch) -> LabelStudio
     return LabelStudio(params, world.endpoints)
 
 
-class Studio:
-    """A Label Studio server in memory; what `between` does comes right before a project is made."""
-
-    def __init__(self) -> None:
-        self.projects: list[dict[str, Any]] = []
-        self.tasks: dict[int, list[Any]] = {}
-        self.between: Callable[[], None] = lambda: None
-
-    def call(self, method: str, path: str, body: Any = None) -> Any:
-        if method == "POST" and path == "/api/projects":
-            then, self.between = self.between, lambda: None
-            then()
-            self.projects.append({"id": len(self.projects) + 1, "description": body["description"]})
-            return self.projects[-1]
-        number = int("".join(filter(str.isdigit, path.partition("?")[0])) or 0)
-        if method == "POST":
-            self.tasks.setdefault(number, []).extend(body)
-        return self.tasks.get(number, []) if number else self.projects[::-1]  # the latest first
-
-
 def test_of_two_clones_that_send_a_job_to_label_studio_at_once_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with outside(lambda _: in_json([])) as world:
         ann, bob = label_studio(world, monkeypatch), label_studio(world, monkeypatch)
@@ -290,8 +270,7 @@ def test_of_two_clones_that_send_a_job_to_label_studio_at_once_one_does(tmp_path
         ann.send(*sent)
     ann.send(*sent)
 
-    assert {number: len(tasks) for number, tasks in studio.tasks.items()} == {1: 2}
-    assert len(studio.projects) == 2
+    assert {number: len(tasks) for number, tasks in studio.tasks.items()} == {1: 2, 2: 0}
 
 
 def in_json(value: Any) -> Reply:

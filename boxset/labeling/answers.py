@@ -42,7 +42,7 @@ def unused(ledger: Ledger, merged: Iterable[str], *, crawled: dict[str, tuple[Pi
 
 
 def _state(boxes: list[Annotation], *, is_doubtful: bool) -> State | None:
-    """Return what the answer says of a category; a box that only a minority drew leaves open whether there is more."""
+    """Return what the answer says of a category; a box that is left out, as not more than half drew it, leaves open whether there is more."""
     if is_doubtful:
         return State.PARTIAL if boxes else None
     return State.PRESENT if boxes else State.ABSENT

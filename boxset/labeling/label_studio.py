@@ -6,9 +6,8 @@ Tried against no server in the tests of this version; see docs/labelling.md.
 import base64
 import json
 import os
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field
 from html import escape
 from itertools import count
 from math import isfinite
@@ -22,10 +21,12 @@ from boxset.dataset.geometry import around_turned, scaled
 from boxset.dataset.records import BBox
 from boxset.endpoints import Endpoints
 from boxset.errors import ParamsError, ServiceError
+from boxset.labeling.fuse import are_fusible, fuse
 from boxset.labeling.labeler import LastLook, Progress, nothing_to_see
 from boxset.labeling.ledger import Answered, Asked, Drawing, Drawn, Job, Reserved, worker_mark
-from boxset.labeling.received import UNFIT, Pile, Received, Refusal, checked_bbox, listed, reason, record
+from boxset.labeling.received import UNFIT, Received, Refusal, checked_bbox, listed, reason, record
 from boxset.params import Params
+from boxset.wording import counted
 
 T = TypeVar("T")
 BATCH = 50
@@ -35,7 +36,12 @@ PAGE = 100  # projects asked for at once; a server may give fewer
 class _Project(msgspec.Struct, frozen=True):
     id: int
     description: str | None = None  # the job's name
-    maximum_annotations: int | None = None  # how many people are to draw in a picture; 1 where it is not set
+    maximum_annotations: int | None = None  # how many people are to draw in a picture
+
+    @property
+    def people(self) -> int:
+        """How many people the project asks of a picture: 1 where it is not set."""
+        return self.maximum_annotations or 1
 
 
 class _Page(msgspec.Struct, frozen=True):
@@ -53,7 +59,7 @@ class LabelStudio:
     def __init__(self, params: Params, endpoints: Endpoints) -> None:
         self._base, self._endpoints = params.labeler.url.rstrip("/"), endpoints
         self._token = os.environ.get("LABEL_STUDIO_TOKEN", "")
-        self._title = params.labeler.title
+        self._title, self._people = params.labeler.title, params.label.workers
         self._pools = urllib3.PoolManager(timeout=urllib3.Timeout(connect=10, read=120), retries=False)
 
     def check(self) -> None:
@@ -65,7 +71,7 @@ class LabelStudio:
         self._call("GET", "/api/projects?page_size=1")
 
     def send(self, reserved: Reserved, asked: Sequence[Asked], pictures: Mapping[str, Path], last_look: LastLook = nothing_to_see) -> None:
-        """Create the job's project and import the pictures that it lacks.
+        """Create the job's project and import the pictures that it lacks; nothing is imported into one that asks another number of people.
 
         Label Studio makes a second project of one description too: of two clones that did at once the later one stops, and its project stays empty.
         """
@@ -76,6 +82,8 @@ class LabelStudio:
             self._check_first(project, reserved.job)
         here = {_data(task).get("sha256") for task in self._tasks(project)}
         missing = [item for item in asked if item.sha256 not in here]
+        if missing:
+            self._check_people(project, reserved.job)
         for start in range(0, len(missing), BATCH):
             tasks = [{"data": {"sha256": item.sha256, "image": _data_uri(pictures[item.sha256])}} for item in missing[start : start + BATCH]]
             self._call("POST", f"/api/projects/{project.id}/import", tasks)
@@ -85,20 +93,19 @@ class LabelStudio:
         return [name for project in self._projects() if (name := project.description or "").startswith(prefix)]
 
     def progress(self, job: Job) -> Progress:
-        """Return how many tasks have an annotation that can be taken in; the job is over when all have as many as the project wants of each."""
+        """Return how many pictures have an answer; the job is over when all have."""
         project = self._project(job.name)
         if project is None:
             return Progress("unknown")
-        tasks = self._tasks(project)
-        asked, done = {item.sha256 for item in job.asked}, len(read_tasks(tasks, job, where=job.name).answers)
-        least = min((len(_annotations(task)) for task in tasks if _data(task).get("sha256") in asked), default=0)
-        return Progress("completed" if done >= len(job.asked) and least >= (project.maximum_annotations or 1) else "open", done)
+        people = _people(project, job)
+        found = read_tasks(self._tasks(project), job, where=job.name, people=people)
+        waits = f"fewer than {people} people have drawn in {counted(len(found.partial), 'picture')} so far" if found.partial else ""
+        return Progress("completed" if len(found.answers) >= len(job.asked) else "open", len(found.answers), detail=waits)
 
     def answers(self, job: Job) -> Received:
-        """Return the annotated tasks; of several annotations the first that was not cancelled."""
+        """Return what people drew, fused by agreement in pictures that as many drew in as were asked."""
         project = self._project(job.name)
-        tasks = self._tasks(project) if project else []
-        return read_tasks(tasks, job, where=f"Label Studio, {job.name}")
+        return read_tasks(self._tasks(project), job, where=f"Label Studio, {job.name}", people=_people(project, job)) if project else Received()
 
     def cancel(self, job: Job) -> bool:  # noqa: ARG002 - a service's call
         """Label Studio has nothing to stop: the project stays, and what is drawn later is not collected."""
@@ -109,8 +116,16 @@ class LabelStudio:
         return f'<View><Header value="{escape(self._title)}"/><Image name="image" value="$image"/><RectangleLabels name="boxes" toName="image">{labels}</RectangleLabels></View>'
 
     def _created(self, reserved: Reserved) -> "_Project":
-        made = self._call("POST", "/api/projects", {"title": reserved.job[:50], "description": reserved.job, "label_config": self._config(reserved)})
+        names = {"title": reserved.job[:50], "description": reserved.job}
+        made = self._call("POST", "/api/projects", {**names, "label_config": self._config(reserved), "maximum_annotations": self._people})
         return self._read(made, _Project, f"{reserved.job}: the new project")
+
+    def _check_people(self, project: "_Project", job: str) -> None:
+        """Raise ServiceError where a project asks more people of a picture than are paid, or fewer."""
+        if project.people != self._people:
+            what = f"project {project.id} of job {job} asks {counted(project.people, 'person', 'people')} a picture, and label.workers is {self._people}: no picture was sent now"
+            do = f"Set its maximum_annotations to {self._people} (PATCH /api/projects/{project.id}/) and submit again, or give the job up with `boxset label cancel {job}`"
+            raise ServiceError(what, where=f"Label Studio at {self._base}", do=do)
 
     def _projects(self) -> list["_Project"]:
         """Return all projects, of all pages. Raises ServiceError where there are fewer than the server counts."""
@@ -177,38 +192,69 @@ class _Value(msgspec.Struct, frozen=True):
     rectanglelabels: list[str] = []
 
 
-def read_tasks(tasks: Sequence[Any], job: Job, *, where: str) -> Received:
-    """Read exported tasks: rectangles in percent of the picture, turned ones by the box round them. A bad one refuses its picture.
+def _people(project: _Project, job: Job) -> int:
+    """Return how many people a picture of a job waits for: as many as its project asks, and no more than are paid, where the ledger says that."""
+    return min(project.people, job.reserved.workers or project.people)
 
-    Of several annotations the first holds that was not cancelled; each is a drawing besides.
+
+@dataclass
+class _Drawn:
+    """What people drew in one picture: of each the first that can be read, and what cannot be."""
+
+    drawings: dict[str, Drawing] = field(default_factory=dict)
+    bad: list[Refusal] = field(default_factory=list)
+
+    @property
+    def people(self) -> list[tuple[Drawn, ...]]:
+        """What each person drew."""
+        return [one.boxes for one in self.drawings.values()]
+
+    def answer(self, job: str, sha256: str) -> Answered:
+        """Return what most of them drew. Whose drawing cannot be read has looked as well."""
+        boxes, left_out = fuse(self.people)
+        return Answered(job=job, sha256=sha256, state="labelled", boxes=boxes, workers=len(self.drawings) + len(self.bad), doubtful=left_out)
+
+
+def read_tasks(tasks: Sequence[Any], job: Job, *, where: str, people: int = 1) -> Received:
+    """Read exported tasks: rectangles in percent of the picture, turned ones by the box round them.
+
+    A picture is answered once `people` have drawn in it what can be read; until then what there is stands in `partial`, and a drawing that cannot
+    be read refuses its picture. Where one person was asked and one drew, the answer is theirs as it is.
     """
     by_hash = {item.sha256: item for item in job.asked}
-    pile, drawings, unread = Pile(), list[Drawing](), list[Refusal]()
+    found: dict[str, _Drawn] = {}
     for task in tasks:
         asked = by_hash.get(str(_data(task).get("sha256")))
-        if asked is None:
-            continue
-        at = f"{where}, task {task.get('id', '?')}"
+        if asked is not None:
+            _read_task(task, asked, job, found.setdefault(asked.sha256, _Drawn()), f"{where}, task {task.get('id', '?')}")
+    answers, partial, refused, unread = list[Answered](), list[Answered](), list[Refusal](), list[Refusal]()
+    for sha256, drawn in found.items():
+        is_whole = len(drawn.drawings) >= people
+        (unread if is_whole else refused).extend(drawn.bad)
+        if people == len(drawn.drawings) == 1:
+            (alone,) = drawn.drawings.values()
+            answers.append(Answered(job=job.name, sha256=sha256, state="labelled", boxes=alone.boxes))
+        elif not are_fusible(drawn.people):
+            boxes, crew = counted(sum(map(len, drawn.people)), "box"), counted(len(drawn.people), "person", "people")
+            what = f"more was drawn than can be united: {boxes} of {crew}"
+            refused.append(Refusal(f"{where}, picture {sha256[:16]}…", what, sha256))
+        elif drawn.drawings:
+            (answers if is_whole else partial).append(drawn.answer(job.name, sha256))
+    several = sorted((one for drawn in found.values() if len(drawn.drawings) > 1 for one in drawn.drawings.values()), key=lambda one: (one.sha256, one.worker))
+    return Received(tuple(answers), tuple(refused), tuple(several), tuple(unread), tuple(partial))
+
+
+def _read_task(task: dict[str, Any], asked: Asked, job: Job, drawn: _Drawn, at: str) -> None:
+    """Add what people drew in a task."""
+    made = _annotations(task)
+    for one in made:
         try:
-            boxes = _task_boxes(task, asked, job)
+            drawing = Drawing(job=job.name, sha256=asked.sha256, worker=_worker(one), boxes=_boxes(one, asked, job))
         except UNFIT as err:
-            pile.refuse(at, reason(err), asked.sha256)
-            continue
-        if boxes is not None:
-            pile.answer(Answered(job=job.name, sha256=asked.sha256, state="labelled", boxes=boxes), at)
-        for one in _annotations(task):
-            try:
-                drawings.append(Drawing(job=job.name, sha256=asked.sha256, worker=_worker(one), boxes=_boxes(one, asked, job)))
-            except UNFIT as err:
-                unread.append(Refusal(f"{at}, annotation {one.get('id', '?')}", reason(err), asked.sha256))
-    return replace(pile.received(), drawings=_one_of_each(drawings), unread=tuple(unread))
-
-
-def _one_of_each(drawings: Sequence[Drawing]) -> tuple[Drawing, ...]:
-    """Return each person's first drawing in a picture, of pictures that several people drew in."""
-    first = {(one.sha256, one.worker): one for one in reversed(drawings)}
-    people = Counter(sha256 for sha256, _ in first)
-    return tuple(sorted((one for one in first.values() if people[one.sha256] > 1), key=lambda one: (one.sha256, one.worker)))
+            which = f", annotation {_number(one) or '?'}" if len(made) > 1 else ""
+            drawn.bad.append(Refusal(f"{at}{which}", reason(err), asked.sha256))
+        else:
+            drawn.drawings.setdefault(drawing.worker, drawing)
 
 
 def _data(task: object) -> dict[str, Any]:
@@ -216,16 +262,16 @@ def _data(task: object) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _annotations(task: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return a task's annotations that were not cancelled."""
-    made = task.get("annotations")
-    return [one for one in made if isinstance(one, dict) and not one.get("was_cancelled")] if isinstance(made, list) else []
+def _annotations(task: dict[str, Any]) -> list[Any]:
+    """Return a task's annotations that were not cancelled, in the order in which they were made."""
+    made = task.get("annotations") or []
+    some = [one for one in made if not (isinstance(one, dict) and one.get("was_cancelled"))] if isinstance(made, list) else [made]
+    return sorted(some, key=_number)
 
 
-def _task_boxes(task: dict[str, Any], asked: Asked, job: Job) -> tuple[Drawn, ...] | None:
-    """Return the boxes of the first annotation that was not cancelled, or None where there is none."""
-    drawn = next((a for a in task.get("annotations") or [] if not a.get("was_cancelled")), None)
-    return None if drawn is None else _boxes(drawn, asked, job)
+def _number(annotation: Any) -> int:
+    number = annotation.get("id") if isinstance(annotation, dict) else None
+    return number if isinstance(number, int) else 0
 
 
 def _worker(annotation: dict[str, Any]) -> str:

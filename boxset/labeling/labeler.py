@@ -18,7 +18,7 @@ class Progress:
     state: str
     done: int = 0
     failed: int = 0
-    detail: str = ""  # why it failed, in the service's words
+    detail: str = ""  # why it failed, in the service's words, or what it waits for
 
 
 LastLook = Callable[[], None]

@@ -8,7 +8,8 @@ events: branches merge by taking the lines of both, in any order. Readers resolv
 - a reservation counts from its last picture on: one with fewer pictures than it states was cut off while it was written, so nothing was sent;
 - a job costs its worst case until a line closes it, then the highest of its closing costs; a bill beats both, of two bills the higher;
 - of two lines on one picture of a job, or two reservations of it, the greater holds;
-- of two answers of one job on one picture, one that labels beats one that failed, then the later revision holds, then the greater line;
+- of two answers of one job on one picture, one that labels beats one that failed, then the later revision holds, then that of more people, then
+  the greater line;
 - of two drawings of one person in one picture of a job, the later revision holds, then the greater line.
 """
 
@@ -44,7 +45,9 @@ class Reserved(Event, frozen=True, tag="reserved"):
     pictures: Count
     worst_mills: Count
     trial: bool = False
-    at: str = ""  # UTC, to the second; ledgers of before do not state it
+    at: str = ""  # UTC, to the second; ledgers of before do not state it, nor the two below
+    workers: Count = 0  # how many are to draw each picture
+    worker_mills: Count = 0  # what each of them is paid for one
 
     @property
     def names(self) -> dict[int, str]:
@@ -100,7 +103,7 @@ class Answered(Event, frozen=True, tag="answered"):
     boxes: tuple[Drawn, ...] = ()
     why: str = ""
     workers: int = 0  # how many looked; 0: the service does not say
-    doubtful: tuple[int, ...] = ()  # category ids of which a minority drew a box that is left out
+    doubtful: tuple[int, ...] = ()  # category ids of which some drew a box that is left out, as not more than half did
     made: str = ""  # when, as the service states it
     revision: int = 0  # counts the corrections that were collected
 
@@ -249,8 +252,8 @@ def _drawings(events: list[Drawing]) -> dict[str, tuple[Drawing, ...]]:
     return found
 
 
-def _authority(answer: Answered) -> tuple[bool, int, bytes]:
-    return answer.state == "labelled", answer.revision, msgspec.json.encode(answer)
+def _authority(answer: Answered) -> tuple[bool, int, int, bytes]:
+    return answer.state == "labelled", answer.revision, answer.workers, msgspec.json.encode(answer)
 
 
 def append(folder: Path, file: str, events: Iterable[Event]) -> None:

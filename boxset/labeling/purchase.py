@@ -32,10 +32,10 @@ from boxset.labeling.ledger import (
     whole_lines,
 )
 from boxset.labeling.plan import Item, Plan
-from boxset.labeling.price import cap_mills, per_picture_mills
+from boxset.labeling.price import cap_mills, mills, per_picture_mills
 from boxset.labeling.received import Received, Refusal
 from boxset.labeling.standing import check_is_current, check_is_of, over_cap
-from boxset.params import Params
+from boxset.params import Label, Params
 from boxset.wording import counted, dollars
 
 E = TypeVar("E", Answered, Drawing)
@@ -191,19 +191,28 @@ def _of_another(job: Job) -> str:
 
 
 def _check_reserved(shop: Shop, jobs: Sequence[Job], max_mills: int | None) -> None:
-    """Check that what is reserved and not sent yet costs no more than it was reserved at (the service is told today's workers and pay), nor than may be spent now."""
-    price = per_picture_mills(shop.params.label)
+    """Check that what is reserved and not sent yet is still what it was reserved as (the service is told today's workers and pay), and costs no more than may be spent now."""
     for job in jobs:
-        if price * len(job.asked) > job.reserved.worst_mills:
-            was, now = (dollars(mills, to_the_mill=True) for mills in (job.reserved.worst_mills // max(1, len(job.asked)), price))
-            what = f"job {job.name} was reserved at {was} a picture and not sent; params.yaml now says {now}"
-            do = f"Set label.workers and label.price back and submit again, or give it up with `boxset label cancel {job.name}`"
-            raise BudgetError(what, where="label.price", do=do)
+        _check_terms(shop.params.label, job)
     total, names = sum(job.reserved.worst_mills for job in jobs), [job.name for job in jobs]
     if max_mills is not None and total > max_mills:
         what = f"{dollars(total, to_the_mill=True)} is reserved for {', '.join(names)} and not sent yet, more than {dollars(max_mills, to_the_mill=True)}"
         do = f"Send them by a submit without --max-usd, or give them up with `boxset label cancel {' '.join(names)}`"
         raise BudgetError(what, where="--max-usd", do=do)
+
+
+def _check_terms(label: Label, job: Job) -> None:
+    """Raise BudgetError where a job that is not sent yet would cost more than is reserved, or go to other workers or at another pay than its end counts with."""
+    price, pay = per_picture_mills(label), mills(label.price.usd_per_task)
+    was = now = ""
+    if price * len(job.asked) > job.reserved.worst_mills:
+        was, now = (f"at {dollars(one, to_the_mill=True)} a picture" for one in (job.reserved.worst_mills // max(1, len(job.asked)), price))
+    elif job.reserved.workers and (job.reserved.workers, job.reserved.worker_mills) != (label.workers, pay):
+        terms = (job.reserved.workers, job.reserved.worker_mills), (label.workers, pay)
+        was, now = (f"for {counted(people, 'worker')} a picture at {dollars(each, to_the_mill=True)} each" for people, each in terms)
+    if was:
+        do = f"Set label.workers and label.price back and submit again, or give it up with `boxset label cancel {job.name}`"
+        raise BudgetError(f"job {job.name} was reserved {was} and not sent; params.yaml now says {now}", where="label.price", do=do)
 
 
 def _check_backend(shop: Shop, job: Job) -> None:
@@ -255,6 +264,8 @@ def _reservation(shop: Shop, plan: Plan, ledger: Ledger, items: Sequence[Item], 
         worst_mills=len(asked) * per_picture_mills(shop.params.label),
         trial=trial,
         at=shop.at,
+        workers=shop.params.label.workers,
+        worker_mills=mills(shop.params.label.price.usd_per_task),
     )
     return reserved, asked
 
@@ -334,22 +345,27 @@ def collect(shop: Shop, *, again: bool = False) -> Collected:
     return Collected(found, tuple(refused), tuple(unread))
 
 
-def _take_in(shop: Shop, job: Job) -> tuple[Progress, Received]:
-    """Write down the answers and drawings of a job that are new or corrected, and then its end once nothing is left to wait for."""
+def _take_in(shop: Shop, job: Job, *, wait: bool = True) -> tuple[Progress, Received]:
+    """Write down the answers and drawings of a job that are new or corrected, and then its end once nothing is left to wait for.
+
+    `wait`: for more people in pictures that fewer have drawn than were to; nobody waits for them once a job is closed.
+    """
     progress = shop.labeler.progress(job)
     received = shop.labeler.answers(job) if progress.state != "unknown" else Received()
+    if job.closed is not None or not wait:
+        received = received.without_waiting()
     fresh = [answer for one in received.answers if (answer := _news(job, one)) is not None]
     if fresh:
         append(shop.ledger, ANSWERS, fresh)
     drawn = [drawing for one in received.drawings if (drawing := _redrawn(job, one)) is not None]
     if drawn:
         append(shop.ledger, DRAWINGS, drawn)
-    answered = job.answers.keys() | {one.sha256 for one in fresh}
-    missing = {asked.sha256 for asked in job.asked} - answered
+    now = replace(job, answers={**job.answers, **{one.sha256: one for one in fresh}})
+    missing = {asked.sha256 for asked in job.asked} - now.answers.keys()
     if progress.state in OVER and not (received.refused and missing):
-        _close(shop, job, progress)
+        _close(shop, now, progress)
     elif job.closed is not None:  # people went on with what was given up
-        _close(shop, job, replace(progress, state="stopped", done=len(answered), failed=0))
+        _close(shop, now, replace(progress, state="stopped", done=len(now.answers), failed=0))
     return progress, received
 
 
@@ -393,7 +409,13 @@ def _cost(job: Job, progress: Progress) -> int:
     """Return what a job has cost: every picture that people touched; failed ones may be billed, so they count. A stopped job pays for what was done."""
     each = job.reserved.worst_mills // job.reserved.pictures if job.reserved.pictures else 0
     touched = job.reserved.pictures if progress.state == "completed" else min(job.reserved.pictures, progress.done + progress.failed)
-    return each * touched
+    return each * touched - job.reserved.worker_mills * _nobody_drew(job)
+
+
+def _nobody_drew(job: Job) -> int:
+    """Return how many drawings were set aside for and never made, in pictures of which the service says how many people drew: these cost nothing."""
+    drew = [max(answer.workers, len(job.drawings.get(sha256, ()))) for sha256, answer in job.answers.items() if answer.workers]
+    return sum(max(0, job.reserved.workers - people) for people in drew)
 
 
 def status(shop: Shop) -> dict[str, Progress]:
@@ -428,8 +450,8 @@ def _stop(shop: Shop, job: Job) -> None:
         append(shop.ledger, PURCHASES, [Sent(job=job.name)])  # a killed submit had come so far
     over = shop.labeler.progress(job).state in OVER
     at_once = over or shop.labeler.cancel(job)
-    _take_in(shop, job)
-    _take_in(shop, read_ledger(shop.ledger).jobs[job.name])
+    _take_in(shop, job, wait=not at_once)
+    _take_in(shop, read_ledger(shop.ledger).jobs[job.name], wait=not at_once)
     now = read_ledger(shop.ledger).jobs[job.name]
     if now.closed is None and at_once:
         _give_up(shop, now)

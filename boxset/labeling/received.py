@@ -5,7 +5,7 @@ costs nothing that was paid for: the other pictures are taken in, the service's 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import Any, TypeVar
 
@@ -40,12 +40,21 @@ class Received:
     """What came back for a job: of each picture one answer or its refusals, never both.
 
     `drawings`: what each of several people drew, where the service tells; `unread`: drawings that cannot be used, which keep no answer from coming in.
+    `partial`: what those drew who did, in pictures that wait for more people, or for one whose drawing is refused.
     """
 
     answers: tuple[Answered, ...] = ()
     refused: tuple[Refusal, ...] = ()
     drawings: tuple[Drawing, ...] = ()
     unread: tuple[Refusal, ...] = ()
+    partial: tuple[Answered, ...] = ()
+
+    def without_waiting(self) -> "Received":
+        """Return what holds once nobody is waited for: the partial answers are answers, and keep no picture refused."""
+        known = {one.sha256 for one in self.partial}
+        refused = tuple(one for one in self.refused if one.sha256 not in known)
+        unread = tuple(one for one in self.refused if one.sha256 in known)
+        return replace(self, answers=(*self.answers, *self.partial), refused=refused, unread=(*self.unread, *unread), partial=())
 
 
 @dataclass
