@@ -33,9 +33,8 @@ def balance(coco: Coco, targets: Targets, settings: Balance, *, keep: frozenset[
     boxes = boxes_by_image(coco)
     chosen, says = _selected(coco, boxes, targets, settings) if settings.mode == "select" else ({image.id for image in coco.images}, [])
     chosen |= keep
-    negatives = sorted(
-        (image for image in coco.images if image.id in chosen - keep and not boxes.get(image.id)), key=lambda i: (not i.neg_category_ids, i.sha256)
-    )
+    free = chosen - keep
+    negatives = sorted((image for image in coco.images if image.id in free and not boxes.get(image.id)), key=lambda i: (not i.neg_category_ids, i.sha256))
     most = _most_negatives(len(chosen) - len(negatives), settings.negatives_share)
     if len(negatives) > most:
         chosen -= {image.id for image in negatives[most:]}
