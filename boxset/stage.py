@@ -8,7 +8,7 @@ from pathlib import Path
 
 from boxset.conflicts import read_lock
 from boxset.errors import BoxsetError, ProjectError
-from boxset.files import sole_writer
+from boxset.files import sole_writer, unforeseen
 
 
 def run(out: Path, do: Callable[[], None], *, live: bool = False) -> None:
@@ -21,6 +21,8 @@ def run(out: Path, do: Callable[[], None], *, live: bool = False) -> None:
             do()
     except BoxsetError as err:
         sys.exit(f"boxset: {err}")
+    except OSError as err:
+        sys.exit(f"boxset: {unforeseen(err, out)}")
 
 
 def refuse_silent_rebuild(out: Path, *, lock: Path = Path("dvc.lock")) -> None:

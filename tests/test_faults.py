@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -147,6 +148,22 @@ def test_twenty_kills_change_nothing_and_nothing_that_was_had_is_asked_again(fol
     assert content(folder / "killed") == content(folder / "calm")
     assert len(settled) > MANY / 4
     assert asked_again == set()
+
+
+OTHER = Path("/dev/shm")
+
+
+@pytest.mark.skipif(not OTHER.is_dir() or OTHER.stat().st_dev == Path.cwd().stat().st_dev, reason="there is one file system only")
+def test_data_may_lie_on_another_file_system(folder: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=OTHER) as other, open_site(site_with(SWIFT)) as site:
+        (folder / "data").symlink_to(other)
+        run(folder, site.url(""))
+        before = content(folder)
+        (folder / OUT / "images/left.jpg").write_bytes(b"no longer wanted")
+        run(folder, site.url(""))
+
+        assert content(folder) == before
+        assert (folder / ".boxset/shelf/hammer/left.jpg").read_bytes() == b"no longer wanted"
 
 
 def test_what_a_killed_run_was_writing_does_not_stay(folder: Path) -> None:

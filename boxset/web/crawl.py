@@ -19,7 +19,7 @@ from boxset.dataset.records import KEPT, ImageRow, Picture, outcome_counts
 from boxset.dataset.takedown import NOTHING_DOWN, Takedowns
 from boxset.endpoints import Endpoints
 from boxset.errors import ServiceError
-from boxset.files import read_jsonl, write_jsonl
+from boxset.files import make_folder, move, read_jsonl, write_jsonl
 from boxset.images.look import looks
 from boxset.params import Crawl, Query
 from boxset.resolve import CrawlOrder
@@ -357,14 +357,14 @@ def _settle(rows: list[ImageRow], shelf: Shelf, out: Path, down: Takedowns) -> N
     """Move the kept pictures from the shelf to the output; what is not kept stays on the shelf, and is not fetched again, unless it was taken down."""
     names = {row.picture.file_name for row in rows if row.picture is not None}
     target = out / "images"
-    target.mkdir(parents=True, exist_ok=True)
+    make_folder(target)
     for name in sorted(names):
         if not (target / name).exists():
-            (shelf.images / name).replace(target / name)
-    shelf.images.mkdir(parents=True, exist_ok=True)
+            move(shelf.images / name, target / name)
+    make_folder(shelf.images)
     for left in sorted(target.iterdir()):
         if left.name not in names:
-            left.replace(shelf.images / left.name)
+            move(left, shelf.images / left.name)
     gone = down.contents | {row.seen.sha256 for row in rows if row.outcome == Reason.TAKEN_DOWN and row.seen is not None}
     for left in (left for left in sorted(shelf.images.iterdir()) if left.stem in gone):
         left.unlink()

@@ -8,6 +8,7 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 from threading import Condition, Lock
+from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -15,7 +16,7 @@ import msgspec
 
 from boxset.dataset.reasons import Refusal
 from boxset.dataset.records import KEPT, ImageRow
-from boxset.files import disk_error, link_or_copy, read_jsonl
+from boxset.files import disk_error, link_or_copy, make_folder, read_jsonl
 from boxset.images.decoders import Decoders, Look, shared
 from boxset.images.prepare import Limits
 from boxset.images.worker import Stored as Stored
@@ -50,7 +51,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self._path, self._lock = path, Lock()
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         _cut_torn(path)
         self.known = _read_torn(path)
         self._file = path.open("ab")
@@ -58,8 +59,12 @@ class Journal:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
+    def __exit__(self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None) -> None:
+        try:
+            self._file.close()
+        except OSError as late:  # what could not be written before
+            if kind is None:
+                raise disk_error(late, self._path) from late
 
     def add(self, outcome: Outcome) -> None:
         """Write an outcome down before anyone acts on it."""
