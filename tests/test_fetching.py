@@ -372,6 +372,23 @@ def test_a_date_in_the_robots_header_hides_nothing_behind_it(value: str, directi
 
 
 @pytest.mark.parametrize(
+    ("value", "directive"),
+    [
+        ("*: noindex", "noindex"),
+        ("Boxset/1.0: noindex", "noindex"),
+        ("nofollow noai", "noai"),
+        ("otherbot: nofollow noai", ""),
+    ],
+)
+def test_what_robots_are_asked_is_read_in_every_spelling(value: str, directive: str) -> None:
+    assert header_refusal({"x-robots-tag": value}, "Boxset") == directive
+
+
+def test_of_two_reservations_the_stricter_holds() -> None:
+    assert header_refusal({"tdm-reservation": "1\n0"}, "Boxset") == "tdm-reservation: 1"
+
+
+@pytest.mark.parametrize(
     ("url", "page"),
     [
         ("http://farm4.staticflickr.com/3153/2970773875_164f0c0b83_z.jpg", "https://www.flickr.com/photo.gne?id=2970773875"),

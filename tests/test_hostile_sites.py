@@ -260,6 +260,7 @@ ROBOTS_ANSWERS: dict[str, tuple[Behave, str]] = {
     "stalls": (lambda g: g.stall(), "timeout"),
     "resets": (lambda g: g.reset(), "unreachable"),
     "garbage": (raw(b"\xff" * 100), "broken"),
+    "drips, and says of no length": (head_then(b"HTTP/1.1 200 OK\r\n\r\nUser-agent: *\n", "drip", b"#"), "timeout"),
     "redirected": (lambda g: g.answer(b"", "301 Moved", Location="/robots-here"), "robots"),
     "redirected to a machine of ours": (lambda g: g.answer(b"", "301 Moved", Location="http://10.0.0.1/"), "private_address"),
     "redirected for ever": (lambda g: g.answer(b"", "301 Moved", Location="/robots.txt"), "fetched"),

@@ -285,7 +285,8 @@ class Fetcher:
             try:
                 with self._turn(at), self._answer(at) as response:
                     if response.status not in REDIRECTS or not response.headers.get("location"):
-                        return response.status, response.read(MAX_BYTES)
+                        body = response.read(MAX_BYTES)
+                        return Refusal(Reason.TIMEOUT, "too slow") if self._watch.ended_this() else (response.status, body)
                     at = redirected(at, _as_meant(response.headers["location"]), ports=self._ports)
             except PrivateAddressError as err:
                 return Refusal(Reason.PRIVATE_ADDRESS, str(err))

@@ -129,16 +129,17 @@ class Robots:
 
 def header_refusal(headers: Mapping[str, str], agent: str) -> str:
     """Return the directive of an answer's headers (names in small letters, values of one name on a line each) that asks us not to use it."""
-    if headers.get("tdm-reservation", "").strip() == "1":
+    if "1" in headers.get("tdm-reservation", "").split():
         return "tdm-reservation: 1"
     for line in headers.get("x-robots-tag", "").lower().split("\n"):
         scope = ""
         for part in re.split(r"[,;]", line):
             name, colon, rest = (piece.strip() for piece in part.partition(":"))
             if colon and _SCOPE.fullmatch(name) and name not in ("unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"):
-                scope, directive = name, rest
+                scope, directive = name.partition("/")[0], rest
             else:
-                directive = part.strip()
-            if directive in REFUSING and scope in ("", agent.lower()):
-                return directive
+                directive = part
+            found = next((word for word in directive.split() if word in REFUSING), "")
+            if found and scope in ("", "*", agent.lower()):
+                return found
     return ""
