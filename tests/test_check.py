@@ -86,6 +86,10 @@ PROBLEMS: list[tuple[dict[str, Any], list[str]]] = [
     ({"sources.lvis.path": "nowhere/", "sources.lvis.on": False}, []),
     ({"project.bucket": "shop"}, ["project.bucket: 'shop' is not of the form s3://bucket/prefix"]),
     ({"crawl.searxng.url": "localhost:8888"}, ["crawl.searxng.url: 'localhost:8888' is not an address"]),
+    ({"crawl.searxng.url": "http://[::1"}, ["crawl.searxng.url: 'http://[::1' is not an address"]),
+    ({"crawl.searxng.url": "http://[::1]:8888/sx"}, []),
+    ({"crawl.searxng.url": ""}, ["crawl.searxng.url: '' is not an address"]),
+    ({"crawl.searxng.url": "", "crawl.searxng.on": False}, []),
     ({"mirrors": {"https://a.example/": "http://b.example/x"}}, [
         "mirrors.https://a.example/: one of https://a.example/ and http://b.example/x ends with / and the other does not",
     ]),
