@@ -18,6 +18,7 @@ from PIL import Image
 
 from boxset.dataset.records import KEPT, ImageRow
 from boxset.endpoints import Endpoints
+from boxset.errors import ServiceError
 from boxset.files import read_jsonl
 from boxset.params import Crawl, Licences, Query, Searxng
 from boxset.resolve import CrawlOrder
@@ -148,6 +149,33 @@ def test_twenty_kills_change_nothing_and_nothing_that_was_had_is_asked_again(fol
     assert content(folder / "killed") == content(folder / "calm")
     assert len(settled) > MANY / 4
     assert asked_again == set()
+
+
+def test_of_a_network_that_is_down_for_a_while_no_address_dies(folder: Path) -> None:
+    with open_site(site_with(SWIFT)) as site:
+        run(folder, site.url(""))
+        calm = content(folder)
+        (folder / "data").rename(folder / "data-calm")
+        (folder / ".boxset").rename(folder / ".boxset-calm")
+    with open_site(site_with(SWIFT)) as site:
+        up = site.pages
+        site.pages = {path: until_it_breaks(site, page, after=60) for path, page in up.items()}
+        with pytest.raises(ServiceError, match="hammer: no site answers any more"):
+            run(folder, site.url(""))
+        settled, site.pages = settled_in(folder, site), up
+
+        run(folder, site.url(""))
+
+        asked_again = {path for path, times in settled.items() if site.asked[path] != times}
+
+    assert content(folder) == calm
+    assert len(settled) > 30
+    assert asked_again == set()
+
+
+def until_it_breaks(site: Site, page: Behave, *, after: int) -> Behave:
+    """Answer until so many were asked; then nobody is there any more."""
+    return lambda guest: page(guest) if site.asked.total() <= after else guest.reset()
 
 
 OTHER = Path("/dev/shm")

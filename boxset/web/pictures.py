@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from boxset.dataset.reasons import Refusal
+from boxset.dataset.reasons import NOBODY, Refusal
 from boxset.dataset.records import KEPT, ImageRow
 from boxset.files import disk_error, link_or_copy, make_folder, read_jsonl
 from boxset.images.decoders import Decoders, Look, shared
@@ -47,13 +47,17 @@ Get = Callable[[Wanted], "bytes | Refusal"]
 
 
 class Journal:
-    """Outcomes by address, on disk as they come; survives a kill with all but what was in flight."""
+    """Outcomes by address, on disk as they come; survives a kill with all but what was in flight.
+
+    That nobody answered is written down with the next answer of anybody, or at the end: until then it may be this machine that reaches nobody.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path, self._lock = path, Lock()
         make_folder(path.parent)
         _cut_torn(path)
         self.known = _read_torn(path)
+        self._doubted: list[Outcome] = []
         self._file = path.open("ab")
 
     def __enter__(self) -> Self:
@@ -61,20 +65,29 @@ class Journal:
 
     def __exit__(self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None) -> None:
         try:
+            if kind is None:
+                self._write([])
             self._file.close()
         except OSError as late:  # what could not be written before
             if kind is None:
                 raise disk_error(late, self._path) from late
 
     def add(self, outcome: Outcome) -> None:
-        """Write an outcome down before anyone acts on it."""
+        """Write an outcome down before anyone acts on it, unless it is in doubt."""
         with self._lock:
             self.known[outcome.url] = outcome
+            if outcome.outcome in NOBODY:
+                self._doubted.append(outcome)
+                return
             try:
-                self._file.write(msgspec.json.encode(outcome) + b"\n")
-                self._file.flush()
+                self._write([outcome])
             except OSError as err:
                 raise disk_error(err, self._path) from err
+
+    def _write(self, outcomes: list[Outcome]) -> None:
+        self._file.writelines(msgspec.json.encode(outcome) + b"\n" for outcome in (*self._doubted, *outcomes))
+        self._doubted = []
+        self._file.flush()
 
     def forget_failures(self) -> None:
         """Drop every address that was not kept, so that it is tried again."""

@@ -1,0 +1,56 @@
+"""Whether it is the sites that do not answer, or this machine that reaches nobody: of a network that is down no address dies."""
+
+from collections.abc import Callable
+from threading import Lock
+
+from boxset.dataset.reasons import NOBODY, Reason, Refusal
+from boxset.errors import ServiceError
+from boxset.web.addresses import site_of
+from boxset.web.fetcher import Fetched
+
+UNASKED = (Reason.BAD_ADDRESS, Reason.PRIVATE_ADDRESS, Reason.ROBOTS)  # may be known without asking
+IN_A_ROW = 40  # addresses without one answer between them: then one that has answered before is asked once more
+SITES = 5  # where nothing has answered yet, so many sites are not all dead
+
+Get = Callable[[str], Fetched | Refusal]
+
+
+class Reach:
+    """Hands on what addresses answer, from many threads. Raises ServiceError once none does any more, not even one that did before."""
+
+    def __init__(self, get: Get, look: Get, *, where: str) -> None:
+        self._get, self._look, self._where, self._lock = get, look, where, Lock()
+        self._answered, self._silent, self._sites, self._is_over = "", 0, set[str](), False
+
+    def get(self, url: str) -> Fetched | Refusal:
+        """Return what an address answers."""
+        if self._is_over:
+            raise self._nobody()
+        answer = self._get(url)
+        with self._lock:
+            if isinstance(answer, Refusal) and answer.reason in NOBODY:
+                self._silent += 1
+                self._sites.add(site_of(url))
+                self._is_over = self._is_over or (self._silent % IN_A_ROW == 0 and self._reaches_nobody())
+            elif not isinstance(answer, Refusal) or answer.reason not in UNASKED:
+                self._answered, self._silent = url, 0
+                self._sites.clear()
+        if self._is_over:
+            raise self._nobody()
+        return answer
+
+    def check(self) -> None:
+        """Raise ServiceError where of several sites none has answered at all."""
+        if not self._answered and len(self._sites) >= SITES:
+            raise self._nobody()
+
+    def _reaches_nobody(self) -> bool:
+        if not self._answered:
+            return len(self._sites) >= SITES
+        answer = self._look(self._answered)
+        return isinstance(answer, Refusal) and answer.reason in NOBODY
+
+    def _nobody(self) -> ServiceError:
+        what = "no site answers any more" if self._answered else "no site answers"
+        do = "What was fetched is kept, and who did not answer is asked again: run it again once there is a network"
+        return ServiceError(f"{what} (is this machine online?)", where=self._where, do=do)
