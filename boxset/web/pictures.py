@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
@@ -143,13 +144,11 @@ class Shelf:
 
     def _name(self, part: Path, name: str) -> None:
         target, twin = self.images / name, self.twins.get(name)
-        try:
-            if twin is None or not twin.exists():
-                part.replace(target)
-                return
-            part.unlink()
-            if not target.exists():
+        with suppress(OSError):  # the other stage may move its picture away at this moment
+            if twin is not None and twin.exists() and not target.exists():
                 link_or_copy(twin, target)
+        try:
+            part.unlink() if target.exists() else part.replace(target)
         except OSError as err:
             raise disk_error(err, target) from err
 
@@ -190,9 +189,16 @@ def _tried(
     outcome = known(item)
     if outcome is not None:
         return outcome
-    there = elsewhere.get(item.url)
-    raw = there.read_bytes() if there is not None and there.exists() else get(item)
+    raw = _at_hand(elsewhere.get(item.url)) or get(item)
     return storing.begin(item, raw) if isinstance(raw, bytes) else storing.end(item, raw)
+
+
+def _at_hand(path: Path | None) -> bytes:
+    """Return a picture that another stage has stored, or nothing where there is none, or it is moved away at this moment."""
+    try:
+        return path.read_bytes() if path is not None else b""
+    except OSError:
+        return b""
 
 
 class _Storing:
