@@ -304,6 +304,18 @@ def test_a_wait_that_is_too_long_is_not_waited_for(status: int) -> None:
         assert (sum(site.asked.values()), naps) == (1, [])
 
 
+@pytest.mark.parametrize(("wait", "others"), [("86400", 0), ("20", 1), ("", 1)])
+def test_a_host_that_wants_to_be_left_alone_for_long_is_asked_for_nothing_else(wait: str, others: int) -> None:
+    pages: dict[str, Behave] = {"/a": lambda g: g.answer(b"", "429 Enough", Retry_After=wait), "/b": PAGES["/ok"]}
+    with open_site(pages) as site, open_site(pages) as another:
+        policy = FetchPolicy(pace_s=0, robots=False, allowed=frozenset({("127.0.0.1", site.port), ("127.0.0.1", another.port)}))
+        with Fetcher(Endpoints(), contact="a@b", policy=policy, sleep=lambda _: None) as fetcher:
+            outcomes = [reason(fetcher.get(url)) for url in (site.url("/a"), site.url("/b"), another.url("/b"))]
+
+    assert outcomes == ["rate_limited", "fetched" if others else "rate_limited", "fetched"]
+    assert (site.asked["/b"], another.asked["/b"]) == (others, 1)
+
+
 ODD_HOSTS = "127。0。0。1 ⓛocalhost localhost. 0177.0.0.1 0 [::] [fe80::1] [::ffff:10.0.0.1] [fd00::1] 192.0.0.8 198.18.0.1"
 
 

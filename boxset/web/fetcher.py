@@ -85,11 +85,12 @@ class PrivateAddressError(HTTPError):
 
 @dataclass
 class _Host:
-    """What is remembered of a host: how many may ask at once, and when the last one did."""
+    """What is remembered of a host: how many may ask at once, when the last one did, and how long it wants to be left alone."""
 
     places: Semaphore
     lock: Lock
     next_at: float = 0.0
+    quiet_until: float = 0.0
 
 
 def resolve(host: str, port: int) -> list[str]:
@@ -172,13 +173,22 @@ class Fetcher:
         return Refusal(Reason.REDIRECTS, f"more than {self.policy.max_redirects}")
 
     def _once(self, url: str, max_bytes: int) -> "Fetched | Refusal | _Moved | _Again":
+        host = self._host(url)
+        if time.monotonic() < host.quiet_until:
+            return Refusal(Reason.RATE_LIMITED, "it wants to be left alone")
         try:
             with self._turn(url), self._answer(url) as response:
-                return self._read(response, max_bytes)
+                return self._heeded(self._read(response, max_bytes), host)
         except PrivateAddressError as err:
             return Refusal(Reason.PRIVATE_ADDRESS, str(err))
         except (HTTPError, OSError, ValueError) as err:
             return self._failed(err)
+
+    def _heeded(self, outcome: "Fetched | Refusal | _Moved | _Again", host: _Host) -> "Fetched | Refusal | _Moved | _Again":
+        """Remember of a host that it wants to be left alone for longer than is waited for."""
+        if isinstance(outcome, _Again) and outcome.refusal.reason is Reason.RATE_LIMITED and outcome.after_s is not None and outcome.after_s > self.policy.max_wait_s:
+            host.quiet_until = time.monotonic() + outcome.after_s
+        return outcome
 
     def _failed(self, err: Exception) -> "Refusal | _Again":
         cause = _cause(err)
@@ -246,12 +256,14 @@ class Fetcher:
             response.release_conn()
             self._watch.done()
 
+    def _host(self, url: str) -> _Host:
+        with self._lock:
+            return self._hosts.setdefault(urlsplit(url).netloc, _Host(Semaphore(self.policy.per_host), Lock()))
+
     @contextmanager
     def _turn(self, url: str) -> Iterator[None]:
         """Wait for a place at the host, and for its pace."""
-        name = urlsplit(url).netloc
-        with self._lock:
-            host = self._hosts.setdefault(name, _Host(Semaphore(self.policy.per_host), Lock()))
+        host = self._host(url)
         if not host.places.acquire(timeout=None if self.policy.until == inf else self.policy.left_s):
             raise TimeoutError(NO_TIME)
         try:

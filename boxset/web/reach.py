@@ -8,7 +8,7 @@ from boxset.errors import ServiceError
 from boxset.web.addresses import site_of
 from boxset.web.fetcher import Fetched
 
-UNASKED = (Reason.BAD_ADDRESS, Reason.PRIVATE_ADDRESS, Reason.ROBOTS)  # may be known without asking
+UNASKED = (Reason.BAD_ADDRESS, Reason.PRIVATE_ADDRESS, Reason.ROBOTS, Reason.RATE_LIMITED)  # may be known without asking
 IN_A_ROW = 40  # addresses without one answer between them: then one that has answered before is asked once more
 SITES = 5  # where nothing has answered yet, so many sites are not all dead
 
