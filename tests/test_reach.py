@@ -33,6 +33,14 @@ class Net:
             self.reach.get(f"http://host{number % sites}.example/{number}")
 
 
+def test_why_the_last_one_did_not_answer_is_told() -> None:
+    net = Net()
+    net.answer = Refusal(Reason.UNREACHABLE, "TLS: CERTIFICATE_VERIFY_FAILED")
+
+    with pytest.raises(ServiceError, match=r"no site answers \(the last one: TLS: CERTIFICATE_VERIFY_FAILED; is this machine online\?\)"):
+        net.ask(IN_A_ROW)
+
+
 @pytest.mark.parametrize("silence", [DEAD, SLOW])
 def test_where_no_site_has_ever_answered_the_run_ends(silence: Refusal) -> None:
     net = Net()

@@ -20,7 +20,7 @@ class Reach:
 
     def __init__(self, get: Get, look: Get, *, where: str) -> None:
         self._get, self._look, self._where, self._lock = get, look, where, Lock()
-        self._answered, self._silent, self._sites, self._is_over = "", 0, set[str](), False
+        self._answered, self._why, self._silent, self._sites, self._is_over = "", "", 0, set[str](), False
 
     def get(self, url: str) -> Fetched | Refusal:
         """Return what an address answers."""
@@ -29,6 +29,7 @@ class Reach:
         answer = self._get(url)
         with self._lock:
             if isinstance(answer, Refusal) and answer.reason in NOBODY:
+                self._why = answer.detail
                 self._silent += 1
                 self._sites.add(site_of(url))
                 self._is_over = self._is_over or (self._silent % IN_A_ROW == 0 and self._reaches_nobody())
@@ -52,5 +53,6 @@ class Reach:
 
     def _nobody(self) -> ServiceError:
         what = "no site answers any more" if self._answered else "no site answers"
+        why = f"the last one: {self._why}; " if self._why else ""
         do = "What was fetched is kept, and who did not answer is asked again: run it again once there is a network"
-        return ServiceError(f"{what} (is this machine online?)", where=self._where, do=do)
+        return ServiceError(f"{what} ({why}is this machine online?)", where=self._where, do=do)
