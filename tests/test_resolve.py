@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -336,6 +337,33 @@ def test_what_a_disk_refuses_anywhere_ends_a_stage_with_one_line(fault: OSError,
         run(Path("data"), fail)
 
     assert caught.value.code == f"boxset: {said}"
+
+
+WAITS_FOR_EVER = """
+import signal, sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event
+from boxset.stage import run
+signal.signal(signal.SIGINT, signal.default_int_handler)
+with ThreadPoolExecutor(1) as pool:
+    run(Path("data"), lambda: print("begun", flush=True) or pool.submit(Event().wait).result())
+"""
+
+
+def test_ctrl_c_ends_a_stage_at_once_with_one_line(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    command = [sys.executable, "-c", WAITS_FOR_EVER]
+    stage = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert stage.stdout is not None
+        stage.stdout.readline()
+        stage.send_signal(signal.SIGINT)
+        said = stage.communicate(timeout=60)[1]
+    finally:
+        stage.kill()
+
+    assert (stage.returncode, said) == (130, "boxset: stopped; run it again to go on\n")
 
 
 def test_a_fault_that_is_no_disks_keeps_its_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
