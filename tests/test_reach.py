@@ -17,11 +17,11 @@ DEAD, SLOW, GONE = Refusal(Reason.UNREACHABLE), Refusal(Reason.TIMEOUT), Refusal
 class Net:
     """A network that is there or not, and how often it was looked at."""
 
-    def __init__(self) -> None:
+    def __init__(self, *before: str) -> None:
         self.answer: Fetched | Refusal = DEAD
         self.looks: list[str] = []
         self.look: Fetched | Refusal = Refusal(Reason.TOO_LARGE)
-        self.reach = Reach(lambda _: self.answer, self._look, where="hammer")
+        self.reach = Reach(lambda _: self.answer, self._look, where="hammer", before=before)
 
     def _look(self, url: str) -> Fetched | Refusal:
         self.looks.append(url)
@@ -72,6 +72,25 @@ def test_dead_sites_in_a_row_end_nothing_while_another_answers() -> None:
     net.ask(3 * IN_A_ROW)
 
     assert len(net.looks) == 3
+
+
+@pytest.mark.parametrize("times", [7, 2 * IN_A_ROW])
+def test_dead_sites_alone_end_nothing_where_one_of_an_earlier_run_still_answers(times: int) -> None:
+    net = Net("http://a.example/1", "http://a.example/2", "http://b.example/3")
+    net.ask(times)
+    net.reach.check()
+
+    assert set(net.looks) == {"http://a.example/2"}
+
+
+def test_where_those_of_earlier_runs_are_silent_too_the_run_ends() -> None:
+    net = Net("http://a.example/1", "http://b.example/3")
+    net.look = DEAD
+    net.ask(7)
+
+    with pytest.raises(ServiceError, match=r"no site answers \(is this machine online\?\)"):
+        net.reach.check()
+    assert net.looks == ["http://a.example/1", "http://b.example/3"]
 
 
 def test_one_dead_site_is_no_network_that_is_down() -> None:
