@@ -91,7 +91,7 @@ def read_json(path: Path, as_type: type[T]) -> T:
     content = read_bytes(path)
     try:
         return msgspec.json.decode(content, type=as_type)
-    except msgspec.MsgspecError as err:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as err:
         raise conflict_in(content, path) or InputError(f"not what was expected: {err}", where=str(path)) from err
 
 
@@ -122,7 +122,7 @@ def read_jsonl(path: Path, as_type: type[T]) -> list[T]:
     for number, line in enumerate(content.splitlines(), start=1):
         try:
             rows.append(decoder.decode(line))
-        except msgspec.MsgspecError as err:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as err:
             raise conflict_in(content, path) or InputError(f"not what was expected: {err}", where=f"{path}:{number}") from err
     return rows
 

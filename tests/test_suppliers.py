@@ -73,8 +73,9 @@ def test_an_engine_that_the_instance_does_not_know_is_found_before_any_search() 
     assert [one.path for one in world.asked] == ["/config"]
 
 
-def test_an_instance_that_hides_its_configuration_is_asked_all_the_same() -> None:
-    with outside(searx(as_json({"results": []}), config=(404, {}, b"<html>"))) as world:
+@pytest.mark.parametrize("config", [(404, {}, b"<html>"), (200, {}, b'{"engines": [{"name": "\xff\xfe"}]}'), (200, {}, b"[" * 100_000)])
+def test_an_instance_that_hides_its_configuration_is_asked_all_the_same(config: Reply) -> None:
+    with outside(searx(as_json({"results": []}), config=config)) as world:
         answer = SearxngSupplier(Searxng(url="http://sx.example", engines=("whatever",)), web(world)).ask(HAMMER, 1)
 
     assert answer.asked == ("whatever",)
@@ -91,6 +92,7 @@ def test_an_instance_that_hides_its_configuration_is_asked_all_the_same() -> Non
         ((302, {"Location": "//[::1"}, b""), "HTTP 302: it sends to another address", "as the browser shows it"),
         ((302, {"Location": "ftp://s.shop.example/"}, b""), "HTTP 302: it sends to another address", "as the browser shows it"),
         ((400, {}, b'{"error": "Invalid value \\"FR\\" for parameter language"}'), 'HTTP 400: Invalid value "FR" for parameter language', "(lang: fr)"),
+        ((400, {}, b"[" * 100_000), "HTTP 400: it does not understand the request", "the query 'claw hammer'"),
         ((400, {}, b"Bad request"), "HTTP 400: it does not understand the request", "the query 'claw hammer'"),
         ((301, {"Location": "/login"}, b""), "HTTP 301: it sends to another address", "crawl.searxng.url"),
         ((500, {}, b""), "HTTP 500", "its log"),

@@ -103,7 +103,7 @@ def _read_torn(path: Path) -> dict[str, Outcome]:
     for line in path.read_bytes().rpartition(b"\n")[0].splitlines():
         try:
             outcome = msgspec.json.decode(line, type=Outcome)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError):
             continue
         known[outcome.url] = outcome
     return known

@@ -114,7 +114,7 @@ class Searxng:
         reply = self._asked("/config", {})
         try:
             engines = msgspec.json.decode(reply.body, type=_Config).engines if reply.status == 200 else None
-        except msgspec.MsgspecError:
+        except (ValueError, RecursionError):
             engines = None
         if engines is None:
             return self._settings.engines
@@ -129,7 +129,7 @@ def _fault_of(body: bytes) -> str:
     """Return what it says of a request that it does not understand."""
     try:
         return plain(msgspec.json.decode(body, type=_Fault).error)
-    except ValueError:
+    except (ValueError, RecursionError):
         return "it does not understand the request"
 
 
