@@ -21,10 +21,12 @@ from boxset.params import (
     FORMATS,
     NO_CONTACT,
     NOT_A_SOURCE,
+    UNSENDABLE,
     Category,
     Params,
     Source,
     checked,
+    is_sendable,
     queries_of,
     same_terms,
     second_ids,
@@ -111,6 +113,8 @@ def _contact(params: Params, _: Path) -> Iterator[Fault]:
     contact = params.project.contact
     if contact and not CONTACT.fullmatch(contact):
         yield Fault("project.contact", f"{contact!r} is neither an e-mail address nor the address of a page", "Write one that reaches you")
+    elif not is_sendable(contact):
+        yield Fault("project.contact", f"{contact!r}: {UNSENDABLE[0]}", UNSENDABLE[1])
     if not contact and params.world == "live":
         yield Fault("project.contact", *NO_CONTACT)
 

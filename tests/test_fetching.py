@@ -196,6 +196,11 @@ def test_nobody_is_asked_without_a_contact() -> None:
         Fetcher(Endpoints(), contact="")
 
 
+def test_a_contact_that_no_header_can_carry_is_refused_before_anyone_is_asked() -> None:
+    with pytest.raises(ParamsError, match=r"project\.contact: 'https://例え\.example/bot': no request can carry its letters"):
+        Fetcher(Endpoints(), contact="https://例え.example/bot")
+
+
 @pytest.mark.parametrize(
     "url", ["ftp://a/b", "http://u:p@a/", "http://a:22/", "javascript:1", "data:image/png;base64,x", "http://", "http://a\nb/", "//[::1", "x" * 5000]
 )

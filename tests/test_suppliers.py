@@ -225,7 +225,7 @@ def test_openverse_is_asked_anonymously_for_twenty_works_under_the_licences(monk
 
 
 def test_the_token_for_openverse_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENVERSE_TOKEN", "t0ken")
+    monkeypatch.setenv("OPENVERSE_TOKEN", "t0ken\n")
     with outside(lambda _: as_json({"results": [], "page_count": 0})) as world:
         openverse(world).ask(HAMMER, 1)
 

@@ -27,7 +27,7 @@ from boxset import __version__
 from boxset.dataset.reasons import Reason, Refusal
 from boxset.endpoints import Endpoints
 from boxset.errors import ParamsError
-from boxset.params import NO_CONTACT
+from boxset.params import NO_CONTACT, UNSENDABLE, is_sendable
 from boxset.web.addresses import is_public, redirected, vetted
 from boxset.web.mirror import from_folder
 from boxset.web.robots import MAX_BYTES, Robots, header_refusal
@@ -101,7 +101,8 @@ def resolve(host: str, port: int) -> list[str]:
 class Fetcher:
     """Fetches addresses politely and safely; a context manager; may be used from many threads.
 
-    `contact` is sent to every site; without one only the embedded world and mirrors are asked. Raises ParamsError otherwise.
+    `contact` is sent to every site; without one only the embedded world and mirrors are asked. Raises ParamsError otherwise,
+    and where no header can carry it.
     """
 
     def __init__(
@@ -116,6 +117,8 @@ class Fetcher:
     ) -> None:
         if not contact and endpoints.gateway is None:
             raise ParamsError(f"project.contact: {NO_CONTACT[0]}", where="params.yaml", do=NO_CONTACT[1])
+        if not is_sendable(contact):
+            raise ParamsError(f"project.contact: {contact!r}: {UNSENDABLE[0]}", where="params.yaml", do=UNSENDABLE[1])
         self.policy, self._endpoints, self._sleep = policy, endpoints, sleep
         self._rng = rng or random.Random()  # noqa: S311 - only spreads retries; nothing that is kept depends on it
         self._agent = f"{AGENT}/{__version__} (training-set builder; contact: {contact or 'none'})"
