@@ -23,6 +23,7 @@ FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # how spreadsheets know one
 T = TypeVar("T")
 TAIL = 1 << 20
 FULL = {errno.ENOSPC, errno.EDQUOT}
+EXHAUSTED = {errno.EMFILE, errno.ENFILE}
 FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
@@ -63,11 +64,18 @@ def disk_error(err: OSError, path: Path) -> ProjectError:
 def unforeseen(err: OSError, path: Path) -> ProjectError:
     """Return what a user can do about a fault of the disk that nobody was ready for, at `path` where it names no file; raise it again where that is nothing."""
     where = Path(os.fsdecode(err.filename)) if isinstance(err.filename, str | bytes) else path
+    if err.errno in EXHAUSTED:
+        return too_many_files()
     if err.errno in FULL:
         return disk_error(err, where)
     if err.errno in FORBIDDEN and err.filename:
         return ProjectError(err.strerror or str(err), where=str(where), do="Check the folder's owner and permissions")
     raise err
+
+
+def too_many_files() -> ProjectError:
+    """Say what to do where this process may open no further file or connection."""
+    return ProjectError("too many open files", do="Raise `ulimit -n`, or lower crawl.connections")
 
 
 def write_bytes(path: Path, content: bytes) -> None:

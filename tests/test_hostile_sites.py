@@ -3,6 +3,8 @@
 import datetime
 import gzip
 import ipaddress
+import os
+import resource
 import socket
 import ssl
 import tracemalloc
@@ -17,6 +19,7 @@ import pytest
 
 from boxset.dataset.reasons import Reason, Refusal
 from boxset.endpoints import Endpoints
+from boxset.errors import ProjectError
 from boxset.web.fetcher import Fetched, Fetcher, FetchPolicy, retry_after_s
 from boxset.web.robots import parse
 from tests.site import Behave, Guest, Site, open_site
@@ -334,6 +337,18 @@ def test_what_is_sent_is_honest_and_no_more_than_needed(site: Site) -> None:
     assert b"accept-encoding: identity" in site.heads[-1].lower()
     assert b"Boxset/" in site.heads[-1]
     assert b"contact: me@shop.example" in site.heads[-1]
+
+
+def test_that_no_further_file_may_be_opened_is_no_fault_of_a_site(site: Site) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with fetching(site, robots=False) as fetcher:
+        with Path(os.devnull).open() as next_one:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (next_one.fileno(), limits[1]))
+        try:
+            with pytest.raises(ProjectError, match=r"too many open files\. Raise `ulimit -n`, or lower crawl\.connections"):
+                fetcher.get(site.url("/ok"))
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 def test_a_proxy_in_the_environment_is_not_used(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

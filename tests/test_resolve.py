@@ -323,6 +323,7 @@ def test_a_full_disk_ends_a_stage_with_one_line_and_loses_nothing(
     [
         (PermissionError(errno.EACCES, "Permission denied", "data/a/images"), "data/a/images: Permission denied. Check the folder's owner and permissions"),
         (OSError(errno.EROFS, "Read-only file system", "data/a"), "data/a: Read-only file system. Check the folder's owner and permissions"),
+        (OSError(errno.EMFILE, "Too many open files", "data/x"), "too many open files. Raise `ulimit -n`, or lower crawl.connections"),
         (OSError(errno.ENOSPC, "No space left on device"), "data: the disk is full. Free some space and run it again; nothing written so far is lost"),
     ],
 )

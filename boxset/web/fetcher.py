@@ -27,6 +27,7 @@ from boxset import __version__
 from boxset.dataset.reasons import Reason, Refusal
 from boxset.endpoints import Endpoints
 from boxset.errors import ParamsError
+from boxset.files import EXHAUSTED, too_many_files
 from boxset.params import NO_CONTACT, UNSENDABLE, is_sendable
 from boxset.web.addresses import is_public, redirected, vetted
 from boxset.web.mirror import from_folder
@@ -335,6 +336,8 @@ def _first_that_answers(connection: HTTPConnection, addresses: list[str], port: 
         try:
             return socket.create_connection((address, port), timeout=policy.patience_s)
         except OSError as err:
+            if err.errno in EXHAUSTED:  # ours, and no fault of the site
+                raise too_many_files() from err
             error = err
     raise NewConnectionError(connection, f"cannot connect: {error}") from error
 
