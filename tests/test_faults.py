@@ -159,7 +159,7 @@ def test_of_a_network_that_is_down_for_a_while_no_address_dies(folder: Path) -> 
         (folder / ".boxset").rename(folder / ".boxset-calm")
     with open_site(site_with(SWIFT)) as site:
         up = site.pages
-        site.pages = {path: until_it_breaks(site, page, after=60) for path, page in up.items()}
+        site.pages = {path: until_it_breaks(site, page, after=120) for path, page in up.items()}
         with pytest.raises(ServiceError, match="hammer: no site answers any more"):
             run(folder, site.url(""))
         settled, site.pages = settled_in(folder, site), up
