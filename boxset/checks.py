@@ -21,10 +21,12 @@ from boxset.params import (
     FORMATS,
     NO_CONTACT,
     NOT_A_SOURCE,
+    UNSENDABLE,
     Category,
     Params,
     Source,
     checked,
+    is_sendable,
     queries_of,
     same_terms,
     second_ids,
@@ -55,7 +57,7 @@ FILES = {
 OPENVERSE_LICENCES = ("cc0", "pdm", "by", "by-sa", "by-nc", "by-nd", "by-nc-sa", "by-nc-nd")
 
 BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?")
-WEB = re.compile(r"https?://[^/\s]+(/\S*)?")
+WEB = re.compile(r"https?://([^/\s\[\]]+|\[[0-9A-Fa-f:.]+\](:\d+)?)(/\S*)?")
 CONTACT = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+|https?://\S+\.\S+")
 ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/?[\w+=,.@/-]+")
 WORKTEAM = re.compile(r"arn:aws[a-z-]*:sagemaker:([a-z0-9-]*):\d{12}:workteam/(private-crowd|vendor-crowd|public-crowd)/\S+")
@@ -111,6 +113,8 @@ def _contact(params: Params, _: Path) -> Iterator[Fault]:
     contact = params.project.contact
     if contact and not CONTACT.fullmatch(contact):
         yield Fault("project.contact", f"{contact!r} is neither an e-mail address nor the address of a page", "Write one that reaches you")
+    elif not is_sendable(contact):
+        yield Fault("project.contact", f"{contact!r}: {UNSENDABLE[0]}", UNSENDABLE[1])
     if not contact and params.world == "live":
         yield Fault("project.contact", *NO_CONTACT)
 
@@ -185,7 +189,8 @@ def _addresses(params: Params, root: Path) -> Iterator[Fault]:
         if bucket and not BUCKET.fullmatch(bucket):
             yield Fault(key, f"{bucket!r} is not of the form s3://bucket/prefix", "Buckets have small letters, digits, dots and hyphens")
     for key, url in (("crawl.searxng.url", params.crawl.searxng.url), ("labeler.url", params.labeler.url)):
-        if url and not WEB.fullmatch(url):
+        is_needed = key == "crawl.searxng.url" and params.crawl.searxng.on
+        if (url or is_needed) and not WEB.fullmatch(url):
             yield Fault(key, f"{url!r} is not an address", "Write http://… or https://…")
     for prefix, mirror in params.mirrors.items():
         yield from _mirror(prefix, mirror, root)

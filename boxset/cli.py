@@ -2,11 +2,13 @@
 
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import click
 
 from boxset import __version__
 from boxset.errors import BoxsetError
+from boxset.files import unforeseen
 
 COMMANDS = {
     "init": "Write a new live project.",
@@ -63,3 +65,5 @@ def main() -> None:
         cli(standalone_mode=True)
     except BoxsetError as err:
         sys.exit(f"boxset: {err}")
+    except OSError as err:
+        sys.exit(f"boxset: {unforeseen(err, Path())}")

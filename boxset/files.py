@@ -8,7 +8,7 @@ import io
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import RawIOBase
 from pathlib import Path
 from threading import get_ident
@@ -22,6 +22,9 @@ from boxset.errors import InputError, ProjectError
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # how spreadsheets know one
 T = TypeVar("T")
 TAIL = 1 << 20
+FULL = {errno.ENOSPC, errno.EDQUOT}
+EXHAUSTED = {errno.EMFILE, errno.ENFILE}
+FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 @contextmanager
@@ -39,7 +42,8 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     except OSError as err:
         raise disk_error(err, path) from err
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # a file system that is read-only says so here too
+            part.unlink(missing_ok=True)
 
 
 def make_folder(path: Path) -> None:
@@ -52,9 +56,26 @@ def make_folder(path: Path) -> None:
 
 def disk_error(err: OSError, path: Path) -> ProjectError:
     """Say what a failed write means to a user."""
-    if err.errno in (errno.ENOSPC, errno.EDQUOT):
+    if err.errno in FULL:
         return ProjectError("the disk is full", where=str(path), do="Free some space and run it again; nothing written so far is lost")
     return ProjectError(f"cannot write: {err.strerror or err}", where=str(path), do="Check the folder's owner and permissions")
+
+
+def unforeseen(err: OSError, path: Path) -> ProjectError:
+    """Return what a user can do about a fault of the disk that nobody was ready for, at `path` where it names no file; raise it again where that is nothing."""
+    where = Path(os.fsdecode(err.filename)) if isinstance(err.filename, str | bytes) else path
+    if err.errno in EXHAUSTED:
+        return too_many_files()
+    if err.errno in FULL:
+        return disk_error(err, where)
+    if err.errno in FORBIDDEN and err.filename:
+        return ProjectError(err.strerror or str(err), where=str(where), do="Check the folder's owner and permissions")
+    raise err
+
+
+def too_many_files() -> ProjectError:
+    """Say what to do where this process may open no further file or connection."""
+    return ProjectError("too many open files", do="Raise `ulimit -n`, or lower crawl.connections")
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -78,7 +99,7 @@ def read_json(path: Path, as_type: type[T]) -> T:
     content = read_bytes(path)
     try:
         return msgspec.json.decode(content, type=as_type)
-    except msgspec.MsgspecError as err:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as err:
         raise conflict_in(content, path) or InputError(f"not what was expected: {err}", where=str(path)) from err
 
 
@@ -109,7 +130,7 @@ def read_jsonl(path: Path, as_type: type[T]) -> list[T]:
     for number, line in enumerate(content.splitlines(), start=1):
         try:
             rows.append(decoder.decode(line))
-        except msgspec.MsgspecError as err:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as err:
             raise conflict_in(content, path) or InputError(f"not what was expected: {err}", where=f"{path}:{number}") from err
     return rows
 
@@ -233,8 +254,23 @@ def link_or_copy(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
     except OSError:
-        with source.open("rb") as content, whole_file(target) as out:
-            shutil.copyfileobj(content, out)
+        _copy(source, target)
+
+
+def move(source: Path, target: Path) -> None:
+    """Give a file another name; on another file system it appears whole, too."""
+    try:
+        source.replace(target)
+    except OSError as err:
+        if err.errno != errno.EXDEV:
+            raise disk_error(err, target) from err
+        _copy(source, target)
+        source.unlink()
+
+
+def _copy(source: Path, target: Path) -> None:
+    with source.open("rb") as content, whole_file(target) as out:
+        shutil.copyfileobj(content, out)
 
 
 @contextmanager

@@ -31,6 +31,14 @@ NO_CONTACT = (
     "Write an e-mail address or a page of yours: it is sent to every site that is fetched from",
 )
 
+UNSENDABLE = ("no request can carry its letters", "Write it in Latin ones: of a name in another script what begins with xn--")
+
+
+def is_sendable(contact: str) -> bool:
+    """Return whether a header of HTTP can hold a contact: it has one byte for a letter."""
+    return not contact or ord(max(contact)) < 256
+
+
 World = Literal["embedded", "live"]
 Use = Literal["commercial", "research"]
 FlagPolicy = Literal["crowd", "keep", "drop"]

@@ -3,12 +3,13 @@
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from boxset.conflicts import read_lock
 from boxset.errors import BoxsetError, ProjectError
-from boxset.files import sole_writer
+from boxset.files import sole_writer, unforeseen
 
 
 def run(out: Path, do: Callable[[], None], *, live: bool = False) -> None:
@@ -17,10 +18,32 @@ def run(out: Path, do: Callable[[], None], *, live: bool = False) -> None:
     try:
         if live:
             refuse_silent_rebuild(out)
-        with sole_writer(out):
+        with ended_by_interrupt(), sole_writer(out):
             do()
     except BoxsetError as err:
         sys.exit(f"boxset: {err}")
+    except OSError as err:
+        sys.exit(f"boxset: {unforeseen(err, out)}")
+
+
+@contextmanager
+def ended_by_interrupt() -> Iterator[None]:
+    """Let Ctrl-C end this process at once, whoever it waits for: a kill at any moment loses nothing."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler:  # whoever started us in the background wants it ignored
+        yield
+        return
+    signal.signal(signal.SIGINT, _interrupted)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _interrupted(number: int, frame: object) -> None:  # noqa: ARG001 - what a signal's handler is called with
+    shown_again = b"\r\x1b[K\x1b[?25h" if sys.stderr.isatty() else b""  # a bar may have hidden the cursor
+    os.write(2, shown_again + b"boxset: stopped; run it again to go on\n")
+    os._exit(130)
 
 
 def refuse_silent_rebuild(out: Path, *, lock: Path = Path("dvc.lock")) -> None:

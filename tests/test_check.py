@@ -75,6 +75,8 @@ def test_a_section_that_a_stage_names_and_that_is_left_to_its_defaults_is_a_prob
 PROBLEMS: list[tuple[dict[str, Any], list[str]]] = [
     ({"project.contact": "me"}, ["project.contact: 'me' is neither an e-mail address nor the address of a page"]),
     ({"project.contact": "https://shop.example/bot"}, []),
+    ({"project.contact": "jürgen@shop.example"}, []),
+    ({"project.contact": "https://例え.example/bot"}, ["project.contact: 'https://例え.example/bot': no request can carry its letters"]),
     ({"categories.hammer.guideline": "guide.md"}, ["categories.hammer.guideline: guide.md is not there"]),
     ({"categories.hammer.reject_words": ["", "x"]}, ["categories.hammer.reject_words[0]: an empty text"]),
     ({"labeler.instructions": "how.txt"}, ["labeler.instructions: how.txt is not there"]),
@@ -86,6 +88,10 @@ PROBLEMS: list[tuple[dict[str, Any], list[str]]] = [
     ({"sources.lvis.path": "nowhere/", "sources.lvis.on": False}, []),
     ({"project.bucket": "shop"}, ["project.bucket: 'shop' is not of the form s3://bucket/prefix"]),
     ({"crawl.searxng.url": "localhost:8888"}, ["crawl.searxng.url: 'localhost:8888' is not an address"]),
+    ({"crawl.searxng.url": "http://[::1"}, ["crawl.searxng.url: 'http://[::1' is not an address"]),
+    ({"crawl.searxng.url": "http://[::1]:8888/sx"}, []),
+    ({"crawl.searxng.url": ""}, ["crawl.searxng.url: '' is not an address"]),
+    ({"crawl.searxng.url": "", "crawl.searxng.on": False}, []),
     ({"mirrors": {"https://a.example/": "http://b.example/x"}}, [
         "mirrors.https://a.example/: one of https://a.example/ and http://b.example/x ends with / and the other does not",
     ]),

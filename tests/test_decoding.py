@@ -72,6 +72,14 @@ def test_a_picture_that_lies_there_is_not_written_again(decoders: Decoders, tmp_
     assert decoders.prepare(photo(), tmp_path) == (found, None)
 
 
+def test_a_picture_that_comes_again_before_it_has_its_name_has_a_file_of_its_own(decoders: Decoders, tmp_path: Path) -> None:
+    found = [decoders.prepare(photo(), tmp_path) for _ in range(2)]
+
+    parts = [one[1] for one in found if isinstance(one, tuple) and one[1] is not None]
+    assert len(set(parts)) == 2
+    assert all(part.exists() for part in parts)
+
+
 def test_a_crash_of_the_decoder_is_a_broken_picture_and_the_next_one_is_sound(decoders: Decoders, tmp_path: Path) -> None:
     assert decoders.prepare(photo(), tmp_path, look=hostile.crash) == Refusal(Reason.BROKEN, "it ends the decoder")
 

@@ -20,6 +20,8 @@ from boxset.resolve import ExtractOrder, IndexOrder
 from boxset.sources.extract import extract
 from boxset.sources.index import build_index
 from boxset.sources.tables import FLAGS, IndexWriter
+from tests.outside import outside
+from tests.outside import photo as outside_photo
 
 OUT = Path("data/extract/own")
 
@@ -39,6 +41,24 @@ def photo(name: str, *, size: tuple[int, int] = (400, 300), orientation: int = 1
     Path("own", name).write_bytes(out.getvalue())
 
 
+FIELDS: dict[str, Any] = {
+    "name": "own",
+    "on": True,
+    "format": "local",
+    "path": "own",
+    "use": "commercial",
+    "licences": Licences(),
+    "flags": FlagPolicies(),
+    "max_images_per_category": 0,
+    "negatives": 0,
+    "max_missing_share": 0.5,
+    "retry": 0,
+    "category": "",
+    "annotations": "c.json",
+    "classes": {"hammer": (ClassTerm(name="hammer"),)},
+}
+
+
 def run(boxes: list[dict[str, Any]], images: list[dict[str, Any]], *, down: Takedowns = NOTHING_DOWN, **more: Any) -> dict[str, Any]:
     """Index and extract a folder with a COCO file."""
     categories = [{"id": 1, "name": "Hammer"}, {"id": 2, "name": "saw"}]
@@ -47,24 +67,7 @@ def run(boxes: list[dict[str, Any]], images: list[dict[str, Any]], *, down: Take
         name="own", on=True, format="local", path="own", files={}, sha256={}, splits=(), annotations="c.json", license="", max_lost_share=0.5
     )
     build_index(index, Path("data/index/own"), endpoints=Endpoints(), contact="", version=1)
-    fields: dict[str, Any] = {
-        "name": "own",
-        "on": True,
-        "format": "local",
-        "path": "own",
-        "use": "commercial",
-        "licences": Licences(),
-        "flags": FlagPolicies(),
-        "max_images_per_category": 0,
-        "negatives": 0,
-        "max_missing_share": 0.5,
-        "retry": 0,
-        "category": "",
-        "annotations": "c.json",
-        "classes": {"hammer": (ClassTerm(name="hammer"),)},
-        **more,
-    }
-    return extract(ExtractOrder(**fields), Path("data/index/own"), OUT, endpoints=Endpoints(), contact="", version=1, down=down)
+    return extract(ExtractOrder(**{**FIELDS, **more}), Path("data/index/own"), OUT, endpoints=Endpoints(), contact="", version=1, down=down)
 
 
 def image(number: int, name: str, width: int = 400, height: int = 300) -> dict[str, Any]:
@@ -155,6 +158,24 @@ def test_missing_pictures_are_counted_and_too_many_fail_but_keep_what_was_had() 
     with pytest.raises(InputError, match="2 of 3 pictures cannot be had"):
         run(boxes, images, max_missing_share=0.5)
     assert len(list((OUT / "images").iterdir())) == 1
+
+
+def test_what_nobody_answered_for_is_asked_again_by_the_next_run() -> None:
+    images = [{**image(n, f"{n}.jpg"), "coco_url": f"http://pictures.example/{n}.jpg"} for n in (1, 2)]
+    Path("c.json").write_text(json.dumps({"images": images, "annotations": [box(n, [1, 1, 9, 9]) for n in (1, 2)], "categories": [{"id": 1, "name": "Hammer"}]}))
+    index = IndexOrder(
+        name="coco", on=True, format="coco", path="", files={"instances_train": "c.json"}, sha256={}, splits=("train",), annotations="", license="", max_lost_share=0
+    )
+    build_index(index, Path("data/index/coco"), endpoints=Endpoints(), contact="a@b.example", version=1)
+    order = ExtractOrder(**{**FIELDS, "name": "coco", "format": "coco", "path": "", "annotations": "", "max_missing_share": 0.0})
+
+    with outside(lambda _: (0, {}, b"")) as world:
+        with pytest.raises(InputError, match=r"2 of 2 pictures cannot be had \(unreachable 2\)"):
+            extract(order, Path("data/index/coco"), OUT, endpoints=world.endpoints, contact="a@b.example", version=1)
+        world.answer = lambda asked: (200, {}, outside_photo(int(asked.path[1])))
+        metrics = extract(order, Path("data/index/coco"), OUT, endpoints=world.endpoints, contact="a@b.example", version=1)
+
+    assert (metrics["kept"], metrics["dropped"]) == (2, {})
 
 
 def test_flags_follow_their_policies() -> None:

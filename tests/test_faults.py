@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from PIL import Image
 
 from boxset.dataset.records import KEPT, ImageRow
 from boxset.endpoints import Endpoints
+from boxset.errors import ServiceError
 from boxset.files import read_jsonl
 from boxset.params import Crawl, Licences, Query, Searxng
 from boxset.resolve import CrawlOrder
@@ -147,6 +149,49 @@ def test_twenty_kills_change_nothing_and_nothing_that_was_had_is_asked_again(fol
     assert content(folder / "killed") == content(folder / "calm")
     assert len(settled) > MANY / 4
     assert asked_again == set()
+
+
+def test_of_a_network_that_is_down_for_a_while_no_address_dies(folder: Path) -> None:
+    with open_site(site_with(SWIFT)) as site:
+        run(folder, site.url(""))
+        calm = content(folder)
+        (folder / "data").rename(folder / "data-calm")
+        (folder / ".boxset").rename(folder / ".boxset-calm")
+    with open_site(site_with(SWIFT)) as site:
+        up = site.pages
+        site.pages = {path: until_it_breaks(site, page, after=120) for path, page in up.items()}
+        with pytest.raises(ServiceError, match="hammer: no site answers any more"):
+            run(folder, site.url(""))
+        settled, site.pages = settled_in(folder, site), up
+
+        run(folder, site.url(""))
+
+        asked_again = {path for path, times in settled.items() if site.asked[path] != times}
+
+    assert content(folder) == calm
+    assert len(settled) > 30
+    assert asked_again == set()
+
+
+def until_it_breaks(site: Site, page: Behave, *, after: int) -> Behave:
+    """Answer until so many were asked; then nobody is there any more."""
+    return lambda guest: page(guest) if site.asked.total() <= after else guest.reset()
+
+
+OTHER = Path("/dev/shm")
+
+
+@pytest.mark.skipif(not OTHER.is_dir() or OTHER.stat().st_dev == Path.cwd().stat().st_dev, reason="there is one file system only")
+def test_data_may_lie_on_another_file_system(folder: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=OTHER) as other, open_site(site_with(SWIFT)) as site:
+        (folder / "data").symlink_to(other)
+        run(folder, site.url(""))
+        before = content(folder)
+        (folder / OUT / "images/left.jpg").write_bytes(b"no longer wanted")
+        run(folder, site.url(""))
+
+        assert content(folder) == before
+        assert (folder / ".boxset/shelf/hammer/left.jpg").read_bytes() == b"no longer wanted"
 
 
 def test_what_a_killed_run_was_writing_does_not_stay(folder: Path) -> None:

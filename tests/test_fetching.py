@@ -196,6 +196,11 @@ def test_nobody_is_asked_without_a_contact() -> None:
         Fetcher(Endpoints(), contact="")
 
 
+def test_a_contact_that_no_header_can_carry_is_refused_before_anyone_is_asked() -> None:
+    with pytest.raises(ParamsError, match=r"project\.contact: 'https://例え\.example/bot': no request can carry its letters"):
+        Fetcher(Endpoints(), contact="https://例え.example/bot")
+
+
 @pytest.mark.parametrize(
     "url", ["ftp://a/b", "http://u:p@a/", "http://a:22/", "javascript:1", "data:image/png;base64,x", "http://", "http://a\nb/", "//[::1", "x" * 5000]
 )
@@ -369,6 +374,23 @@ def test_names_in_other_encodings_than_utf_8_are_told_apart() -> None:
 )
 def test_a_date_in_the_robots_header_hides_nothing_behind_it(value: str, directive: str) -> None:
     assert header_refusal({"x-robots-tag": value}, "Boxset") == directive
+
+
+@pytest.mark.parametrize(
+    ("value", "directive"),
+    [
+        ("*: noindex", "noindex"),
+        ("Boxset/1.0: noindex", "noindex"),
+        ("nofollow noai", "noai"),
+        ("otherbot: nofollow noai", ""),
+    ],
+)
+def test_what_robots_are_asked_is_read_in_every_spelling(value: str, directive: str) -> None:
+    assert header_refusal({"x-robots-tag": value}, "Boxset") == directive
+
+
+def test_of_two_reservations_the_stricter_holds() -> None:
+    assert header_refusal({"tdm-reservation": "1\n0"}, "Boxset") == "tdm-reservation: 1"
 
 
 @pytest.mark.parametrize(

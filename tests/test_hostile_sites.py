@@ -3,6 +3,8 @@
 import datetime
 import gzip
 import ipaddress
+import os
+import resource
 import socket
 import ssl
 import tracemalloc
@@ -17,6 +19,7 @@ import pytest
 
 from boxset.dataset.reasons import Reason, Refusal
 from boxset.endpoints import Endpoints
+from boxset.errors import ProjectError
 from boxset.web.fetcher import Fetched, Fetcher, FetchPolicy, retry_after_s
 from boxset.web.robots import parse
 from tests.site import Behave, Guest, Site, open_site
@@ -260,6 +263,7 @@ ROBOTS_ANSWERS: dict[str, tuple[Behave, str]] = {
     "stalls": (lambda g: g.stall(), "timeout"),
     "resets": (lambda g: g.reset(), "unreachable"),
     "garbage": (raw(b"\xff" * 100), "broken"),
+    "drips, and says of no length": (head_then(b"HTTP/1.1 200 OK\r\n\r\nUser-agent: *\n", "drip", b"#"), "timeout"),
     "redirected": (lambda g: g.answer(b"", "301 Moved", Location="/robots-here"), "robots"),
     "redirected to a machine of ours": (lambda g: g.answer(b"", "301 Moved", Location="http://10.0.0.1/"), "private_address"),
     "redirected for ever": (lambda g: g.answer(b"", "301 Moved", Location="/robots.txt"), "fetched"),
@@ -303,6 +307,18 @@ def test_a_wait_that_is_too_long_is_not_waited_for(status: int) -> None:
         assert (sum(site.asked.values()), naps) == (1, [])
 
 
+@pytest.mark.parametrize(("wait", "others"), [("86400", 0), ("20", 1), ("", 1)])
+def test_a_host_that_wants_to_be_left_alone_for_long_is_asked_for_nothing_else(wait: str, others: int) -> None:
+    pages: dict[str, Behave] = {"/a": lambda g: g.answer(b"", "429 Enough", Retry_After=wait), "/b": PAGES["/ok"]}
+    with open_site(pages) as site, open_site(pages) as another:
+        policy = FetchPolicy(pace_s=0, robots=False, allowed=frozenset({("127.0.0.1", site.port), ("127.0.0.1", another.port)}))
+        with Fetcher(Endpoints(), contact="a@b", policy=policy, sleep=lambda _: None) as fetcher:
+            outcomes = [reason(fetcher.get(url)) for url in (site.url("/a"), site.url("/b"), another.url("/b"))]
+
+    assert outcomes == ["rate_limited", "fetched" if others else "rate_limited", "fetched"]
+    assert (site.asked["/b"], another.asked["/b"]) == (others, 1)
+
+
 ODD_HOSTS = "127。0。0。1 ⓛocalhost localhost. 0177.0.0.1 0 [::] [fe80::1] [::ffff:10.0.0.1] [fd00::1] 192.0.0.8 198.18.0.1"
 
 
@@ -321,6 +337,18 @@ def test_what_is_sent_is_honest_and_no_more_than_needed(site: Site) -> None:
     assert b"accept-encoding: identity" in site.heads[-1].lower()
     assert b"Boxset/" in site.heads[-1]
     assert b"contact: me@shop.example" in site.heads[-1]
+
+
+def test_that_no_further_file_may_be_opened_is_no_fault_of_a_site(site: Site) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with fetching(site, robots=False) as fetcher:
+        with Path(os.devnull).open() as next_one:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (next_one.fileno(), limits[1]))
+        try:
+            with pytest.raises(ProjectError, match=r"too many open files\. Raise `ulimit -n`, or lower crawl\.connections"):
+                fetcher.get(site.url("/ok"))
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 def test_a_proxy_in_the_environment_is_not_used(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,16 +6,18 @@ from pathlib import Path
 import pytest
 
 from boxset.dataset.reasons import Reason, Refusal
-from boxset.files import write_csv
+from boxset.errors import InputError
+from boxset.files import read_jsonl, write_csv
 from boxset.params import Crawl, Licences, Query, Searxng
 from boxset.resolve import CrawlOrder
 from boxset.web.addresses import vetted
 from boxset.web.crawl import crawl
-from boxset.web.pictures import Journal, Outcome, Shelf, Wanted, fetch_all, stored_elsewhere
+from boxset.web.pictures import Journal, Outcome, Shelf, Stored, Wanted, fetch_all, stored_elsewhere
+from boxset.web.rounds import Memory, Rounds
 from boxset.web.suppliers.answers import page_address, plain, web_address
 from boxset.web.words import folded
 from boxset.work import Flow
-from tests.outside import Search, outside
+from tests.outside import Search, outside, photo
 
 
 @pytest.mark.parametrize("many", ["<", "<a ", "+", "#%", "&#", "&lt;<"])
@@ -39,6 +41,20 @@ def test_an_address_of_a_source_that_cannot_be_read_is_one_row(tmp_path: Path) -
     with Journal(tmp_path / "j.jsonl") as journal:
         tried = fetch_all(wanted, lambda _: Refusal(Reason.GONE), shelf=Shelf(tmp_path / "s"), journal=journal, elsewhere={}, flow=Flow(4))
         assert [outcome.outcome for outcome in tried] == ["gone"] * 3
+
+
+def test_a_picture_that_another_stage_takes_away_at_this_moment_is_fetched_and_stored(tmp_path: Path) -> None:
+    """A folder stands for it: it is there, and cannot be read or linked to."""
+    raw = photo(1)
+    first = Shelf(tmp_path / "first").put(raw)
+    assert isinstance(first, Stored)
+    shelf = Shelf(tmp_path / "second", twins={first.file_name: tmp_path})
+
+    with Journal(tmp_path / "j.jsonl") as journal:
+        tried = fetch_all([Wanted(url="http://a.example/1")], lambda _: raw, shelf=shelf, journal=journal, elsewhere={"http://a.example/1": tmp_path}, flow=Flow(4))
+        assert [outcome.stored for outcome in tried] == [first]
+
+    assert [path.name for path in (tmp_path / "second").iterdir()] == [first.file_name]
 
 
 def test_half_written_pictures_of_a_killed_run_leave_the_shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,6 +84,19 @@ def test_a_journal_is_read_while_another_process_writes_its_next_line(tmp_path: 
         journal.add(Outcome(url="http://a.example/2.jpg", outcome="gone"))
     with Journal(path) as journal:
         assert list(journal.known) == ["http://a.example/1.jpg", "http://a.example/2.jpg"]
+
+
+def test_bytes_that_are_no_text_cost_their_own_line_of_a_journal_and_are_named_in_an_output(tmp_path: Path) -> None:
+    outcome = b'{"url":"http://a.example/%s","outcome":"gone"}\n'
+    journal, output = tmp_path / "j.jsonl", tmp_path / "images.jsonl"
+    journal.write_bytes(outcome % b"\xff\xfe" + b"\0" * 50 + b"\n" + outcome % b"2.jpg")
+    output.write_bytes(outcome % b"1.jpg" + outcome % b"\xff\xfe")
+
+    with Journal(journal) as read:
+        assert list(read.known) == ["http://a.example/2.jpg"]
+    assert list(Rounds([], [], Memory(tmp_path / "results.jsonl", journal), refresh=0, say=print)) == []
+    with pytest.raises(InputError, match=r"images.jsonl:2: not what was expected"):
+        read_jsonl(output, Outcome)
 
 
 def test_no_title_or_author_is_a_formula_where_a_spreadsheet_opens_the_list(tmp_path: Path) -> None:

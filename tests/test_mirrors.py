@@ -75,6 +75,12 @@ def test_nothing_outside_the_folder_is_read(folder: str, path: str) -> None:
     assert got({"http://pics.example/": folder}, f"http://pics.example/{path}") is Reason.BAD_ADDRESS
 
 
+@pytest.mark.parametrize("path", ["../admin", "a/../../admin", "%2e%2e/admin", "..%2Fadmin", "%2E./admin", "..\\admin"])
+def test_nothing_outside_a_mirrors_address_is_asked_for(served: str, path: str) -> None:
+    assert got({"http://pics.example": f"{served}/copy"}, f"http://pics.example/{path}") is Reason.BAD_ADDRESS
+    assert Mirror.asked == []
+
+
 def test_absolute_paths_folders_pipes_and_missing_files_are_not_there(folder: str) -> None:
     secret = folder.removesuffix("own/") + "secret.jpg"
     for path in (secret, f"/{secret}", "p", "", "p/pipe.jpg", "p/none.jpg", "p/a.jpg/b.jpg", f"p/{'n' * 300}.jpg"):

@@ -29,6 +29,7 @@ from boxset.web.pictures import Wanted
 from boxset.web.preview import LATE, PATIENCE, Clock, Row, Shot, _Pass, preview, run_within, web
 from boxset.web.preview_page import page
 from boxset.yaml12 import parsed_yaml
+from tests.outside import as_json, outside
 from tests.project import REPOSITORY
 from tests.test_good_pictures import encoded
 from tests.test_looks import on_white, textured
@@ -75,6 +76,14 @@ def test_a_new_project_shows_its_searches_and_says_that_its_indexes_are_missing(
     assert all(row.shots for row in searched)
     assert all(len(row.shots) <= sum(row.counts.values()) <= 6 for row in searched)
     assert rows["searxng: claw hammer"].said == "did not answer: google images (CAPTCHA)"
+
+
+def test_an_engine_that_gives_no_reason_for_its_silence_is_named_with_none(params: Params) -> None:
+    silent = as_json({"results": [], "unresponsive_engines": [["bing", ""], ["flickr"]]})
+    with outside(lambda asked: as_json({"engines": []}) if asked.path == "/config" else silent) as world:
+        rows = preview("hammer", one_search(params), endpoints=world.endpoints, most=6, seconds=60)
+
+    assert rows[0].said == "did not answer: bing (no reason given), flickr (no reason given)"
 
 
 def test_pictures_of_indexed_sources_are_shown_whether_they_lie_on_the_web_or_in_an_archive(params: Params, world: Endpoints) -> None:

@@ -30,8 +30,9 @@ from urllib3.exceptions import (
 
 from boxset.endpoints import Endpoints
 from boxset.errors import InputError, ParamsError, ServiceError
-from boxset.sources.download import cause_of
+from boxset.sources.download import cause_of, download
 from boxset.sources.raw import RawFiles, cached_name, mapped, opened
+from tests.site import open_site
 
 FIRST, SECOND = b"first" * 40_000, b"other" * 40_000
 
@@ -173,6 +174,28 @@ def test_a_server_that_announces_more_than_it_has_is_given_up(server: Server) ->
 
     assert not list(Path("cache").rglob("a.csv"))
     assert len(server.asked) < 10
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nhello\r\n",
+        b"HTTP/1.1 302 Found\r\nLocation: http://[::1\r\n\r\n",
+        b"HTTP/1.1 503 Busy\r\nRetry-After: \xb2\r\nContent-Length: 0\r\n\r\n",
+    ],
+)
+def test_a_server_that_breaks_the_rules_of_http_is_one_that_does_not_answer(lie: bytes, tmp_path: Path) -> None:
+    with open_site({"*": lambda guest: guest.say(lie)}) as site, pytest.raises(ServiceError, match=r"does not answer|answers HTTP 503"):
+        download(site.url("/a.csv"), tmp_path / "a.csv", endpoints=Endpoints(), headers={}, sleep=lambda _: None)
+
+
+@pytest.mark.parametrize("length", [b"\xb2", b"9" * 5000])
+def test_a_length_that_is_no_number_is_none(length: bytes, tmp_path: Path) -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: " + length + b"\r\n\r\na,b\n1,2\n"
+    with open_site({"*": lambda guest: guest.say(answer)}) as site:
+        download(site.url("/a.csv"), tmp_path / "a.csv", endpoints=Endpoints(), headers={}, sleep=lambda _: None)
+
+    assert (tmp_path / "a.csv").read_bytes() == b"a,b\n1,2\n"
 
 
 def test_a_part_that_is_whole_already_is_taken(server: Server) -> None:

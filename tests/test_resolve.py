@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from boxset.params import Params, checked
 from boxset.resolve import CrawlOrder, ExtractOrder, Ids, IndexOrder, Targets, check_folders, check_world, known_lists, prune, write_resolved
 from boxset.sources.place import unwatched
 from boxset.stage import run
+from boxset.web.pictures import Journal, Outcome
 from boxset.web.suppliers.url_lists import list_marks
 from tests.project import REPOSITORY
 from tests.test_check import project
@@ -314,6 +316,72 @@ def test_a_full_disk_ends_a_stage_with_one_line_and_loses_nothing(
     assert kept.read_text() == '{\n  "before": 1\n}\n'
     assert [file.name for file in (tmp_path / "data").iterdir()] == ["kept.json"]
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "data/a/images"), "data/a/images: Permission denied. Check the folder's owner and permissions"),
+        (OSError(errno.EROFS, "Read-only file system", "data/a"), "data/a: Read-only file system. Check the folder's owner and permissions"),
+        (OSError(errno.EMFILE, "Too many open files", "data/x"), "too many open files. Raise `ulimit -n`, or lower crawl.connections"),
+        (OSError(errno.ENOSPC, "No space left on device"), "data: the disk is full. Free some space and run it again; nothing written so far is lost"),
+    ],
+)
+def test_what_a_disk_refuses_anywhere_ends_a_stage_with_one_line(fault: OSError, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("boxset.stage.end_with_parent", lambda: None)
+
+    def fail() -> None:
+        raise fault
+
+    with pytest.raises(SystemExit) as caught:
+        run(Path("data"), fail)
+
+    assert caught.value.code == f"boxset: {said}"
+
+
+WAITS_FOR_EVER = """
+import signal, sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event
+from boxset.stage import run
+signal.signal(signal.SIGINT, signal.default_int_handler)
+with ThreadPoolExecutor(1) as pool:
+    run(Path("data"), lambda: print("begun", flush=True) or pool.submit(Event().wait).result())
+"""
+
+
+def test_ctrl_c_ends_a_stage_at_once_with_one_line(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    command = [sys.executable, "-c", WAITS_FOR_EVER]
+    stage = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert stage.stdout is not None
+        stage.stdout.readline()
+        stage.send_signal(signal.SIGINT)
+        said = stage.communicate(timeout=60)[1]
+    finally:
+        stage.kill()
+
+    assert (stage.returncode, said) == (130, "boxset: stopped; run it again to go on\n")
+
+
+def test_a_fault_that_is_no_disks_keeps_its_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("boxset.stage.end_with_parent", lambda: None)
+
+    with pytest.raises(FileNotFoundError):
+        run(Path("data"), lambda: Path("not-there").unlink())
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+def test_a_journal_on_a_full_disk_says_so_when_it_is_closed_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = Path.open
+    monkeypatch.setattr(Path, "open", lambda path, *mode: opened(Path("/dev/full") if mode == ("ab",) else path, *mode))
+
+    with pytest.raises(ProjectError, match=r"crawl.jsonl: the disk is full. Free some space"), Journal(tmp_path / "crawl.jsonl") as journal:
+        journal.add(Outcome(url="http://shop.example/1.jpg", outcome="gone"))
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from boxset.endpoints import Endpoints
 from boxset.errors import InputError, ParamsError, ServiceError
 from boxset.params import Commons, Openverse, Query, Searxng
 from boxset.sources.licences import spdx_of
@@ -17,6 +18,7 @@ from boxset.web.suppliers import Openverse as OpenverseSupplier
 from boxset.web.suppliers import Searxng as SearxngSupplier
 from boxset.web.suppliers.url_lists import Listed, read_list, summary_of
 from tests.outside import Asked, Clock, Outside, Reply, as_json, outside
+from tests.site import open_site
 
 HAMMER = Query(q="claw hammer", lang="fr")
 CONFIG = {
@@ -71,8 +73,9 @@ def test_an_engine_that_the_instance_does_not_know_is_found_before_any_search() 
     assert [one.path for one in world.asked] == ["/config"]
 
 
-def test_an_instance_that_hides_its_configuration_is_asked_all_the_same() -> None:
-    with outside(searx(as_json({"results": []}), config=(404, {}, b"<html>"))) as world:
+@pytest.mark.parametrize("config", [(404, {}, b"<html>"), (200, {}, b'{"engines": [{"name": "\xff\xfe"}]}'), (200, {}, b"[" * 100_000)])
+def test_an_instance_that_hides_its_configuration_is_asked_all_the_same(config: Reply) -> None:
+    with outside(searx(as_json({"results": []}), config=config)) as world:
         answer = SearxngSupplier(Searxng(url="http://sx.example", engines=("whatever",)), web(world)).ask(HAMMER, 1)
 
     assert answer.asked == ("whatever",)
@@ -86,6 +89,11 @@ def test_an_instance_that_hides_its_configuration_is_asked_all_the_same() -> Non
         ((200, {}, b"<!doctype html>"), "it answers with a web page, not with JSON", "crawl.searxng.url"),
         ((404, {}, b"<html>"), "HTTP 404: no SearXNG answers there", "crawl.searxng.url"),
         ((302, {"Location": "https://s.shop.example/sx/search?q=x"}, b""), "HTTP 302: it sends to another address", "crawl.searxng.url: https://s.shop.example/sx"),
+        ((302, {"Location": "//[::1"}, b""), "HTTP 302: it sends to another address", "as the browser shows it"),
+        ((302, {"Location": "ftp://s.shop.example/"}, b""), "HTTP 302: it sends to another address", "as the browser shows it"),
+        ((400, {}, b'{"error": "Invalid value \\"FR\\" for parameter language"}'), 'HTTP 400: Invalid value "FR" for parameter language', "(lang: fr)"),
+        ((400, {}, b"[" * 100_000), "HTTP 400: it does not understand the request", "the query 'claw hammer'"),
+        ((400, {}, b"Bad request"), "HTTP 400: it does not understand the request", "the query 'claw hammer'"),
         ((301, {"Location": "/login"}, b""), "HTTP 301: it sends to another address", "crawl.searxng.url"),
         ((500, {}, b""), "HTTP 500", "its log"),
         (as_json({"answers": 1}), "its answer is not what was expected", "crawl.searxng.url"),
@@ -167,6 +175,18 @@ def test_odd_works_of_openverse_and_pages_of_commons_are_lost_alone() -> None:
     assert (len(pages.hits), pages.blank) == (1, 2)
 
 
+@pytest.mark.parametrize(
+    "lie",
+    [
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nhello\r\n",
+        b"HTTP/1.1 302 Found\r\nLocation: http://[::1\r\n\r\n",
+    ],
+)
+def test_a_service_that_breaks_the_rules_of_http_does_not_answer(lie: bytes) -> None:
+    with open_site({"*": lambda guest: guest.say(lie)}) as site, pytest.raises(ServiceError, match="does not answer: the connection broke off"):
+        Web(Endpoints(gateway=site.url("")), "cv@shop.example", sleep=lambda _: None).get("http://sx.example/search", {})
+
+
 def test_a_service_that_is_busy_for_a_moment_is_asked_again() -> None:
     replies = iter([(503, {"Retry-After": "7"}, b""), (0, {}, b""), as_json({"results": []})])
     clock = Clock()
@@ -205,7 +225,7 @@ def test_openverse_is_asked_anonymously_for_twenty_works_under_the_licences(monk
 
 
 def test_the_token_for_openverse_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENVERSE_TOKEN", "t0ken")
+    monkeypatch.setenv("OPENVERSE_TOKEN", "t0ken\n")
     with outside(lambda _: as_json({"results": [], "page_count": 0})) as world:
         openverse(world).ask(HAMMER, 1)
 

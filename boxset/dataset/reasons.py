@@ -55,6 +55,9 @@ class Reason(StrEnum):
     UNUSABLE = "unusable"  # a person said in `boxset review` that it is no picture to learn from
 
 
+NOBODY = (Reason.UNREACHABLE, Reason.TIMEOUT)  # nobody answered: the site is dead, or this machine reaches nobody
+
+
 def count_reasons(reasons: Iterable[Reason | str]) -> dict[str, int]:
     """Count reasons, keys sorted."""
     counts: dict[str, int] = {}

@@ -11,6 +11,7 @@ import struct
 import sys
 import traceback
 from importlib import import_module
+from itertools import count
 from pathlib import Path
 from typing import Protocol
 
@@ -22,6 +23,8 @@ from boxset.images.prepare import Limits, Prepared, prepare
 FRAME = struct.Struct("!IQ")  # the lengths of what follows: a message and a picture's bytes
 BUFFER = 1 << 20
 LEAST_MEMORY = 64 << 20  # without so much to be had there is no sense in starting
+
+_numbers = count()
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -100,7 +103,7 @@ def _stored(prepared: Prepared, look: str) -> Stored:
 def _written(prepared: Prepared, folder: Path) -> str:
     if (folder / prepared.file_name).exists():
         return ""
-    part = folder / f".{prepared.file_name}.{os.getpid()}.part"
+    part = folder / f".{prepared.file_name}.{os.getpid()}-{next(_numbers)}.part"  # the same picture may come again before this one has its name
     try:
         part.write_bytes(prepared.content)
     except FileNotFoundError:

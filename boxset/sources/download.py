@@ -27,6 +27,7 @@ CHUNK = 1 << 20
 TRIES = 5  # in a row without a single new byte
 RETRIED = {408, 425, 429, 500, 502, 503, 504}
 LONGEST_WAIT_S = 60.0
+MOST_DIGITS = 20  # of a length: longer ones are no file's
 NOTICED_S = 2.0  # a wait of this length is announced
 CONNECT_S, READ_S = 20, 60
 
@@ -89,7 +90,7 @@ def download(address: str, target: Path, *, endpoints: Endpoints, headers: dict[
             elif err.status not in RETRIED:
                 raise ServiceError(f"answers HTTP {err.status}", where=address, do=_hint(address, err.status)) from err
             failure, asked_s = f"answers HTTP {err.status}", err.after_s
-        except (urllib3.exceptions.HTTPError, ConnectionError, TimeoutError) as err:
+        except (urllib3.exceptions.HTTPError, ConnectionError, TimeoutError, ValueError) as err:  # of what is no HTTP urllib3 says so in either way
             failure = f"does not answer: {cause_of(err)}"
         except OSError as err:
             raise disk_error(err, part.path) from err
@@ -215,7 +216,7 @@ def _content_range(header: str) -> tuple[int | None, int | None]:
 
 
 def _number(text: str) -> int | None:
-    return int(text) if text.isdigit() else None
+    return int(text) if text.isascii() and text.isdigit() and len(text) < MOST_DIGITS else None
 
 
 def _validator(answer: Any) -> str:
@@ -225,7 +226,7 @@ def _validator(answer: Any) -> str:
 
 
 def _seconds(retry_after: str) -> float:
-    return float(retry_after) if retry_after.isdigit() else 0.0
+    return float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 0.0
 
 
 def _md5_holds(part: _Part, header: str) -> bool:

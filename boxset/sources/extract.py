@@ -67,10 +67,10 @@ def extract(
         _remember(journal, out, retry=order.retry)
         unasked = _known_to_be_down(order, choice, out, down)
         outcomes = _pictures(order, _wanted(choice, unasked), out, journal=journal, endpoints=endpoints, contact=contact)
-    passed = [ImageRow(source_id=image, url=url, outcome=Reason.OVER_LIMIT, detail=why) for image, (url, why) in choice.passed.items()]
-    chosen = [_row(order, choice, image, outcomes) for image in choice.images if image not in unasked]
-    rows = sorted([*_without_copies(chosen, down), *unasked.values(), *passed], key=lambda row: row.source_id)
-    _check_missing(order, rows)
+        passed = [ImageRow(source_id=image, url=url, outcome=Reason.OVER_LIMIT, detail=why) for image, (url, why) in choice.passed.items()]
+        chosen = [_row(order, choice, image, outcomes) for image in choice.images if image not in unasked]
+        rows = sorted([*_without_copies(chosen, down), *unasked.values(), *passed], key=lambda row: row.source_id)
+        _check_missing(order, rows)
     for why, count in count_reasons(row.detail for row in passed).items():
         say(f"{order.name}: {count:,} of your pictures left out, each: {why}")
     pool, fate = _pool(order, choice, rows, tables.about(index).coordinates)

@@ -7,6 +7,7 @@ pictures whatever the timing: addresses are fetched ahead, but judged one after 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from boxset.dataset.reasons import Reason, Refusal
+from boxset.dataset.reasons import NOBODY, Reason, Refusal
 from boxset.dataset.records import KEPT, ImageRow, Picture, outcome_counts
 from boxset.dataset.takedown import NOTHING_DOWN, Takedowns
 from boxset.endpoints import Endpoints
 from boxset.errors import ServiceError
-from boxset.files import read_jsonl, write_jsonl
+from boxset.files import make_folder, move, read_jsonl, write_jsonl
 from boxset.images.look import looks
 from boxset.params import Crawl, Query
 from boxset.resolve import CrawlOrder
@@ -29,6 +30,7 @@ from boxset.web.health import Healths, health_lines, health_metrics, healths
 from boxset.web.judge import Candidate, Judge, Kept
 from boxset.web.pictures import Journal, Outcome, Shelf, Stored, Wanted, fetch_all, pictures_elsewhere, stored_elsewhere
 from boxset.web.progress import Progress
+from boxset.web.reach import Reach
 from boxset.web.rounds import Memory, Round, Rounds
 from boxset.web.suppliers import Answer, Hit, suppliers_of
 from boxset.web.words import folded
@@ -42,7 +44,8 @@ BY_RULE = (  # what parameters decide: decided anew
     *(Reason.ANIMATED, Reason.PLACEHOLDER, Reason.TOO_SMALL, Reason.ODD_SHAPE, Reason.DRAWING, Reason.SCREENSHOT, Reason.CATALOGUE),
 )
 DEAD = (Reason.GONE, Reason.REFUSED, Reason.UNREACHABLE)
-SILENT = (Reason.UNREACHABLE, Reason.TIMEOUT, Reason.PRIVATE_ADDRESS)  # of the server, whatever it is asked for
+PASSING = (*NOBODY, Reason.SERVER_ERROR, Reason.RATE_LIMITED)  # another day it may be had
+SILENT = (*NOBODY, Reason.PRIVATE_ADDRESS)  # of the server, whatever it is asked for
 SPELT_WRONG = (*DEAD, *SILENT, Reason.SERVER_ERROR, Reason.REDIRECTS, Reason.NOT_AN_IMAGE)  # another spelling may mend it; a site that wants peace has it
 
 
@@ -59,7 +62,8 @@ def crawl(
     """Write `results.jsonl`, `images.jsonl` and `images/`; return the metrics.
 
     Asks suppliers only what is not answered yet, fetches only what is not known yet. `asked` are the pictures that people were asked
-    about: those of them that are here stay. What is taken down is not fetched, and of it no bytes stay. Raises ServiceError where no supplier answers, and none ever has.
+    about: those of them that are here stay. What is taken down is not fetched, and of it no bytes stay. Raises ServiceError where no supplier answers, and
+    none ever has, and where no site answers any more.
     """
     progress = Progress(order.category, order.crawl_images)
     for word in (word for word in order.reject_words if not folded(word)):
@@ -75,9 +79,12 @@ def crawl(
         _remember(journal, earlier, settings, shelf)
         tried = _Tried(order, settings, rounds, held=held, down=down)
         flow = Flow(settings.connections, settings.per_host, tried.ahead)
-        fetching = _fetching(fetcher, journal, shelf, flow=flow, elsewhere=stored_elsewhere(out.parent.parent, out))
+        before = (row.url for row in earlier if row.picture is not None)
+        reach = Reach(fetcher.get, partial(fetcher.get, max_bytes=1), where=order.category, before=before)
+        fetching = _fetching(reach, journal, shelf, flow=flow, elsewhere=stored_elsewhere(out.parent.parent, out))
         tried.run(fetching, journal, progress)
-        rows = _looked_again(tried.rows, earlier, settings, get=lambda url: fetcher.get(url, max_bytes=1), say=progress.say)
+        reach.check()
+        rows = _looked_again(tried.rows, earlier, settings, get=partial(fetcher.get, max_bytes=1), say=progress.say)
     if not rounds.known and not tried.answers:
         _check_any_answered(rounds, order.category)
     _settle(rows, shelf, out, down)
@@ -136,9 +143,9 @@ def _journal(order: CrawlOrder, settings: Crawl) -> Journal:
 Fetching = Callable[[Iterable[Wanted]], Iterator[Outcome]]
 
 
-def _fetching(fetcher: Fetcher, journal: Journal, shelf: Shelf, *, flow: Flow, elsewhere: dict[str, Path]) -> Fetching:
+def _fetching(reach: Reach, journal: Journal, shelf: Shelf, *, flow: Flow, elsewhere: dict[str, Path]) -> Fetching:
     def get(item: Wanted) -> bytes | Refusal:
-        answer = fetcher.get(item.url)
+        answer = reach.get(item.url)
         return answer.body if isinstance(answer, Fetched) else answer
 
     return lambda wanted: fetch_all(wanted, get, shelf=shelf, journal=journal, elsewhere=elsewhere, flow=flow)
@@ -357,14 +364,14 @@ def _settle(rows: list[ImageRow], shelf: Shelf, out: Path, down: Takedowns) -> N
     """Move the kept pictures from the shelf to the output; what is not kept stays on the shelf, and is not fetched again, unless it was taken down."""
     names = {row.picture.file_name for row in rows if row.picture is not None}
     target = out / "images"
-    target.mkdir(parents=True, exist_ok=True)
+    make_folder(target)
     for name in sorted(names):
         if not (target / name).exists():
-            (shelf.images / name).replace(target / name)
-    shelf.images.mkdir(parents=True, exist_ok=True)
+            move(shelf.images / name, target / name)
+    make_folder(shelf.images)
     for left in sorted(target.iterdir()):
         if left.name not in names:
-            left.replace(shelf.images / left.name)
+            move(left, shelf.images / left.name)
     gone = down.contents | {row.seen.sha256 for row in rows if row.outcome == Reason.TAKEN_DOWN and row.seen is not None}
     for left in (left for left in sorted(shelf.images.iterdir()) if left.stem in gone):
         left.unlink()
@@ -403,13 +410,15 @@ def _ending(order: CrawlOrder, settings: Crawl, rounds: Rounds, rows: list[Image
         if unasked and order.crawl_images:
             yield f"not asked for, as enough pictures came before: {', '.join(map(repr, unasked))}; raise crawl_images to go on with them"
         return
-    yield f"{counted(order.crawl_images - kept, 'picture')} short. {'. '.join(_remedies(order, settings, rounds))}"
+    yield f"{counted(order.crawl_images - kept, 'picture')} short. {'. '.join(_remedies(order, settings, rounds, silent=sum(counts.get(r, 0) for r in PASSING)))}"
 
 
-def _remedies(order: CrawlOrder, settings: Crawl, rounds: Rounds) -> Iterator[str]:
+def _remedies(order: CrawlOrder, settings: Crawl, rounds: Rounds, *, silent: int) -> Iterator[str]:
     if rounds.failed or rounds.put_off():
         names = ", ".join(sorted({*rounds.failed, *rounds.put_off()}))
         yield f"Not all was had from {names}: `dvc repro --force --single-item crawl@{order.category}` goes on there"
+    if silent:
+        yield f"Raise crawl.retry to ask {counted(silent, 'address')} again that did not answer, or were busy"
     cut_off = rounds.cut_off()
     if cut_off:
         yield f"Raise {' and '.join(f'crawl.{name}.pages' for name in cut_off)}"

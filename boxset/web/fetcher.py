@@ -27,7 +27,8 @@ from boxset import __version__
 from boxset.dataset.reasons import Reason, Refusal
 from boxset.endpoints import Endpoints
 from boxset.errors import ParamsError
-from boxset.params import NO_CONTACT
+from boxset.files import EXHAUSTED, too_many_files
+from boxset.params import NO_CONTACT, UNSENDABLE, is_sendable
 from boxset.web.addresses import is_public, redirected, vetted
 from boxset.web.mirror import from_folder
 from boxset.web.robots import MAX_BYTES, Robots, header_refusal
@@ -85,11 +86,12 @@ class PrivateAddressError(HTTPError):
 
 @dataclass
 class _Host:
-    """What is remembered of a host: how many may ask at once, and when the last one did."""
+    """What is remembered of a host: how many may ask at once, when the last one did, and how long it wants to be left alone."""
 
     places: Semaphore
     lock: Lock
     next_at: float = 0.0
+    quiet_until: float = 0.0
 
 
 def resolve(host: str, port: int) -> list[str]:
@@ -100,7 +102,8 @@ def resolve(host: str, port: int) -> list[str]:
 class Fetcher:
     """Fetches addresses politely and safely; a context manager; may be used from many threads.
 
-    `contact` is sent to every site; without one only the embedded world and mirrors are asked. Raises ParamsError otherwise.
+    `contact` is sent to every site; without one only the embedded world and mirrors are asked. Raises ParamsError otherwise,
+    and where no header can carry it.
     """
 
     def __init__(
@@ -115,6 +118,8 @@ class Fetcher:
     ) -> None:
         if not contact and endpoints.gateway is None:
             raise ParamsError(f"project.contact: {NO_CONTACT[0]}", where="params.yaml", do=NO_CONTACT[1])
+        if not is_sendable(contact):
+            raise ParamsError(f"project.contact: {contact!r}: {UNSENDABLE[0]}", where="params.yaml", do=UNSENDABLE[1])
         self.policy, self._endpoints, self._sleep = policy, endpoints, sleep
         self._rng = rng or random.Random()  # noqa: S311 - only spreads retries; nothing that is kept depends on it
         self._agent = f"{AGENT}/{__version__} (training-set builder; contact: {contact or 'none'})"
@@ -172,13 +177,22 @@ class Fetcher:
         return Refusal(Reason.REDIRECTS, f"more than {self.policy.max_redirects}")
 
     def _once(self, url: str, max_bytes: int) -> "Fetched | Refusal | _Moved | _Again":
+        host = self._host(url)
+        if time.monotonic() < host.quiet_until:
+            return Refusal(Reason.RATE_LIMITED, "it wants to be left alone")
         try:
             with self._turn(url), self._answer(url) as response:
-                return self._read(response, max_bytes)
+                return self._heeded(self._read(response, max_bytes), host)
         except PrivateAddressError as err:
             return Refusal(Reason.PRIVATE_ADDRESS, str(err))
         except (HTTPError, OSError, ValueError) as err:
             return self._failed(err)
+
+    def _heeded(self, outcome: "Fetched | Refusal | _Moved | _Again", host: _Host) -> "Fetched | Refusal | _Moved | _Again":
+        """Remember of a host that it wants to be left alone for longer than is waited for."""
+        if isinstance(outcome, _Again) and outcome.refusal.reason is Reason.RATE_LIMITED and outcome.after_s is not None and outcome.after_s > self.policy.max_wait_s:
+            host.quiet_until = time.monotonic() + outcome.after_s
+        return outcome
 
     def _failed(self, err: Exception) -> "Refusal | _Again":
         cause = _cause(err)
@@ -246,12 +260,14 @@ class Fetcher:
             response.release_conn()
             self._watch.done()
 
+    def _host(self, url: str) -> _Host:
+        with self._lock:
+            return self._hosts.setdefault(urlsplit(url).netloc, _Host(Semaphore(self.policy.per_host), Lock()))
+
     @contextmanager
     def _turn(self, url: str) -> Iterator[None]:
         """Wait for a place at the host, and for its pace."""
-        name = urlsplit(url).netloc
-        with self._lock:
-            host = self._hosts.setdefault(name, _Host(Semaphore(self.policy.per_host), Lock()))
+        host = self._host(url)
         if not host.places.acquire(timeout=None if self.policy.until == inf else self.policy.left_s):
             raise TimeoutError(NO_TIME)
         try:
@@ -285,7 +301,8 @@ class Fetcher:
             try:
                 with self._turn(at), self._answer(at) as response:
                     if response.status not in REDIRECTS or not response.headers.get("location"):
-                        return response.status, response.read(MAX_BYTES)
+                        body = response.read(MAX_BYTES)
+                        return Refusal(Reason.TIMEOUT, "too slow") if self._watch.ended_this() else (response.status, body)
                     at = redirected(at, _as_meant(response.headers["location"]), ports=self._ports)
             except PrivateAddressError as err:
                 return Refusal(Reason.PRIVATE_ADDRESS, str(err))
@@ -319,6 +336,8 @@ def _first_that_answers(connection: HTTPConnection, addresses: list[str], port: 
         try:
             return socket.create_connection((address, port), timeout=policy.patience_s)
         except OSError as err:
+            if err.errno in EXHAUSTED:  # ours, and no fault of the site
+                raise too_many_files() from err
             error = err
     raise NewConnectionError(connection, f"cannot connect: {error}") from error
 

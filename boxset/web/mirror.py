@@ -14,13 +14,18 @@ NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL}
 def from_folder(endpoints: Endpoints, url: str, *, max_bytes: int) -> bytes | Refusal | None:
     """Return the file that stands in for an address, or why there is none; None where no folder is named for it.
 
-    A file may be named as the address spells it or with its escapes read, with or without its query. Nothing outside the folder is read.
+    A file may be named as the address spells it or with its escapes read, with or without its query. Nothing outside the folder is read,
+    nor asked for where the mirror is another address.
     """
     mirror = endpoints.mirror_of(url)
-    if mirror is None or "://" in mirror[0]:
+    if mirror is None:
         return None
     folder, rest = mirror
     bare = rest.partition("?")[0]
+    if _leads_out(bare) or _leads_out(unquote(bare)):
+        return Refusal(Reason.BAD_ADDRESS, "it leads out of its mirror")
+    if "://" in folder:
+        return None
     for name in dict.fromkeys((rest, unquote(rest), bare, unquote(bare))):
         if _leads_out(name):
             return Refusal(Reason.BAD_ADDRESS, "it leads out of its mirror")

@@ -3,19 +3,21 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from threading import Condition, Lock
+from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
 import msgspec
 
-from boxset.dataset.reasons import Refusal
+from boxset.dataset.reasons import NOBODY, Refusal
 from boxset.dataset.records import KEPT, ImageRow
-from boxset.files import disk_error, link_or_copy, read_jsonl
+from boxset.files import disk_error, link_or_copy, make_folder, read_jsonl
 from boxset.images.decoders import Decoders, Look, shared
 from boxset.images.prepare import Limits
 from boxset.images.worker import Stored as Stored
@@ -46,30 +48,47 @@ Get = Callable[[Wanted], "bytes | Refusal"]
 
 
 class Journal:
-    """Outcomes by address, on disk as they come; survives a kill with all but what was in flight."""
+    """Outcomes by address, on disk as they come; survives a kill with all but what was in flight.
+
+    That nobody answered is written down with the next answer of anybody, or at the end: until then it may be this machine that reaches nobody.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path, self._lock = path, Lock()
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         _cut_torn(path)
         self.known = _read_torn(path)
+        self._doubted: list[Outcome] = []
         self._file = path.open("ab")
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
+    def __exit__(self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None) -> None:
+        try:
+            if kind is None:
+                self._write([])
+            self._file.close()
+        except OSError as late:  # what could not be written before
+            if kind is None:
+                raise disk_error(late, self._path) from late
 
     def add(self, outcome: Outcome) -> None:
-        """Write an outcome down before anyone acts on it."""
+        """Write an outcome down before anyone acts on it, unless it is in doubt."""
         with self._lock:
             self.known[outcome.url] = outcome
+            if outcome.outcome in NOBODY:
+                self._doubted.append(outcome)
+                return
             try:
-                self._file.write(msgspec.json.encode(outcome) + b"\n")
-                self._file.flush()
+                self._write([outcome])
             except OSError as err:
                 raise disk_error(err, self._path) from err
+
+    def _write(self, outcomes: list[Outcome]) -> None:
+        self._file.writelines(msgspec.json.encode(outcome) + b"\n" for outcome in (*self._doubted, *outcomes))
+        self._doubted = []
+        self._file.flush()
 
     def forget_failures(self) -> None:
         """Drop every address that was not kept, so that it is tried again."""
@@ -84,7 +103,7 @@ def _read_torn(path: Path) -> dict[str, Outcome]:
     for line in path.read_bytes().rpartition(b"\n")[0].splitlines():
         try:
             outcome = msgspec.json.decode(line, type=Outcome)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError):
             continue
         known[outcome.url] = outcome
     return known
@@ -125,13 +144,11 @@ class Shelf:
 
     def _name(self, part: Path, name: str) -> None:
         target, twin = self.images / name, self.twins.get(name)
-        try:
-            if twin is None or not twin.exists():
-                part.replace(target)
-                return
-            part.unlink()
-            if not target.exists():
+        with suppress(OSError):  # the other stage may move its picture away at this moment
+            if twin is not None and twin.exists() and not target.exists():
                 link_or_copy(twin, target)
+        try:
+            part.unlink() if target.exists() else part.replace(target)
         except OSError as err:
             raise disk_error(err, target) from err
 
@@ -172,9 +189,16 @@ def _tried(
     outcome = known(item)
     if outcome is not None:
         return outcome
-    there = elsewhere.get(item.url)
-    raw = there.read_bytes() if there is not None and there.exists() else get(item)
+    raw = _at_hand(elsewhere.get(item.url)) or get(item)
     return storing.begin(item, raw) if isinstance(raw, bytes) else storing.end(item, raw)
+
+
+def _at_hand(path: Path | None) -> bytes:
+    """Return a picture that another stage has stored, or nothing where there is none, or it is moved away at this moment."""
+    try:
+        return path.read_bytes() if path is not None else b""
+    except OSError:
+        return b""
 
 
 class _Storing:

@@ -262,7 +262,7 @@ def _asking(supplier: Supplier, queries: Sequence[Query], parts: list[_Part], mo
                 for unasked in parts[place + 1 :]:
                     unasked.said = f"not asked, as {part.title} failed"
                 return
-            silent = ", ".join(f"{engine} ({why})" for engine, why in answer.unresponsive)
+            silent = ", ".join(f"{engine} ({why or 'no reason given'})" for engine, why in answer.unresponsive)
             part.named = dict([found for found in map(_plain, answer.hits) if found is not None][:most])
             part.hits = [msgspec.structs.replace(hit, url=url) for url, hit in part.named.items()]
             part.said = f"did not answer: {silent}" if silent else "" if part.hits else "has nothing for it"

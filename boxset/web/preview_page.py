@@ -113,7 +113,7 @@ def _shot(shot: Shot) -> Html:
 
 
 def _small(shot: Shot) -> str:
-    with Image.open(shot.file) as opened:
+    with Image.open(shot.file, formats=("JPEG", "PNG")) as opened:
         opened.draft("RGB", (SIDE, SIDE))
         small = opened.convert("RGB")
     small.thumbnail((SIDE, SIDE))

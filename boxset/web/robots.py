@@ -1,8 +1,10 @@
 """What a site asks robots to leave alone: robots.txt (RFC 9309) and the X-Robots-Tag and TDM headers."""
 
 import re
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import inf
 from threading import Lock
 from urllib.parse import quote, urlsplit
 
@@ -10,6 +12,7 @@ from boxset.dataset.reasons import Reason, Refusal
 
 MAX_BYTES = 500 * 1024  # RFC 9309 2.5: at least this much is read
 MAX_DELAY_S = 10.0  # a longer Crawl-delay is taken for this one
+REST_S = 60.0
 REFUSING = {"noai", "noimageai", "noindex", "noimageindex", "none"}
 _UNRESERVED = re.compile(r"%(2D|2E|5F|7E|3[0-9]|4[1-9A-F]|5[0-9A]|6[1-9A-F]|7[0-9A])")
 _ESCAPE = re.compile(r"%[0-9a-fA-F]{2}")
@@ -88,11 +91,12 @@ def _matches(pattern: str, path: str) -> bool:
 
 
 class Robots:
-    """The rules of every site met so far, each fetched once."""
+    """The rules of every site met so far, each fetched once; where a site could not say them, it is asked again after a while."""
 
-    def __init__(self, agent: str, get: Get) -> None:
-        self._agent, self._get = agent, get
+    def __init__(self, agent: str, get: Get, *, now: Callable[[], float] = time.monotonic) -> None:
+        self._agent, self._get, self._now = agent, get, now
         self._rules: dict[str, Rules | Refusal] = {}
+        self._until: dict[str, float] = {}  # when a site that could not say its rules is asked again
         self._locks: dict[str, Lock] = {}
         self._lock = Lock()
 
@@ -103,9 +107,10 @@ class Robots:
         with self._lock:
             lock = self._locks.setdefault(site, Lock())
         with lock:
-            if site not in self._rules:
-                self._rules[site] = self._read(f"{site}/robots.txt")
-        rules = self._rules[site]
+            if site not in self._rules or self._now() >= self._until.get(site, inf):
+                rules = self._rules[site] = self._read(f"{site}/robots.txt")
+                self._until[site] = self._now() + REST_S if rules is NOTHING or isinstance(rules, Refusal) else inf
+            rules = self._rules[site]
         if isinstance(rules, Refusal):
             return rules
         path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
@@ -129,16 +134,17 @@ class Robots:
 
 def header_refusal(headers: Mapping[str, str], agent: str) -> str:
     """Return the directive of an answer's headers (names in small letters, values of one name on a line each) that asks us not to use it."""
-    if headers.get("tdm-reservation", "").strip() == "1":
+    if "1" in headers.get("tdm-reservation", "").split():
         return "tdm-reservation: 1"
     for line in headers.get("x-robots-tag", "").lower().split("\n"):
         scope = ""
         for part in re.split(r"[,;]", line):
             name, colon, rest = (piece.strip() for piece in part.partition(":"))
             if colon and _SCOPE.fullmatch(name) and name not in ("unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"):
-                scope, directive = name, rest
+                scope, directive = name.partition("/")[0], rest
             else:
-                directive = part.strip()
-            if directive in REFUSING and scope in ("", agent.lower()):
-                return directive
+                directive = part
+            found = next((word for word in directive.split() if word in REFUSING), "")
+            if found and scope in ("", "*", agent.lower()):
+                return found
     return ""

@@ -286,5 +286,5 @@ def _whole_lines(path: Path) -> Iterator[Answer]:
     for line in whole.splitlines():
         try:
             yield msgspec.json.decode(line, type=Answer)
-        except msgspec.MsgspecError:  # of an older release
+        except (msgspec.MsgspecError, UnicodeDecodeError):  # of an older release, or what a machine without power left
             continue

@@ -47,7 +47,7 @@ class Openverse:
 
     def __init__(self, settings: Settings, web: Web) -> None:
         self.pages, self._settings, self._web = settings.pages, settings, web
-        token = os.environ.get("OPENVERSE_TOKEN", "")
+        token = os.environ.get("OPENVERSE_TOKEN", "").strip()
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._used_up = ""  # the limit that leaves nothing for today, as `200/day`
 

@@ -43,6 +43,10 @@ class _Config(msgspec.Struct):
     engines: list[_Engine]
 
 
+class _Fault(msgspec.Struct):
+    error: str
+
+
 class Searxng:
     """A SearXNG instance of one's own; its JSON format must be on and its limiter off (docs/searxng.md)."""
 
@@ -64,7 +68,7 @@ class Searxng:
         parameters = {"q": query.q, "language": query.lang, "pageno": page, "safesearch": self._settings.safesearch, "format": "json", **chosen}
         reply = self._asked("/search", parameters)
         if reply.status != 200:
-            raise self._refused(reply)
+            raise self._refused(reply, query)
         return read_searxng(reply.body, query, page, where=self._where, asked=self._engines)
 
     def _asked(self, path: str, parameters: dict[str, Any]) -> Reply:
@@ -76,9 +80,12 @@ class Searxng:
             do = "Start it (`docker compose up -d searxng`), correct crawl.searxng.url, or set crawl.searxng.on: false"
             raise ServiceError(err.what, where=self._where, do=do) from err
 
-    def _refused(self, reply: Reply) -> ServiceError:
+    def _refused(self, reply: Reply, query: Query) -> ServiceError:
         if 300 <= reply.status < 400:
             return self._moved(reply)
+        if reply.status == 400:
+            do = f"Correct the query {query.q!r} (lang: {query.lang or 'empty'}) in params.yaml; a language is spelt as `fr`, `pt-BR` or `all`"
+            return PageError(f"HTTP 400: {_fault_of(reply.body)}", where=self._where, do=do)
         if reply.status == 403:
             do = "Set `search: {formats: [html, json]}` in its settings.yml"
             return ServiceError("HTTP 403: its JSON format is off", where=self._where, do=do)
@@ -91,8 +98,11 @@ class Searxng:
         return kind(f"HTTP {reply.status}", where=self._where, do="Look at its log; docs/searxng.md has settings that work")
 
     def _moved(self, reply: Reply) -> ServiceError:
-        target = urlsplit(reply.headers.get("location", ""))
-        base = f"{target.scheme}://{target.netloc}{target.path.removesuffix('/').removesuffix('/search')}" if target.netloc else ""
+        try:
+            target = urlsplit(reply.headers.get("location", ""))
+        except ValueError:
+            target = urlsplit("")
+        base = f"{target.scheme}://{target.netloc}{target.path.removesuffix('/').removesuffix('/search')}" if target.scheme in ("http", "https") and target.netloc else ""
         do = f"Set crawl.searxng.url: {base}" if base else ADDRESS
         return ServiceError(f"HTTP {reply.status}: it sends to another address", where=self._where, do=do)
 
@@ -104,7 +114,7 @@ class Searxng:
         reply = self._asked("/config", {})
         try:
             engines = msgspec.json.decode(reply.body, type=_Config).engines if reply.status == 200 else None
-        except msgspec.MsgspecError:
+        except (ValueError, RecursionError):
             engines = None
         if engines is None:
             return self._settings.engines
@@ -113,6 +123,14 @@ class Searxng:
             if name not in known:
                 raise ParamsError(f"crawl.searxng.engines: the instance has no engine {name!r}{did_you_mean(name, known)}", where="params.yaml")
         return self._settings.engines or tuple(sorted(plain(engine.name) for engine in engines if engine.enabled and "images" in engine.categories))
+
+
+def _fault_of(body: bytes) -> str:
+    """Return what it says of a request that it does not understand."""
+    try:
+        return plain(msgspec.json.decode(body, type=_Fault).error)
+    except (ValueError, RecursionError):
+        return "it does not understand the request"
 
 
 def read_searxng(body: bytes, query: Query, page: int, *, where: str, asked: tuple[str, ...] = ()) -> Answer:

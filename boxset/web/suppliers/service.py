@@ -71,7 +71,7 @@ class Web:
         try:
             answer = self._pools.request("GET", url, headers=sent, preload_content=False, redirect=follow, retries=hops)
             body: bytes = answer.read(MAX_BYTES + 1)
-        except urllib3.exceptions.HTTPError as err:
+        except (urllib3.exceptions.HTTPError, ValueError) as err:  # of what is no HTTP urllib3 says so in either way
             raise ServiceError(f"does not answer: {_why(err)}", where=address, do="Run it again: what was answered is kept") from err
         if len(body) > MAX_BYTES:
             answer.close()
@@ -86,7 +86,7 @@ class Web:
         self._free_at[host] = self._now() + pace_s
 
 
-def _why(err: urllib3.exceptions.HTTPError) -> str:
+def _why(err: Exception) -> str:
     cause = getattr(err, "reason", None) or err
     if isinstance(cause, urllib3.exceptions.NameResolutionError):
         return "no server of that name is found (is there a network?)"
