@@ -25,6 +25,7 @@ from boxset.sources.coverage import coverage
 from boxset.sources.extract import extract
 from boxset.sources.index import build_index
 from boxset.sources.place import listings, place_of
+from boxset.sources.tables import classes_table
 
 CATEGORIES = [{"id": 3, "name": "hammer"}, {"id": 0, "name": "saw"}]
 
@@ -237,7 +238,7 @@ def test_several_coco_files_are_one_source_where_their_ids_agree() -> None:
     names = {p.sha256: p.source_id for p in pool.pictures}
     assert sorted((names[a.sha256], a.bbox) for a in pool.annotations) == [("train/a.jpg", (10, 20, 30, 40)), ("val/a.jpg", (1, 2, 3, 4))]
     put(val__x_dot_json=coco(image, [{}]).replace('"hammer"', '"mallet"'))
-    with pytest.raises(InputError, match="category 3 is 'mallet' here and 'hammer'"):
+    with pytest.raises(InputError, match="category 3 is 'mallet' here, and 'hammer' before"):
         index(annotations="*/x.json")
 
 
@@ -322,8 +323,64 @@ def test_labels_of_which_none_fits_a_picture_are_an_error() -> None:
 def test_too_many_labels_without_pictures_fail_the_source() -> None:
     put(classes_dot_txt="hammer\n", a_dot_jpg=photo(1), a_dot_txt="0 .5 .5 .5 .5\n", gone_dot_txt="0 .5 .5 .5 .5\n" * 19)
 
-    with pytest.raises(InputError, match=r"own: 19 of 20 rows are unreadable or have no picture \(no_picture 19\)\. .*max_lost_share"):
+    said = r"own: 19 of 20 rows are unreadable or have no picture \(no_picture 19\); the first: own/gone\.txt: no picture has this name\. .*max_lost_share"
+    with pytest.raises(InputError, match=said):
         index()
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("2 .5 .5 .5 .5", "class 2: there are names for 2 classes, from 0 on"),
+        ("-1 .5 .5 .5 .5", "class -1: there are names for 2 classes"),
+        ("0,.5,.5,.5,.5", r"expected a class's number and shares of the picture, found '0,\.5,\.5,\.5,\.5'"),
+        ("0.5 .5 .5 .5 .5", "expected a class's number"),
+        ("0 .5 .5 .5 -1.5", "no shares from 0 to 1"),
+        ("0 .5 .5 .5", "3 numbers after the class are neither a box nor a polygon"),
+        ("0 .1 .1 .9 .1 .5 1.5", "a polygon beyond the picture"),
+    ],
+)
+def test_the_first_row_of_yolos_that_cannot_be_read_is_named_with_what_is_wrong(row: str, said: str) -> None:
+    put(classes_dot_txt="hammer\nsaw\n", images__a_dot_jpg=photo(1), labels__a_dot_txt=f"0 .5 .5 .5 .5\n\n{row}\n" + "1\n" * 20)
+
+    with pytest.raises(InputError, match=rf"21 of 22 rows are unreadable; the first: own/labels/a\.txt:3: {said}"):
+        index()
+
+
+def test_yolo_is_read_as_numpy_and_windows_write_it() -> None:
+    put(classes_dot_txt="hammer\nsaw\n", images__a_dot_jpg=photo(1), images__b_dot_jpg=photo(2), labels__a_dot_txt="1.000000e+00 5.0e-01 .5 .5 .5\n")
+    put(labels__b_dot_txt="0 .5 .5 .5 .5\r\n".encode("utf-16"))
+
+    assert index()["dropped"] == {}
+    _, pool = take()
+
+    assert states(pool) == {"images/b.jpg": "present"}
+
+
+@pytest.mark.parametrize("names", ["names: [on, 12:30, 1.10]\n", "names: {'2': 1.10, 0: on, 1: 12:30}\n", "names:\n- on\n- 12:30\n- '1.10'\n"])
+def test_names_of_classes_are_as_they_are_written(names: str) -> None:
+    put(data_dot_yaml=names, images__a_dot_jpg=photo(1), labels__a_dot_txt="0 .5 .5 .5 .5\n")
+    index()
+
+    assert classes_table(Path("data/index/own")).column("name").to_pylist() == ["on", "12:30", "1.10"]
+
+
+@pytest.mark.parametrize("others", ["classes.txt", "more/data.yaml", "labels/classes.txt", "other.yaml"])
+def test_two_lists_of_classes_that_differ_are_not_chosen_between(others: str) -> None:
+    put(data_dot_yaml="names: [hammer, saw]\n", images__a_dot_jpg=photo(1), labels__a_dot_txt="0 .5 .5 .5 .5\n")
+    (Path("own") / others).parent.mkdir(exist_ok=True)
+
+    (Path("own") / others).write_text("names: [Hammer, saw]\n" if others.endswith("yaml") else "Hammer\nsaw\n")
+    assert index()["boxes"] == 1
+    (Path("own") / others).write_text("names: [saw, hammer]\n" if others.endswith("yaml") else "saw\nhammer\n")
+    with pytest.raises(InputError, match=rf"own/{others}: its classes are not those of data\.yaml\. Keep the one"):
+        index()
+
+
+def test_other_yaml_files_further_down_do_not_matter() -> None:
+    put(data_dot_yaml="names: [hammer]\n", images__a_dot_jpg=photo(1), labels__a_dot_txt="0 .5 .5 .5 .5\n", code__coco_dot_yaml="names: [person]\n", code__x_dot_yml="{")
+
+    assert index()["boxes"] == 1
 
 
 @pytest.mark.parametrize(
@@ -331,6 +388,9 @@ def test_too_many_labels_without_pictures_fail_the_source() -> None:
     [
         ("classes.txt", b"hammer\n\nsaw\n", r"classes\.txt:2: an empty line"),
         ("classes.txt", b"caf\xe9\n", r"classes\.txt: not UTF-8"),
+        ("data.yaml", b"names:\n- saw\n-\n", r"data\.yaml:3: names: class 1 has no name"),
+        ("data.yaml", b"names: {1: saw, 2: hammer}\n", r"data\.yaml: names: the numbers of the classes are not 0, 1"),
+        ("data.yaml", b"names: [\n", r"data\.yaml: not YAML"),
         ("data.yaml", b"names: [hammer]\nkpt_shape: [17, 3]\n", r"data\.yaml: kpt_shape"),
         ("data.yaml", b"nc: 1\n", r"own: no data\.yaml with `names`.*annotations: none"),
     ],
@@ -341,6 +401,77 @@ def test_class_names_that_are_not_sure_are_refused(file: str, content: bytes, sa
 
     with pytest.raises(InputError, match=said):
         index()
+
+
+def test_records_of_ones_own_are_read_as_tools_write_them() -> None:
+    put(a_dot_jpg=photo(1), b_dot_jpg=photo(2))
+    images = [{"id": "1", "file_name": "a.jpg", "width": 400.0, "height": 300.0, "license": "CC BY 4.0"}, {"id": 2, "file_name": "b.jpg", "license": "7"}]
+    boxes = [{"category_id": "3", "iscrowd": None, "attributes": None}, {"image_id": "2", "is_crowd": None, "iscrowd": "0", "attributes": {"is_crowd": "false"}}]
+    put(c_dot_json=coco(images, boxes, licenses=[{"id": "7", "name": "MIT"}, {"name": "none"}]))
+
+    assert index(license_="")["dropped"] == {}
+    _, pool = take()
+
+    assert [(a.category, a.bbox, a.iscrowd) for a in pool.annotations] == [("hammer", (10, 20, 30, 40), 0)] * 2
+    assert {p.source_id: p.license for p in pool.pictures} == {"a.jpg": "CC-BY-4.0", "b.jpg": "MIT"}
+
+
+def test_a_crowd_may_be_said_in_words() -> None:
+    put(a_dot_jpg=photo(1), c_dot_json=coco([{"id": 1, "file_name": "a.jpg"}], [{"attributes": {"is_crowd": "True"}}]))
+    index()
+
+    assert [a.iscrowd for a in take()[1].annotations] == [1]
+
+
+@pytest.mark.parametrize("size", [{"width": 10**12, "height": 300}, {"width": -5, "height": 0}, {"width": 400.5, "height": None}])
+def test_a_size_that_none_can_be_is_unknown_and_moves_no_box(size: dict[str, Any]) -> None:
+    put(a_dot_jpg=photo(1), c_dot_json=coco([{"id": 1, "file_name": "a.jpg", **size}], [{}]))
+    index()
+
+    assert [a.bbox for a in take()[1].annotations] == [(10, 20, 30, 40)]
+
+
+def test_an_odd_record_of_ones_own_is_counted_named_and_makes_nothing_absent() -> None:
+    put(a_dot_jpg=photo(1), b_dot_jpg=photo(2), d_dot_jpg=photo(3))
+    images = [{"id": n, "file_name": f"{name}.jpg"} for n, name in ((1, "a"), (2, "b"))]
+    odd = [{"image_id": 2, "category_id": 0, "bbox": []}, {"image_id": 2, "category_id": 3, "bbox": None}]
+    put(c_dot_json=coco([*images, {"id": 3, "file_name": None}], [{}, *odd, {"image_id": 3}]))
+
+    indexed = index()
+    _, pool = take(negatives=9, category="hammer")
+
+    assert (indexed["seen"], indexed["boxes"], indexed["dropped"]) == (5, 1, {"bad_row": 3, "no_picture": 1})
+    assert states(pool) == {"a.jpg": "present"}
+    assert sorted(p.source_id for p in pool.pictures if p.category) == ["b.jpg", "d.jpg"]
+    put(c_dot_json=coco(images, [{}, *odd * 10]))
+    with pytest.raises(InputError, match=r"20 of 21 rows are unreadable; the first: own/c\.json: Expected `array` of length 4 - at `\$\.annotations\[1\]\.bbox`"):
+        index()
+
+
+@pytest.mark.parametrize(
+    ("box", "said"),
+    [
+        ({"category_id": 9}, r"annotations\[0\]\.category_id: '9' is none of its categories"),
+        ({"image_id": 9}, r"annotations\[0\]\.image_id: '9' is none of its images"),
+        ({"bbox": [0.1, 0.2, 0.9, 0.5]}, r"own/c\.json: annotations\[…\]\.bbox: no box goes beyond 1: these are shares"),
+        ({"bbox": [float("nan"), 1, 2, 3]}, r"invalid character \(byte \d+\), line 1: '.*NaN, 1"),
+    ],
+)
+def test_what_is_wrong_in_a_coco_file_of_ones_own_is_said(box: dict[str, Any], said: str) -> None:
+    put(a_dot_jpg=photo(1), c_dot_json=coco([{"id": 1, "file_name": "a.jpg"}], [box]))
+
+    with pytest.raises(InputError, match=said):
+        index()
+
+
+@pytest.mark.parametrize(("there", "named"), [("e\u0301.jpg", "\u00e9.jpg"), ("IMG.JPG", "img.jpg"), ("Sub/IMG.jpg", "sub/img.JPG"), ("x/a.jpg", "elsewhere\\x\\a.jpg")])
+def test_a_picture_is_found_however_its_name_is_written(there: str, named: str) -> None:
+    (Path("own") / there).parent.mkdir(exist_ok=True)
+    (Path("own") / there).write_bytes(photo(1))
+    put(c_dot_json=coco([{"id": 1, "file_name": named}], [{}]))
+    index()
+
+    assert states(take(category="hammer")[1]) == {there: "present"}
 
 
 @pytest.mark.parametrize("name", ["c.json.gz", "c.JSON", "deep/c.Json.GZ"])
@@ -375,11 +506,17 @@ def test_annotations_of_a_kind_that_is_not_read_are_no_silence(name: str) -> Non
 
 
 def test_a_json_file_and_labels_side_by_side_are_not_guessed_between() -> None:
-    put(classes_dot_txt="hammer\n", a_dot_jpg=photo(1), a_dot_txt="0 .5 .5 .5 .5\n", notes_dot_json="{}")
+    put(classes_dot_txt="hammer\n", a_dot_jpg=photo(1), a_dot_txt="0 .5 .5 .5 .5\n", coco_dot_json="{}")
 
-    with pytest.raises(InputError, match=r"a JSON file, notes\.json, and YOLO labels, a\.txt"):
+    with pytest.raises(InputError, match=r"a JSON file, coco\.json, and YOLO labels, a\.txt"):
         index()
     assert index(annotations="yolo")["boxes"] == 1
+
+
+def test_what_label_studio_writes_beside_yolos_labels_is_no_second_kind_of_annotations() -> None:
+    put(classes_dot_txt="hammer\nsaw\n", notes_dot_json='{"categories": [], "info": {}}', images__a_dot_jpg=photo(1), labels__a_dot_txt="1 .5 .5 .5 .5\n")
+
+    assert index()["boxes"] == 1
 
 
 def test_a_category_that_names_a_class_where_no_annotations_are_found_is_an_error() -> None:
@@ -394,7 +531,7 @@ def test_a_category_that_names_a_class_where_no_annotations_are_found_is_an_erro
 def test_yolo_in_pixels_is_refused_by_file() -> None:
     put(classes_dot_txt="hammer\n", images__a_dot_jpg=photo(1), labels__a_dot_txt="0 120 80 40 40\n")
 
-    with pytest.raises(InputError, match=r"own/labels/a\.txt: 120 where shares from 0 to 1 stand: these are pixels"):
+    with pytest.raises(InputError, match=r"own/labels/a\.txt:1: 120 where shares from 0 to 1 stand: these are pixels"):
         index()
 
 
