@@ -235,7 +235,9 @@ def _check_missing(order: ExtractOrder, rows: list[ImageRow]) -> None:
     missing = [row for row in tried if row.outcome != KEPT]
     if tried and len(missing) > order.max_missing_share * len(tried):
         reasons = ", ".join(f"{reason} {count}" for reason, count in count_reasons(row.outcome for row in missing).items())
-        do = f"What was fetched is kept. Look at {missing[0].url}, raise sources.{order.name}.retry to try again, or max_missing_share to go on"
+        first = missing[0]
+        of_which = f"{first.source_id if order.format == 'local' else first.url}{f' ({first.detail})' if first.detail else ''}"
+        do = f"What was fetched is kept. Look at {of_which}, raise sources.{order.name}.retry to try again, or max_missing_share to go on"
         raise InputError(f"{len(missing):,} of {counted(len(tried), 'picture')} cannot be had ({reasons})", where=f"source {order.name}", do=do)
 
 
