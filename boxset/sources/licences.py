@@ -20,11 +20,13 @@ FLICKR = {
 }
 RESEARCH_ONLY = "LicenseRef-research-only"
 _NOT_COMMERCIAL = re.compile(
-    r"noncom|nocommercial|notforcommercial|notcommercial|allrights(are)?reserved"
+    r"noncom|nocommercial|(except(for|ing)?|excluding)commercial|allrights(are)?reserved"
+    r"|not(free|available|licensed|permitted|allowed|intended|suitable|tobe|be|beused|used|usable|use|for|in|any)*commercial"
+    r"|commercial(use|usage|purposes?)(is|are)?(prohibited|forbidden|excluded|disallowed|not(allowed|permitted|free|licensed|granted))"
     r"|(research|academic|personal|private|educational|editorial)((use|purposes?)?(and\w+)?only|use|purpose)"
     r"|onlyfor(the)?(use(in)?)?(research|academic|personal|private|education|editorial)"
 )
-_LIMITING = {"only", "not", "no", "non", "noncom", "except", "research", "academic", "personal", "private", "educational", "editorial"}
+_LIMITING = {"only", "not", "no", "non", "noncom", "except", "research", "academic", "personal", "private", "educational", "editorial", "prohibited", "forbidden"}
 _NOTHING_SAID = {"unknown", "none", "n/a", "na", "nan", "null", "not stated", "unspecified", "undefined", "not specified", "license", "licence"}
 _IDENTIFIERS = (
     "MIT", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "Unlicense", "CC-PDDC", "ODbL-1.0", "ODC-By-1.0", "PDDL-1.0", "CDLA-Permissive-1.0",
@@ -100,10 +102,10 @@ def _slug(text: str) -> str:
 
 
 def _unversioned(said: str) -> str:
-    """Return `CC-BY-NC` for a Creative Commons licence whose version is not said, or an empty string."""
+    """Return `CC-BY-NC` for a Creative Commons licence whose version is not said, or an empty string; what limits it further is no such licence."""
     named = re.search(r"\bcc\b|\bcreative commons\b|^attribution([ -]\w+)* licen[sc]e$", said)
     words = _words(said) if named else set()
-    return "-".join(["CC-BY", *_parts(words)]) if "by" in words else ""
+    return "-".join(["CC-BY", *_parts(words)]) if "by" in words and not words & _LIMITING else ""
 
 
 def _spdx_of_words(said: str) -> str:
