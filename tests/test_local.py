@@ -25,6 +25,7 @@ from boxset.sources.coverage import coverage
 from boxset.sources.extract import extract
 from boxset.sources.index import build_index
 from boxset.sources.place import listings, place_of
+from boxset.sources.s3 import Bucket
 from boxset.sources.tables import classes_table
 
 CATEGORIES = [{"id": 3, "name": "hammer"}, {"id": 0, "name": "saw"}]
@@ -610,7 +611,52 @@ def test_what_lies_in_a_folder_is_noticed_whatever_changes_and_copies_are_equal(
     assert len({before, changed, added, now()}) == 4
 
 
+def test_an_emptied_place_empties_no_data_set() -> None:
+    put(c_dot_json="{}")
+    order = index_order("own", Source(format="local", path="own"), "abc")
+
+    with pytest.raises(InputError, match=r"own: there is no picture in it any more\. Is it mounted"):
+        build_index(order, Path("data/index/own"), endpoints=Endpoints(), contact="", version=1)
+    assert listings(params(own="own"), Endpoints(), {"own": "abc"}) == ({"own": "abc"}, ["own: own: there is no picture in it any more; its pictures stay as they were"])
+
+
+def test_a_place_that_is_empty_from_the_beginning_waits_for_pictures() -> None:
+    first, lines = listings(params(own="own"), Endpoints(), {})
+    build_index(index_order("own", Source(format="local", path="own"), first["own"]), Path("data/index/own"), endpoints=Endpoints(), contact="", version=1)
+    put(notes_dot_txt="x")
+    still, _ = listings(params(own="own"), Endpoints(), first)
+    put(a_dot_jpg=photo(1))
+
+    assert lines == ["own: own: there is no picture in it yet"]
+    assert still == first
+    assert listings(params(own="own"), Endpoints(), first)[0]["own"] not in ("", first["own"])
+
+
+def test_names_that_are_no_text_and_links_in_a_ring_are_passed_over_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    put(b_dot_jpg=photo(1))
+    Path(os.fsdecode(b"own/caf\xe9.jpg")).write_bytes(photo(2))
+    Path("own/ring.jpg").symlink_to("ring.jpg")
+
+    assert index()["files_dropped"] == {"bad_address": 2}
+    assert "names that are not UTF-8: caf\\udce9.jpg" in capsys.readouterr().out
+
+
+def test_a_folder_that_cannot_be_read_is_named_and_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    put(b_dot_jpg=photo(1), mine__c_dot_jpg=photo(2))
+    scan = os.scandir
+
+    def closed(path: str | Path) -> Any:
+        if str(path).endswith("mine"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr("boxset.sources.place.os.scandir", closed)
+    with pytest.raises(InputError, match=r"own/mine: cannot read: Permission denied"):
+        index()
+
+
 def test_a_place_that_is_not_here_keeps_what_is_known_of_it() -> None:
+    put(a_dot_jpg=photo(1))
     marks, lines = listings(params(own="own", away="not/here"), Endpoints(), {"away": "abc"})
 
     assert marks["away"] == "abc"
@@ -696,6 +742,17 @@ def test_yolo_in_a_bucket(bucket: Any) -> None:
     _, pool = take("s3://shop")
 
     assert [a.bbox for a in pool.annotations] == [(100, 75, 200, 150)]
+
+
+def test_a_bucket_is_listed_once(bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    bucket.put_object(Bucket="shop", Key="photos/a.jpg", Body=photo(1))
+    listed: list[str] = []
+    entries = Bucket.entries
+    monkeypatch.setattr(Bucket, "entries", lambda self: listed.append(self.prefix) or entries(self))
+
+    index("s3://shop/photos")
+
+    assert listed == ["photos"]
 
 
 def test_more_pictures_than_a_page_lists_are_all_there(bucket: Any) -> None:

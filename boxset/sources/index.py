@@ -9,7 +9,7 @@ from boxset.errors import InputError
 from boxset.resolve import IndexOrder
 from boxset.sources.counts import Counts
 from boxset.sources.lean import lean_arrow
-from boxset.sources.place import Place, place_of, told_of
+from boxset.sources.place import Place, place_of, refuse_emptied, told_of
 from boxset.sources.raw import RawFiles
 from boxset.sources.tables import IndexWriter
 from boxset.terminal import say
@@ -62,6 +62,7 @@ def _is_yolo(place: Place, order: IndexOrder) -> bool:
 def _local(place: Place, order: IndexOrder, writer: IndexWriter) -> Counts:
     from boxset.sources import local
 
+    refuse_emptied(place, order.listing)
     return local.build(place, order.annotations, order.license, writer)
 
 
