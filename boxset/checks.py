@@ -149,6 +149,7 @@ def _sources(params: Params, root: Path) -> Iterator[Fault]:
         yield from _unknown_words(tuple(source.files), FILES.get(kind), f"sources.{name}.files")
         yield from _unknown_words(tuple(source.sha256), FILES.get(kind), f"sources.{name}.sha256")
         yield from _unreadable(source, f"sources.{name}", root)
+        yield from _passed_over(source, kind, f"sources.{name}")
         for file, digest in source.sha256.items():
             if not SHA256.fullmatch(digest):
                 yield Fault(f"sources.{name}.sha256.{file}", "a SHA-256 has 64 hexadecimal digits", "Copy it again")
@@ -167,6 +168,15 @@ def _unreadable(source: Source, key: str, root: Path) -> Iterator[Fault]:
     for where, place in places.items():
         if place and "://" not in place and not (root / place).exists():
             yield Fault(where, f"{place} is not there", "Correct the path, or set `on: false`")
+
+
+def _passed_over(source: Source, kind: str, key: str) -> Iterator[Fault]:
+    """What a source says that its reader does not look at, so that it would be left out in silence."""
+    of_public = ("splits", "files", "sha256") if kind == "local" else ("splits",) if kind == "visual_genome" else ()
+    for name in (*of_public, *(("annotations", "license", "category") if kind != "local" and kind in FORMATS else ())):
+        if getattr(source, name):
+            do = "Name its folder in `path`, or its file in `annotations`" if kind == "local" else "Delete it"
+            yield Fault(f"{key}.{name}", f"{kind} does not read it", do)
 
 
 def _missing_file(path: str, key: str, root: Path) -> Iterator[Fault]:
