@@ -11,6 +11,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from click.testing import CliRunner
 from PIL import Image
 
@@ -765,6 +766,16 @@ def test_more_pictures_than_a_page_lists_are_all_there(bucket: Any) -> None:
 def test_a_bucket_that_is_not_there_or_refuses_is_named(bucket: Any) -> None:
     with pytest.raises(ServiceError, match=r"s3://nowhere/x: NoSuchBucket.*sources.….path in params.yaml"):
         index("s3://nowhere/x")
+
+
+def test_a_bucket_that_may_not_be_listed_says_which_rights_are_needed(bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*_: Any, **__: Any) -> Any:
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "Access Denied"}}, "ListObjectsV2")
+
+    monkeypatch.setattr("botocore.paginate.PageIterator.__iter__", denied)
+
+    with pytest.raises(ServiceError, match=r"s3://shop/x: AccessDenied: it may not be listed.* needs s3:ListBucket on shop and s3:GetObject"):
+        index("s3://shop/x")
 
 
 def test_orders_of_another_version_are_no_hindrance() -> None:
