@@ -439,6 +439,16 @@ def test_path_may_be_a_zip_that_holds_the_files() -> None:
     assert not files.has("labels", "https://elsewhere.example/labels.csv")
 
 
+@pytest.mark.parametrize(("public", "there"), [("x.json.zip", "x.json"), ("x.json.zip", "x.json.gz"), ("b.csv", "b.csv.gz"), ("b.csv", "b.csv.zip")])
+def test_a_folder_may_hold_a_file_packed_otherwise_than_its_publisher_packs_it(public: str, there: str) -> None:
+    Path("folder").mkdir()
+    (Path("folder") / there).write_bytes(FIRST)
+    files = RawFiles(Endpoints(), contact="", path="folder", files={}, sha256={})
+
+    assert files.has("boxes", f"https://elsewhere.example/v5/{public}")
+    assert files.get("boxes", f"https://elsewhere.example/v5/{public}") == files.local("boxes", public) == Path("folder") / there
+
+
 def test_a_file_that_is_left_out_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert not RawFiles(Endpoints(), contact="", path="folder", files={}, sha256={}).has("labels_train", "https://h.example/labels.csv")
     assert capsys.readouterr().out == "no labels_train (folder/labels.csv): what it tells stays unknown\n"

@@ -166,8 +166,13 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _joined(path: str, address: str) -> str:
+    """Return where a file lies below a path; in a folder it may be packed in another way than its publisher packs it, or not at all."""
     name = address.rpartition("/")[2]
-    return f"{path.rstrip('/')}/{name}" if "://" in path else str(Path(path) / name)
+    if "://" in path:
+        return f"{path.rstrip('/')}/{name}"
+    plain = name.removesuffix(".zip")
+    places = [Path(path) / one for one in (name, plain, f"{plain}.gz", f"{plain}.zip")]
+    return str(next((place for place in places if place.is_file()), places[0]))
 
 
 @contextmanager
