@@ -99,7 +99,7 @@ def test_a_coco_file_anywhere_in_the_folder_finds_its_pictures() -> None:
 
 def test_what_a_coco_file_says_is_counted_and_what_it_does_not_say_goes_to_labelling() -> None:
     put(a_dot_jpg=photo(1), b_dot_jpg=photo(2), new_dot_jpg=photo(3))
-    images = [{"id": 1, "file_name": "a.jpg"}, {"id": 2, "file_name": "b.jpg"}, {"id": 2, "file_name": "new.jpg"}]
+    images = [{"id": 1, "file_name": "a.jpg"}, {"id": 2, "file_name": "b.jpg"}, {"id": 2, "file_name": "b.jpg"}]
     boxes = [{}, {}, {"image_id": 99}, {"category_id": 77}, {"bbox": [5, 5, -3, 4]}, {"is_crowd": [1], "bbox": [1, 1, 9, 9]}, {"category_id": 0}]
     put(c_dot_json=coco(images, boxes))
 
@@ -416,6 +416,15 @@ def test_records_of_ones_own_are_read_as_tools_write_them() -> None:
 
     assert [(a.category, a.bbox, a.iscrowd) for a in pool.annotations] == [("hammer", (10, 20, 30, 40), 0)] * 2
     assert {p.source_id: p.license for p in pool.pictures} == {"a.jpg": "CC-BY-4.0", "b.jpg": "MIT"}
+
+
+def test_two_pictures_with_one_number_are_refused_and_one_that_is_named_twice_is_one() -> None:
+    put(a_dot_jpg=photo(1), b_dot_jpg=photo(2), c_dot_json=coco([{"id": 1, "file_name": "a.jpg"}, {"id": 1, "file_name": "b.jpg"}], [{}]))
+
+    with pytest.raises(InputError, match=r"own/c\.json: images: 1 is a\.jpg and b\.jpg: a box could be of either"):
+        index()
+    put(c_dot_json=coco([{"id": 1, "file_name": "a.jpg"}, {"id": 1, "file_name": "./a.jpg"}], [{}]))
+    assert index()["dropped"] == {"duplicate": 1}
 
 
 def test_a_crowd_may_be_said_in_words() -> None:

@@ -254,9 +254,7 @@ def _coco(place: Place, files: list[str], pictures: dict[str, Entry], license_: 
                 raise InputError(what, where=where, do="Files whose numbers mean other things are sources of their own")
         _refuse_stripped(decoded, where)
         _refuse_shares(decoded, where)
-        paths: dict[str, str] = {}
-        for image in decoded.images:
-            paths.setdefault(str(image.id), _path_of(image.file_name, file, pictures, by_name))
+        paths = _paths(decoded.images, file, pictures, by_name, where)
         _add_coco(decoded, paths, said, writer, counts, where)
     writer.add_classes({"class_id": number, "name": name} for number, name in names.items())
     _add_images(writer, pictures.values(), license_, said)
@@ -337,6 +335,17 @@ def _by_name(pictures: Iterable[str]) -> dict[str, list[str]]:
     for name in pictures:
         found.setdefault(_alike(PurePosixPath(name).name), []).append(name)
     return found
+
+
+def _paths(images: Iterable[_Image], file: str, pictures: Mapping[str, Entry], by_name: Mapping[str, list[str]], where: str) -> dict[str, str]:
+    """Return image id → picture. Raises InputError where two pictures have one id."""
+    paths: dict[str, str] = {}
+    for image in images:
+        path = _path_of(image.file_name, file, pictures, by_name)
+        if paths.setdefault(str(image.id), path) != path:
+            do = "Number the images anew; two files that were put into one are read as two: sources.….annotations takes a `*`"
+            raise InputError(f"images: {image.id} is {paths[str(image.id)]} and {path}: a box could be of either", where=where, do=do)
+    return paths
 
 
 def _path_of(name: str, file: str, pictures: Mapping[str, Entry], by_name: Mapping[str, list[str]]) -> str:
