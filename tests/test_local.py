@@ -418,6 +418,28 @@ def test_records_of_ones_own_are_read_as_tools_write_them() -> None:
     assert {p.source_id: p.license for p in pool.pictures} == {"a.jpg": "CC-BY-4.0", "b.jpg": "MIT"}
 
 
+def test_a_picture_that_is_missing_is_not_taken_from_another_folder() -> None:
+    put(val__a_dot_jpg=photo(1), train__b_dot_jpg=photo(2))
+    train = coco([{"id": 1, "file_name": "a.jpg"}, {"id": 2, "file_name": "b.jpg"}], [{}, {"image_id": 2}])
+    put(train__x_dot_json=train, val__x_dot_json=coco([{"id": 1, "file_name": "a.jpg"}], [{"bbox": [1, 2, 3, 4]}]))
+
+    index(annotations="*/x.json")
+    metrics, pool = take(annotations="*/x.json")
+
+    names = {p.sha256: p.source_id for p in pool.pictures}
+    assert sorted((names[a.sha256], a.bbox) for a in pool.annotations) == [("train/b.jpg", (10, 20, 30, 40)), ("val/a.jpg", (1, 2, 3, 4))]
+    assert (metrics["dropped"], metrics["boxes_dropped"]) == ({"gone": 1}, {"no_picture": 1})
+
+
+@pytest.mark.parametrize("missing", [["train/a.jpg", "val/a.jpg"], ["/old/x/a.jpg", "/old/y/a.jpg"], ["a.jpg", "y/a.jpg"]])
+def test_of_two_names_that_one_picture_could_have_none_is_guessed(missing: list[str]) -> None:
+    put(deep__z__a_dot_jpg=photo(1), c_dot_json=coco([{"id": n, "file_name": name} for n, name in enumerate(missing)], [{"image_id": 0}, {"image_id": 1}]))
+
+    index()
+
+    assert take(category="hammer")[0]["boxes_dropped"] == {"no_picture": 2}
+
+
 def test_two_pictures_with_one_number_are_refused_and_one_that_is_named_twice_is_one() -> None:
     put(a_dot_jpg=photo(1), b_dot_jpg=photo(2), c_dot_json=coco([{"id": 1, "file_name": "a.jpg"}, {"id": 1, "file_name": "b.jpg"}], [{}]))
 

@@ -6,7 +6,6 @@ of its images (LVIS's fields, as Boxset writes them). Of every other picture not
 
 import gzip
 import re
-import unicodedata
 import zlib
 from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Mapping, Set
@@ -24,6 +23,7 @@ from boxset.sources.coco import LONGEST_SIDE, flickr_terms, is_crowd
 from boxset.sources.counts import Counts
 from boxset.sources.json_lines import UNREADABLE
 from boxset.sources.licences import spdx_of, stated
+from boxset.sources.naming import Named, pictures_meant
 from boxset.sources.place import READERS, Place, is_picture
 from boxset.sources.s3 import Entry
 from boxset.sources.tables import IndexWriter
@@ -242,23 +242,29 @@ def _count_orphans(place: Place, texts: yolo.Texts, used: set[str], counts: Coun
 def _coco(place: Place, files: list[str], pictures: dict[str, Entry], license_: str, writer: IndexWriter) -> Counts:
     """Read COCO files over one set of pictures; they must agree on what their category ids mean."""
     counts = Counts()
-    names: dict[str, str] = {}
     said: dict[str, dict[str, Any]] = {}
-    by_name = _by_name(pictures)
-    for file in files:
+    read = {file: _decoded(place.read(file), f"{place.address}/{file}", counts) for file in files}
+    names = _category_names(place, read)
+    meant = pictures_meant(((file, image.file_name) for file, decoded in read.items() for image in decoded.images), pictures.keys())
+    for file, decoded in read.items():
         where = f"{place.address}/{file}"
-        decoded = _decoded(place.read(file), where, counts)
-        for category in decoded.categories:
-            if names.setdefault(str(category.id), category.name) != category.name:
-                what = f"category {category.id} is {category.name!r} here, and {names[str(category.id)]!r} before"
-                raise InputError(what, where=where, do="Files whose numbers mean other things are sources of their own")
         _refuse_stripped(decoded, where)
         _refuse_shares(decoded, where)
-        paths = _paths(decoded.images, file, pictures, by_name, where)
-        _add_coco(decoded, paths, said, writer, counts, where)
+        _add_coco(decoded, _paths(decoded.images, file, meant, where), said, writer, counts, where)
     writer.add_classes({"class_id": number, "name": name} for number, name in names.items())
     _add_images(writer, pictures.values(), license_, said)
     return counts
+
+
+def _category_names(place: Place, read: Mapping[str, _File]) -> dict[str, str]:
+    """Return category id → name. Raises InputError where one number stands for two."""
+    names: dict[str, str] = {}
+    for file, decoded in read.items():
+        for category in decoded.categories:
+            if names.setdefault(str(category.id), category.name) != category.name:
+                what = f"category {category.id} is {category.name!r} here, and {names[str(category.id)]!r} before"
+                raise InputError(what, where=f"{place.address}/{file}", do="Files whose numbers mean other things are sources of their own")
+    return names
 
 
 def _decoded(content: bytes, where: str, counts: Counts) -> _File:
@@ -325,40 +331,15 @@ def _is_federated(decoded: _File) -> bool:
     return any(image.neg_category_ids is not None for image in decoded.images)
 
 
-def _alike(name: str) -> str:
-    """Return the form in which names of files are compared: systems differ in capitals, and in how they write accents."""
-    return unicodedata.normalize("NFC", name).casefold()
-
-
-def _by_name(pictures: Iterable[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for name in pictures:
-        found.setdefault(_alike(PurePosixPath(name).name), []).append(name)
-    return found
-
-
-def _paths(images: Iterable[_Image], file: str, pictures: Mapping[str, Entry], by_name: Mapping[str, list[str]], where: str) -> dict[str, str]:
+def _paths(images: Iterable[_Image], file: str, meant: Mapping[Named, str], where: str) -> dict[str, str]:
     """Return image id → picture. Raises InputError where two pictures have one id."""
     paths: dict[str, str] = {}
     for image in images:
-        path = _path_of(image.file_name, file, pictures, by_name)
+        path = meant[file, image.file_name]
         if paths.setdefault(str(image.id), path) != path:
             do = "Number the images anew; two files that were put into one are read as two: sources.….annotations takes a `*`"
             raise InputError(f"images: {image.id} is {paths[str(image.id)]} and {path}: a box could be of either", where=where, do=do)
     return paths
-
-
-def _path_of(name: str, file: str, pictures: Mapping[str, Entry], by_name: Mapping[str, list[str]]) -> str:
-    """Return an image's picture. It is looked for from the folder, from the file's own folder, then by its end where only one fits."""
-    plain, home = name.replace("\\", "/").removeprefix("./"), PurePosixPath(file).parent
-    near = [place for place in (plain, str(home / plain)) if place in pictures]
-    if near:
-        return near[0]
-    alike = by_name.get(_alike(PurePosixPath(plain).name), [])
-    found = [one for one in alike if _alike(f"/{one}").endswith(_alike(f"/{plain}"))] or alike
-    if len(found) > 1:
-        found = [one for one in found if PurePosixPath(one).is_relative_to(home)]
-    return found[0] if len(found) == 1 else plain
 
 
 def _add_coco(decoded: _File, paths: dict[str, str], said: dict[str, dict[str, Any]], writer: IndexWriter, counts: Counts, where: str) -> None:
