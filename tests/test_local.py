@@ -440,6 +440,20 @@ def test_of_two_names_that_one_picture_could_have_none_is_guessed(missing: list[
     assert take(category="hammer")[0]["boxes_dropped"] == {"no_picture": 2}
 
 
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+
+
+@pytest.mark.parametrize("name", ["c.json", "labels/a.txt", "data.yaml", "classes.txt"])
+def test_what_git_has_not_pulled_is_called_so(name: str) -> None:
+    put(images__a_dot_jpg=photo(1))
+    if name != "c.json":
+        put(labels__a_dot_txt="0 .5 .5 .1 .1\n", **{} if name in ("data.yaml", "classes.txt") else {"classes_dot_txt": "hammer\n"})
+    (Path("own") / name).write_bytes(POINTER)
+
+    with pytest.raises(InputError, match=rf"own/{name}:1: a Git-LFS pointer, not the file itself\. `git lfs pull`"):
+        index()
+
+
 def test_two_pictures_with_one_number_are_refused_and_one_that_is_named_twice_is_one() -> None:
     put(a_dot_jpg=photo(1), b_dot_jpg=photo(2), c_dot_json=coco([{"id": 1, "file_name": "a.jpg"}, {"id": 1, "file_name": "b.jpg"}], [{}]))
 

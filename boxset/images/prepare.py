@@ -33,6 +33,7 @@ QUALITY = 95
 OTHERS = (  # kinds of pictures that are not read, by where their mark stands
     (4, b"ftyphei", "HEIC"), (4, b"ftyphev", "HEIC"), (4, b"ftypmif1", "HEIC"), (4, b"ftypmsf1", "HEIC"), (4, b"ftypavi", "AVIF"), (0, b"II*\0", "TIFF"), (0, b"MM\0*", "TIFF"),
     (0, b"\xff\x0a", "JPEG XL"), (4, b"JXL ", "JPEG XL"), (4, b"jP  ", "JPEG 2000"), (0, b"%PDF", "PDF"),
+    (0, b"version https://git-lfs", "a Git-LFS pointer"),
 )  # fmt: skip
 
 _Broken = (OSError, SyntaxError, ValueError, IndexError, EOFError, Image.DecompressionBombError, Image.DecompressionBombWarning, ImageCms.PyCMSError)

@@ -25,6 +25,7 @@ from boxset.sources.json_lines import UNREADABLE
 from boxset.sources.licences import spdx_of, stated
 from boxset.sources.naming import Named, pictures_meant
 from boxset.sources.place import READERS, Place, is_picture
+from boxset.sources.raw import refuse_pointer
 from boxset.sources.s3 import Entry
 from boxset.sources.tables import IndexWriter
 from boxset.work import in_threads
@@ -270,6 +271,7 @@ def _category_names(place: Place, read: Mapping[str, _File]) -> dict[str, str]:
 def _decoded(content: bytes, where: str, counts: Counts) -> _File:
     """Decode strictly; where that fails, record by record, and count those that cannot be read. Raises InputError for a file of another kind."""
     do = "Export it as COCO instances, or name another file"
+    refuse_pointer(content[:256], where)
     try:
         text = gzip.decompress(content) if content.startswith(GZIP) else content.removeprefix(BOM_UTF8)
         try:

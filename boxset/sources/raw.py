@@ -259,11 +259,16 @@ def _member(names: list[str], wanted: str, path: Path) -> str:
     return min(found, key=len)
 
 
+def refuse_pointer(head: bytes, where: str) -> None:
+    """Raise InputError for what stands in a file's place where git's large files were not pulled."""
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(LFS):
+        raise InputError("a Git-LFS pointer, not the file itself", where=f"{where}:1", do="`git lfs pull` where it came from")
+
+
 def refuse_foreign(head: bytes, path: Path) -> None:
     """Raise InputError for bytes that are plainly no data file."""
+    refuse_pointer(head, str(path))
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:256]
-    if start.startswith(LFS):
-        raise InputError("a Git-LFS pointer, not the file itself", where=f"{path}:1", do="`git lfs pull` where it came from")
     if start[:15].lower().startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
         raise InputError("a web page, not data: the server answered with an error page", where=f"{path}:1", do="Delete it and fetch it again")
     if not start:

@@ -9,6 +9,7 @@ import yaml
 from boxset.errors import InputError
 from boxset.sources.classes import folded
 from boxset.sources.place import Place
+from boxset.sources.raw import refuse_pointer
 
 Box = tuple[float, float, float, float]
 
@@ -75,9 +76,10 @@ def class_names(place: Place, files: Iterable[str]) -> list[str]:
 
 
 def _names_in(place: Place, file: str) -> list[str]:
-    where = f"{place.address}/{file}"
+    where, content = f"{place.address}/{file}", place.read(file)
+    refuse_pointer(content[:256], where)
     try:
-        text = place.read(file).decode("utf-8-sig")
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as err:
         raise InputError(f"not UTF-8: {err.reason} at byte {err.start}", where=where, do="Save it as UTF-8") from err
     if file.lower().endswith((".yaml", ".yml")):
@@ -123,6 +125,7 @@ def seems_labels(lines: list[tuple[int, str]]) -> bool:
 
 def read_labels(text: bytes, classes: int, where: str) -> tuple[list[tuple[str, Box]], list[InputError]]:
     """Return the objects of a label file, as class and box, and what is wrong with each row that is none. Raises InputError for pixels."""
+    refuse_pointer(text[:256], where)
     found, bad = [], []
     for number, line in lines_of(text):
         read = _object_of(line.split(), classes, f"{where}:{number}")
