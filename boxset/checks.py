@@ -59,7 +59,8 @@ WEB = re.compile(r"https?://[^/\s]+(/\S*)?")
 CONTACT = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+|https?://\S+\.\S+")
 ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/?[\w+=,.@/-]+")
 WORKTEAM = re.compile(r"arn:aws[a-z-]*:sagemaker:([a-z0-9-]*):\d{12}:workteam/(private-crowd|vendor-crowd|public-crowd)/\S+")
-SPDX = re.compile(r"[A-Z0-9*][A-Za-z0-9.*+-]*")
+SPDX = re.compile(r"(?:[A-Z0-9*]|[a-z0-9]+-)[A-Za-z0-9.*+-]*")
+VERSIONLESS = re.compile(r"CC-BY(?:-(?:NC|ND|SA))*|CC0", re.IGNORECASE)
 SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 ALIKE = 0.85  # of two names, as difflib measures it: hammer and hammers, wrench and wrenches
 
@@ -217,6 +218,8 @@ def _licences(params: Params, _: Path) -> Iterator[Fault]:
             if not SPDX.fullmatch(pattern):
                 do = "Write CC-BY-4.0, *-NC-* or LicenseRef-own"
                 yield Fault(f"licences.{key}", f"{pattern!r} is not spelt as SPDX does, and would match nothing", do)
+            elif VERSIONLESS.fullmatch(pattern):
+                yield Fault(f"licences.{key}", f"{pattern!r} names no version, and would match nothing", f"Write {pattern}-*")
     for name in params.crawl.openverse.licences:
         if name not in OPENVERSE_LICENCES:
             hint = did_you_mean(name, OPENVERSE_LICENCES)

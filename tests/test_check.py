@@ -98,6 +98,8 @@ PROBLEMS: list[tuple[dict[str, Any], list[str]]] = [
     ]),
     ({"licences.deny": ["nc"]}, ["licences.deny: 'nc' is not spelt as SPDX does, and would match nothing"]),
     ({"licences.deny": ["*-NC-*", "CC-BY-ND-2.0"]}, []),
+    ({"licences.deny": ["*-nd*", "cc-by-sa-*"]}, []),
+    ({"licences.allow": ["CC-BY-ND"]}, ["licences.allow: 'CC-BY-ND' names no version, and would match nothing"]),
     ({"crawl.openverse.licences": ["by_sa"]}, ["crawl.openverse.licences: Openverse has no licence 'by_sa'; did you mean by-sa or by-nc-sa?"]),
     ({"merge.trust": ["lvsi"]}, ["merge.trust: there is no source lvsi; did you mean lvis?"]),
     (READY, []),

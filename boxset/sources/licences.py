@@ -142,11 +142,15 @@ def allowed(spdx: str, use: str, policy: Licences) -> bool:
     """
     if not spdx:
         return policy.unknown == "allow"
-    if any(fnmatchcase(spdx, pattern) for pattern in policy.deny):
+    if any(_fits(spdx, pattern) for pattern in policy.deny):
         return False
     if use == "commercial" and _forbids_commerce(spdx):
         return False
-    return not policy.allow or any(fnmatchcase(spdx, pattern) for pattern in policy.allow)
+    return not policy.allow or any(_fits(spdx, pattern) for pattern in policy.allow)
+
+
+def _fits(spdx: str, pattern: str) -> bool:
+    return fnmatchcase(spdx.casefold(), pattern.casefold())  # capitals do not count in SPDX's identifiers
 
 
 def no_derivatives(spdx: str) -> bool:
