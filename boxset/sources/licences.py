@@ -103,7 +103,7 @@ def _slug(text: str) -> str:
 
 def _unversioned(said: str) -> str:
     """Return `CC-BY-NC` for a Creative Commons licence whose version is not said, or an empty string; what limits it further is no such licence."""
-    named = re.search(r"\bcc\b|\bcreative commons\b|^attribution([ -]\w+)* licen[sc]e$", said)
+    named = re.search(r"\bcc\b|\bcreative commons\b|creativecommons\.org/licenses/|^attribution([ -]\w+)* licen[sc]e$", said)
     words = _words(said) if named else set()
     return "-".join(["CC-BY", *_parts(words)]) if "by" in words and not words & _LIMITING else ""
 
