@@ -61,7 +61,8 @@ WEB = re.compile(r"https?://([^/\s\[\]]+|\[[0-9A-Fa-f:.]+\](:\d+)?)(/\S*)?")
 CONTACT = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+|https?://\S+\.\S+")
 ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/?[\w+=,.@/-]+")
 WORKTEAM = re.compile(r"arn:aws[a-z-]*:sagemaker:([a-z0-9-]*):\d{12}:workteam/(private-crowd|vendor-crowd|public-crowd)/\S+")
-SPDX = re.compile(r"[A-Z0-9*][A-Za-z0-9.*+-]*")
+SPDX = re.compile(r"(?:[A-Z0-9*]|[a-z0-9]+-)[A-Za-z0-9.*+-]*")
+VERSIONLESS = re.compile(r"CC-BY(?:-(?:NC|ND|SA))*|CC0", re.IGNORECASE)
 SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 ALIKE = 0.85  # of two names, as difflib measures it: hammer and hammers, wrench and wrenches
 
@@ -153,6 +154,7 @@ def _sources(params: Params, root: Path) -> Iterator[Fault]:
         yield from _unknown_words(tuple(source.files), FILES.get(kind), f"sources.{name}.files")
         yield from _unknown_words(tuple(source.sha256), FILES.get(kind), f"sources.{name}.sha256")
         yield from _unreadable(source, f"sources.{name}", root)
+        yield from _passed_over(source, kind, f"sources.{name}")
         for file, digest in source.sha256.items():
             if not SHA256.fullmatch(digest):
                 yield Fault(f"sources.{name}.sha256.{file}", "a SHA-256 has 64 hexadecimal digits", "Copy it again")
@@ -171,6 +173,15 @@ def _unreadable(source: Source, key: str, root: Path) -> Iterator[Fault]:
     for where, place in places.items():
         if place and "://" not in place and not (root / place).exists():
             yield Fault(where, f"{place} is not there", "Correct the path, or set `on: false`")
+
+
+def _passed_over(source: Source, kind: str, key: str) -> Iterator[Fault]:
+    """What a source says that its reader does not look at, so that it would be left out in silence."""
+    of_public = ("splits", "files", "sha256") if kind == "local" else ("splits",) if kind == "visual_genome" else ()
+    for name in (*of_public, *(("annotations", "license", "category") if kind != "local" and kind in FORMATS else ())):
+        if getattr(source, name):
+            do = "Name its folder in `path`, or its file in `annotations`" if kind == "local" else "Delete it"
+            yield Fault(f"{key}.{name}", f"{kind} does not read it", do)
 
 
 def _missing_file(path: str, key: str, root: Path) -> Iterator[Fault]:
@@ -212,6 +223,8 @@ def _licences(params: Params, _: Path) -> Iterator[Fault]:
             if not SPDX.fullmatch(pattern):
                 do = "Write CC-BY-4.0, *-NC-* or LicenseRef-own"
                 yield Fault(f"licences.{key}", f"{pattern!r} is not spelt as SPDX does, and would match nothing", do)
+            elif VERSIONLESS.fullmatch(pattern):
+                yield Fault(f"licences.{key}", f"{pattern!r} names no version, and would match nothing", f"Write {pattern}-*")
     for name in params.crawl.openverse.licences:
         if name not in OPENVERSE_LICENCES:
             hint = did_you_mean(name, OPENVERSE_LICENCES)

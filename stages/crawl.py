@@ -13,7 +13,7 @@ from boxset.resolve import CrawlOrder
 from boxset.stage import run
 from boxset.web.crawl import crawl
 
-VERSION = 6
+VERSION = 7
 
 
 def main(name: str) -> None:

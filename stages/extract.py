@@ -11,7 +11,7 @@ from boxset.resolve import ExtractOrder
 from boxset.sources.extract import extract
 from boxset.stage import run
 
-VERSION = 7
+VERSION = 8
 
 
 def main(name: str) -> None:

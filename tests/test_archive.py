@@ -127,3 +127,13 @@ def test_memory_does_not_grow_with_the_members_that_nobody_wants(tmp_path: Path)
     small = peak(50)
 
     assert peak(2000) < small * 1.5
+
+
+def test_a_member_that_is_encrypted_is_refused_by_name(tmp_path: Path) -> None:
+    zip_of(tmp_path / "a.zip", NAMES[:1])
+    content = bytearray((tmp_path / "a.zip").read_bytes())
+    content[6] = content[content.rindex(b"PK\x01\x02") + 8] = 1
+    (tmp_path / "a.zip").write_bytes(content)
+
+    with pytest.raises(InputError, match=r"a\.zip: ILSVRC/.*JPEG in it is encrypted\. Unpack it"):
+        list(pictures_in(tmp_path / "a.zip", NAMES[:1]))

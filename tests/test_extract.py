@@ -10,14 +10,14 @@ import msgspec
 import pytest
 from PIL import Image
 
-from boxset.dataset.records import ImageRow, read_pool
+from boxset.dataset.records import ImageRow, Picture, read_pool
 from boxset.dataset.takedown import NOTHING_DOWN, Takedowns, takedowns_for, takedowns_of
 from boxset.endpoints import Endpoints
 from boxset.errors import InputError
 from boxset.files import read_jsonl
 from boxset.params import ClassTerm, FlagPolicies, Licences
 from boxset.resolve import ExtractOrder, IndexOrder
-from boxset.sources.extract import extract
+from boxset.sources.extract import extract, in_pixels
 from boxset.sources.index import build_index
 from boxset.sources.tables import FLAGS, IndexWriter
 from tests.outside import outside
@@ -146,6 +146,39 @@ def test_a_picture_that_is_turned_upright_turns_its_boxes() -> None:
     assert [a.bbox for a in pool.annotations] == [(240, 10, 40, 30)]
 
 
+@pytest.mark.parametrize(
+    ("orientation", "size", "shown", "lies"),
+    [
+        (6, (400, 300), True, (240, 10, 40, 30)),  # the raster's size
+        (6, (300, 400), False, (10, 20, 30, 40)),  # what a viewer sees
+        (6, (150, 200), False, (20, 40, 60, 80)),  # the same, annotated at half its size
+        (6, (200, 150), True, (180, 20, 80, 60)),
+        (6, (None, None), False, (240, 10, 40, 30)),
+        (6, (None, None), True, (10, 20, 30, 40)),
+        (3, (400, 300), False, (360, 240, 30, 40)),  # a half turn leaves no trace in the size
+        (3, (400, 300), True, (10, 20, 30, 40)),
+        (3, (800, 600), True, (5, 10, 15, 20)),
+        (1, (800, 600), False, (5, 10, 15, 20)),
+    ],
+)
+def test_boxes_of_a_turned_picture_lie_where_they_were_drawn(orientation: int, size: tuple[int | None, int | None], shown: bool, lies: tuple[float, ...]) -> None:
+    upright = (300, 400) if orientation > 4 else (400, 300)
+    texts = dict.fromkeys(("sha256", "file_name", "phash", "source", "source_id", "url"), "x")
+    picture = Picture(width=upright[0], height=upright[1], orientation=orientation, **texts)
+
+    assert in_pixels((10, 20, 30, 40), picture, {"width": size[0], "height": size[1]}, "pixels", shown=shown) == pytest.approx(lies)
+
+
+@pytest.mark.parametrize("size", [(300, 400), (None, None)])
+def test_boxes_of_ones_own_are_of_the_picture_as_it_is_shown(size: tuple[int | None, int | None]) -> None:
+    photo("a.jpg", orientation=6)
+    photo("b.jpg", orientation=3)
+
+    run([box(1, [10, 20, 30, 40]), box(2, [10, 20, 30, 40])], [{**image(1, "a.jpg"), "width": size[0], "height": size[1]}, image(2, "b.jpg")])
+
+    assert [a.bbox for a in read_pool(OUT / "annotations.json").annotations] == [(10, 20, 30, 40)] * 2
+
+
 def test_missing_pictures_are_counted_and_too_many_fail_but_keep_what_was_had() -> None:
     photo("a.jpg")
     Path("own/b.jpg").write_bytes(b"<html>")
@@ -155,7 +188,7 @@ def test_missing_pictures_are_counted_and_too_many_fail_but_keep_what_was_had() 
 
     assert (metrics["seen"], metrics["kept"], metrics["dropped"]) == (3, 1, {"gone": 1, "not_an_image": 1})
     assert [row.outcome for row in read_jsonl(OUT / "images.jsonl", ImageRow)] == ["kept", "not_an_image", "gone"]
-    with pytest.raises(InputError, match="2 of 3 pictures cannot be had"):
+    with pytest.raises(InputError, match=r"2 of 3 pictures cannot be had .*Look at b\.jpg \(a web page\), raise"):
         run(boxes, images, max_missing_share=0.5)
     assert len(list((OUT / "images").iterdir())) == 1
 

@@ -306,6 +306,9 @@ def test_animations_are_told() -> None:
         (b"<!DOCTYPE html><p>", Refusal(Reason.NOT_AN_IMAGE, "a web page")),
         (b'<svg xmlns="http://www.w3.org/2000/svg"/>', Refusal(Reason.NOT_AN_IMAGE, "svg")),
         (b"\x00\x00\x00\x18ftypmp42", Refusal(Reason.NOT_AN_IMAGE, "unknown type")),
+        (b"version https://git-lfs.github.com/spec/v1\n", Refusal(Reason.NOT_AN_IMAGE, "a Git-LFS pointer, which is not read")),
+        (b"\x00\x00\x00\x18ftypheic", Refusal(Reason.NOT_AN_IMAGE, "HEIC, which is not read")),
+        (b"\x00\x00\x00\x20ftypavif", Refusal(Reason.NOT_AN_IMAGE, "AVIF, which is not read")),
     ],
 )
 def test_what_is_no_picture_is_refused(raw: bytes, expected: Refusal) -> None:

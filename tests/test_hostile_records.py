@@ -133,6 +133,12 @@ def test_one_number_with_two_names_is_refused_and_one_category_said_twice_is_one
     [
         *((text, False) for text in ("for research purposes only", "For academic purposes only", "only for research", "Only for the use in education")),
         *((text, False) for text in ("all rights are reserved", "CC BY-NonCom 4.0", "CC BY 4.0, no commercial use", "Attribution 4.0, personal use only")),
+        *((f"CC BY 4.0{text}", False) for text in (", personal use only", ", not for commercial use", ", commercial use prohibited")),
+        *((f"CC BY{text}", False) for text in (", research only", "-SA (academic use)")),
+        ("CC BY-SA 4.0 except for commercial use", False),
+        *((text, False) for text in ("not free for commercial use", "May not be used for commercial purposes", "Commercial use is not permitted")),
+        *((text, True) for text in ("free for personal and commercial use", "Not for resale; commercial use allowed", "CC BY")),
+        ("not copyrighted, commercial use ok", True),
         *((text, True) for text in ("CC BY-NoDerivs 2.0", "CC BY-ND 4.0", "Attribution-NoDerivatives 4.0 International", "Zero-Clause BSD", "CC0")),
     ],
 )

@@ -71,6 +71,7 @@ def test_names_and_short_spellings() -> None:
         (("CC BY-NC 4.0", ""), "CC-BY-NC-4.0"),
         (("cc_by_nc_4.0",), "CC-BY-NC-4.0"),
         (("CC BY-NC 2.0",), "CC-BY-NC-2.0"),
+        (("https://creativecommons.org/licenses/by-nc-sa/",), "LicenseRef-CC-BY-NC-SA"),
         (("Attribution-NonCommercial License", None), "LicenseRef-CC-BY-NC"),
         (("Attribution License",), "LicenseRef-CC-BY"),
         (("Creative Commons Attribution Non-Commercial No Derivs",), "LicenseRef-CC-BY-NC-ND"),

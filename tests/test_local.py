@@ -11,6 +11,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from click.testing import CliRunner
 from PIL import Image
 
@@ -25,6 +26,8 @@ from boxset.sources.coverage import coverage
 from boxset.sources.extract import extract
 from boxset.sources.index import build_index
 from boxset.sources.place import listings, place_of
+from boxset.sources.s3 import Bucket
+from boxset.sources.tables import classes_table
 
 CATEGORIES = [{"id": 3, "name": "hammer"}, {"id": 0, "name": "saw"}]
 
@@ -96,7 +99,7 @@ def test_a_coco_file_anywhere_in_the_folder_finds_its_pictures() -> None:
 
 def test_what_a_coco_file_says_is_counted_and_what_it_does_not_say_goes_to_labelling() -> None:
     put(a_dot_jpg=photo(1), b_dot_jpg=photo(2), new_dot_jpg=photo(3))
-    images = [{"id": 1, "file_name": "a.jpg"}, {"id": 2, "file_name": "b.jpg"}, {"id": 2, "file_name": "new.jpg"}]
+    images = [{"id": 1, "file_name": "a.jpg"}, {"id": 2, "file_name": "b.jpg"}, {"id": 2, "file_name": "b.jpg"}]
     boxes = [{}, {}, {"image_id": 99}, {"category_id": 77}, {"bbox": [5, 5, -3, 4]}, {"is_crowd": [1], "bbox": [1, 1, 9, 9]}, {"category_id": 0}]
     put(c_dot_json=coco(images, boxes))
 
@@ -237,7 +240,7 @@ def test_several_coco_files_are_one_source_where_their_ids_agree() -> None:
     names = {p.sha256: p.source_id for p in pool.pictures}
     assert sorted((names[a.sha256], a.bbox) for a in pool.annotations) == [("train/a.jpg", (10, 20, 30, 40)), ("val/a.jpg", (1, 2, 3, 4))]
     put(val__x_dot_json=coco(image, [{}]).replace('"hammer"', '"mallet"'))
-    with pytest.raises(InputError, match="category 3 is 'mallet' here and 'hammer'"):
+    with pytest.raises(InputError, match="category 3 is 'mallet' here, and 'hammer' before"):
         index(annotations="*/x.json")
 
 
@@ -322,8 +325,64 @@ def test_labels_of_which_none_fits_a_picture_are_an_error() -> None:
 def test_too_many_labels_without_pictures_fail_the_source() -> None:
     put(classes_dot_txt="hammer\n", a_dot_jpg=photo(1), a_dot_txt="0 .5 .5 .5 .5\n", gone_dot_txt="0 .5 .5 .5 .5\n" * 19)
 
-    with pytest.raises(InputError, match=r"own: 19 of 20 rows are unreadable or have no picture \(no_picture 19\)\. .*max_lost_share"):
+    said = r"own: 19 of 20 rows are unreadable or have no picture \(no_picture 19\); the first: own/gone\.txt: no picture has this name\. .*max_lost_share"
+    with pytest.raises(InputError, match=said):
         index()
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("2 .5 .5 .5 .5", "class 2: there are names for 2 classes, from 0 on"),
+        ("-1 .5 .5 .5 .5", "class -1: there are names for 2 classes"),
+        ("0,.5,.5,.5,.5", r"expected a class's number and shares of the picture, found '0,\.5,\.5,\.5,\.5'"),
+        ("0.5 .5 .5 .5 .5", "expected a class's number"),
+        ("0 .5 .5 .5 -1.5", "no shares from 0 to 1"),
+        ("0 .5 .5 .5", "3 numbers after the class are neither a box nor a polygon"),
+        ("0 .1 .1 .9 .1 .5 1.5", "a polygon beyond the picture"),
+    ],
+)
+def test_the_first_row_of_yolos_that_cannot_be_read_is_named_with_what_is_wrong(row: str, said: str) -> None:
+    put(classes_dot_txt="hammer\nsaw\n", images__a_dot_jpg=photo(1), labels__a_dot_txt=f"0 .5 .5 .5 .5\n\n{row}\n" + "1\n" * 20)
+
+    with pytest.raises(InputError, match=rf"21 of 22 rows are unreadable; the first: own/labels/a\.txt:3: {said}"):
+        index()
+
+
+def test_yolo_is_read_as_numpy_and_windows_write_it() -> None:
+    put(classes_dot_txt="hammer\nsaw\n", images__a_dot_jpg=photo(1), images__b_dot_jpg=photo(2), labels__a_dot_txt="1.000000e+00 5.0e-01 .5 .5 .5\n")
+    put(labels__b_dot_txt="0 .5 .5 .5 .5\r\n".encode("utf-16"))
+
+    assert index()["dropped"] == {}
+    _, pool = take()
+
+    assert states(pool) == {"images/b.jpg": "present"}
+
+
+@pytest.mark.parametrize("names", ["names: [on, 12:30, 1.10]\n", "names: {'2': 1.10, 0: on, 1: 12:30}\n", "names:\n- on\n- 12:30\n- '1.10'\n"])
+def test_names_of_classes_are_as_they_are_written(names: str) -> None:
+    put(data_dot_yaml=names, images__a_dot_jpg=photo(1), labels__a_dot_txt="0 .5 .5 .5 .5\n")
+    index()
+
+    assert classes_table(Path("data/index/own")).column("name").to_pylist() == ["on", "12:30", "1.10"]
+
+
+@pytest.mark.parametrize("others", ["classes.txt", "more/data.yaml", "labels/classes.txt", "other.yaml"])
+def test_two_lists_of_classes_that_differ_are_not_chosen_between(others: str) -> None:
+    put(data_dot_yaml="names: [hammer, saw]\n", images__a_dot_jpg=photo(1), labels__a_dot_txt="0 .5 .5 .5 .5\n")
+    (Path("own") / others).parent.mkdir(exist_ok=True)
+
+    (Path("own") / others).write_text("names: [Hammer, saw]\n" if others.endswith("yaml") else "Hammer\nsaw\n")
+    assert index()["boxes"] == 1
+    (Path("own") / others).write_text("names: [saw, hammer]\n" if others.endswith("yaml") else "saw\nhammer\n")
+    with pytest.raises(InputError, match=rf"own/{others}: its classes are not those of data\.yaml\. Keep the one"):
+        index()
+
+
+def test_other_yaml_files_further_down_do_not_matter() -> None:
+    put(data_dot_yaml="names: [hammer]\n", images__a_dot_jpg=photo(1), labels__a_dot_txt="0 .5 .5 .5 .5\n", code__coco_dot_yaml="names: [person]\n", code__x_dot_yml="{")
+
+    assert index()["boxes"] == 1
 
 
 @pytest.mark.parametrize(
@@ -331,6 +390,9 @@ def test_too_many_labels_without_pictures_fail_the_source() -> None:
     [
         ("classes.txt", b"hammer\n\nsaw\n", r"classes\.txt:2: an empty line"),
         ("classes.txt", b"caf\xe9\n", r"classes\.txt: not UTF-8"),
+        ("data.yaml", b"names:\n- saw\n-\n", r"data\.yaml:3: names: class 1 has no name"),
+        ("data.yaml", b"names: {1: saw, 2: hammer}\n", r"data\.yaml: names: the numbers of the classes are not 0, 1"),
+        ("data.yaml", b"names: [\n", r"data\.yaml: not YAML"),
         ("data.yaml", b"names: [hammer]\nkpt_shape: [17, 3]\n", r"data\.yaml: kpt_shape"),
         ("data.yaml", b"nc: 1\n", r"own: no data\.yaml with `names`.*annotations: none"),
     ],
@@ -341,6 +403,122 @@ def test_class_names_that_are_not_sure_are_refused(file: str, content: bytes, sa
 
     with pytest.raises(InputError, match=said):
         index()
+
+
+def test_records_of_ones_own_are_read_as_tools_write_them() -> None:
+    put(a_dot_jpg=photo(1), b_dot_jpg=photo(2))
+    images = [{"id": "1", "file_name": "a.jpg", "width": 400.0, "height": 300.0, "license": "CC BY 4.0"}, {"id": 2, "file_name": "b.jpg", "license": "7"}]
+    boxes = [{"category_id": "3", "iscrowd": None, "attributes": None}, {"image_id": "2", "is_crowd": None, "iscrowd": "0", "attributes": {"is_crowd": "false"}}]
+    put(c_dot_json=coco(images, boxes, licenses=[{"id": "7", "name": "MIT"}, {"name": "none"}]))
+
+    assert index(license_="")["dropped"] == {}
+    _, pool = take()
+
+    assert [(a.category, a.bbox, a.iscrowd) for a in pool.annotations] == [("hammer", (10, 20, 30, 40), 0)] * 2
+    assert {p.source_id: p.license for p in pool.pictures} == {"a.jpg": "CC-BY-4.0", "b.jpg": "MIT"}
+
+
+def test_a_picture_that_is_missing_is_not_taken_from_another_folder() -> None:
+    put(val__a_dot_jpg=photo(1), train__b_dot_jpg=photo(2))
+    train = coco([{"id": 1, "file_name": "a.jpg"}, {"id": 2, "file_name": "b.jpg"}], [{}, {"image_id": 2}])
+    put(train__x_dot_json=train, val__x_dot_json=coco([{"id": 1, "file_name": "a.jpg"}], [{"bbox": [1, 2, 3, 4]}]))
+
+    index(annotations="*/x.json")
+    metrics, pool = take(annotations="*/x.json")
+
+    names = {p.sha256: p.source_id for p in pool.pictures}
+    assert sorted((names[a.sha256], a.bbox) for a in pool.annotations) == [("train/b.jpg", (10, 20, 30, 40)), ("val/a.jpg", (1, 2, 3, 4))]
+    assert (metrics["dropped"], metrics["boxes_dropped"]) == ({"gone": 1}, {"no_picture": 1})
+
+
+@pytest.mark.parametrize("missing", [["train/a.jpg", "val/a.jpg"], ["/old/x/a.jpg", "/old/y/a.jpg"], ["a.jpg", "y/a.jpg"]])
+def test_of_two_names_that_one_picture_could_have_none_is_guessed(missing: list[str]) -> None:
+    put(deep__z__a_dot_jpg=photo(1), c_dot_json=coco([{"id": n, "file_name": name} for n, name in enumerate(missing)], [{"image_id": 0}, {"image_id": 1}]))
+
+    index()
+
+    assert take(category="hammer")[0]["boxes_dropped"] == {"no_picture": 2}
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+
+
+@pytest.mark.parametrize("name", ["c.json", "labels/a.txt", "data.yaml", "classes.txt"])
+def test_what_git_has_not_pulled_is_called_so(name: str) -> None:
+    put(images__a_dot_jpg=photo(1))
+    if name != "c.json":
+        put(labels__a_dot_txt="0 .5 .5 .1 .1\n", **{} if name in ("data.yaml", "classes.txt") else {"classes_dot_txt": "hammer\n"})
+    (Path("own") / name).write_bytes(POINTER)
+
+    with pytest.raises(InputError, match=rf"own/{name}:1: a Git-LFS pointer, not the file itself\. `git lfs pull`"):
+        index()
+
+
+def test_two_pictures_with_one_number_are_refused_and_one_that_is_named_twice_is_one() -> None:
+    put(a_dot_jpg=photo(1), b_dot_jpg=photo(2), c_dot_json=coco([{"id": 1, "file_name": "a.jpg"}, {"id": 1, "file_name": "b.jpg"}], [{}]))
+
+    with pytest.raises(InputError, match=r"own/c\.json: images: 1 is a\.jpg and b\.jpg: a box could be of either"):
+        index()
+    put(c_dot_json=coco([{"id": 1, "file_name": "a.jpg"}, {"id": 1, "file_name": "./a.jpg"}], [{}]))
+    assert index()["dropped"] == {"duplicate": 1}
+
+
+def test_a_crowd_may_be_said_in_words() -> None:
+    put(a_dot_jpg=photo(1), c_dot_json=coco([{"id": 1, "file_name": "a.jpg"}], [{"attributes": {"is_crowd": "True"}}]))
+    index()
+
+    assert [a.iscrowd for a in take()[1].annotations] == [1]
+
+
+@pytest.mark.parametrize("size", [{"width": 10**12, "height": 300}, {"width": -5, "height": 0}, {"width": 400.5, "height": None}])
+def test_a_size_that_none_can_be_is_unknown_and_moves_no_box(size: dict[str, Any]) -> None:
+    put(a_dot_jpg=photo(1), c_dot_json=coco([{"id": 1, "file_name": "a.jpg", **size}], [{}]))
+    index()
+
+    assert [a.bbox for a in take()[1].annotations] == [(10, 20, 30, 40)]
+
+
+def test_an_odd_record_of_ones_own_is_counted_named_and_makes_nothing_absent() -> None:
+    put(a_dot_jpg=photo(1), b_dot_jpg=photo(2), d_dot_jpg=photo(3))
+    images = [{"id": n, "file_name": f"{name}.jpg"} for n, name in ((1, "a"), (2, "b"))]
+    odd = [{"image_id": 2, "category_id": 0, "bbox": []}, {"image_id": 2, "category_id": 3, "bbox": None}]
+    put(c_dot_json=coco([*images, {"id": 3, "file_name": None}], [{}, *odd, {"image_id": 3}]))
+
+    indexed = index()
+    _, pool = take(negatives=9, category="hammer")
+
+    assert (indexed["seen"], indexed["boxes"], indexed["dropped"]) == (5, 1, {"bad_row": 3, "no_picture": 1})
+    assert states(pool) == {"a.jpg": "present"}
+    assert sorted(p.source_id for p in pool.pictures if p.category) == ["b.jpg", "d.jpg"]
+    put(c_dot_json=coco(images, [{}, *odd * 10]))
+    with pytest.raises(InputError, match=r"20 of 21 rows are unreadable; the first: own/c\.json: Expected `array` of length 4 - at `\$\.annotations\[1\]\.bbox`"):
+        index()
+
+
+@pytest.mark.parametrize(
+    ("box", "said"),
+    [
+        ({"category_id": 9}, r"annotations\[0\]\.category_id: '9' is none of its categories"),
+        ({"image_id": 9}, r"annotations\[0\]\.image_id: '9' is none of its images"),
+        ({"bbox": [0.1, 0.2, 0.9, 0.5]}, r"own/c\.json: annotations\[…\]\.bbox: no box goes beyond 1: these are shares"),
+        ({"bbox": [float("nan"), 1, 2, 3]}, r"invalid character \(byte \d+\), line 1: '.*NaN, 1"),
+    ],
+)
+def test_what_is_wrong_in_a_coco_file_of_ones_own_is_said(box: dict[str, Any], said: str) -> None:
+    put(a_dot_jpg=photo(1), c_dot_json=coco([{"id": 1, "file_name": "a.jpg"}], [box]))
+
+    with pytest.raises(InputError, match=said):
+        index()
+
+
+@pytest.mark.parametrize(("there", "named"), [("e\u0301.jpg", "\u00e9.jpg"), ("IMG.JPG", "img.jpg"), ("Sub/IMG.jpg", "sub/img.JPG"), ("x/a.jpg", "elsewhere\\x\\a.jpg")])
+def test_a_picture_is_found_however_its_name_is_written(there: str, named: str) -> None:
+    (Path("own") / there).parent.mkdir(exist_ok=True)
+    (Path("own") / there).write_bytes(photo(1))
+    put(c_dot_json=coco([{"id": 1, "file_name": named}], [{}]))
+    index()
+
+    assert states(take(category="hammer")[1]) == {there: "present"}
 
 
 @pytest.mark.parametrize("name", ["c.json.gz", "c.JSON", "deep/c.Json.GZ"])
@@ -375,11 +553,17 @@ def test_annotations_of_a_kind_that_is_not_read_are_no_silence(name: str) -> Non
 
 
 def test_a_json_file_and_labels_side_by_side_are_not_guessed_between() -> None:
-    put(classes_dot_txt="hammer\n", a_dot_jpg=photo(1), a_dot_txt="0 .5 .5 .5 .5\n", notes_dot_json="{}")
+    put(classes_dot_txt="hammer\n", a_dot_jpg=photo(1), a_dot_txt="0 .5 .5 .5 .5\n", coco_dot_json="{}")
 
-    with pytest.raises(InputError, match=r"a JSON file, notes\.json, and YOLO labels, a\.txt"):
+    with pytest.raises(InputError, match=r"a JSON file, coco\.json, and YOLO labels, a\.txt"):
         index()
     assert index(annotations="yolo")["boxes"] == 1
+
+
+def test_what_label_studio_writes_beside_yolos_labels_is_no_second_kind_of_annotations() -> None:
+    put(classes_dot_txt="hammer\nsaw\n", notes_dot_json='{"categories": [], "info": {}}', images__a_dot_jpg=photo(1), labels__a_dot_txt="1 .5 .5 .5 .5\n")
+
+    assert index()["boxes"] == 1
 
 
 def test_a_category_that_names_a_class_where_no_annotations_are_found_is_an_error() -> None:
@@ -394,7 +578,7 @@ def test_a_category_that_names_a_class_where_no_annotations_are_found_is_an_erro
 def test_yolo_in_pixels_is_refused_by_file() -> None:
     put(classes_dot_txt="hammer\n", images__a_dot_jpg=photo(1), labels__a_dot_txt="0 120 80 40 40\n")
 
-    with pytest.raises(InputError, match=r"own/labels/a\.txt: 120 where shares from 0 to 1 stand: these are pixels"):
+    with pytest.raises(InputError, match=r"own/labels/a\.txt:1: 120 where shares from 0 to 1 stand: these are pixels"):
         index()
 
 
@@ -473,7 +657,52 @@ def test_what_lies_in_a_folder_is_noticed_whatever_changes_and_copies_are_equal(
     assert len({before, changed, added, now()}) == 4
 
 
+def test_an_emptied_place_empties_no_data_set() -> None:
+    put(c_dot_json="{}")
+    order = index_order("own", Source(format="local", path="own"), "abc")
+
+    with pytest.raises(InputError, match=r"own: there is no picture in it any more\. Is it mounted"):
+        build_index(order, Path("data/index/own"), endpoints=Endpoints(), contact="", version=1)
+    assert listings(params(own="own"), Endpoints(), {"own": "abc"}) == ({"own": "abc"}, ["own: own: there is no picture in it any more; its pictures stay as they were"])
+
+
+def test_a_place_that_is_empty_from_the_beginning_waits_for_pictures() -> None:
+    first, lines = listings(params(own="own"), Endpoints(), {})
+    build_index(index_order("own", Source(format="local", path="own"), first["own"]), Path("data/index/own"), endpoints=Endpoints(), contact="", version=1)
+    put(notes_dot_txt="x")
+    still, _ = listings(params(own="own"), Endpoints(), first)
+    put(a_dot_jpg=photo(1))
+
+    assert lines == ["own: own: there is no picture in it yet"]
+    assert still == first
+    assert listings(params(own="own"), Endpoints(), first)[0]["own"] not in ("", first["own"])
+
+
+def test_names_that_are_no_text_and_links_in_a_ring_are_passed_over_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    put(b_dot_jpg=photo(1))
+    Path(os.fsdecode(b"own/caf\xe9.jpg")).write_bytes(photo(2))
+    Path("own/ring.jpg").symlink_to("ring.jpg")
+
+    assert index()["files_dropped"] == {"bad_address": 2}
+    assert "names that are not UTF-8: caf\\udce9.jpg" in capsys.readouterr().out
+
+
+def test_a_folder_that_cannot_be_read_is_named_and_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    put(b_dot_jpg=photo(1), mine__c_dot_jpg=photo(2))
+    scan = os.scandir
+
+    def closed(path: str | Path) -> Any:
+        if str(path).endswith("mine"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr("boxset.sources.place.os.scandir", closed)
+    with pytest.raises(InputError, match=r"own/mine: cannot read: Permission denied"):
+        index()
+
+
 def test_a_place_that_is_not_here_keeps_what_is_known_of_it() -> None:
+    put(a_dot_jpg=photo(1))
     marks, lines = listings(params(own="own", away="not/here"), Endpoints(), {"away": "abc"})
 
     assert marks["away"] == "abc"
@@ -561,6 +790,17 @@ def test_yolo_in_a_bucket(bucket: Any) -> None:
     assert [a.bbox for a in pool.annotations] == [(100, 75, 200, 150)]
 
 
+def test_a_bucket_is_listed_once(bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    bucket.put_object(Bucket="shop", Key="photos/a.jpg", Body=photo(1))
+    listed: list[str] = []
+    entries = Bucket.entries
+    monkeypatch.setattr(Bucket, "entries", lambda self: listed.append(self.prefix) or entries(self))
+
+    index("s3://shop/photos")
+
+    assert listed == ["photos"]
+
+
 def test_more_pictures_than_a_page_lists_are_all_there(bucket: Any) -> None:
     for number in range(1005):
         bucket.put_object(Bucket="shop", Key=f"many/{number}.jpg", Body=b"x")
@@ -571,6 +811,16 @@ def test_more_pictures_than_a_page_lists_are_all_there(bucket: Any) -> None:
 def test_a_bucket_that_is_not_there_or_refuses_is_named(bucket: Any) -> None:
     with pytest.raises(ServiceError, match=r"s3://nowhere/x: NoSuchBucket.*sources.….path in params.yaml"):
         index("s3://nowhere/x")
+
+
+def test_a_bucket_that_may_not_be_listed_says_which_rights_are_needed(bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*_: Any, **__: Any) -> Any:
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "Access Denied"}}, "ListObjectsV2")
+
+    monkeypatch.setattr("botocore.paginate.PageIterator.__iter__", denied)
+
+    with pytest.raises(ServiceError, match=r"s3://shop/x: AccessDenied: it may not be listed.* needs s3:ListBucket on shop and s3:GetObject"):
+        index("s3://shop/x")
 
 
 def test_orders_of_another_version_are_no_hindrance() -> None:

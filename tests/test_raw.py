@@ -1,10 +1,13 @@
 """Raw files arrive whole or not at all, from servers that break off, forget, change their mind and lie; and open whatever packs them."""
 
 import base64
+import bz2
 import gzip
 import hashlib
 import io
+import lzma
 import os
+import re
 import tarfile
 import threading
 import zipfile
@@ -395,12 +398,78 @@ def test_a_damaged_archive_is_an_error_that_names_it(kind: str, damage: str) -> 
         stream.read()
 
 
+def marked(path: Path, where: int, value: int) -> None:
+    """Change what a zip says of each of its members, in both places; `where` from the beginning of the local header."""
+    content = bytearray(path.read_bytes())
+    for mark, shift in ((b"PK\x03\x04", 0), (b"PK\x01\x02", 2)):
+        for found in re.finditer(mark, bytes(content)):
+            content[found.start() + where + shift] = value
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(("where", "value", "said"), [(6, 1, "is encrypted"), (8, 9, "is packed by method 9, which is not read")])
+def test_a_member_of_a_zip_that_cannot_be_unpacked_is_refused_by_name(where: int, value: int, said: str) -> None:
+    marked(packed("zip", FIRST), where, value)
+
+    with pytest.raises(InputError, match=rf"x\.zip: deep/data\.csv in it {said}\. Unpack it"), opened(Path("x.zip"), "data.csv"):
+        pass
+    with pytest.raises(InputError, match=rf"x\.zip: deep/data\.csv in it {said}\. Unpack it"):
+        RawFiles(Endpoints(), contact="", path="x.zip", files={}, sha256={}).get("boxes", "data.csv")
+
+
+@pytest.mark.parametrize(("pack", "name"), [(bz2.compress, "bzip2"), (lzma.compress, "xz")])
+def test_packings_that_are_not_read_are_named(pack: Callable[[bytes], bytes], name: str) -> None:
+    Path("x").write_bytes(pack(FIRST))
+
+    with pytest.raises(InputError, match=f"x: packed by {name}, which is not read. Unpack it"), opened(Path("x"), "data.csv"):
+        pass
+
+
+def test_a_link_out_of_a_tar_is_refused_by_name() -> None:
+    with tarfile.open("x.tar", "w") as archive:
+        link = tarfile.TarInfo("deep/data.csv")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(link)
+
+    with pytest.raises(InputError, match=r"x\.tar: deep/data\.csv in it is no file"), opened(Path("x.tar"), "data.csv"):
+        pass
+
+
+def test_a_broken_member_of_a_zip_that_holds_the_files_is_named() -> None:
+    with zipfile.ZipFile("x.zip", "w") as archive:
+        archive.writestr("data.csv", FIRST)
+    whole = bytearray(Path("x.zip").read_bytes())
+    whole[60] ^= 255
+    Path("x.zip").write_bytes(whole)
+
+    with pytest.raises(InputError, match=r"x\.zip: broken archive: Bad CRC-32"):
+        RawFiles(Endpoints(), contact="", path="x.zip", files={}, sha256={}).get("boxes", "data.csv")
+
+
+def test_what_a_macintosh_adds_to_a_zip_is_no_file_of_the_source() -> None:
+    with zipfile.ZipFile("x.zip", "w") as archive:
+        archive.writestr("__MACOSX/data.csv", b"x")
+        archive.writestr("deep/data.csv", FIRST)
+
+    assert RawFiles(Endpoints(), contact="", path="x.zip", files={}, sha256={}).get("boxes", "data.csv").read_bytes() == FIRST
+
+
 def test_path_may_be_a_zip_that_holds_the_files() -> None:
     packed("zip", FIRST)
     files = RawFiles(Endpoints(), contact="", path="x.zip", files={}, sha256={})
 
     assert files.get("boxes", "https://elsewhere.example/v5/data.csv").read_bytes() == FIRST
     assert not files.has("labels", "https://elsewhere.example/labels.csv")
+
+
+@pytest.mark.parametrize(("public", "there"), [("x.json.zip", "x.json"), ("x.json.zip", "x.json.gz"), ("b.csv", "b.csv.gz"), ("b.csv", "b.csv.zip")])
+def test_a_folder_may_hold_a_file_packed_otherwise_than_its_publisher_packs_it(public: str, there: str) -> None:
+    Path("folder").mkdir()
+    (Path("folder") / there).write_bytes(FIRST)
+    files = RawFiles(Endpoints(), contact="", path="folder", files={}, sha256={})
+
+    assert files.has("boxes", f"https://elsewhere.example/v5/{public}")
+    assert files.get("boxes", f"https://elsewhere.example/v5/{public}") == files.local("boxes", public) == Path("folder") / there
 
 
 def test_a_file_that_is_left_out_is_named(capsys: pytest.CaptureFixture[str]) -> None:

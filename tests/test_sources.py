@@ -270,6 +270,7 @@ def test_licences_become_spdx_and_policies_decide() -> None:
     assert [allowed(s, "commercial", Licences()) for s in ("CC-BY-4.0", "CC-BY-NC-2.0", "LicenseRef-research-only", "")] == [True, False, False, True]
     assert allowed("CC-BY-NC-2.0", "research", Licences())
     assert not allowed("CC-BY-4.0", "research", Licences(deny=("CC-BY-*",)))
+    assert not allowed("CC-BY-ND-4.0", "research", Licences(deny=("*-nd*",)))
     assert not allowed("", "research", Licences(unknown="deny"))
     assert not allowed("CC-BY-4.0", "research", Licences(allow=("CC0-1.0",)))
 

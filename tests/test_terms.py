@@ -16,6 +16,8 @@ from tests.build import annotation, coco, image
         ("CC-BY-3.0-DE", "credit"),
         ("LicenseRef-CC-BY-NC-2.0-IT", "credit, no commerce"),
         ("LicenseRef-CC-BY-NC", "credit, no commerce"),
+        ("LicenseRef-CC-BY-4.0-personal-use-only", PERMISSION),
+        ("LicenseRef-CC-BY-4.0-with-thanks", UNREAD),
         ("CC-BY-NC-ND-2.0", "credit, no commerce, that it stays unchanged"),
         ("CC-BY-SA-4.0", "credit, the same licence for what is made of it"),
         ("CC0-1.0", "nothing"),

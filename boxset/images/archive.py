@@ -21,7 +21,16 @@ else:
 
 MAX_BYTES = 100_000_000
 PACKED = (".tar", ".tar.gz", ".tgz")
+UNPACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)  # ways of packing that can be undone
 BROKEN: tuple[type[Exception], ...] = (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, *WRONG)
+
+
+def readable(info: zipfile.ZipInfo, archive: Path) -> zipfile.ZipInfo:
+    """Return a zip's member. Raises InputError for one that is encrypted, or packed in a way that cannot be undone (Windows' Deflate64)."""
+    why = "encrypted" if info.flag_bits & 1 else "" if info.compress_type in UNPACKED else f"packed by method {info.compress_type}, which is not read"
+    if why:
+        raise InputError(f"{info.filename} in it is {why}", where=str(archive), do="Unpack it, and name the folder")
+    return info
 
 
 def pictures_in(place: Path, wanted: Iterable[str]) -> Iterator[tuple[str, bytes]]:
@@ -36,7 +45,7 @@ def pictures_in(place: Path, wanted: Iterable[str]) -> Iterator[tuple[str, bytes
         return
     try:
         with place.open("rb") as file:
-            yield from _zip(file, names) if zipfile.is_zipfile(place) else _tar(file, names)
+            yield from _zip(file, names, place) if zipfile.is_zipfile(place) else _tar(file, names)
     except BROKEN as err:
         raise InputError(f"broken archive: {err}", where=str(place), do="Fetch it again; what was found so far is kept") from err
 
@@ -58,17 +67,17 @@ def _below(place: Path, name: str) -> Path | None:
     return next((path for start in range(len(parts)) if (path := place.joinpath(*parts[start:])).is_file()), None)
 
 
-def _zip(file: IO[bytes], names: set[str]) -> Iterator[tuple[str, bytes]]:
+def _zip(file: IO[bytes], names: set[str], place: Path) -> Iterator[tuple[str, bytes]]:
     left = set(names)
     with zipfile.ZipFile(file) as archive:
         for info in archive.infolist():
             name = _wanted(info.filename, left)
             if name and info.file_size <= MAX_BYTES:
                 left.discard(name)
-                yield name, archive.read(info)
+                yield name, archive.read(readable(info, place))
         for info in archive.infolist() if left else ():
             if info.filename.endswith(PACKED):
-                with archive.open(info) as inner:
+                with archive.open(readable(info, place)) as inner:
                     yield from _tar(inner, left)
 
 

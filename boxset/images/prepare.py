@@ -30,6 +30,11 @@ UPRIGHT = {  # an EXIF orientation → what turns it upright
     8: Image.Transpose.ROTATE_90,
 }
 QUALITY = 95
+OTHERS = (  # kinds of pictures that are not read, by where their mark stands
+    (4, b"ftyphei", "HEIC"), (4, b"ftyphev", "HEIC"), (4, b"ftypmif1", "HEIC"), (4, b"ftypmsf1", "HEIC"), (4, b"ftypavi", "AVIF"), (0, b"II*\0", "TIFF"), (0, b"MM\0*", "TIFF"),
+    (0, b"\xff\x0a", "JPEG XL"), (4, b"JXL ", "JPEG XL"), (4, b"jP  ", "JPEG 2000"), (0, b"%PDF", "PDF"),
+    (0, b"version https://git-lfs", "a Git-LFS pointer"),
+)  # fmt: skip
 
 _Broken = (OSError, SyntaxError, ValueError, IndexError, EOFError, Image.DecompressionBombError, Image.DecompressionBombWarning, ImageCms.PyCMSError)
 
@@ -202,7 +207,7 @@ def _seems(raw: bytes) -> str:
         return "svg"
     if head.startswith((b"<!doctype html", b"<html", b"<head")):
         return "a web page"
-    return "unknown type"
+    return next((f"{name}, which is not read" for place, mark, name in OTHERS if raw.startswith(mark, place)), "unknown type")
 
 
 def _short(err: Exception) -> str:

@@ -25,12 +25,14 @@ class Counts:
     seen: int = 0
     lost: dict[str, int] = field(default_factory=dict)
     files: list[FileCount] = field(default_factory=list)
+    firsts: dict[str, str] = field(default_factory=dict)  # what is wrong with the first record that was lost for a reason, where that is known
     torn: set[str] = field(default_factory=set)  # images of which a record cannot be read: what has no box there may be there all the same
 
-    def lose(self, reason: Reason, number: int = 1) -> None:
-        """Count records that are left out."""
+    def lose(self, reason: Reason, number: int = 1, why: InputError | None = None) -> None:
+        """Count records that are left out; `why`: what is wrong with the first of them."""
         if number:
             self.lost[reason] = self.lost.get(reason, 0) + number
+            self.firsts |= {reason: f"{why.where}: {why.what}"} if why is not None and reason not in self.firsts else {}
 
     def begin(self, path: Path) -> FileCount:
         """Count a further file by itself, so that a large one does not hide a small one that is broken."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
+from math import log
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -50,6 +51,7 @@ FLAGS = tables.FLAGS
 TOLD = ("split", "landing_url", "original_url", "license", "author", "author_url", "title", "flickr_id", "coco_id")
 NOT_TRIED = (Reason.LICENCE, Reason.OVER_LIMIT, Reason.TAKEN_DOWN)
 ROUNDING_PX = 1e-3  # a box that clipping changes by less was not outside
+SHAPE = 1e-3  # shapes that differ by less, as logarithms, are one
 Row = dict[str, Any]
 
 
@@ -233,7 +235,9 @@ def _check_missing(order: ExtractOrder, rows: list[ImageRow]) -> None:
     missing = [row for row in tried if row.outcome != KEPT]
     if tried and len(missing) > order.max_missing_share * len(tried):
         reasons = ", ".join(f"{reason} {count}" for reason, count in count_reasons(row.outcome for row in missing).items())
-        do = f"What was fetched is kept. Look at {missing[0].url}, raise sources.{order.name}.retry to try again, or max_missing_share to go on"
+        first = missing[0]
+        of_which = f"{first.source_id if order.format == 'local' else first.url}{f' ({first.detail})' if first.detail else ''}"
+        do = f"What was fetched is kept. Look at {of_which}, raise sources.{order.name}.retry to try again, or max_missing_share to go on"
         raise InputError(f"{len(missing):,} of {counted(len(tried), 'picture')} cannot be had ({reasons})", where=f"source {order.name}", do=do)
 
 
@@ -251,7 +255,7 @@ def _pool(order: ExtractOrder, choice: Choice, rows: list[ImageRow], coordinates
             if isinstance(made, Reason):
                 fate.lost.append(made)
                 fate.emptied |= {(image, box["category"])} if made is Reason.EMPTY_BOX else set()
-            elif _was_clipped(made, box, pictures[image], choice.images[image], coordinates):
+            elif _was_clipped(order, made, box, pictures[image], choice.images[image], coordinates):
                 fate.clipped += 1
     known = choice.known | dict.fromkeys(fate.emptied, State.PARTIAL)
     presence = [
@@ -279,8 +283,8 @@ def _why_none(choice: Choice, image: str, down: set[str]) -> Reason:
     return Reason.LICENCE if image in choice.refused else Reason.NO_PICTURE
 
 
-def _was_clipped(made: Annotation, box: Row, picture: Picture, image: Row, coordinates: str) -> bool:
-    whole = in_pixels((box["x"], box["y"], box["w"], box["h"]), picture, image, coordinates)
+def _was_clipped(order: ExtractOrder, made: Annotation, box: Row, picture: Picture, image: Row, coordinates: str) -> bool:
+    whole = _placed(order, box, picture, image, coordinates)
     return any(abs(one - other) > ROUNDING_PX for one, other in zip(whole, made.bbox, strict=True))
 
 
@@ -288,28 +292,40 @@ def _annotation(order: ExtractOrder, box: Row, picture: Picture | Reason, image:
     if isinstance(picture, Reason):
         return picture
     is_crowd = any(box.get(flag) and getattr(order.flags, flag) == "crowd" for flag in FLAGS)
-    bbox = clipped(in_pixels((box["x"], box["y"], box["w"], box["h"]), picture, image, coordinates), picture.width, picture.height)
+    bbox = clipped(_placed(order, box, picture, image, coordinates), picture.width, picture.height)
     if bbox is None:
         return Reason.EMPTY_BOX
     attributes = {flag: bool(box[flag]) for flag in FLAGS if box.get(flag) is not None and (flag != "iscrowd" or (box[flag] and not is_crowd))}
     return Annotation(sha256=picture.sha256, category=box["category"], bbox=bbox, source=order.name, iscrowd=int(is_crowd), attributes=attributes)
 
 
-def in_pixels(bbox: BBox, picture: Picture, image: Row, coordinates: str) -> BBox:
+def _placed(order: ExtractOrder, box: Row, picture: Picture, image: Row, coordinates: str) -> BBox:
+    return in_pixels((box["x"], box["y"], box["w"], box["h"]), picture, image, coordinates, shown=order.format == "local")
+
+
+def in_pixels(bbox: BBox, picture: Picture, image: Row, coordinates: str, *, shown: bool = False) -> BBox:
     """Return a source's box in pixels of the picture as stored.
 
-    Shares of the picture are of what a viewer sees. Pixels are of the raster in the file, as the sources' own tools decode it, without
-    regard to EXIF; they are scaled where the picture has another size than the source states, and turned where it was turned upright.
+    Shares of the picture are of what a viewer sees. Pixels are scaled where the picture has another size than the source states. Where EXIF turns
+    a picture, the stated size tells whether they are of what a viewer sees or of the raster in the file, and boxes on the raster are turned with it;
+    where no size tells, as in a half turn, `shown` does: the public sources' own tools decode the raster, those of today show pictures upright.
     """
+    upright = (picture.width, picture.height)
     if coordinates == "fraction":
-        return scaled(bbox, picture.width, picture.height)
-    swapped = picture.orientation > 4
-    raw_width, raw_height = (picture.height, picture.width) if swapped else (picture.width, picture.height)
-    width, height = image.get("width") or raw_width, image.get("height") or raw_height
-    if swapped and (width, height) == (picture.width, picture.height) and width != height:
-        return bbox  # the source states the upright size: its boxes are upright too
-    on_raster = scaled(bbox, raw_width / width, raw_height / height)
-    return turned(on_raster, picture.orientation, raw_width, raw_height)
+        return scaled(bbox, *upright)
+    raster = upright[::-1] if picture.orientation > 4 else upright
+    width, height = image.get("width"), image.get("height")
+    as_seen = _as_seen(width / height, raster[0] / raster[1]) if width and height and picture.orientation > 4 else None
+    if shown if as_seen is None else as_seen:
+        return scaled(bbox, upright[0] / (width or upright[0]), upright[1] / (height or upright[1]))
+    on_raster = scaled(bbox, raster[0] / (width or raster[0]), raster[1] / (height or raster[1]))
+    return turned(on_raster, picture.orientation, *raster)
+
+
+def _as_seen(stated: float, raster: float) -> bool | None:
+    """Return whether a shape, width by height, is that of the picture turned by a quarter and not the raster's; None where both are as near."""
+    to_raster, to_upright = abs(log(stated / raster)), abs(log(stated * raster))
+    return None if abs(to_raster - to_upright) < SHAPE else to_upright < to_raster
 
 
 def _metrics(order: ExtractOrder, pool: Pool, rows: list[ImageRow], fate: _Fate) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from boxset.errors import InputError
 from boxset.resolve import IndexOrder
 from boxset.sources.counts import Counts
 from boxset.sources.lean import lean_arrow
-from boxset.sources.place import Place, place_of, told_of
+from boxset.sources.place import Place, place_of, refuse_emptied, told_of
 from boxset.sources.raw import RawFiles
 from boxset.sources.tables import IndexWriter
 from boxset.terminal import say
@@ -62,8 +62,8 @@ def _is_yolo(place: Place, order: IndexOrder) -> bool:
 def _local(place: Place, order: IndexOrder, writer: IndexWriter) -> Counts:
     from boxset.sources import local
 
-    found = local.build(place, order.annotations, order.license, writer)
-    return Counts(found["seen"], {reason: number for reason, number in found.items() if reason != "seen"})
+    refuse_emptied(place, order.listing)
+    return local.build(place, order.annotations, order.license, writer)
 
 
 def _skipped(order: IndexOrder) -> str:
@@ -106,7 +106,8 @@ def _check_lost(order: IndexOrder, counts: Counts) -> None:
             raise InputError(f"{file.bad:,} of {counted(file.rows, 'row')} {noun(file.bad, 'is', 'are')} unreadable{first}", where=str(file.path), do=do)
     lost = sum(number for reason, number in counts.lost.items() if reason != Reason.DUPLICATE)
     if lost > order.max_lost_share * max(counts.seen, sum(file.rows for file in counts.files)):
-        first = next((f"; the first: {file.path}: {file.first}" for file in counts.files if file.first), "")
+        firsts = [*[f"{file.path}: {file.first}" for file in counts.files if file.first][:1], *counts.firsts.values()]
+        first = f"; the first: {', and '.join(firsts)}" if firsts else ""
         orphans = counts.lost.get(Reason.NO_PICTURE, 0)
         why = f"unreadable or {noun(lost, 'has', 'have')} no picture ({Reason.NO_PICTURE} {orphans:,})" if orphans else "unreadable"
         raise InputError(f"{lost:,} of {counted(counts.seen, 'row')} {noun(lost, 'is', 'are')} {why}{first}", where=f"source {order.name}", do=do)

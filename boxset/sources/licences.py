@@ -20,11 +20,13 @@ FLICKR = {
 }
 RESEARCH_ONLY = "LicenseRef-research-only"
 _NOT_COMMERCIAL = re.compile(
-    r"noncom|nocommercial|notforcommercial|notcommercial|allrights(are)?reserved"
+    r"noncom|nocommercial|(except(for|ing)?|excluding)commercial|allrights(are)?reserved"
+    r"|not(free|available|licensed|permitted|allowed|intended|suitable|tobe|be|beused|used|usable|use|for|in|any)*commercial"
+    r"|commercial(use|usage|purposes?)(is|are)?(prohibited|forbidden|excluded|disallowed|not(allowed|permitted|free|licensed|granted))"
     r"|(research|academic|personal|private|educational|editorial)((use|purposes?)?(and\w+)?only|use|purpose)"
     r"|onlyfor(the)?(use(in)?)?(research|academic|personal|private|education|editorial)"
 )
-_LIMITING = {"only", "not", "no", "non", "noncom", "except", "research", "academic", "personal", "private", "educational", "editorial"}
+_LIMITING = {"only", "not", "no", "non", "noncom", "except", "research", "academic", "personal", "private", "educational", "editorial", "prohibited", "forbidden"}
 _NOTHING_SAID = {"unknown", "none", "n/a", "na", "nan", "null", "not stated", "unspecified", "undefined", "not specified", "license", "licence"}
 _IDENTIFIERS = (
     "MIT", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "Unlicense", "CC-PDDC", "ODbL-1.0", "ODC-By-1.0", "PDDL-1.0", "CDLA-Permissive-1.0",
@@ -100,10 +102,10 @@ def _slug(text: str) -> str:
 
 
 def _unversioned(said: str) -> str:
-    """Return `CC-BY-NC` for a Creative Commons licence whose version is not said, or an empty string."""
-    named = re.search(r"\bcc\b|\bcreative commons\b|^attribution([ -]\w+)* licen[sc]e$", said)
+    """Return `CC-BY-NC` for a Creative Commons licence whose version is not said, or an empty string; what limits it further is no such licence."""
+    named = re.search(r"\bcc\b|\bcreative commons\b|creativecommons\.org/licenses/|^attribution([ -]\w+)* licen[sc]e$", said)
     words = _words(said) if named else set()
-    return "-".join(["CC-BY", *_parts(words)]) if "by" in words else ""
+    return "-".join(["CC-BY", *_parts(words)]) if "by" in words and not words & _LIMITING else ""
 
 
 def _spdx_of_words(said: str) -> str:
@@ -140,11 +142,15 @@ def allowed(spdx: str, use: str, policy: Licences) -> bool:
     """
     if not spdx:
         return policy.unknown == "allow"
-    if any(fnmatchcase(spdx, pattern) for pattern in policy.deny):
+    if any(_fits(spdx, pattern) for pattern in policy.deny):
         return False
     if use == "commercial" and _forbids_commerce(spdx):
         return False
-    return not policy.allow or any(fnmatchcase(spdx, pattern) for pattern in policy.allow)
+    return not policy.allow or any(_fits(spdx, pattern) for pattern in policy.allow)
+
+
+def _fits(spdx: str, pattern: str) -> bool:
+    return fnmatchcase(spdx.casefold(), pattern.casefold())  # capitals do not count in SPDX's identifiers
 
 
 def no_derivatives(spdx: str) -> bool:

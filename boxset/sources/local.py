@@ -5,12 +5,13 @@ of its images (LVIS's fields, as Boxset writes them). Of every other picture not
 """
 
 import gzip
+import re
 import zlib
 from codecs import BOM_UTF8
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from fnmatch import fnmatch
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -18,53 +19,65 @@ from boxset.dataset.photos import flickr_page, flickr_photo
 from boxset.dataset.reasons import Reason
 from boxset.errors import InputError
 from boxset.sources import yolo
-from boxset.sources.coco import flickr_terms, is_crowd
+from boxset.sources.coco import LONGEST_SIDE, flickr_terms, is_crowd
+from boxset.sources.counts import Counts
 from boxset.sources.json_lines import UNREADABLE
 from boxset.sources.licences import spdx_of, stated
+from boxset.sources.naming import Named, pictures_meant
 from boxset.sources.place import READERS, Place, is_picture
+from boxset.sources.raw import refuse_pointer
 from boxset.sources.s3 import Entry
 from boxset.sources.tables import IndexWriter
 from boxset.work import in_threads
 
 ROWS = 1 << 17
-Counts = dict[str, int]
 Box = yolo.Box
 GZIP = b"\x1f\x8b"
 UNREAD = (".zip", ".xml", ".csv", ".tsv", ".jsonl", ".ndjson", ".tar", ".tgz", ".gz", ".7z", ".rar", ".parquet", ".tfrecord")  # may hold annotations
+LABEL_STUDIO = "notes.json"  # what it writes beside YOLO's labels and their classes.txt
+T = TypeVar("T")
+Id = int | str
+"""A record's number; many tools write it as text, also where they refer to it as a number."""
 
 
 class _License(msgspec.Struct):
-    id: int
+    id: Id | None = None
     name: str | None = None
     url: str | None = None
 
 
 class _Image(msgspec.Struct):
-    id: int
-    file_name: str
-    width: int | None = None
-    height: int | None = None
-    license: int | None = None
+    id: Id
+    file_name: Annotated[str, msgspec.Meta(min_length=1)]
+    width: int | float | None = None
+    height: int | float | None = None
+    license: Id | None = None
     coco_url: str | None = None
     flickr_url: str | None = None
     author: str | None = None
     title: str | None = None
-    neg_category_ids: tuple[int, ...] | None = None
-    not_exhaustive_category_ids: tuple[int, ...] | None = None
-    exhaustive_category_ids: tuple[int, ...] | None = None
+    neg_category_ids: tuple[Id, ...] | None = None
+    not_exhaustive_category_ids: tuple[Id, ...] | None = None
+    exhaustive_category_ids: tuple[Id, ...] | None = None
 
 
 class _Annotation(msgspec.Struct):
-    image_id: int
-    category_id: int
+    image_id: Id
+    category_id: Id
     bbox: Box
-    iscrowd: int | bool = 0
-    is_crowd: int | bool | list[int] = 0
-    attributes: dict[str, Any] = {}
+    iscrowd: int | bool | str | None = 0
+    is_crowd: int | bool | str | list[int] | None = 0
+    attributes: dict[str, Any] | list[Any] | None = None
+
+
+class _Of(msgspec.Struct):
+    """What image an annotation is of that cannot be read otherwise."""
+
+    image_id: Id
 
 
 class _Category(msgspec.Struct):
-    id: int
+    id: Id
     name: str
 
 
@@ -72,7 +85,17 @@ class _File(msgspec.Struct):
     images: list[_Image]
     annotations: list[_Annotation]
     categories: list[_Category]
-    licenses: list[_License] = []
+    licenses: list[_License] | None = None
+    torn: frozenset[str] = frozenset()  # ids of images with an annotation that cannot be read
+
+
+class _Records(msgspec.Struct):
+    """The same file, its images and annotations not looked into yet."""
+
+    images: list[msgspec.Raw]
+    annotations: list[msgspec.Raw]
+    categories: list[_Category]
+    licenses: list[_License] | None = None
 
 
 def build(place: Place, annotations: str, license_: str, writer: IndexWriter) -> Counts:
@@ -82,7 +105,7 @@ def build(place: Place, annotations: str, license_: str, writer: IndexWriter) ->
     pictures = {entry.name: entry for entry in entries if is_picture(entry.name)}
     if kind == "none":
         _add_images(writer, pictures.values(), license_, {})
-        return {"seen": len(pictures)}
+        return Counts(len(pictures))
     if kind == "yolo":
         return _yolo(place, {entry.name for entry in entries}, pictures, license_, writer)
     files = [entry.name for entry in entries if _is_json(entry.name) and (entry.name == kind or fnmatch(entry.name, kind))]
@@ -100,9 +123,16 @@ def _is_json(name: str) -> bool:
     return name.lower().endswith((".json", ".json.gz"))
 
 
+def _is_notes(name: str, names: Set[str]) -> bool:
+    """Return whether a JSON file is what Label Studio writes beside YOLO's labels."""
+    path = PurePosixPath(name)
+    return path.name == LABEL_STUDIO and str(path.with_name("classes.txt")) in names
+
+
 def _found(place: Place, entries: list[Entry]) -> str:
     """Return what kind of annotations lies there. Raises InputError where that is not clear, or none is of a kind that is read."""
-    files = [entry.name for entry in entries if _is_json(entry.name)]
+    names = {entry.name for entry in entries}
+    files = [entry.name for entry in entries if _is_json(entry.name) and not _is_notes(entry.name, names)]
     texts = yolo.Texts(entry.name for entry in entries)
     label = next(iter(sorted(texts.in_labels())), None) or next((text for entry in entries if is_picture(entry.name) and (text := texts.of(entry.name))), None)
     if len(files) > 1 or (files and label):
@@ -177,7 +207,7 @@ def _yolo(place: Place, files: set[str], pictures: dict[str, Entry], license_: s
     """Read YOLO's `class xc yc w h` lines in shares of the picture. A picture without a label file is one that nobody has looked at."""
     names, texts = yolo.class_names(place, files), yolo.Texts(files)
     writer.add_classes({"class_id": str(number), "name": name} for number, name in enumerate(names))
-    counts: Counts = {"seen": 0, Reason.BAD_ROW: 0}
+    counts = Counts()
     boxed: dict[str, set[str]] = {}
     torn: set[str] = set()
     rows: list[tuple[str, str, Box, bool]] = []
@@ -187,58 +217,102 @@ def _yolo(place: Place, files: set[str], pictures: dict[str, Entry], license_: s
         raise InputError("no label file fits any picture", where=place.address, do=do)
     contents = in_threads(lambda pair: place.read(pair[1]), labelled, workers=READERS)
     for (picture, labels), text in zip(labelled, contents, strict=True):
-        read = [yolo.box_of(line.split(), len(names), f"{place.address}/{labels}") for line in yolo.lines_of(text)]
-        found = [row for row in read if row is not None]
+        found, bad = yolo.read_labels(text, len(names), f"{place.address}/{labels}")
         rows += [(picture, class_id, box, False) for class_id, box in found]
         boxed[picture] = {class_id for class_id, _ in found}
-        torn |= {picture} if len(found) < len(read) else set()
-        counts["seen"] += len(read)
-        counts[Reason.BAD_ROW] += len(read) - len(found)
+        torn |= {picture} if bad else set()
+        counts.seen += len(found) + len(bad)
+        counts.lose(Reason.BAD_ROW, len(bad), next(iter(bad), None))
     _count_orphans(place, texts, {labels for _, labels in labelled}, counts)
     _add_images(writer, pictures.values(), license_, {})
     _add_boxes(writer, rows)
     _add_known(writer, _fully_boxed(boxed, (str(number) for number in range(len(names))), torn=torn))
-    return _told(counts)
+    return counts
 
 
 def _count_orphans(place: Place, texts: yolo.Texts, used: set[str], counts: Counts) -> None:
     """Count the rows of label files whose pictures are not there; an empty one as a row."""
     orphans = sorted((texts.in_labels() | texts.beside(used)) - used)
-    for text in in_threads(place.read, orphans, workers=READERS):
+    for name, text in zip(orphans, in_threads(place.read, orphans, workers=READERS), strict=True):
         lines = yolo.lines_of(text)
         rows = max(1, len(lines)) if yolo.seems_labels(lines) else 0
-        counts["seen"] += rows
-        counts[Reason.NO_PICTURE] = counts.get(Reason.NO_PICTURE, 0) + rows
-
-
-def _told(counts: Counts) -> Counts:
-    return {key: number for key, number in counts.items() if number or key == "seen"}
+        counts.seen += rows
+        counts.lose(Reason.NO_PICTURE, rows, InputError("no picture has this name", where=f"{place.address}/{name}"))
 
 
 def _coco(place: Place, files: list[str], pictures: dict[str, Entry], license_: str, writer: IndexWriter) -> Counts:
     """Read COCO files over one set of pictures; they must agree on what their category ids mean."""
-    counts: Counts = {"seen": 0}
-    names: dict[str, str] = {}
+    counts = Counts()
     said: dict[str, dict[str, Any]] = {}
-    for file in files:
-        decoded = _decoded(place, file)
-        for category in decoded.categories:
-            if names.setdefault(str(category.id), category.name) != category.name:
-                what = f"category {category.id} is {category.name!r} here and {names[str(category.id)]!r} in another file"
-                raise InputError(what, where=f"{place.address}/{file}", do="Make a source of its own of it")
-        _refuse_stripped(decoded, f"{place.address}/{file}")
-        _add_coco(decoded, _paths(decoded.images, file, pictures), said, writer, counts)
+    read = {file: _decoded(place.read(file), f"{place.address}/{file}", counts) for file in files}
+    names = _category_names(place, read)
+    meant = pictures_meant(((file, image.file_name) for file, decoded in read.items() for image in decoded.images), pictures.keys())
+    for file, decoded in read.items():
+        where = f"{place.address}/{file}"
+        _refuse_stripped(decoded, where)
+        _refuse_shares(decoded, where)
+        _add_coco(decoded, _paths(decoded.images, file, meant, where), said, writer, counts, where)
     writer.add_classes({"class_id": number, "name": name} for number, name in names.items())
     _add_images(writer, pictures.values(), license_, said)
-    return _told(counts)
+    return counts
 
 
-def _decoded(place: Place, file: str) -> _File:
+def _category_names(place: Place, read: Mapping[str, _File]) -> dict[str, str]:
+    """Return category id → name. Raises InputError where one number stands for two."""
+    names: dict[str, str] = {}
+    for file, decoded in read.items():
+        for category in decoded.categories:
+            if names.setdefault(str(category.id), category.name) != category.name:
+                what = f"category {category.id} is {category.name!r} here, and {names[str(category.id)]!r} before"
+                raise InputError(what, where=f"{place.address}/{file}", do="Files whose numbers mean other things are sources of their own")
+    return names
+
+
+def _decoded(content: bytes, where: str, counts: Counts) -> _File:
+    """Decode strictly; where that fails, record by record, and count those that cannot be read. Raises InputError for a file of another kind."""
+    do = "Export it as COCO instances, or name another file"
+    refuse_pointer(content[:256], where)
     try:
-        content = place.read(file)
-        return msgspec.json.decode(gzip.decompress(content) if content.startswith(GZIP) else content.removeprefix(BOM_UTF8), type=_File)
+        text = gzip.decompress(content) if content.startswith(GZIP) else content.removeprefix(BOM_UTF8)
+        try:
+            return msgspec.json.decode(text, type=_File)
+        except UNREADABLE as err:
+            return _patiently(text, where, counts, err)
     except (*UNREADABLE, OSError, EOFError, zlib.error) as err:
-        raise InputError(f"not a COCO file: {err}", where=f"{place.address}/{file}", do="Export it as COCO instances, or name another file") from err
+        raise InputError(f"not a COCO file: {err}{_there(content, err)}", where=where, do=do) from err
+
+
+def _there(content: bytes, err: Exception) -> str:
+    """Return what stands where the text of a file is no JSON."""
+    found = re.search(r"\(byte (\d+)\)$", str(err))
+    if found is None or content.startswith(GZIP):
+        return ""
+    place = int(found[1])
+    line = content.count(b"\n", 0, place) + 1
+    return f", line {line}: {content[max(0, place - 30) : place + 10].decode('utf-8', 'replace')!r}"
+
+
+def _patiently(text: bytes, where: str, counts: Counts, failure: Exception) -> _File:
+    records = msgspec.json.decode(text, type=_Records)
+    images, odd = _readable(records.images, _Image)
+    boxes, bad = _readable(records.annotations, _Annotation)
+    if len(odd) == len(records.images) or (bad and not boxes):
+        raise failure
+    counts.seen += len(odd) + len(bad)
+    counts.lose(Reason.BAD_ROW, len(odd) + len(bad), InputError(str(failure), where=where))
+    torn = frozenset(str(one.image_id) for one in _readable(bad, _Of)[0])
+    return _File(images, boxes, records.categories, records.licenses, torn)
+
+
+def _readable(records: list[msgspec.Raw], kind: type[T]) -> tuple[list[T], list[msgspec.Raw]]:
+    """Return the records that can be read, and the others."""
+    decoder, found, bad = msgspec.json.Decoder(kind), [], []
+    for record in records:
+        try:
+            found.append(decoder.decode(record))
+        except UNREADABLE:
+            bad.append(record)
+    return found, bad
 
 
 def _refuse_stripped(decoded: _File, where: str) -> None:
@@ -248,67 +322,93 @@ def _refuse_stripped(decoded: _File, where: str) -> None:
         raise InputError("annotations: none at all: the boxes are stripped", where=where, do=do)
 
 
+def _refuse_shares(decoded: _File, where: str) -> None:
+    """Raise InputError where all boxes lie within one pixel: these are shares of the picture, as Azure Machine Learning writes them."""
+    boxes = [one.bbox for one in decoded.annotations if one.bbox[2] > 0 and one.bbox[3] > 0]
+    if boxes and all(x + w <= 1 and y + h <= 1 for x, y, w, h in boxes):
+        raise InputError("annotations[…].bbox: no box goes beyond 1: these are shares of the picture", where=where, do="Write pixels: x, y, width, height")
+
+
 def _is_federated(decoded: _File) -> bool:
     return any(image.neg_category_ids is not None for image in decoded.images)
 
 
-def _paths(images: list[_Image], file: str, pictures: dict[str, Entry]) -> dict[int, str]:
-    """Return image id → picture. A name is looked for from the folder, from the file's own folder, then by its end where only one fits."""
-    by_name: dict[str, list[str]] = {}
-    for name in pictures:
-        by_name.setdefault(PurePosixPath(name).name, []).append(name)
-    home = PurePosixPath(file).parent
-    paths: dict[int, str] = {}
+def _paths(images: Iterable[_Image], file: str, meant: Mapping[Named, str], where: str) -> dict[str, str]:
+    """Return image id → picture. Raises InputError where two pictures have one id."""
+    paths: dict[str, str] = {}
     for image in images:
-        plain = image.file_name.replace("\\", "/").removeprefix("./")
-        near = [name for name in (plain, str(home / plain)) if name in pictures]
-        ending = [name for name in by_name.get(PurePosixPath(plain).name, ()) if name.endswith(f"/{plain}")] or by_name.get(PurePosixPath(plain).name, [])
-        found = near or (ending if len(ending) == 1 else [name for name in ending if PurePosixPath(name).is_relative_to(home)][:2])
-        paths.setdefault(image.id, found[0] if len(found) == 1 or near else plain)
+        path = meant[file, image.file_name]
+        if paths.setdefault(str(image.id), path) != path:
+            do = "Number the images anew; two files that were put into one are read as two: sources.….annotations takes a `*`"
+            raise InputError(f"images: {image.id} is {paths[str(image.id)]} and {path}: a box could be of either", where=where, do=do)
     return paths
 
 
-def _add_coco(decoded: _File, paths: dict[int, str], said: dict[str, dict[str, Any]], writer: IndexWriter, counts: Counts) -> None:
-    classes = {category.id for category in decoded.categories}
+def _add_coco(decoded: _File, paths: dict[str, str], said: dict[str, dict[str, Any]], writer: IndexWriter, counts: Counts, where: str) -> None:
+    classes = {str(category.id) for category in decoded.categories}
     rows: list[tuple[str, str, Box, bool]] = []
-    boxed: dict[str, set[str]] = {paths[image.id]: set() for image in decoded.images}
-    for one in decoded.annotations:
-        counts["seen"] += 1
-        if one.image_id not in paths or one.category_id not in classes:
-            reason = Reason.NO_PICTURE if one.image_id not in paths else Reason.BAD_ROW
-            counts[reason] = counts.get(reason, 0) + 1
-            continue
-        rows.append((paths[one.image_id], str(one.category_id), one.bbox, is_crowd(one.iscrowd, one.is_crowd, one.attributes)))
-        boxed[paths[one.image_id]].add(str(one.category_id))
-    counts[Reason.DUPLICATE] = counts.get(Reason.DUPLICATE, 0) + len(decoded.images) - len(paths)
+    boxed: dict[str, set[str]] = {path: set() for path in paths.values()}
+    for number, one in enumerate(decoded.annotations):
+        counts.seen += 1
+        image, class_id = str(one.image_id), str(one.category_id)
+        if image not in paths:
+            counts.lose(Reason.NO_PICTURE, 1, InputError(f"annotations[{number}].image_id: {image!r:.40} is none of its images", where=where))
+        elif class_id not in classes:
+            counts.lose(Reason.BAD_ROW, 1, InputError(f"annotations[{number}].category_id: {class_id!r:.40} is none of its categories", where=where))
+        else:
+            rows.append((paths[image], class_id, one.bbox, _is_crowd(one)))
+            boxed[paths[image]].add(class_id)
+    counts.lose(Reason.DUPLICATE, len(decoded.images) - len(paths))
     _add_boxes(writer, rows)
-    known = _stated(decoded.images, paths, boxed) if _is_federated(decoded) else _fully_boxed(boxed, map(str, classes))
+    torn = {paths[image] for image in decoded.torn if image in paths}
+    known = _stated(decoded.images, paths, boxed, torn) if _is_federated(decoded) else _fully_boxed(boxed, classes, torn=torn)
     _add_known(writer, known)
-    terms = {licence.id: spdx_of(licence.url) or stated(licence.name, licence.url) for licence in decoded.licenses}
+    _say(decoded, paths, said)
+
+
+def _say(decoded: _File, paths: dict[str, str], said: dict[str, dict[str, Any]]) -> None:
+    """Take down what a file says of its images; what an earlier one said of a picture stays."""
+    terms = {str(one.id): spdx_of(one.url) or stated(one.name, one.url) for one in decoded.licenses or () if one.id is not None}
     for image in decoded.images:
         address = image.flickr_url or image.coco_url or ""
         landing = flickr_page(address)
-        told = {"width": image.width, "height": image.height, "author": image.author, "title": image.title, "license": _licence(image, terms)}
+        told = {"width": _pixels(image.width), "height": _pixels(image.height), "author": image.author, "title": image.title, "license": _licence(image, terms)}
         where = {"landing_url": landing, "original_url": address if landing != address else None, "flickr_id": flickr_photo(address)}
-        said.setdefault(paths[image.id], {**told, **where})
+        said.setdefault(paths[str(image.id)], {**told, **where})
 
 
-def _licence(image: _Image, terms: dict[int, str]) -> str:
+def _pixels(side: int | float | None) -> int | None:
+    """Return a side's length; None, unknown, for what none can be."""
+    return int(side) if side is not None and 0 < side <= LONGEST_SIDE and side == int(side) else None
+
+
+def _is_crowd(one: _Annotation) -> bool:
+    attributes = one.attributes if isinstance(one.attributes, dict) else {}
+    return is_crowd(_meant(one.iscrowd), _meant(one.is_crowd), {name: _meant(value) for name, value in attributes.items()})
+
+
+def _meant(flag: Any) -> Any:
+    """Return a flag that is written as text as what it means."""
+    return flag.strip().lower() not in ("", "0", "false", "no", "none") if isinstance(flag, str) else flag
+
+
+def _licence(image: _Image, terms: dict[str, str]) -> str:
     """Return an image's licence. A number that the file does not explain says something only of Flickr's pictures, in COCO's numbering."""
-    if image.license is None:
-        return ""
-    if image.license in terms:
-        return terms[image.license]
-    return flickr_terms(image.license) if "flickr" in (image.flickr_url or "") or "cocodataset" in (image.coco_url or "") else ""
+    said = "" if image.license is None else str(image.license).strip()
+    if said in terms or not said:
+        return terms.get(said, "")
+    if not said.isdigit():
+        return stated(said)
+    return flickr_terms(said) if "flickr" in (image.flickr_url or "") or "cocodataset" in (image.coco_url or "") else ""
 
 
-def _stated(images: list[_Image], paths: dict[int, str], boxed: dict[str, set[str]]) -> Iterator[tuple[str, str, bool, bool]]:
-    """Yield what a file itself says is known of its images; a box alone says that there is one."""
+def _stated(images: list[_Image], paths: dict[str, str], boxed: dict[str, set[str]], torn: Set[str]) -> Iterator[tuple[str, str, bool, bool]]:
+    """Yield what a file itself says is known of its images; a box alone says that there is one. Of `torn` ones it says no more."""
     for image in images:
-        path = paths[image.id]
+        path = paths[str(image.id)]
         partial = set(map(str, image.not_exhaustive_category_ids or ()))
         whole = set(map(str, image.exhaustive_category_ids)) if image.exhaustive_category_ids is not None else boxed[path] - partial
         for class_id in sorted(boxed[path] | partial | whole):
-            yield path, class_id, True, class_id in whole
-        for class_id in sorted(set(map(str, image.neg_category_ids or ())) - boxed[path] - partial - whole):
+            yield path, class_id, True, class_id in whole and path not in torn
+        for class_id in sorted(set(map(str, image.neg_category_ids or ())) - boxed[path] - partial - whole) if path not in torn else ():
             yield path, class_id, False, False

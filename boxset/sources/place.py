@@ -1,9 +1,10 @@
 """Where a user keeps their own pictures: a folder or a bucket, listed with a mark that changes when a file's content does."""
 
 import hashlib
+import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +28,7 @@ WATCHING = "always_changed: true"  # in `dvc.yaml`, under `resolve`
 MAX_BYTES = 100_000_000
 HASHED = Path(".boxset/local")  # what was hashed before, by size and time
 READERS = 8
+LINKS = "links to folders, out of the folder, or to nothing"
 
 
 class Passed(NamedTuple):
@@ -83,6 +85,11 @@ def _passed_over(names: Iterable[str]) -> list[Passed]:
     return [Passed(name, Reason.NOT_AN_IMAGE, "neither pictures nor annotations by their names") for name in others]
 
 
+def _is_text(name: str) -> bool:
+    """Return whether a name can be written down; one that another system wrote in Latin-1 cannot."""
+    return name.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in name)
+
+
 def is_picture(name: str) -> bool:
     """Return whether a name is a picture's, also one of a kind that is not read: it is tried and counted."""
     return Path(name).suffix.lower() in PICTURES | OTHER_PICTURES
@@ -101,6 +108,21 @@ def listing(entries: Sequence[Entry]) -> str:
     return hashlib.sha256(msgspec.json.encode([tuple(entry) for entry in entries])).hexdigest()
 
 
+EMPTY = listing(())  # what a place holds in which there is no picture
+
+
+def refuse_emptied(place: Place, known: str) -> None:
+    """Raise InputError where no picture lies in a place of which more is known: a drive that is not mounted must not empty a data set."""
+    if known not in ("", EMPTY) and _mark(place) == EMPTY:
+        do = "Is it mounted, and is sources.….path right? `on: false` takes a source's pictures out"
+        raise InputError("there is no picture in it any more", where=place.address, do=do)
+
+
+def _mark(place: Place) -> str:
+    entries = place.entries()
+    return listing(entries) if any(is_picture(entry.name) for entry in entries) else EMPTY
+
+
 def listings(params: Params, endpoints: Endpoints, known: dict[str, str]) -> tuple[dict[str, str], list[str]]:
     """Return what lies in every local source's place now, as one mark each, and lines to show.
 
@@ -111,7 +133,10 @@ def listings(params: Params, endpoints: Endpoints, known: dict[str, str]) -> tup
         if not source.on or (source.format or name) != "local" or not source.path:
             continue
         try:
-            marks[name] = listing(place_of(source.path, endpoints).entries())
+            place = place_of(source.path, endpoints)
+            refuse_emptied(place, known.get(name, ""))
+            marks[name] = _mark(place)
+            lines += [f"{name}: {place.address}: there is no picture in it yet"] * (marks[name] == EMPTY)
         except (InputError, ServiceError, ProjectError) as err:
             marks[name] = known.get(name, "")
             lines.append(f"{name}: {err.where}: {err.what}; its pictures stay as they were" if marks[name] else f"{name}: {err}")
@@ -135,7 +160,7 @@ def needs_world(params: Params) -> bool:
 
 @dataclass(frozen=True)
 class _Relevant:
-    """A bucket, of which only pictures and annotation files count."""
+    """A bucket, of which only pictures and annotation files count. It is listed once."""
 
     bucket: Bucket
 
@@ -143,11 +168,15 @@ class _Relevant:
     def address(self) -> str:
         return self.bucket.address
 
+    @cached_property
+    def _every(self) -> list[Entry]:
+        return self.bucket.entries()
+
     def entries(self) -> list[Entry]:
-        return [entry for entry in self.bucket.entries() if is_relevant(entry.name)]
+        return [entry for entry in self._every if is_relevant(entry.name)]
 
     def passed_over(self) -> list[Passed]:
-        return _passed_over(entry.name for entry in self.bucket.entries())
+        return _passed_over(entry.name for entry in self._every)
 
     def read(self, name: str) -> bytes:
         return self.bucket.read(name)
@@ -158,7 +187,7 @@ class _Relevant:
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder on this machine. Its files are marked by their SHA-256, which is taken once for each size and time of change."""
+    """A folder on this machine, looked into once. Its files are marked by their SHA-256, which is taken once for each size and time of change."""
 
     path: Path
 
@@ -169,27 +198,26 @@ class Folder:
 
     def entries(self) -> list[Entry]:
         """List pictures and annotation files below the folder; links that lead out of it are passed over."""
-        found = sorted(self._found())
+        return self._entries
+
+    @cached_property
+    def _entries(self) -> list[Entry]:
+        relevant = ((name, self._state(entry)) for name, entry in self._every if is_relevant(name) and _is_text(name))
+        found = sorted((name, state.st_size, state.st_mtime_ns) for name, state in relevant if state is not None)
         known = self._known
         fresh = [name for name, size, time_ns in found if known.get(name, ("",))[:2] != (size, time_ns)]
         marks = dict(zip(fresh, in_threads(self._mark, fresh, workers=READERS), strict=True))
         entries = [Entry(name, size, marks.get(name) or known[name][2]) for name, size, _ in found]
-        self._remember({name: (size, time_ns, entry.mark) for (name, size, time_ns), entry in zip(found, entries, strict=True)})
+        if fresh or len(known) != len(found):
+            self._remember({name: (size, time_ns, entry.mark) for (name, size, time_ns), entry in zip(found, entries, strict=True)})
         return entries
 
     def passed_over(self) -> list[Passed]:
         """List all other files and the links that are not followed: those to folders, and those that lead out of this one or nowhere."""
-        inside, links = [], []
-        for path in self.path.rglob("*"):
-            name = path.relative_to(self.path).as_posix()
-            if path.is_symlink() and (path.is_dir() or not self._is_inside(path)):
-                links.append(Passed(name, Reason.BAD_ADDRESS, "links to folders, out of the folder, or to nothing"))
-            elif path.is_file():
-                inside.append(name)
-        return sorted([*_passed_over(inside), *(link for link in links if not _is_hidden(link.name))])
-
-    def _is_inside(self, path: Path) -> bool:
-        return path.is_file() and path.resolve().is_relative_to(self.path.resolve())
+        links = {name for name, entry in self._every if entry.is_symlink() and self._state(entry) is None}
+        inside = [name for name, entry in self._every if name not in links and entry.is_file()]
+        odd = [Passed(ascii(name)[1:-1], Reason.BAD_ADDRESS, "names that are not UTF-8") for name in inside if not _is_text(name)]
+        return sorted([*_passed_over(filter(_is_text, inside)), *odd, *(Passed(name, Reason.BAD_ADDRESS, LINKS) for name in links)])
 
     def read(self, name: str) -> bytes:
         """Return a file's content."""
@@ -202,18 +230,41 @@ class Folder:
             return Refusal(Reason.GONE, "no such file")
         return path.read_bytes() if path.stat().st_size <= max_bytes else Refusal(Reason.TOO_LARGE, f"{path.stat().st_size} bytes")
 
-    def _found(self) -> Iterator[tuple[str, int, int]]:
-        root = self.path.resolve()
-        for path in self.path.rglob("*"):
-            name = path.relative_to(self.path).as_posix()
-            if is_relevant(name) and path.is_file() and path.resolve().is_relative_to(root):
-                state = path.stat()
-                if stat.S_ISREG(state.st_mode):
-                    yield name, state.st_size, state.st_mtime_ns
+    @cached_property
+    def _every(self) -> list[tuple[str, "os.DirEntry[str]"]]:
+        """Return all files and links below, except what the system hides. Raises InputError for a folder that cannot be read."""
+        found, waiting = [], [""]
+        while waiting:
+            below = waiting.pop()
+            try:
+                with os.scandir(self.path / below) as entries:
+                    seen = [(below + entry.name, entry) for entry in entries if not _is_hidden(entry.name)]
+            except OSError as err:
+                raise InputError(f"cannot read: {err.strerror or err}", where=str(self.path / below), do="Look at who may read it") from err
+            waiting += [f"{name}/" for name, entry in seen if entry.is_dir(follow_symlinks=False)]
+            found += [(name, entry) for name, entry in seen if not entry.is_dir(follow_symlinks=False)]
+        return found
+
+    def _state(self, entry: "os.DirEntry[str]") -> os.stat_result | None:
+        """Return a regular file's state; None for what is none, and for a link that leads out of the folder or nowhere."""
+        if entry.is_symlink() and not Path(os.path.realpath(entry.path)).is_relative_to(self._root):
+            return None
+        try:
+            state = entry.stat()
+        except OSError:
+            return None
+        return state if stat.S_ISREG(state.st_mode) else None
+
+    @cached_property
+    def _root(self) -> Path:
+        return self.path.resolve()
 
     def _mark(self, name: str) -> str:
-        with (self.path / name).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+        try:
+            with (self.path / name).open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+        except OSError as err:
+            raise InputError(f"cannot read: {err.strerror or err}", where=str(self.path / name), do="Look at who may read it") from err
 
     @cached_property
     def _memory(self) -> Path:

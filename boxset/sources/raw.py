@@ -22,10 +22,12 @@ from boxset import __version__
 from boxset.endpoints import Endpoints
 from boxset.errors import InputError, ParamsError
 from boxset.files import make_folder, whole_file
+from boxset.images.archive import readable
 from boxset.params import NO_CONTACT
 from boxset.terminal import say
 
 CHUNK = 1 << 20
+PACKINGS = {b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"7z\xbc\xaf": "7-Zip", b"Rar!": "RAR", b"\x28\xb5\x2f\xfd": "Zstandard"}  # none of them is read
 LFS = b"version https://git-lfs.github.com/spec/"
 BROKEN: tuple[type[Exception], ...] = (zipfile.BadZipFile, tarfile.TarError, zlib.error, gzip.BadGzipFile, EOFError)
 try:
@@ -106,7 +108,7 @@ class RawFiles:
         mark = hashlib.sha256(f"{archive.resolve()} {state.st_size} {state.st_mtime_ns}".encode()).hexdigest()[:16]
         target = Path(".boxset/raw") / f"{archive.name}-{mark}" / place.name
         if not target.exists():
-            with zipfile.ZipFile(archive) as packed, packed.open(member) as inner, whole_file(target) as out:
+            with zipfile.ZipFile(archive) as packed, _named(archive), packed.open(readable(packed.getinfo(member), archive)) as inner, whole_file(target) as out:
                 shutil.copyfileobj(inner, out, CHUNK)
         return target
 
@@ -153,7 +155,7 @@ def member_of_zip(place: Path) -> str | None:
     if not place.parent.is_file() or not zipfile.is_zipfile(place.parent):
         return None
     with zipfile.ZipFile(place.parent) as archive:
-        return next((name for name in archive.namelist() if name.rpartition("/")[2] == place.name), None)
+        return next((name for name in archive.namelist() if name.rpartition("/")[2] == place.name and not name.startswith("__MACOSX")), None)
 
 
 @contextmanager
@@ -164,8 +166,13 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _joined(path: str, address: str) -> str:
+    """Return where a file lies below a path; in a folder it may be packed in another way than its publisher packs it, or not at all."""
     name = address.rpartition("/")[2]
-    return f"{path.rstrip('/')}/{name}" if "://" in path else str(Path(path) / name)
+    if "://" in path:
+        return f"{path.rstrip('/')}/{name}"
+    plain = name.removesuffix(".zip")
+    places = [Path(path) / one for one in (name, plain, f"{plain}.gz", f"{plain}.zip")]
+    return str(next((place for place in places if place.is_file()), places[0]))
 
 
 @contextmanager
@@ -174,10 +181,16 @@ def opened(path: Path, member: str = "") -> Iterator[IO[bytes]]:
 
     Raises InputError for what is no data at all: a Git-LFS pointer, a web page, a broken archive.
     """
+    with _named(path), _unpacked(path, member) as stream:
+        refuse_foreign(stream.peek(512) if hasattr(stream, "peek") else b"", path)
+        yield stream
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Name the archive of which a block reads that it is broken."""
     try:
-        with _unpacked(path, member) as stream:
-            refuse_foreign(stream.peek(512) if hasattr(stream, "peek") else b"", path)
-            yield stream
+        yield
     except BROKEN as err:
         raise InputError(f"broken archive: {err}", where=str(path), do="Delete it and fetch it again") from err
 
@@ -189,18 +202,20 @@ def _unpacked(path: Path, member: str) -> Iterator[IO[bytes]]:
     if head[:4] == b"PK\x03\x04":
         with (
             zipfile.ZipFile(path) as archive,
-            archive.open(_readable(archive, _member(archive.namelist(), member, path), path)) as inner,
+            archive.open(readable(archive.getinfo(_member(archive.namelist(), member, path)), path)) as inner,
             io.BufferedReader(inner, CHUNK) as stream,  # type: ignore[type-var]
         ):
             yield stream
+    elif packing := next((name for mark, name in PACKINGS.items() if head.startswith(mark)), ""):
+        raise InputError(f"packed by {packing}, which is not read", where=str(path), do="Unpack it, or pack it with gzip")
     elif tarfile.is_tarfile(path) and not head.startswith(b"ImageI"):
         with _gunzipped(path) as plain, tarfile.open(fileobj=plain, mode="r:") as tar:
             name = _member(tar.getnames(), member, path)
             while plain.read(CHUNK):  # to the end, where gzip's checksum stands
                 pass
-            found = tar.extractfile(name)
+            found = _file_of(tar, name)
             if found is None:
-                raise InputError(f"{member} is not a file", where=str(path))
+                raise InputError(f"{name} in it is no file", where=str(path), do="Unpack it, and name the file")
             with io.BufferedReader(found, CHUNK) as stream:  # type: ignore[type-var]
                 yield stream
     elif head[:2] == b"\x1f\x8b":
@@ -228,10 +243,12 @@ def _gunzipped(path: Path) -> Any:
     return igzip.open(path, "rb") if packed else path.open("rb")
 
 
-def _readable(archive: zipfile.ZipFile, name: str, path: Path) -> str:
-    if archive.getinfo(name).flag_bits & 1:
-        raise InputError(f"{name} in it is encrypted", where=str(path), do="Unpack it, and name the folder")
-    return name
+def _file_of(tar: tarfile.TarFile, name: str) -> IO[bytes] | None:
+    """Return a member; None for a folder, or a link to what the archive does not hold."""
+    try:
+        return tar.extractfile(name)
+    except KeyError:
+        return None
 
 
 def _member(names: list[str], wanted: str, path: Path) -> str:
@@ -242,11 +259,16 @@ def _member(names: list[str], wanted: str, path: Path) -> str:
     return min(found, key=len)
 
 
+def refuse_pointer(head: bytes, where: str) -> None:
+    """Raise InputError for what stands in a file's place where git's large files were not pulled."""
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(LFS):
+        raise InputError("a Git-LFS pointer, not the file itself", where=f"{where}:1", do="`git lfs pull` where it came from")
+
+
 def refuse_foreign(head: bytes, path: Path) -> None:
     """Raise InputError for bytes that are plainly no data file."""
+    refuse_pointer(head, str(path))
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:256]
-    if start.startswith(LFS):
-        raise InputError("a Git-LFS pointer, not the file itself", where=f"{path}:1", do="`git lfs pull` where it came from")
     if start[:15].lower().startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
         raise InputError("a web page, not data: the server answered with an error page", where=f"{path}:1", do="Delete it and fetch it again")
     if not start:

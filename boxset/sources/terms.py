@@ -47,7 +47,7 @@ def asks(licence: str) -> str:
         return NOBODY
     if licence in FREE:
         return "nothing"
-    parts = re.fullmatch(r"(?:LicenseRef-)?CC-(BY(?:-(?:NC|ND|SA))*)(?:-.*)?", licence)
+    parts = re.fullmatch(r"(?:LicenseRef-)?CC-(BY(?:-(?:NC|ND|SA))*)(?:-\d\.\d(?:-[A-Z]{2,3})?)?", licence)
     if parts:
         return ", ".join(ASKS[part] for part in parts[1].split("-"))
     return UNREAD if allowed(licence, "commercial", Licences()) else PERMISSION
