@@ -10,7 +10,7 @@ from boxset.resolve import IndexOrder
 from boxset.sources.index import build_index
 from boxset.stage import run
 
-VERSION = 10
+VERSION = 11
 
 
 def main(name: str) -> None:
