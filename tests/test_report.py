@@ -349,6 +349,17 @@ def test_the_status_tells_what_the_crawl_the_public_sources_and_own_pictures_bro
     assert list(status(PARAMS, METRICS, BOUGHT).funnels) == ["crawl", "public sources"]
 
 
+def test_the_status_says_which_of_ones_own_pictures_wait_for_a_category() -> None:
+    metrics = {**METRICS, "label": {"without_category": {"store": 60}}}
+    console = Console(width=200, file=io.StringIO())
+
+    with console.capture() as printed:
+        console.print(status_text(state := status(PARAMS, metrics, BOUGHT)))
+
+    assert re.search("waiting +60 pictures of store have no labels and cannot be bought or reviewed: write category: hammer, ", printed.get())
+    assert next_step(state) == "name a category for the pictures that wait, as it says above, then `dvc repro`"
+
+
 def test_what_val_lacks_is_not_said_of_test() -> None:
     short = {"short_of_min_boxes": {"val": {"hammer": 4}, "test": {"hammer": 2}}}
     console = Console(width=200, file=io.StringIO())

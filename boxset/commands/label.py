@@ -116,6 +116,17 @@ def plan(as_json: bool) -> None:
         say(PLAN.read_text(), nl=False)
         return
     plan_table(_plan())
+    for line in _waiting():
+        say(line)
+
+
+def _waiting() -> list[str]:
+    """Say which of one's own pictures no plan can name, as the last build counted them."""
+    from boxset.assemble.waiting import unnamed_words
+    from boxset.params import read_params
+    from boxset.report.data import read_metrics
+
+    return unnamed_words(read_metrics(Path("metrics")).get("label", {}).get("without_category", {}), read_params().categories)
 
 
 def _finite(_: click.Context, __: click.Parameter, value: float | None) -> float | None:

@@ -57,6 +57,7 @@ def _facts(state: Status) -> Iterable[tuple[str, RenderableType]]:
     looked = [f"{c.name} {c.reviewed:,} of {c.reviewed + c.to_review:,}" for c in state.categories if c.reviewed or c.to_review]
     if looked:
         yield "reviewed", Text(", ".join(looked))
+    yield from (("waiting", coded(sentence)) for sentence in state.waiting)
     yield from (("amiss", coded(fault)) for fault in state.faults)
     yield from (("val set", coded(sentence)) for sentence in state.val_says)
     yield from (("test set", coded(sentence)) for sentence in (state.frozen, *state.test_says) if sentence)
