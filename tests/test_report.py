@@ -16,7 +16,7 @@ from boxset.errors import InputError
 from boxset.files import write_json, write_jsonl, write_text
 from boxset.labeling.standing import Standing
 from boxset.params import Category, Label, Params, Project, Source
-from boxset.report import figures, svg
+from boxset.report import figures, sections, svg
 from boxset.report.data import ReportData, balance_words
 from boxset.report.html import Html, coded, html, percent, tag
 from boxset.report.page import box_series, read_report_data, render, write_report
@@ -358,6 +358,14 @@ def test_the_status_says_which_of_ones_own_pictures_wait_for_a_category() -> Non
 
     assert re.search("waiting +60 pictures of store have no labels and cannot be bought or reviewed: write category: hammer, ", printed.get())
     assert next_step(state) == "name a category for the pictures that wait, as it says above, then `dvc repro`"
+
+
+def test_it_is_said_how_many_groups_went_to_another_split() -> None:
+    moved = {"floor": 1, "ratio": 0, "merged_groups": 2}
+
+    said = str(sections.splits(ReportData(dataset={"train": coco(("a", [HAMMER]))}, metrics={"dataset": {"moved": moved}})))
+
+    assert "In this build 1 group of pictures went from train to val or test for split.min_boxes and 2 groups of pictures joined some that lay in different splits." in said
 
 
 def test_what_val_lacks_is_not_said_of_test() -> None:
