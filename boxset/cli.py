@@ -1,13 +1,17 @@
 """The console command `boxset`: names its commands and loads each from `boxset/commands/` when it is called."""
 
+import shlex
 import sys
+from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 
 import click
 
 from boxset import __version__
-from boxset.errors import BoxsetError
+from boxset.errors import BoxsetError, ProjectError
 
+PARAMS = "params.yaml"
 COMMANDS = {
     "init": "Write a new live project.",
     "check": "Check all parameters, or explain one.",
@@ -57,9 +61,19 @@ def cli() -> None:
     """Build training sets for object detection from a list of categories."""
 
 
+def check_folder(arguments: Sequence[str], here: Path) -> None:
+    """Raise ProjectError where a command that works on a project is run further down in one: it would find nothing there, and say so."""
+    if not arguments or arguments[0] not in COMMANDS or arguments[0] == "init" or "--help" in arguments or (here / PARAMS).exists():
+        return
+    above = next((folder for folder in here.parents if (folder / PARAMS).is_file() and (folder / "dvc.yaml").is_file()), None)
+    if above is not None:
+        raise ProjectError(f"no {PARAMS} here: the project is {above}", do=f"cd {shlex.quote(str(above))}")
+
+
 def main() -> None:
     """Run the command line; an error that a user can act on is one line and exit code 1."""
     try:
+        check_folder(sys.argv[1:], Path.cwd())
         cli(standalone_mode=True)
     except BoxsetError as err:
         sys.exit(f"boxset: {err}")

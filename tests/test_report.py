@@ -360,6 +360,20 @@ def test_the_status_says_which_of_ones_own_pictures_wait_for_a_category() -> Non
     assert next_step(state) == "name a category for the pictures that wait, as it says above, then `dvc repro`"
 
 
+def test_in_a_narrow_terminal_no_name_and_no_number_of_the_status_is_cut() -> None:
+    long = "a_category_whose_name_is_as_long_as_a_name_may_be"
+    params = msgspec.structs.replace(PARAMS, categories={long: Category(id=7, target=12_345)})
+    console = Console(width=50, file=io.StringIO())
+
+    with console.capture() as printed:
+        console.print(status_text(status(params, METRICS, BOUGHT)), crop=False)
+
+    table, _, rest = printed.get().partition("\n\n")
+    assert "…" not in table
+    assert re.search(f"{long} +12,345 ", table)
+    assert max(map(len, rest.splitlines())) <= 50
+
+
 def test_it_is_said_how_many_groups_went_to_another_split() -> None:
     moved = {"floor": 1, "ratio": 0, "merged_groups": 2}
 

@@ -10,11 +10,11 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from boxset.cli import cli
+from boxset.cli import check_folder, cli
 from boxset.commands.explain import _print as print_story
 from boxset.compare.explain import Step, Story
 from boxset.dataset.reasons import Reason, Refusal
-from boxset.errors import MOST_NAMED, InputError, no_category
+from boxset.errors import MOST_NAMED, InputError, ProjectError, no_category
 from boxset.files import write_json
 from boxset.params import Query
 from boxset.report.html import tag
@@ -44,6 +44,21 @@ ALL = "".join(ACTING.values())
 @pytest.mark.parametrize("group", ["label", "predictions"])
 def test_no_line_of_a_groups_help_is_cut_off(group: str) -> None:
     assert "..." not in CliRunner().invoke(cli, [group, "--help"]).output.partition("Commands:")[2]
+
+
+def test_a_command_in_a_folder_of_a_project_says_where_the_project_is(tmp_path: Path) -> None:
+    project, below = tmp_path / "my tools", tmp_path / "my tools/notes/old"
+    below.mkdir(parents=True)
+    check_folder(["status"], below)
+    for name in ("params.yaml", "dvc.yaml"):
+        (project / name).write_text("")
+
+    for asked in ([], ["init", "x"], ["status", "--help"], ["--version"]):
+        check_folder(asked, below)
+    check_folder(["status"], project)
+
+    with pytest.raises(ProjectError, match=re.escape(f"no params.yaml here: the project is {project}. cd '{project}'")):
+        check_folder(["label", "status"], below)
 
 
 @pytest.mark.parametrize("asked", ["status", "collect"])
