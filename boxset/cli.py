@@ -10,6 +10,7 @@ import click
 
 from boxset import __version__
 from boxset.errors import BoxsetError, ProjectError
+from boxset.terminal import show_what_can_be_shown
 
 PARAMS = "params.yaml"
 COMMANDS = {
@@ -72,6 +73,7 @@ def check_folder(arguments: Sequence[str], here: Path) -> None:
 
 def main() -> None:
     """Run the command line; an error that a user can act on is one line and exit code 1."""
+    show_what_can_be_shown()
     try:
         check_folder(sys.argv[1:], Path.cwd())
         cli(standalone_mode=True)

@@ -9,11 +9,13 @@ from pathlib import Path
 from boxset.conflicts import read_lock
 from boxset.errors import BoxsetError, ProjectError
 from boxset.files import sole_writer
+from boxset.terminal import show_what_can_be_shown
 
 
 def run(out: Path, do: Callable[[], None], *, live: bool = False) -> None:
     """Run a stage's work as the only writer of `out`. An error that a user can act on ends it with one line and exit code 1."""
     end_with_parent()
+    show_what_can_be_shown()
     try:
         if live:
             refuse_silent_rebuild(out)

@@ -3,7 +3,10 @@
 import ast
 import io
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,6 +62,18 @@ def test_a_command_in_a_folder_of_a_project_says_where_the_project_is(tmp_path: 
 
     with pytest.raises(ProjectError, match=re.escape(f"no params.yaml here: the project is {project}. cd '{project}'")):
         check_folder(["label", "status"], below)
+
+
+def test_a_terminal_without_unicode_gets_a_mark_in_place_of_a_character_and_no_traceback(tmp_path: Path) -> None:
+    categories = {"hammer": {"id": 1, "target": 9}}
+    write_json(tmp_path / "params.yaml", {"world": "embedded", "project": {"name": "tools"}, "categories": categories, "sources": {}})
+
+    done = subprocess.run(
+        [sys.executable, "-m", "boxset", "status"], cwd=tmp_path, env={**os.environ, "PYTHONIOENCODING": "ascii"}, capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.search(r"hammer +9 +0 +0 +0 \?{8} ", done.stdout)
 
 
 @pytest.mark.parametrize("asked", ["status", "collect"])

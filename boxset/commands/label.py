@@ -114,7 +114,7 @@ def plan(as_json: bool) -> None:
 
     if as_json:
         _plan()
-        say(PLAN.read_text(), nl=False)
+        say(PLAN.read_text(encoding="utf-8"), nl=False)
         return
     plan_table(_plan())
     for line in _waiting():
