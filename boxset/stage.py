@@ -13,7 +13,7 @@ from boxset.terminal import show_what_can_be_shown
 
 
 def run(out: Path, do: Callable[[], None], *, live: bool = False) -> None:
-    """Run a stage's work as the only writer of `out`. An error that a user can act on ends it with one line and exit code 1."""
+    """Run a stage's work as the only writer of `out`. An error that a user can act on ends it with one line and exit code 1, Ctrl-C with one line and 130."""
     end_with_parent()
     show_what_can_be_shown()
     try:
@@ -23,6 +23,9 @@ def run(out: Path, do: Callable[[], None], *, live: bool = False) -> None:
             do()
     except BoxsetError as err:
         sys.exit(f"boxset: {err}")
+    except KeyboardInterrupt:
+        sys.stderr.write("boxset: stopped; `dvc repro` goes on from what there is\n")
+        sys.exit(128 + signal.SIGINT)
 
 
 def refuse_silent_rebuild(out: Path, *, lock: Path = Path("dvc.lock")) -> None:

@@ -341,3 +341,17 @@ def test_pictures_of_a_folder_may_be_named_as_an_address(tmp_path: Path) -> None
     order = json.loads(resolved(tmp_path, **changed)["classes/imagenet.json"])
 
     assert (order["path"], order["pictures"]) == ("/data/im", "/data/p")
+
+
+def test_ctrl_c_ends_a_stage_with_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("boxset.stage.end_with_parent", lambda: None)
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as ended:
+        run(Path("data/merge"), interrupted)
+
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "boxset: stopped; `dvc repro` goes on from what there is\n"
