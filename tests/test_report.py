@@ -416,6 +416,7 @@ def test_the_status_says_how_many_labelled_pictures_bring_nothing() -> None:
         ({"planned": 0, "to_targets": 3}, "raise `label.budget_usd` and `dvc repro` for a plan that brings boxes of saw"),
         ({"planned": 0, "budget_usd": 0.0, "to_targets": 0}, "raise `crawl_images` or add queries for saw"),
         ({"planned": 0}, "raise `crawl_images` or add queries for saw"),
+        ({"planned": 0, "funnels": {"crawl": {"tried": 0}}}, "more pictures of saw are needed: a folder of your own, public boxes (`boxset coverage saw`), or a crawl"),
         ({"planned": 0, "categories": ()}, "train: `yolo detect train data=data/dataset/data.yaml`"),
     ],
 )

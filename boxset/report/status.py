@@ -156,6 +156,9 @@ def next_step(state: Status) -> str:
     if missing and _waits_for_money(state):
         names = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
         return f"raise `label.budget_usd` and `dvc repro` for a plan that brings boxes of {names}; or train as it is"
+    if missing and not state.funnels["crawl"]["tried"]:
+        bring = f"a folder of your own, public boxes (`boxset coverage {missing[0]}`), or a crawl (`queries` and `crawl_images`)"
+        return f"more pictures of {missing[0]} are needed: {bring}; or train as it is"
     if missing:
         return f"raise `crawl_images` or add queries for {missing[0]}, then `dvc repro`; `boxset coverage {missing[0]}` looks for public boxes"
     return f"train: `yolo detect train data={TRAINING}`"
