@@ -39,7 +39,8 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     except OSError as err:
         raise disk_error(err, path) from err
     finally:
-        part.unlink(missing_ok=True)
+        if part.exists():  # on a read-only disk even the removal of what is not there fails
+            part.unlink()
 
 
 def make_folder(path: Path) -> None:
