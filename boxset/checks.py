@@ -104,7 +104,9 @@ def _with_free_ids(params: Params, root: Path, found: list[Fault], past: list[Fa
 
 def notes(params: Params, root: Path = Path()) -> list[str]:
     """Return what is not wrong, and still perhaps not meant."""
-    return [*_names_alike(params), *_research_only(params), *_nothing_to_do(params), *_odd_rows(params, root), *_paid_and_gone(params, root), *_test_set(params, root)]
+    of_params = (_names_alike, _research_only, _without_a_place, _nothing_to_do)
+    of_project = (_odd_rows, _paid_and_gone, _test_set)
+    return [*(note for look in of_params for note in look(params)), *(note for look in of_project for note in look(params, root))]
 
 
 def _contact(params: Params, _: Path) -> Iterator[Fault]:
@@ -377,6 +379,12 @@ def _research_only(params: Params) -> Iterator[str]:
     for name, source in params.sources.items():
         if params.project.use == "commercial" and source.on and (source.format or name) == "imagenet":
             yield f"sources.{name}: its terms are research only, so nothing of it enters under use: commercial"
+
+
+def _without_a_place(params: Params) -> Iterator[str]:
+    for name, source in params.sources.items():
+        if source.on and (source.format or name) == "local" and not source.path and not source.files:
+            yield f"sources.{name}: it has no path, so it is skipped"
 
 
 def _nothing_to_do(params: Params) -> Iterator[str]:

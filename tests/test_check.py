@@ -237,6 +237,7 @@ def test_what_is_perhaps_not_meant_is_noted(tmp_path: Path) -> None:
             "categories.hammers": {"id": 3, "target": 1, "classes": {"lvis": []}},
             "categories.saw.queries": ["saw"],
             "sources.imagenet": {"on": True},
+            "sources.store": {"format": "local"},
             "categories.saw.classes": {"lvis": [], "imagenet": []},
             "categories.hammer.classes": {"lvis": [], "imagenet": []},
         })
@@ -246,6 +247,7 @@ def test_what_is_perhaps_not_meant_is_noted(tmp_path: Path) -> None:
     assert notes(params, tmp_path) == [
         "categories hammer and hammers have nearly the same name: one thing under two names teaches a detector to doubt",
         "sources.imagenet: its terms are research only, so nothing of it enters under use: commercial",
+        "sources.store: it has no path, so it is skipped",
         "categories.saw: it has queries and crawl_images is 0, so nothing is crawled",
         "categories.hammers.classes: nothing said of imagenet; `boxset coverage hammers` finds them, [] says: none",
     ]
