@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from boxset import __version__
-from boxset.errors import BoxsetError, ProjectError
+from boxset.errors import BoxsetError, ProjectError, did_you_mean
 from boxset.terminal import show_what_can_be_shown
 
 PARAMS = "params.yaml"
@@ -42,10 +42,12 @@ class LazyGroup(click.Group):
         """Return the commands in the order of a user's day."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
-        """Import `boxset.commands.<name>` and return its `command`."""
-        if cmd_name not in COMMANDS:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import `boxset.commands.<name>` and return its `command`. Raises UsageError where there is none."""
+        if cmd_name not in COMMANDS and ctx.resilient_parsing:  # a shell asks how the line goes on
             return None
+        if cmd_name not in COMMANDS:
+            raise click.UsageError(f"there is no command {cmd_name}{did_you_mean(cmd_name, COMMANDS)}", ctx)
         command = import_module(f"boxset.commands.{cmd_name}").command
         assert isinstance(command, click.Command)
         return command

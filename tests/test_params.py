@@ -265,6 +265,8 @@ def test_a_name_and_a_star_explain_the_same_key(key: str) -> None:
     [
         ("label.budgetusd", "label.budgetusd: unknown key; did you mean budget_usd?"),
         ("lable", "lable: unknown key; did you mean label"),
+        ("queries", "queries: unknown key; did you mean categories.*.queries?"),
+        ("ratio.test", "ratio.test: unknown key; did you mean split.ratio.test?"),
         ("label.budget_usd.more", "label.budget_usd.more: unknown key"),
         ("", "--explain: name a key"),
     ],

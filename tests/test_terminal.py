@@ -76,6 +76,12 @@ def test_a_terminal_without_unicode_gets_a_mark_in_place_of_a_character_and_no_t
     assert re.search(r"hammer +9 +0 +0 +0 \?{8} ", done.stdout)
 
 
+def test_a_command_that_is_not_there_is_met_with_the_nearest() -> None:
+    done = CliRunner().invoke(cli, ["lable", "plan"])
+
+    assert (done.exit_code, done.output.splitlines()[-1]) == (2, "Error: there is no command lable; did you mean label?")
+
+
 @pytest.mark.parametrize("asked", ["status", "collect"])
 def test_a_project_that_bought_nothing_is_told_so_in_words_and_not_by_an_empty_table(asked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
