@@ -23,6 +23,7 @@ from boxset.params import (
     NOT_A_SOURCE,
     Category,
     Params,
+    Price,
     Source,
     checked,
     queries_of,
@@ -104,7 +105,7 @@ def _with_free_ids(params: Params, root: Path, found: list[Fault], past: list[Fa
 
 def notes(params: Params, root: Path = Path()) -> list[str]:
     """Return what is not wrong, and still perhaps not meant."""
-    of_params = (_names_alike, _research_only, _without_a_place, _nothing_to_do)
+    of_params = (_names_alike, _research_only, _without_a_place, _fee_of_another, _nothing_to_do)
     of_project = (_odd_rows, _paid_and_gone, _test_set)
     return [*(note for look in of_params for note in look(params)), *(note for look in of_project for note in look(params, root))]
 
@@ -385,6 +386,13 @@ def _without_a_place(params: Params) -> Iterator[str]:
     for name, source in params.sources.items():
         if source.on and (source.format or name) == "local" and not source.path and not source.files:
             yield f"sources.{name}: it has no path, so it is skipped"
+
+
+def _fee_of_another(params: Params) -> Iterator[str]:
+    price = params.label.price
+    if params.label.budget_usd and params.labeler.backend != "ground_truth" and price.usd_service_fee == Price().usd_service_fee:
+        what = f"usd_service_fee counts {price.usd_service_fee:g} USD a picture, as Ground Truth asks it"
+        yield f"label.price: {what}; with backend: {params.labeler.backend} write 0, or what your service asks"
 
 
 def _nothing_to_do(params: Params) -> Iterator[str]:

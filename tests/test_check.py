@@ -266,6 +266,22 @@ def test_a_category_may_live_on_lists_of_addresses_alone(tmp_path: Path, lists: 
     assert faults_in(tmp_path, **{"categories.hammer.crawl_images": 10, "categories.hammer.queries": [], "crawl.url_lists": lists}) == found
 
 
+@pytest.mark.parametrize(
+    ("changes", "is_noted"),
+    [
+        ({"labeler.backend": "files", "label.budget_usd": 100.0}, True),
+        ({"labeler.backend": "files", "label.budget_usd": 0.0}, False),
+        ({"labeler.backend": "files", "label.budget_usd": 100.0, "label.price": {"usd_service_fee": 0.0}}, False),
+        ({"labeler.backend": "ground_truth", "label.budget_usd": 100.0}, False),
+    ],
+)
+def test_ground_truths_fee_is_noted_where_another_draws(tmp_path: Path, changes: dict[str, Any], is_noted: bool) -> None:
+    params, _ = checked(plain(**changes))
+
+    assert params is not None
+    assert ["label.price: usd_service_fee counts 0.08 USD a picture" in note for note in notes(params, tmp_path) if "price" in note] == [True] * is_noted
+
+
 def test_lists_of_addresses_are_read_before_anything_runs(tmp_path: Path) -> None:
     (tmp_path / "good.csv").write_text("url,category\nhttps://a.example/1.jpg,hamer\nhttps://a.example/2.jpg,hammer\n,hammer\n")
     (tmp_path / "bad.csv").write_text("link\n")
