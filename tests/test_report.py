@@ -349,6 +349,16 @@ def test_the_status_tells_what_the_crawl_the_public_sources_and_own_pictures_bro
     assert list(status(PARAMS, METRICS, BOUGHT).funnels) == ["crawl", "public sources"]
 
 
+def test_the_status_names_nothing_to_train_on_where_train_is_empty() -> None:
+    console = Console(width=120, file=io.StringIO())
+
+    with console.capture() as printed:
+        for images in ({"train": 0, "val": 0, "test": 0}, {"train": 9, "val": 0, "test": 0}):
+            console.print(status_text(status(PARAMS, {**METRICS, "dataset": {**METRICS["dataset"], "images": images}}, BOUGHT)))
+
+    assert re.findall("look at|train on", printed.get()) == ["look at", "look at", "train on"]
+
+
 def test_the_status_says_which_of_ones_own_pictures_wait_for_a_category() -> None:
     metrics = {**METRICS, "label": {"without_category": {"store": 60}}}
     console = Console(width=200, file=io.StringIO())

@@ -77,6 +77,7 @@ def _facts(state: Status) -> Iterable[tuple[str, RenderableType]]:
     yield from (("test set", coded(sentence)) for sentence in (state.frozen, *state.test_says) if sentence)
     if state.is_built:
         yield "look at", Text(REPORT)
+    if state.pictures.get("train"):
         yield "train on", Text(TRAINING)
     yield "next", coded(next_step(state))
 
