@@ -24,6 +24,7 @@ from boxset.params import (
     UNSENDABLE,
     Category,
     Params,
+    Price,
     Source,
     checked,
     is_sendable,
@@ -107,7 +108,9 @@ def _with_free_ids(params: Params, root: Path, found: list[Fault], past: list[Fa
 
 def notes(params: Params, root: Path = Path()) -> list[str]:
     """Return what is not wrong, and still perhaps not meant."""
-    return [*_names_alike(params), *_research_only(params), *_nothing_to_do(params), *_odd_rows(params, root), *_paid_and_gone(params, root), *_test_set(params, root)]
+    of_params = (_names_alike, _research_only, _without_a_place, _fee_of_another, _nothing_to_do)
+    of_project = (_odd_rows, _paid_and_gone, _test_set)
+    return [*(note for look in of_params for note in look(params)), *(note for look in of_project for note in look(params, root))]
 
 
 def _contact(params: Params, _: Path) -> Iterator[Fault]:
@@ -395,6 +398,19 @@ def _research_only(params: Params) -> Iterator[str]:
     for name, source in params.sources.items():
         if params.project.use == "commercial" and source.on and (source.format or name) == "imagenet":
             yield f"sources.{name}: its terms are research only, so nothing of it enters under use: commercial"
+
+
+def _without_a_place(params: Params) -> Iterator[str]:
+    for name, source in params.sources.items():
+        if source.on and (source.format or name) == "local" and not source.path and not source.files:
+            yield f"sources.{name}: it has no path, so it is skipped"
+
+
+def _fee_of_another(params: Params) -> Iterator[str]:
+    price = params.label.price
+    if params.label.budget_usd and params.labeler.backend != "ground_truth" and price.usd_service_fee == Price().usd_service_fee:
+        what = f"usd_service_fee counts {price.usd_service_fee:g} USD a picture, as Ground Truth asks it"
+        yield f"label.price: {what}; with backend: {params.labeler.backend} write 0, or what your service asks"
 
 
 def _nothing_to_do(params: Params) -> Iterator[str]:

@@ -1,15 +1,19 @@
 """The console command `boxset`: names its commands and loads each from `boxset/commands/` when it is called."""
 
+import shlex
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
 import click
 
 from boxset import __version__
-from boxset.errors import BoxsetError
+from boxset.errors import BoxsetError, ProjectError, did_you_mean
 from boxset.files import unforeseen
+from boxset.terminal import show_what_can_be_shown
 
+PARAMS = "params.yaml"
 COMMANDS = {
     "init": "Write a new live project.",
     "check": "Check all parameters, or explain one.",
@@ -39,10 +43,12 @@ class LazyGroup(click.Group):
         """Return the commands in the order of a user's day."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
-        """Import `boxset.commands.<name>` and return its `command`."""
-        if cmd_name not in COMMANDS:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import `boxset.commands.<name>` and return its `command`. Raises UsageError where there is none."""
+        if cmd_name not in COMMANDS and ctx.resilient_parsing:  # a shell asks how the line goes on
             return None
+        if cmd_name not in COMMANDS:
+            raise click.UsageError(f"there is no command {cmd_name}{did_you_mean(cmd_name, COMMANDS)}", ctx)
         command = import_module(f"boxset.commands.{cmd_name}").command
         assert isinstance(command, click.Command)
         return command
@@ -59,9 +65,20 @@ def cli() -> None:
     """Build training sets for object detection from a list of categories."""
 
 
+def check_folder(arguments: Sequence[str], here: Path) -> None:
+    """Raise ProjectError where a command that works on a project is run further down in one: it would find nothing there, and say so."""
+    if not arguments or arguments[0] not in COMMANDS or arguments[0] == "init" or "--help" in arguments or (here / PARAMS).exists():
+        return
+    above = next((folder for folder in here.parents if (folder / PARAMS).is_file() and (folder / "dvc.yaml").is_file()), None)
+    if above is not None:
+        raise ProjectError(f"no {PARAMS} here: the project is {above}", do=f"cd {shlex.quote(str(above))}")
+
+
 def main() -> None:
     """Run the command line; an error that a user can act on is one line and exit code 1."""
+    show_what_can_be_shown()
     try:
+        check_folder(sys.argv[1:], Path.cwd())
         cli(standalone_mode=True)
     except BoxsetError as err:
         sys.exit(f"boxset: {err}")

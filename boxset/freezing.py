@@ -186,7 +186,8 @@ def _refuse_changed(root: Path) -> None:
     done = subprocess.run(command, cwd=root, capture_output=True, check=False, text=True)  # noqa: S603 - DVC, with our own words
     found = re.search(r"^\{.*", done.stdout, re.MULTILINE | re.DOTALL)
     if done.returncode or not found:
-        said = (done.stderr.strip().splitlines() or ["nothing"])[-1]
+        lines = done.stderr.strip().splitlines() or ["nothing"]
+        said = next((line for line in lines if line.startswith("ERROR")), lines[-1])  # DVC's last line may be where to get help
         raise ProjectError(f"`dvc status` failed and said: {said}", where="dvc.lock", do="Mend that first: whether the data set is the built one is not known")
     if stages := json.loads(found[0]):
         what = f"data/dataset is not what dvc.lock says: {', '.join(sorted(stages))} changed"

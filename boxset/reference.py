@@ -39,7 +39,7 @@ def entry_of(key: str) -> Entry:
     for part in parts_of(key):
         known = keys_below(of)
         if part not in known and ANY not in known:
-            hint = did_you_mean(part, known) or f"; known {'there' if here else 'here'}: {', '.join(known)}"
+            hint = _ends_so(key) or did_you_mean(part, known) or f"; known {'there' if here else 'here'}: {', '.join(known)}"
             raise ParamsError(f"unknown key{hint}", where=key, do="A key is, for example, label.budget_usd or categories.*.target")
         if part not in known and not is_section(bare(known[ANY].type)):
             break  # a name of one's own with a plain value: what holds it says all
@@ -48,6 +48,12 @@ def entry_of(key: str) -> Entry:
     if found is None:
         raise ParamsError("name a key", where="--explain", do=f"One of {', '.join(keys_of(Params))}, or one below them such as label.budget_usd")
     return _entry(here, found)
+
+
+def _ends_so(word: str) -> str:
+    """Return which keys end in a word that has no section before it."""
+    found = [entry.key for entry in every_entry() if entry.key.endswith(f".{word}")]
+    return f"; did you mean {' or '.join(found)}?" if found else ""
 
 
 def parts_of(key: str) -> list[str]:

@@ -10,11 +10,13 @@ from pathlib import Path
 from boxset.conflicts import read_lock
 from boxset.errors import BoxsetError, ProjectError
 from boxset.files import sole_writer, unforeseen
+from boxset.terminal import show_what_can_be_shown
 
 
 def run(out: Path, do: Callable[[], None], *, live: bool = False) -> None:
-    """Run a stage's work as the only writer of `out`. An error that a user can act on ends it with one line and exit code 1."""
+    """Run a stage's work as the only writer of `out`. An error that a user can act on ends it with one line and exit code 1, Ctrl-C with one line and 130."""
     end_with_parent()
+    show_what_can_be_shown()
     try:
         if live:
             refuse_silent_rebuild(out)
@@ -42,7 +44,7 @@ def ended_by_interrupt() -> Iterator[None]:
 
 def _interrupted(number: int, frame: object) -> None:  # noqa: ARG001 - what a signal's handler is called with
     shown_again = b"\r\x1b[K\x1b[?25h" if sys.stderr.isatty() else b""  # a bar may have hidden the cursor
-    os.write(2, shown_again + b"boxset: stopped; run it again to go on\n")
+    os.write(2, shown_again + b"boxset: stopped; `dvc repro` goes on from what there is\n")
     os._exit(130)
 
 

@@ -2,7 +2,7 @@
 
 import math
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -101,11 +101,17 @@ def _section_faults(value: dict[Any, Any], section: Any, key: str) -> Iterator[F
         elif name is True and "on" in known:  # a tool with the booleans of YAML 1.1 has written the file
             yield Fault(below(key, "true"), "unknown key: what wrote this file takes `on` for true", "Write `on` there, or `'on'` for that tool")
         else:
-            hint = did_you_mean(str(name), known) or f"; known here: {', '.join(known)}"
-            yield Fault(below(key, str(name)), f"unknown key{hint}", f"`boxset check --explain {key or 'KEY'}` says what may stand here")
+            yield _unknown(name, known, key)
     for name, field in known.items():
         if field.required and name not in value:
             yield Fault(below(key, name), f"missing: {takes(field.type)}", "Add it")
+
+
+def _unknown(name: Any, known: Iterable[str], key: str) -> Fault:
+    if isinstance(name, int) and not isinstance(name, bool):  # {budget_usd: 1,000} is two keys to YAML
+        return Fault(below(key, str(name)), "a number is no key", "Where it is the rest of a number, write that without a comma: 1000")
+    hint = did_you_mean(str(name), known) or f"; known here: {', '.join(known)}"
+    return Fault(below(key, str(name)), f"unknown key{hint}", f"`boxset check --explain {key or 'KEY'}` says what may stand here")
 
 
 def _not_a_text(name: Any, key: str) -> Iterator[Fault]:
@@ -128,7 +134,8 @@ def _hint(value: Any, of: Any) -> str:
         return did_you_mean(value, get_args(plain))
     if plain is bool and str(value).lower() in ("yes", "no", "on", "off"):
         return f"; write {'true' if str(value).lower() in ('yes', 'on') else 'false'}"
-    return ""
+    bare_number = value.replace(",", "").strip() if plain in (int, float) and isinstance(value, str) else ""
+    return f"; write {bare_number}" if bare_number.isdecimal() else ""
 
 
 def shown(value: Any) -> str:

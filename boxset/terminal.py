@@ -1,5 +1,7 @@
 """The one way to the terminal: whatever stands in a text, no control character of it arrives there."""
 
+import io
+import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,13 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 WIDEST = 300  # columns of a table that is printed whole
+
+
+def show_what_can_be_shown() -> None:
+    """Let a terminal or pipe whose encoding lacks a character get `?` in its place, and not end the command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def say(text: str = "", *, nl: bool = True, **style: Any) -> None:

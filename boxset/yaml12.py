@@ -32,7 +32,26 @@ def parsed_yaml(text: str, *, where: str) -> Any:
             raise ParamsError(conflict.what, where=conflict.where, do=conflict.do) from err
         mark = getattr(err, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
-        raise ParamsError(f"not YAML: {getattr(err, 'problem', None) or str(err).splitlines()[0]}", where=f"{where}{line}", do="Mend that line") from err
+        problem = getattr(err, "problem", None) or str(err).splitlines()[0]
+        raise ParamsError(f"not YAML: {problem}", where=f"{where}{line}", do=_remedy(problem, text, mark)) from err
+
+
+REMEDIES = {
+    "a tab character": "Indent with spaces, not with a tab",
+    "cannot start any token": "Put that text in quotes",
+    "mapping values are not allowed": "A key wants a space after its colon, here or in the line above; a text with a colon in it wants quotes",
+    "could not find expected ':'": "A key wants a space after its colon, here or in the line above",
+    "',' or": "A bracket is not closed or a comma is missing, here or in a line above",
+    "unexpected end of stream": "A quotation mark is not closed",
+    "did not find expected key": "Indent that line as those beside it; what follows a closing bracket or quotation mark wants a comma",
+}
+"""What to do about the parser's commonest complaints, by words of theirs."""
+
+
+def _remedy(problem: str, text: str, mark: yaml.Mark | None) -> str:
+    if mark and text[mark.index : mark.index + 1] == "\t":
+        return REMEDIES["a tab character"]
+    return next((do for words, do in REMEDIES.items() if words in problem), "Mend that line")
 
 
 class _Yaml12(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc] # the one in C where PyYAML has it

@@ -4,6 +4,7 @@ from itertools import chain
 from pathlib import Path
 
 from boxset.assemble.merge import boxes_counted, merge
+from boxset.assemble.waiting import unnamed, unnamed_words
 from boxset.compare.sightings import sightings
 from boxset.compare.suspicious import counts, suspects
 from boxset.dataset.decisions import read_decisions
@@ -19,8 +20,9 @@ from boxset.params import read_params
 from boxset.predictions.store import read_folder
 from boxset.resolve import Freeze, Ids, Targets
 from boxset.stage import run
+from boxset.terminal import say
 
-VERSION = 14
+VERSION = 15
 OUT = Path("data/label")
 
 
@@ -31,8 +33,7 @@ def main() -> None:
     ledger, decisions = read_ledger(Path("ledger")), read_decisions()
     check_ids(ledger, {name: identity.id for name, identity in ids.categories.items()})
     pools, crawled = read_extracted(Path("data")), read_crawled(Path("data"))
-    extracted = list(pools.values())
-    refused = refused_in(Path("data"))
+    extracted, refused = list(pools.values()), refused_in(Path("data"))
     answers = answered_pool(ledger, ids, params.label, crawled=crawled, extracted=extracted)
     merged = merge(pools, crawled, answers=answers, ids=ids, settings=params.merge, refused=refused, decisions=decisions)
     labelled, denied = merged.coco, {one.sha256 for one in merged.dropped if one.reason in DENIES}
@@ -57,9 +58,12 @@ def main() -> None:
     suspicious = {"suspicious": counts(suspects({"merge": labelled}, seen), list(ids.categories))} if seen.pictures else {}
     write_pool(OUT / "annotations.json", answers)
     write_json(OUT / "plan.json", plan)
-    named_in_merge = chain((image.sha256 for image in labelled.images), *merged.copies.values())
-    idle = unused(ledger, named_in_merge, crawled=crawled, extracted=extracted)
-    write_json(Path("metrics/label.json"), {**plan_metrics(plan, answers, ledger, unused=idle), **suspicious})
+    idle = unused(ledger, chain((image.sha256 for image in labelled.images), *merged.copies.values()), crawled=crawled, extracted=extracted)
+    waiting = unnamed(pools, answers, params.sources)
+    unasked = {"without_category": waiting} if waiting else {}
+    write_json(Path("metrics/label.json"), {**plan_metrics(plan, answers, ledger, unused=idle), **suspicious, **unasked})
+    for line in unnamed_words(waiting, ids.categories):
+        say(f"warning: {line}")
 
 
 if __name__ == "__main__":

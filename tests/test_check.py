@@ -249,6 +249,7 @@ def test_what_is_perhaps_not_meant_is_noted(tmp_path: Path) -> None:
             "categories.hammers": {"id": 3, "target": 1, "classes": {"lvis": []}},
             "categories.saw.queries": ["saw"],
             "sources.imagenet": {"on": True},
+            "sources.store": {"format": "local"},
             "categories.saw.classes": {"lvis": [], "imagenet": []},
             "categories.hammer.classes": {"lvis": [], "imagenet": []},
         })
@@ -258,6 +259,7 @@ def test_what_is_perhaps_not_meant_is_noted(tmp_path: Path) -> None:
     assert notes(params, tmp_path) == [
         "categories hammer and hammers have nearly the same name: one thing under two names teaches a detector to doubt",
         "sources.imagenet: its terms are research only, so nothing of it enters under use: commercial",
+        "sources.store: it has no path, so it is skipped",
         "categories.saw: it has queries and crawl_images is 0, so nothing is crawled",
         "categories.hammers.classes: nothing said of imagenet; `boxset coverage hammers` finds them, [] says: none",
     ]
@@ -274,6 +276,22 @@ def test_a_category_may_live_on_lists_of_addresses_alone(tmp_path: Path, lists: 
     (tmp_path / "other.csv").write_text("url,category\nhttps://a.example/1.jpg,saw\n,hammer\n")
 
     assert faults_in(tmp_path, **{"categories.hammer.crawl_images": 10, "categories.hammer.queries": [], "crawl.url_lists": lists}) == found
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_noted"),
+    [
+        ({"labeler.backend": "files", "label.budget_usd": 100.0}, True),
+        ({"labeler.backend": "files", "label.budget_usd": 0.0}, False),
+        ({"labeler.backend": "files", "label.budget_usd": 100.0, "label.price": {"usd_service_fee": 0.0}}, False),
+        ({"labeler.backend": "ground_truth", "label.budget_usd": 100.0}, False),
+    ],
+)
+def test_ground_truths_fee_is_noted_where_another_draws(tmp_path: Path, changes: dict[str, Any], is_noted: bool) -> None:
+    params, _ = checked(plain(**changes))
+
+    assert params is not None
+    assert ["label.price: usd_service_fee counts 0.08 USD a picture" in note for note in notes(params, tmp_path) if "price" in note] == [True] * is_noted
 
 
 def test_lists_of_addresses_are_read_before_anything_runs(tmp_path: Path) -> None:

@@ -57,6 +57,8 @@ def test_new_photos_are_in_after_repro_and_nothing_else_runs_anew(built: Project
     assert ran[:3] == ["resolve", "index@store", "extract@store"]
     assert not [stage for stage in ran if "own" in stage]
     assert project.json("metrics/extract/store.json")["kept"] == 1
+    assert project.json("metrics/label.json")["without_category"] == {"store": 1}
+    assert "1 picture of store has no labels and cannot be bought or reviewed: write `category: hammer`" in project.run("boxset", "label", "plan").stdout
     assert project.repro() == ["resolve"]
 
 

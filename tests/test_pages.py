@@ -133,6 +133,24 @@ def test_a_narrow_screen_shows_all_of_a_page_and_what_is_wider_scrolls_by_keys(n
     assert window.complaints() == []
 
 
+@pytest.mark.xdist_group("browser")
+@pytest.mark.skipif(bool(MISSING), reason=MISSING)
+def test_on_paper_no_table_is_cut_off(window: Browser, tmp_path: Path) -> None:
+    dropped = {"not_an_image": 1_204, "copy_of_another": 310, "reject_word": 2_077, "too_small": 411, "no_answer": 93, "thumbnail": 5_120}
+    found = {"crawl/screwdriver": {"seen": 31_402, "kept": 7_960, "found": {"searxng": 31_402}, "dropped": dropped, "unresponsive": {"google images (CAPTCHA)": 610}}}
+    (tmp_path / "page.html").write_text(render(ReportData(dataset={"train": coco(("a", [("hammer", BOX)]))}, metrics=found)))
+    window.resize(620, 800)
+    window.ask("POST", "/goog/cdp/execute", {"cmd": "Emulation.setEmulatedMedia", "params": {"media": "print"}})
+
+    window.go((tmp_path / "page.html").as_uri())
+    cut = window.run("return [...document.querySelectorAll('.wide')].filter((f) => f.scrollWidth > f.clientWidth).map((f) => f.getAttribute('aria-label'))")
+    over = window.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    window.ask("POST", "/goog/cdp/execute", {"cmd": "Emulation.setEmulatedMedia", "params": {"media": ""}})
+    window.resize(1280, 860)
+
+    assert (cut, over) == ([], 0)
+
+
 def colours_of(sheet: str) -> dict[str, dict[str, str]]:
     """The colours of a style sheet, by scheme and name."""
     light, dark = (dict(re.findall(r"--(\w+): ?#([0-9a-f]{3,6})\b", block)) for block in re.findall(r":root ?\{([^}]*)\}", sheet)[:2])

@@ -87,6 +87,9 @@ WRONG = [
     ),
     ({"categories": {}}, "categories: there is none"),
     ({"sources.lvis.on": "yes"}, "sources.lvis.on: expected true or false, not 'yes'; write true"),
+    ({"categories.hammer.target": "3,000"}, "categories.hammer.target: expected a whole number of at least 0, not '3,000'; write 3000"),
+    ({"label.budget_usd": "900"}, "label.budget_usd: expected a number of at least 0, not '900'; write 900"),
+    ({"label": {"budget_usd": 1, 0: None}}, "label.0: a number is no key"),
     ({"sources.ovis": {}}, "sources.ovis.format: no reader called ovis; did you mean lvis?"),
     ({"sources.label": {"format": "coco"}}, "sources.label: label is what Boxset calls pictures and boxes of its own label stage"),
     ({"sources.mine": {"format": "local", "category": "hamer"}}, "sources.mine.category: there is no category hamer; did you mean hammer?"),
@@ -136,10 +139,17 @@ def test_a_missing_file_says_where_to_run() -> None:
         read_params(Path("no/params.yaml"))
 
 
+COLON = "A key wants a space after its colon, here or in the line above; a text with a colon in it wants quotes"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("a: [", "p.yaml:2: not YAML: did not find expected node content. Mend that line"),
+        ("ü:\n\tb: 2\n", "p.yaml:2: not YAML: found character that cannot start any token. Indent with spaces, not with a tab"),
+        ("ü: 1\nb: @x\n", "p.yaml:2: not YAML: found character that cannot start any token. Put that text in quotes"),
+        ("a:\n  id:2\n  b: 3\n", "p.yaml:3: not YAML: mapping values are not allowed in this context. " + COLON),
+        ("a: [1\nb: 2\n", "p.yaml:2: not YAML: did not find expected ',' or ']'. A bracket is not closed or a comma is missing, here or in a line above"),
         ("a: 1\nb: 2\na: 3\n", "p.yaml:3: not YAML: the key a stands twice. Mend that line"),
         ("a: \x00", "p.yaml: not YAML: unacceptable character #x0000: control characters are not allowed. Mend that line"),
     ],
@@ -255,6 +265,8 @@ def test_a_name_and_a_star_explain_the_same_key(key: str) -> None:
     [
         ("label.budgetusd", "label.budgetusd: unknown key; did you mean budget_usd?"),
         ("lable", "lable: unknown key; did you mean label"),
+        ("queries", "queries: unknown key; did you mean categories.*.queries?"),
+        ("ratio.test", "ratio.test: unknown key; did you mean split.ratio.test?"),
         ("label.budget_usd.more", "label.budget_usd.more: unknown key"),
         ("", "--explain: name a key"),
     ],

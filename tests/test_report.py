@@ -16,7 +16,7 @@ from boxset.errors import InputError
 from boxset.files import write_json, write_jsonl, write_text
 from boxset.labeling.standing import Standing
 from boxset.params import Category, Label, Params, Project, Source
-from boxset.report import figures, svg
+from boxset.report import figures, sections, svg
 from boxset.report.data import ReportData, balance_words
 from boxset.report.html import Html, coded, html, percent, tag
 from boxset.report.page import box_series, read_report_data, render, write_report
@@ -349,6 +349,49 @@ def test_the_status_tells_what_the_crawl_the_public_sources_and_own_pictures_bro
     assert list(status(PARAMS, METRICS, BOUGHT).funnels) == ["crawl", "public sources"]
 
 
+def test_the_status_names_nothing_to_train_on_where_train_is_empty() -> None:
+    console = Console(width=120, file=io.StringIO())
+
+    with console.capture() as printed:
+        for images in ({"train": 0, "val": 0, "test": 0}, {"train": 9, "val": 0, "test": 0}):
+            console.print(status_text(status(PARAMS, {**METRICS, "dataset": {**METRICS["dataset"], "images": images}}, BOUGHT)))
+
+    assert re.findall("look at|train on", printed.get()) == ["look at", "look at", "train on"]
+
+
+def test_the_status_says_which_of_ones_own_pictures_wait_for_a_category() -> None:
+    metrics = {**METRICS, "label": {"without_category": {"store": 60}}}
+    console = Console(width=200, file=io.StringIO())
+
+    with console.capture() as printed:
+        console.print(status_text(state := status(PARAMS, metrics, BOUGHT)))
+
+    assert re.search("waiting +60 pictures of store have no labels and cannot be bought or reviewed: write category: hammer, ", printed.get())
+    assert next_step(state) == "name a category for the pictures that wait, as it says above, then `dvc repro`"
+
+
+def test_in_a_narrow_terminal_no_name_and_no_number_of_the_status_is_cut() -> None:
+    long = "a_category_whose_name_is_as_long_as_a_name_may_be"
+    params = msgspec.structs.replace(PARAMS, categories={long: Category(id=7, target=12_345)})
+    console = Console(width=50, file=io.StringIO())
+
+    with console.capture() as printed:
+        console.print(status_text(status(params, METRICS, BOUGHT)), crop=False)
+
+    table, _, rest = printed.get().partition("\n\n")
+    assert "…" not in table
+    assert re.search(f"{long} +12,345 ", table)
+    assert max(map(len, rest.splitlines())) <= 50
+
+
+def test_it_is_said_how_many_groups_went_to_another_split() -> None:
+    moved = {"floor": 1, "ratio": 0, "merged_groups": 2}
+
+    said = str(sections.splits(ReportData(dataset={"train": coco(("a", [HAMMER]))}, metrics={"dataset": {"moved": moved}})))
+
+    assert "In this build 1 group of pictures went from train to val or test for split.min_boxes and 2 groups of pictures joined some that lay in different splits." in said
+
+
 def test_what_val_lacks_is_not_said_of_test() -> None:
     short = {"short_of_min_boxes": {"val": {"hammer": 4}, "test": {"hammer": 2}}}
     console = Console(width=200, file=io.StringIO())
@@ -383,6 +426,7 @@ def test_the_status_says_how_many_labelled_pictures_bring_nothing() -> None:
         ({"planned": 0, "to_targets": 3}, "raise `label.budget_usd` and `dvc repro` for a plan that brings boxes of saw"),
         ({"planned": 0, "budget_usd": 0.0, "to_targets": 0}, "raise `crawl_images` or add queries for saw"),
         ({"planned": 0}, "raise `crawl_images` or add queries for saw"),
+        ({"planned": 0, "funnels": {"crawl": {"tried": 0}}}, "more pictures of saw are needed: a folder of your own, public boxes (`boxset coverage saw`), or a crawl"),
         ({"planned": 0, "categories": ()}, "train: `yolo detect train data=data/dataset/data.yaml`"),
     ],
 )

@@ -14,13 +14,15 @@ from typing import Any
 import pytest
 
 from boxset.errors import ProjectError
-from boxset.files import link_or_copy, sole_writer, whole_file, write_json
+from boxset.files import link_or_copy, sole_writer, whole_file, write_json, write_text
+from boxset.freezing import _refuse_changed
 from boxset.params import Params, checked
 from boxset.resolve import CrawlOrder, ExtractOrder, Ids, IndexOrder, Targets, check_folders, check_world, known_lists, prune, write_resolved
 from boxset.sources.place import unwatched
 from boxset.stage import run
 from boxset.web.pictures import Journal, Outcome
 from boxset.web.suppliers.url_lists import list_marks
+from boxset.world.server import Outside
 from tests.project import REPOSITORY
 from tests.test_check import project
 from tests.test_params import plain
@@ -364,7 +366,7 @@ def test_ctrl_c_ends_a_stage_at_once_with_one_line(tmp_path: Path) -> None:
     finally:
         stage.kill()
 
-    assert (stage.returncode, said) == (130, "boxset: stopped; run it again to go on\n")
+    assert (stage.returncode, said) == (130, "boxset: stopped; `dvc repro` goes on from what there is\n")
 
 
 def test_a_fault_that_is_no_disks_keeps_its_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -409,3 +411,30 @@ def test_pictures_of_a_folder_may_be_named_as_an_address(tmp_path: Path) -> None
     order = json.loads(resolved(tmp_path, **changed)["classes/imagenet.json"])
 
     assert (order["path"], order["pictures"]) == ("/data/im", "/data/p")
+
+
+def test_a_read_only_disk_is_said_to_be_and_nothing_is_removed_from_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    for name in ("open", "unlink"):
+        monkeypatch.setattr(Path, name, refused)
+
+    with pytest.raises(ProjectError, match=r"out\.html: cannot write: Read-only file system\. Check the folder's owner and permissions"):
+        write_text(tmp_path / "out.html", "x")
+
+
+def test_a_world_that_cannot_write_its_log_says_so(tmp_path: Path) -> None:
+    (tmp_path / "requests.jsonl").mkdir()
+
+    with pytest.raises(ProjectError, match="cannot write: Is a directory"):
+        Outside(tmp_path)
+
+
+def test_freeze_passes_on_what_dvc_complains_of_and_not_where_it_says_that_help_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = "ERROR: unexpected error - Read-only file system\n\nHaving any troubles? Ask us\n"
+    monkeypatch.setattr("boxset.freezing.changed_files", lambda _: [])
+    monkeypatch.setattr("boxset.freezing.subprocess.run", lambda *_, **__: subprocess.CompletedProcess([], 255, "", said))
+
+    with pytest.raises(ProjectError, match=r"`dvc status` failed and said: ERROR: unexpected error - Read-only file system\. Mend that first"):
+        _refuse_changed(tmp_path)

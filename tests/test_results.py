@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from boxset.commands.label import _handed_out
 from boxset.endpoints import Endpoints
 from boxset.errors import ProjectError, ServiceError
 from boxset.labeling.files import Folder
@@ -375,3 +376,10 @@ def test_a_manifest_of_a_completed_job_that_is_gone_or_torn_buys_nothing_again(s
 
     assert (len(found.answers), [one.what for one in found.refused]) == (answers, refused)
     assert (len(over.answers), over.refused) == (answers, ())  # looked at again long after, when the bucket was tidied up
+
+
+def test_whoever_buys_by_files_is_told_where_the_tasks_lie_and_the_results_go() -> None:
+    said = _handed_out(Labeler(backend="files", folder="tasks here"), "job-1")
+
+    assert said == ": tasks in tasks here/job-1/tasks; put results into tasks here/job-1/results, then `boxset label collect`"
+    assert _handed_out(Labeler(backend="label_studio"), "job-1") == ""

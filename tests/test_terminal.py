@@ -3,18 +3,21 @@
 import ast
 import io
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from boxset.cli import cli
+from boxset.cli import check_folder, cli
 from boxset.commands.explain import _print as print_story
 from boxset.compare.explain import Step, Story
 from boxset.dataset.reasons import Reason, Refusal
-from boxset.errors import MOST_NAMED, InputError, no_category
+from boxset.errors import MOST_NAMED, InputError, ProjectError, no_category
 from boxset.files import write_json
 from boxset.params import Query
 from boxset.report.html import tag
@@ -44,6 +47,39 @@ ALL = "".join(ACTING.values())
 @pytest.mark.parametrize("group", ["label", "predictions"])
 def test_no_line_of_a_groups_help_is_cut_off(group: str) -> None:
     assert "..." not in CliRunner().invoke(cli, [group, "--help"]).output.partition("Commands:")[2]
+
+
+def test_a_command_in_a_folder_of_a_project_says_where_the_project_is(tmp_path: Path) -> None:
+    project, below = tmp_path / "my tools", tmp_path / "my tools/notes/old"
+    below.mkdir(parents=True)
+    check_folder(["status"], below)
+    for name in ("params.yaml", "dvc.yaml"):
+        (project / name).write_text("")
+
+    for asked in ([], ["init", "x"], ["status", "--help"], ["--version"]):
+        check_folder(asked, below)
+    check_folder(["status"], project)
+
+    with pytest.raises(ProjectError, match=re.escape(f"no params.yaml here: the project is {project}. cd '{project}'")):
+        check_folder(["label", "status"], below)
+
+
+def test_a_terminal_without_unicode_gets_a_mark_in_place_of_a_character_and_no_traceback(tmp_path: Path) -> None:
+    categories = {"hammer": {"id": 1, "target": 9}}
+    write_json(tmp_path / "params.yaml", {"world": "embedded", "project": {"name": "tools"}, "categories": categories, "sources": {}})
+
+    done = subprocess.run(
+        [sys.executable, "-m", "boxset", "status"], cwd=tmp_path, env={**os.environ, "PYTHONIOENCODING": "ascii"}, capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.search(r"hammer +9 +0 +0 +0 \?{8} ", done.stdout)
+
+
+def test_a_command_that_is_not_there_is_met_with_the_nearest() -> None:
+    done = CliRunner().invoke(cli, ["lable", "plan"])
+
+    assert (done.exit_code, done.output.splitlines()[-1]) == (2, "Error: there is no command lable; did you mean label?")
 
 
 @pytest.mark.parametrize("asked", ["status", "collect"])

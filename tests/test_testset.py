@@ -654,13 +654,13 @@ def test_of_a_frozen_set_under_the_floor_is_said_that_it_takes_nothing_more() ->
     assert room_words({**held, "images": {"test": 2}}) == []
 
 
-def test_where_nothing_may_be_in_test_it_is_said_how_the_crawls_pictures_come_in() -> None:
+def test_where_nothing_may_be_in_test_it_is_said_how_theirs_come_in() -> None:
     data = mixed(100, 0)
 
     parted = split(data, {}, Split(test_only_from=("crawl",), min_boxes=0))
 
     first, second = words_on_test(parted.metrics)[:2]
-    assert first.startswith("the data set has no picture of a source that may be in test. Those of the crawl come in once they are labelled (`boxset label plan`)")
+    assert first.startswith("the data set has no picture of a source that may be in test. Pictures of theirs that have no labels yet come in once people have drawn some")
     assert second == "test is empty: nothing can be measured"
 
 

@@ -183,7 +183,7 @@ def room_words(metrics: Mapping[str, Any]) -> list[str]:
         return []
     have, may = metrics["images"]["test"], room["images"]
     if not may:
-        do = "Those of the crawl come in once they are labelled (`boxset label plan`); or change split.test_only_from, never_test"
+        do = "Pictures of theirs that have no labels yet come in once people have drawn some (`boxset label plan`); or change split.test_only_from, never_test"
         return [f"the data set has no picture of a source that may be in test. {do}"]
     elsewhere = f"{may - have:,} of theirs are in train and val" if may > have else "none of theirs is left for train and val"
     wanted = f"{have + room['short_of_ratio']:,} that split.ratio wants"

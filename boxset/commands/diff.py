@@ -70,7 +70,7 @@ def _revision(name: str) -> str:
 def _print(found: "Diff") -> None:
     from boxset.report.terminal import diff_text
 
-    console(highlight=False).print(diff_text(found))
+    console(highlight=False).print(diff_text(found), crop=False)
 
 
 def _write_page(page: Path, found: "Diff", before: "dict[str, Coco]", after: "dict[str, Coco]") -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from boxset.labeling.plan import Plan
     from boxset.labeling.purchase import Collected, Shop, Upstream
     from boxset.labeling.received import Refusal
+    from boxset.params import Labeler
 
 LEDGER = Path("ledger")
 PLAN = Path("data/label/plan.json")
@@ -113,9 +114,20 @@ def plan(as_json: bool) -> None:
 
     if as_json:
         _plan()
-        say(PLAN.read_text(), nl=False)
+        say(PLAN.read_text(encoding="utf-8"), nl=False)
         return
     plan_table(_plan())
+    for line in _waiting():
+        say(line)
+
+
+def _waiting() -> list[str]:
+    """Say which of one's own pictures no plan can name, as the last build counted them."""
+    from boxset.assemble.waiting import unnamed_words
+    from boxset.params import read_params
+    from boxset.report.data import read_metrics
+
+    return unnamed_words(read_metrics(Path("metrics")).get("label", {}).get("without_category", {}), read_params().categories)
 
 
 def _finite(_: click.Context, __: click.Parameter, value: float | None) -> float | None:
@@ -145,11 +157,17 @@ def submit(yes: bool, max_usd: float | None, no_trial: bool) -> None:
     with _shop() as shop:
         bought = buy(shop, found, trial=not no_trial, max_mills=None if max_usd is None else mills(max_usd))
     for job in bought.sent:
-        say(f"sent  {job}")
+        say(f"sent  {job}{_handed_out(shop.params.labeler, job)}")
     if bought.pictures:
         say(f"{counted(bought.pictures, 'picture')}, {dollars(bought.worst_mills)} at the most, reserved in {LEDGER}/ : commit it")
     if bought.says:
         say(bought.says)
+
+
+def _handed_out(labeler: "Labeler", job: str) -> str:
+    """Say where a job's tasks lie, where they are files that somebody has to hand out."""
+    folder = f"{labeler.folder}/{job}"
+    return f": tasks in {folder}/tasks; put results into {folder}/results, then `boxset label collect`" if labeler.backend == "files" else ""
 
 
 @command.command()

@@ -34,7 +34,7 @@ def command(as_json: bool) -> None:
         return
     from boxset.report.terminal import status_text
 
-    console(highlight=False).print(status_text(state))
+    console(highlight=False).print(status_text(state), crop=False)
 
 
 def _standing(params: Params, built: Mapping[str, Any]) -> "Standing":

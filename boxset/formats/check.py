@@ -82,7 +82,7 @@ def _picture(path: Path, where: str, image: CocoImage) -> Iterator[Fault]:
 
 def _yolo(dataset: Path, parts: dict[str, Coco]) -> Iterator[Fault]:
     data = dataset / "data.yaml"
-    said = (yaml.safe_load(data.read_text()) or {}) if data.is_file() else {}
+    said = (yaml.safe_load(data.read_text(encoding="utf-8")) or {}) if data.is_file() else {}
     names, root = said.get("names"), str(said.get("path") or "")
     if root and not Path(root).is_absolute():
         yield Fault("data.yaml", f"its path is {root!r}: trainers take that from the folder that they are started in; leave it out")
@@ -98,7 +98,7 @@ def _yolo(dataset: Path, parts: dict[str, Coco]) -> Iterator[Fault]:
                 lines[box.image_id].append(yolo_line(box, images[box.image_id], numbers))
         for image_id, expected_lines in lines.items():
             path = dataset / "labels" / split / Path(images[image_id].file_name).with_suffix(".txt").name
-            if not path.is_file() or path.read_text() != "".join(expected_lines):
+            if not path.is_file() or path.read_text(encoding="utf-8") != "".join(expected_lines):
                 yield Fault(f"labels/{split}/{path.name}", "does not say what the COCO file says")
 
 
@@ -120,7 +120,7 @@ def _tables(dataset: Path, parts: dict[str, Coco]) -> Iterator[Fault]:
         if not path.is_file():
             yield Fault(name, "is missing")
             continue
-        rows = list(csv.DictReader(path.read_text().splitlines()))
+        rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
         listed = {row.get("file_name") for row in rows}
         yield from (Fault(f"{name}: {missing}", "has no row") for missing in sorted(wanted - listed))
         if name == "repeat_factors.csv":

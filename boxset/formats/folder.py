@@ -65,4 +65,4 @@ def _attribution(image: CocoImage, split: str, licence: str) -> tuple[str, ...]:
 
 def texts_of(guidelines: Mapping[str, str], names: Mapping[str, str]) -> dict[str, str]:
     """Return what the guideline of each category says, by its name for show; of those that have one."""
-    return {names.get(key, key): Path(path).read_text() for key, path in guidelines.items() if path and Path(path).is_file()}
+    return {names.get(key, key): Path(path).read_text(encoding="utf-8") for key, path in guidelines.items() if path and Path(path).is_file()}

@@ -14,7 +14,7 @@ def client(service: str, endpoints: Endpoints, *, region: str | None) -> Any:
         import boto3
         from botocore.config import Config
     except ImportError as err:
-        raise ProjectError("boto3 is not installed", do="pip install 'boxset[aws]'") from err
+        raise ProjectError("boto3 is not installed", do="pip install -r requirements.txt") from err
     config = Config(retries={"max_attempts": 5, "mode": "standard"}, s3={"addressing_style": "path"} if endpoints.aws else {})
     if endpoints.aws is None:
         return boto3.client(service, region_name=region, config=config)

@@ -93,13 +93,13 @@ def _boxes_of(coco: Coco, category: str) -> int:
 
 def _moved(data: ReportData) -> Html:
     told = {
-        "ratio": "groups went to another split for the ratio",
-        "floor": "groups went from train to val or test for split.min_boxes",
-        "rule": "groups went to another split for the rules of test (never_test, test_only_from, freeze_test)",
-        "merged_groups": "groups that lay in different splits became one",
+        "ratio": "went to another split for the ratio",
+        "floor": "went from train to val or test for split.min_boxes",
+        "rule": "went to another split for the rules of test (never_test, test_only_from, freeze_test)",
+        "merged_groups": "joined some that lay in different splits",
     }
     moved = data.metrics.get("dataset", {}).get("moved", {})
-    said = [f"{count:,} {told.get(key, key)}" for key, count in moved.items() if count]
+    said = [f"{counted(count, 'group')} of pictures {told.get(key, key)}" for key, count in moved.items() if count]
     return tag("p", f"In this build {' and '.join(said)}." if said else "No picture went to another split in this build.", class_="soft")
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from boxset.assemble.split import short_words, words_on_test
+from boxset.assemble.waiting import unnamed_words
 from boxset.labeling.standing import Standing
 from boxset.params import Params
 from boxset.wording import counted, money, noun
@@ -51,6 +52,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     frozen: str  # the version that test was held to, and what that kept out; empty where it is not frozen
     test_says: tuple[str, ...]  # what limits the trust in a score on test
     val_says: tuple[str, ...]  # what val has too little of
+    waiting: tuple[str, ...]  # own pictures that no category is named for
     is_review_new: bool  # decisions of `boxset review` are not in the plan and the data set
     only_reviewed: bool  # `label.review` is required
 
@@ -78,6 +80,7 @@ def status(params: Params, metrics: Metrics, bought: Standing) -> Status:
         frozen=_frozen(dataset, params),
         test_says=tuple(words_on_test(dataset)),
         val_says=tuple(short_words(dataset, ("val",))),
+        waiting=tuple(unnamed_words(label.get("without_category", {}), params.categories)),
         is_review_new=bought.is_review_news,
         only_reviewed=params.label.review == "required",
     )
@@ -148,9 +151,14 @@ def next_step(state: Status) -> str:
         return first + f"`boxset label plan` shows the {plan}; `boxset label submit` buys {noun(state.planned, 'it', 'them')}"
     if state.only_reviewed and waiting:
         return f"`boxset review {waiting[0].name}` shows the {counted(waiting[0].to_review, 'picture')} that wait for a yes before they are bought"
+    if missing and state.waiting:
+        return "name a category for the pictures that wait, as it says above, then `dvc repro`"
     if missing and _waits_for_money(state):
         names = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
         return f"raise `label.budget_usd` and `dvc repro` for a plan that brings boxes of {names}; or train as it is"
+    if missing and not state.funnels["crawl"]["tried"]:
+        bring = f"a folder of your own, public boxes (`boxset coverage {missing[0]}`), or a crawl (`queries` and `crawl_images`)"
+        return f"more pictures of {missing[0]} are needed: {bring}; or train as it is"
     if missing:
         return f"raise `crawl_images` or add queries for {missing[0]}, then `dvc repro`; `boxset coverage {missing[0]}` looks for public boxes"
     return f"train: `yolo detect train data={TRAINING}`"

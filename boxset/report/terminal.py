@@ -3,12 +3,13 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
 from boxset.compare.diff import CategoryChange, Change, Diff
 from boxset.report.status import REPORT, TRAINING, Status, next_step
+from boxset.terminal import WIDEST
 from boxset.wording import counted, money
 
 BAR = 8
@@ -16,14 +17,27 @@ LEGEND = "came, went: with their pictures; added, removed: in pictures that both
 FIRST = 12  # changes that are named one by one
 
 
+class Whole:
+    """A table with its columns whole, also where the terminal is narrower: print it with `crop=False`."""
+
+    def __init__(self, table: Table) -> None:
+        """Hold the table."""
+        self.table = table
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Render the table as wide as it needs."""
+        needed = console.measure(self.table, options=options.update(width=WIDEST)).maximum
+        yield from console.render(self.table, options.update(width=max(options.max_width, needed)))
+
+
 def status_text(state: Status) -> RenderableType:
-    """Return the state of a project for the terminal."""
+    """Return the state of a project for the terminal; print it with `crop=False`."""
     below = Table.grid(padding=(0, 2))
     below.add_column(style="dim", no_wrap=True)
     below.add_column()
     for title, words in _facts(state):
         below.add_row(title, words)
-    return Group(_categories(state), Text(), below)
+    return Group(Whole(_categories(state)), Text(), below)
 
 
 def _categories(state: Status) -> Table:
@@ -57,11 +71,13 @@ def _facts(state: Status) -> Iterable[tuple[str, RenderableType]]:
     looked = [f"{c.name} {c.reviewed:,} of {c.reviewed + c.to_review:,}" for c in state.categories if c.reviewed or c.to_review]
     if looked:
         yield "reviewed", Text(", ".join(looked))
+    yield from (("waiting", coded(sentence)) for sentence in state.waiting)
     yield from (("amiss", coded(fault)) for fault in state.faults)
     yield from (("val set", coded(sentence)) for sentence in state.val_says)
     yield from (("test set", coded(sentence)) for sentence in (state.frozen, *state.test_says) if sentence)
     if state.is_built:
         yield "look at", Text(REPORT)
+    if state.pictures.get("train"):
         yield "train on", Text(TRAINING)
     yield "next", coded(next_step(state))
 
@@ -75,13 +91,13 @@ def coded(sentence: str) -> Text:
 
 
 def diff_text(diff: Diff) -> RenderableType:
-    """Return what changed, for the terminal."""
+    """Return what changed, for the terminal; print it with `crop=False`."""
     head = Text.assemble((diff.old, "bold"), " → ", (diff.new, "bold"))
     if diff.is_empty:
         return Group(head, Text("The two hold the same pictures, boxes, splits and licences."), Text(diff.test.words))
     totals = Text.assemble("pictures ", _change(diff.images), "   boxes ", _change(diff.boxes))
     renamed = [Text(diff.renames)] if diff.renamed else []
-    parts: list[RenderableType] = [head, totals, *renamed, Text(), _changed_categories(diff), Text(LEGEND, style="dim"), Text(), _changed_rest(diff), Text(diff.test.words)]
+    parts: list[RenderableType] = [head, totals, *renamed, Text(), Whole(_changed_categories(diff)), Text(LEGEND, style="dim"), Text(), _changed_rest(diff), Text(diff.test.words)]
     return Group(*parts, *_named(diff))
 
 

@@ -10,6 +10,7 @@ from threading import Lock, Thread
 from typing import Any
 from urllib.parse import unquote
 
+from boxset.files import disk_error, make_folder
 from boxset.world.drawn import drawn, world
 from boxset.world.http import Answer, Request
 
@@ -20,7 +21,7 @@ SERVICES = ("localhost:8888", "api.openverse.org", "commons.wikimedia.org", "www
 def serving(state: Path) -> Iterator[str]:
     """Serve the world; give its address. Jobs, buckets and a log of all requests are kept in `state`."""
     drawn()
-    state.mkdir(parents=True, exist_ok=True)
+    make_folder(state)
     outside = Outside(state)
 
     class Handler(_Handler):
@@ -41,7 +42,10 @@ class Outside:
 
     def __init__(self, state: Path) -> None:
         self._state, self._lock, self._met = state, Lock(), set[str]()
-        self._log = (state / "requests.jsonl").open("a")
+        try:
+            self._log = (state / "requests.jsonl").open("a")
+        except OSError as err:
+            raise disk_error(err, state) from err
         self._aws: Any = None
 
     def close(self) -> None:
