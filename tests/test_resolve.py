@@ -341,3 +341,12 @@ def test_pictures_of_a_folder_may_be_named_as_an_address(tmp_path: Path) -> None
     order = json.loads(resolved(tmp_path, **changed)["classes/imagenet.json"])
 
     assert (order["path"], order["pictures"]) == ("/data/im", "/data/p")
+
+
+def test_ones_own_pictures_have_no_limit_but_one_that_is_written(tmp_path: Path) -> None:
+    mine = {"local": {"path": "a"}, "mine": {"format": "local", "path": "b"}, "some": {"format": "local", "path": "c", "max_images_per_category": 4000}, "lvis": {}}
+
+    files = resolved(tmp_path, sources=mine)
+
+    limits = {name: json.loads(files[f"classes/{name}.json"])["max_images_per_category"] for name in mine}
+    assert limits == {"local": 0, "mine": 0, "some": 4000, "lvis": 4000}
