@@ -970,7 +970,7 @@ def test_status_writes_whole_names_and_says_what_becomes_of_jobs_that_nobody_has
         submit(buying, plan_of(tmp_path, label(), 4))
     (kept,) = set(read_ledger(buying.ledger).jobs) - {gone}
 
-    status_table(read_ledger(buying.ledger), status(buying), budget_usd=100.0)
+    status_table(read_ledger(buying.ledger), status(workforce, read_ledger(buying.ledger)), budget_usd=100.0)
 
     shown = capsys.readouterr().out
     rows = [line.split() for line in shown.splitlines() if line.endswith("$0.23")]

@@ -100,7 +100,7 @@ def test_a_bad_box_is_refused_by_file_annotation_and_field_and_the_other_picture
     assert [(one.where, one.what.startswith(says)) for one in found.refused] == [(f"{path}: annotation 72", True)], found.refused
     assert sent.boxes() == [[BOX], None, [], None]
     assert path.exists()
-    assert status(sent.shop) == {sent.job.name: Progress("open", 2)}
+    assert status(sent.shop.labeler, sent.ledger) == {sent.job.name: Progress("open", 2)}
 
 
 def test_a_box_that_sticks_out_by_a_little_is_clipped(sent: Sent) -> None:

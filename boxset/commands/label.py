@@ -159,11 +159,12 @@ def status() -> None:
     from boxset.labeling.purchase import status as ask
     from boxset.labeling.show import status_table
 
-    if not read_ledger(LEDGER).jobs:
+    ledger = read_ledger(LEDGER)
+    if not ledger.jobs:
         say("nothing was ever bought")
         return
     with _shop() as shop:
-        status_table(read_ledger(LEDGER), ask(shop), budget_usd=shop.params.label.budget_usd)
+        status_table(ledger, ask(shop.labeler, ledger), budget_usd=shop.params.label.budget_usd)
 
 
 @command.command()
