@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from boxset.labeling.ledger import ANSWERS, PURCHASES, Answered, Asked, Drawn, Ledger, Reserved, append, read_ledger
-from boxset.labeling.plan import Plan, Row, make_plan
+from boxset.labeling.plan import Plan, Row, Stock, make_plan
 from boxset.labeling.show import plan_table
 from boxset.labeling.yields import PRIOR_OWN, PRIOR_PICTURES, PRIOR_YES, QUERY_PICTURES, Rate, Yields, interval, learned, likely
 from boxset.resolve import Target, Targets
@@ -32,7 +32,7 @@ def answered(folder: Path, counts: list[int]) -> Ledger:
 def planned(ledger: Ledger, count: int = 20, *, target: int = 50, have: int = 0) -> Plan:
     """The plan for `count` pictures that were found for hammers."""
     targets = Targets(categories={"hammer": Target(target=target, max=0), "saw": Target(target=0, max=0)})
-    return make_plan(ledger, IDS, targets, label(), have={**NOTHING, "hammer": have}, crawled=crawled(count), extracted=[])
+    return make_plan(ledger, IDS, targets, label(), Stock(crawled(count), []), have={**NOTHING, "hammer": have})
 
 
 def range_of(row: Row) -> tuple[int, int]:

@@ -16,7 +16,7 @@ from boxset.labeling.claims import Claim, Claims, Read, Ticket
 from boxset.labeling.files import Folder as Files
 from boxset.labeling.ground_truth import GroundTruth
 from boxset.labeling.ledger import PURCHASES, Ledger, Reserved, append, read_ledger
-from boxset.labeling.plan import make_plan
+from boxset.labeling.plan import Stock, make_plan
 from boxset.labeling.purchase import Shop, cancel, submit
 from boxset.labeling.release import release, unsettled
 from boxset.params import Label, Labeler, Params, Project
@@ -94,7 +94,7 @@ def ledger(shop: Shop) -> Ledger:
 
 def buy(shop: Shop, count: int) -> tuple[str, ...]:
     """Submit a plan of so many pictures; plans of other sizes have the same pictures and other names."""
-    plan = make_plan(ledger(shop), IDS, TARGETS, Label(budget_usd=100.0, workers=1), have=NOTHING, crawled=crawled(count), extracted=[])
+    plan = make_plan(ledger(shop), IDS, TARGETS, Label(budget_usd=100.0, workers=1), Stock(crawled(count), []), have=NOTHING)
     return submit(shop, plan).sent
 
 

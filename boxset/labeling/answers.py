@@ -1,6 +1,6 @@
 """From the ledger to what `merge` takes: boxes, and what is known of the categories that people were asked about."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from boxset.dataset.geometry import clipped, scaled
@@ -60,7 +60,7 @@ def _latest(ledger: Ledger) -> dict[tuple[str, int], tuple[Job, Asked, Answered]
     return found
 
 
-def current_pictures(crawled: dict[str, tuple[Picture, ...]], extracted: Iterable[Pool]) -> list[Picture]:
+def current_pictures(crawled: Mapping[str, tuple[Picture, ...]], extracted: Iterable[Pool]) -> list[Picture]:
     """Return every picture of the project once, sorted."""
     every = [*(p for some in crawled.values() for p in some), *(p for pool in extracted for p in pool.pictures)]
     return list({p.sha256: p for p in sorted(every, key=lambda p: (p.sha256, p.source, p.category))}.values())
