@@ -20,7 +20,7 @@ from boxset.predictions.store import read_folder
 from boxset.resolve import Freeze, Ids, Targets
 from boxset.stage import run
 
-VERSION = 14
+VERSION = 15
 OUT = Path("data/label")
 
 

@@ -10,6 +10,7 @@ from boxset.assemble.merge import Conflict
 from boxset.dataset.reasons import Reason
 from boxset.dataset.records import ImageRow, Pool, Refused, State
 from boxset.dataset.refused import refused_by
+from boxset.dataset.validation import faults_of
 from tests.build import box, known, merged, picture, pool, sha
 
 GRID = "80" * 48
@@ -212,6 +213,19 @@ def test_what_is_known_reaches_the_image_and_contradictions_are_logged() -> None
     image = result.coco.images[0]
     assert (image.neg_category_ids, image.not_exhaustive_category_ids, image.exhaustive_category_ids) == ((2,), (1,), ())
     assert [(c.what, c.kept, c.other) for c in result.conflicts] == [("presence of saw", "lvis: absent", "visual_genome: present")]
+
+
+def test_nothing_is_absent_where_a_box_stays_whoever_says_so() -> None:
+    """LVIS looked for it in COCO's copy and saw none, and Visual Genome has a box of it."""
+    result = merged(
+        pool(picture("a", source="lvis", coco_id="7"), known("a", State.ABSENT, source="lvis")),
+        pool(picture("b", source="visual_genome", coco_id="7"), box("b", source="visual_genome"), known("b", State.PARTIAL, source="visual_genome")),
+    )
+
+    (image,) = result.coco.images
+    assert (image.neg_category_ids, image.not_exhaustive_category_ids, len(result.coco.annotations)) == ((), (1,), 1)
+    assert [(c.what, c.kept, c.other) for c in result.conflicts] == [("presence of hammer", "visual_genome: partial", "lvis: absent")]
+    assert not [fault for fault in faults_of({"train": result.coco}) if "absent" in fault.what]
 
 
 def test_a_crawled_picture_waits_until_people_have_looked() -> None:

@@ -12,7 +12,7 @@ that a split never parts them.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,9 +99,10 @@ def merge(
     images = [image for image in images if image.best.sha256 not in barred]
     image_of = {copy.sha256: image for image in images for copy in image.copies}
     everything = [*pools.values(), answers]
-    known, said = _known([*everything, reviewed.presence()], image_of, ids, settings)
     left, denied = reviewed.deny(pools.values(), answers=answers)
     boxes, fused, crossed = _boxes([*left, answers], image_of, ids, settings)
+    boxed = {(sha256, box.category) for sha256, some in boxes.items() for box in some}
+    known, said = _known([*everything, reviewed.presence()], image_of, ids, settings, boxed)
     spoken_of = boxes.keys() | _looked_at(everything, image_of, ids) | {one.sha256 for one in denied}
     kept = [image for image in images if image.best.sha256 in spoken_of]
     kept, unknown = _policy(kept, known, ids, settings)
@@ -117,7 +118,8 @@ def merge(
     copies = {image.best.sha256: others for image in kept if (others := tuple(sorted({c.sha256 for c in image.copies} - {image.best.sha256})))}
     denied = [one for one in denied if one.sha256 not in barred]
     conflicts = [*said, *crossed, *map(_against_review, denied), *_licences_at_odds(kept, refused or Refused())]
-    metrics = _metrics(coco, pictures, dropped=dropped, fused=fused, denied=sum(one.boxes for one in denied), conflicts=len(conflicts))
+    united = sum(len(image.copies) - 1 for image in kept)
+    metrics = _metrics(coco, pictures, dropped=dropped, united=united, fused=fused, denied=sum(one.boxes for one in denied), conflicts=len(conflicts))
     return Merged(coco, tuple(sorted(conflicts, key=lambda c: (c.sha256, c.what, c.kept, c.other))), dropped, metrics, copies)
 
 
@@ -217,8 +219,11 @@ def _trust(source: str, settings: Merge) -> int:
 Known = dict[tuple[str, str], State]
 
 
-def _known(pools: Iterable[Pool], image_of: dict[str, _Image], ids: Ids, settings: Merge) -> tuple[Known, list[Conflict]]:
-    """Return what is known of each image and category; the most trusted source wins, contradictions are logged."""
+def _known(pools: Iterable[Pool], image_of: dict[str, _Image], ids: Ids, settings: Merge, boxed: Container[tuple[str, str]]) -> tuple[Known, list[Conflict]]:
+    """Return what is known of each image and category; the most trusted source wins, contradictions are logged.
+
+    Where there is a box (`boxed`) nothing is absent, whoever says so: whole images alone are left out, never single boxes.
+    """
     said: dict[tuple[str, str], list[Presence]] = {}
     for presence in (p for pool in pools for p in pool.presence):
         if presence.category in ids.categories and presence.sha256 in image_of:
@@ -228,10 +233,13 @@ def _known(pools: Iterable[Pool], image_of: dict[str, _Image], ids: Ids, setting
         weight = WEIGHT if any(p.source == REVIEW for p in records) else {}
         ordered = sorted(records, key=lambda p: (weight.get(p.source, len(WEIGHT)), _trust(p.source, settings), p.source, p.state))
         states = {p.state for p in ordered}
-        known[sha256, category] = State.PRESENT if State.PRESENT in states and State.ABSENT not in states else ordered[0].state
-        other = next((p for p in ordered if (p.state is State.ABSENT) != (ordered[0].state is State.ABSENT)), None)
+        first, is_boxed = ordered[0], (sha256, category) in boxed
+        holds = next((p for p in ordered if p.state is not State.ABSENT), first) if is_boxed else first
+        state = State.PRESENT if State.PRESENT in states and State.ABSENT not in states else holds.state
+        known[sha256, category] = State.PARTIAL if is_boxed and first.state is State.ABSENT else state
+        other = next((p for p in ordered if (p.state is State.ABSENT) != (holds.state is State.ABSENT)), None)
         if other is not None:
-            kept = f"{ordered[0].source}: {ordered[0].state}"
+            kept = f"{holds.source}: {holds.state}"
             conflicts.append(Conflict(sha256=sha256, what=f"presence of {category}", kept=kept, other=f"{other.source}: {other.state}"))
     return known, conflicts
 
@@ -406,9 +414,8 @@ def _coco_annotation(number: int, image_id: int, box: Annotation, ids: Ids) -> C
     )
 
 
-def _metrics(coco: Coco, pictures: list[Picture], *, dropped: tuple[Dropped, ...], fused: int, denied: int, conflicts: int) -> dict[str, Any]:
+def _metrics(coco: Coco, pictures: list[Picture], *, dropped: tuple[Dropped, ...], united: int, fused: int, denied: int, conflicts: int) -> dict[str, Any]:
     reasons = count_reasons(d.reason for d in dropped)
-    united = len(pictures) - len(dropped) - len(coco.images)
     if len(coco.images) + united + sum(reasons.values()) != len(pictures):
         raise ProjectError("records were lost in the merge: this is a fault of Boxset")
     return {
