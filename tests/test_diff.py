@@ -312,6 +312,7 @@ TEST_CHANGES = {
     "test: 1 picture removed since v1": {"test": coco(("a", [HAMMER]))},
     "test: 1 picture added since v1": {"test": coco(("a", [HAMMER]), ("b", [DRIVER]), ("d", [HAMMER, HAMMER]))},
     "test: 2 boxes changed in 1 picture since v1": {"test": coco(("a", [DRIVER]), ("b", [DRIVER]))},
+    "test: 1 picture added, 1 picture removed since v1": {"train": coco(("b", [])), "test": coco(("a", [HAMMER]), ("c", [DRIVER]), first=9)},
     "test: 1 picture removed, 1 box changed in 1 picture since v1": {"test": coco(("a", [])), "train": coco(("b", [DRIVER]), ("c", []), first=9)},
 }
 

@@ -4,7 +4,7 @@ Ids of images and annotations are ignored: a picture is its content, a box is it
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -176,9 +176,10 @@ def diff(old: Mapping[str, Coco], new: Mapping[str, Coco], *, names: tuple[str, 
     )
 
 
-def _test_change(old: str, images: Iterable[ImageChange], boxes: Iterable[BoxChange]) -> ChangeInTest:
+def _test_change(old: str, images: Sequence[ImageChange], boxes: Iterable[BoxChange]) -> ChangeInTest:
     kinds = Counter(_test_kind(change) for change in images)
-    changed = [change.sha256 for change in boxes if change.split == "test"]
+    came = {change.sha256 for change in images if change.kind == "split"}  # what was no test before is counted whole
+    changed = [change.sha256 for change in boxes if change.split == "test" and change.sha256 not in came]
     counts = {"added": kinds["added"], "removed": kinds["removed"], "replaced": kinds["replaced"]}
     return ChangeInTest(old=old, **counts, boxes=len(changed), box_images=len(set(changed)))
 
