@@ -40,6 +40,16 @@ def test_same_photo_under_another_name_becomes_one_image_and_its_boxes_are_scale
     assert boxes_of(result) == [(1, "vg", (20, 40, 200, 160))]
 
 
+@pytest.mark.parametrize("key", ["coco_id", "flickr_id"])
+def test_the_same_photo_turned_by_its_owner_stays_apart_in_the_same_group(key: str) -> None:
+    lying, upright = picture("lying", **{key: "9"}), picture("upright", source="vg", width=600, height=800, **{key: "9"})
+
+    result = merged(pool(lying, box("lying")), pool(upright, box("upright", (30, 40, 60, 90), source="vg")))
+
+    assert [(a.source, a.bbox) for a in result.coco.annotations] == [("coco", (10, 20, 100, 80)), ("vg", (30, 40, 60, 90))]
+    assert [image.group for image in result.coco.images] == [1, 1]
+
+
 @pytest.mark.parametrize(
     ("ids", "refused"),
     [

@@ -1,12 +1,12 @@
 """Unite pools, crawl and answers into one COCO set: the same picture once, one object's boxes once, and what is known of every category.
 
-Two records are one image where they have the same bytes, the same COCO id, the same Flickr id, or are confirmed copies of each other
+Two records are one image where they have the same bytes, the same COCO or Flickr id and one shape, or are confirmed copies of each other
 (`similar.same_picture`). Of its copies the largest is kept, among equals one whose licence is known, then the most trusted source's; its
 licence and author are those that a copy states. Copies that state other licences are conflicts, and so is a source that refuses the image for
 the one that it states; where no copy states any, such an image is left out.
 What people decided in `boxset review` counts after what was bought and before what sources say: an image that was taken down or is unusable is left out, a `no` leaves
 out the boxes of sources and makes the category absent, a `yes` makes it present and perhaps without a box. A decision alone brings no image in.
-Copies that are merely near (crops, bursts; an address that tells the same photo of Flickr's) stay images of their own but share a `group`, so
+Copies that are merely near (crops, bursts; the same photo of Flickr's, turned or cut; an address that tells it) stay images of their own but share a `group`, so
 that a split never parts them.
 """
 
@@ -25,7 +25,7 @@ from boxset.dataset.geometry import clipped, iou, scaled
 from boxset.dataset.photos import photo_numbers
 from boxset.dataset.reasons import Reason, count_reasons
 from boxset.dataset.records import Annotation, BBox, Picture, Pool, Presence, Refused, State
-from boxset.dataset.similar import Groups, distance, near_pairs, same_frame, same_picture
+from boxset.dataset.similar import Groups, distance, near_pairs, same_frame, same_picture, same_shape
 from boxset.errors import ProjectError
 from boxset.params import Merge
 from boxset.resolve import Ids
@@ -151,8 +151,9 @@ def _images(pictures: Sequence[Picture], settings: Merge) -> list[_Image]:
     same, near = Groups(len(pictures)), Groups(len(pictures))
     for key in ("sha256", "coco_id", "flickr_id"):
         for positions in _positions(pictures, key):
-            same.join_all(positions)
             near.join_all(positions)
+            for alike in _of_one_shape(pictures, positions):
+                same.join_all(alike)
     for positions in _told(pictures):
         near.join_all(positions)
     for i, j in near_pairs([picture.phash for picture in pictures], settings.duplicate_bits):
@@ -195,6 +196,17 @@ def _positions(pictures: Sequence[Picture], key: str) -> Iterable[list[int]]:
         if value:
             found.setdefault(value, []).append(position)
     return found.values()
+
+
+def _of_one_shape(pictures: Sequence[Picture], positions: Iterable[int]) -> list[list[int]]:
+    """Return positions in parts of one shape: a photo that its owner has turned or cut keeps its number, and boxes of the one lie elsewhere in the other."""
+    found: list[list[int]] = []
+    for position in positions:
+        part = next((some for some in found if same_shape(pictures[some[0]], pictures[position])), None)
+        if part is None:
+            found.append(part := [])
+        part.append(position)
+    return found
 
 
 def _told(pictures: Sequence[Picture]) -> Iterable[list[int]]:
