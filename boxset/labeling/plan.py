@@ -13,7 +13,7 @@ from boxset.dataset.decisions import NOBODY, NOTHING, Decisions, Review, Verdict
 from boxset.dataset.records import Picture, Pool, Refused
 from boxset.dataset.similar import COPY_BITS, twins
 from boxset.labeling.answers import current_pictures
-from boxset.labeling.asked import as_picture, bought, copies, ids_asked
+from boxset.labeling.asked import as_picture, bought, copies, ids_asked, pictures_asked
 from boxset.labeling.ledger import Ledger
 from boxset.labeling.price import cap_mills, per_picture_mills
 from boxset.labeling.yields import Rate, Said, Yields, interval, learned
@@ -478,6 +478,6 @@ def bought_metrics(ledger: Ledger) -> dict[str, dict[str, Any]]:
     """Return what `metrics/label.json` says of the ledger alone."""
     labelled = {a.sha256 for job in ledger.jobs.values() for a in job.answers.values() if a.state == "labelled"}
     return {
-        "images": {"asked": sum(len(job.asked) for job in ledger.jobs.values()), "labelled": len(labelled)},
+        "images": {"asked": len(pictures_asked(ledger)), "labelled": len(labelled)},
         "cost_usd": {"spent": ledger.spent_mills / 1000, "committed": ledger.committed_mills / 1000},
     }
