@@ -519,7 +519,7 @@ class Merge(Section, frozen=True):
     fuse_iou: Annotated[
         float,
         _about(
-            "Overlap from which two boxes of one category, from two sources, are one object.",
+            "Overlap from which two boxes of one category, from two sources or in two copies of a picture, are one object.",
             unit="intersection over union",
             why="people who box the same object differ by less",
             gt=0,

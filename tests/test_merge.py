@@ -207,6 +207,17 @@ def test_two_boxes_of_one_source_are_two_objects_unless_they_are_equal() -> None
     assert boxes_of(result) == [(1, "coco", (10, 20, 100, 80)), (1, "coco", (12, 20, 100, 80))]
 
 
+def test_one_object_boxed_by_one_source_in_two_copies_has_one_box_and_that_of_the_best_copy_stays() -> None:
+    """A photo that lies twice in a folder of one's own, once smaller, labelled both times."""
+    large, small = picture("large", source="mine", grid=GRID, width=800, height=600), picture("small", source="mine", grid=GRID, phash=picture("large").phash)
+    beside = [box("large", (30, 60, 200, 160), source="mine"), box("small", (16, 30, 100, 80), source="mine")]
+
+    result = merged(pool(large, small, box("large", (20, 40, 200, 160), source="mine"), box("small", (10, 21, 100, 79), source="mine"), *beside))
+
+    assert [a.bbox for a in result.coco.annotations] == [(20, 40, 200, 160), (30, 60, 200, 160)]
+    assert (len(result.coco.images), result.metrics["fused_boxes"]) == (1, 2)
+
+
 def test_two_categories_on_one_box_are_logged_and_both_stay() -> None:
     result = merged(pool(picture("a"), box("a", source="lvis"), box("a", category="saw", source="vg")))
 

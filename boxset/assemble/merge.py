@@ -270,9 +270,17 @@ def _against_review(denied: Denied) -> Conflict:
 Boxes = dict[str, list[Annotation]]
 
 
+@dataclass(frozen=True)
+class _Drawn:
+    """A box in pixels of an image's best copy, and the copy that it was drawn on, by SHA-256."""
+
+    box: Annotation
+    on: str
+
+
 def _boxes(pools: Iterable[Pool], image_of: dict[str, _Image], ids: Ids, settings: Merge) -> tuple[Boxes, int, list[Conflict]]:
     """Return each image's boxes in pixels of its best copy, one for each object; how many were fused; cross-category contradictions."""
-    found: Boxes = {}
+    found: dict[str, list[_Drawn]] = {}
     sizes = {copy.sha256: copy for image in image_of.values() for copy in image.copies}
     for annotation in (a for pool in pools for a in pool.annotations):
         image = image_of.get(annotation.sha256)
@@ -280,7 +288,8 @@ def _boxes(pools: Iterable[Pool], image_of: dict[str, _Image], ids: Ids, setting
             continue
         bbox = _on_best(annotation.bbox, sizes[annotation.sha256], image.best)
         if bbox is not None:
-            found.setdefault(image.best.sha256, []).append(msgspec.structs.replace(annotation, sha256=image.best.sha256, bbox=bbox))
+            box = msgspec.structs.replace(annotation, sha256=image.best.sha256, bbox=bbox)
+            found.setdefault(image.best.sha256, []).append(_Drawn(box, annotation.sha256))
     total = sum(len(boxes) for boxes in found.values())
     fused = {sha256: _fused(boxes, settings) for sha256, boxes in found.items()}
     conflicts = [conflict for boxes in fused.values() for conflict in _crossed(boxes, settings)]
@@ -297,21 +306,22 @@ def _order(annotation: Annotation, settings: Merge) -> tuple[Any, ...]:
     return _trust(annotation.source, settings), annotation.iscrowd, annotation.source, annotation.category, annotation.bbox
 
 
-def _fused(boxes: list[Annotation], settings: Merge) -> list[Annotation]:
-    """Return one box for each object: the most trusted one; exact repetitions within a source go too."""
-    kept: list[Annotation] = []
-    for box in sorted(boxes, key=lambda a: _order(a, settings)):
-        twin = next((k for k in kept if _is_one_object(k, box, settings)), None)
-        if twin is None:
-            kept.append(box)
-    return sorted(kept, key=lambda a: (a.category, a.bbox, a.source))
+def _fused(drawn: list[_Drawn], settings: Merge) -> list[Annotation]:
+    """Return one box for each object: the most trusted one, of one source that of the best copy; exact repetitions in one copy go too."""
+    kept: list[_Drawn] = []
+    for one in sorted(drawn, key=lambda d: (*_order(d.box, settings)[:3], d.on != d.box.sha256, d.on, *_order(d.box, settings)[3:])):
+        if not any(_is_one_object(other, one, settings) for other in kept):
+            kept.append(one)
+    return sorted((one.box for one in kept), key=lambda a: (a.category, a.bbox, a.source))
 
 
-def _is_one_object(first: Annotation, second: Annotation, settings: Merge) -> bool:
-    if first.category != second.category or first.iscrowd != second.iscrowd:
+def _is_one_object(first: _Drawn, second: _Drawn, settings: Merge) -> bool:
+    """Return whether two boxes are of one object. What one source boxed in one copy it told apart."""
+    one, other = first.box, second.box
+    if one.category != other.category or one.iscrowd != other.iscrowd:
         return False
-    overlap = iou(first.bbox, second.bbox)
-    return overlap > 1 - 1e-9 if first.source == second.source else overlap >= settings.fuse_iou
+    overlap = iou(one.bbox, other.bbox)
+    return overlap > 1 - 1e-9 if (one.source, first.on) == (other.source, second.on) else overlap >= settings.fuse_iou
 
 
 def _crossed(boxes: list[Annotation], settings: Merge) -> list[Conflict]:
