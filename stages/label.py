@@ -33,7 +33,7 @@ def main() -> None:
     pools, crawled = read_extracted(Path("data")), read_crawled(Path("data"))
     extracted = list(pools.values())
     refused = refused_in(Path("data"))
-    answers = answered_pool(ledger, ids, params.label, crawled=crawled, extracted=extracted)
+    answers = answered_pool(ledger, ids, crawled=crawled, extracted=extracted)
     merged = merge(pools, crawled, answers=answers, ids=ids, settings=params.merge, refused=refused, decisions=decisions)
     labelled, denied = merged.coco, {one.sha256 for one in merged.dropped if one.reason in DENIES}
     version = read_json(Path("data/resolve/freeze.json"), Freeze).freeze_test

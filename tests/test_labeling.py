@@ -457,7 +457,7 @@ def test_collecting_twice_takes_nothing_in_twice_and_answers_become_boxes(tmp_pa
     collect(buying)
 
     assert read_ledger(tmp_path / "ledger") == once
-    pool = answered_pool(once, IDS, settings_, crawled=crawled(20), extracted=[])
+    pool = answered_pool(once, IDS, crawled=crawled(20), extracted=[])
     assert Counter(str(p.state) for p in pool.presence if p.category == "hammer") == {"present": 8, "absent": 8}
     assert len(pool.annotations) == 8
     names = [picture.sha256 for picture in crawled(20)["hammer"]]
@@ -506,7 +506,7 @@ def test_answers_find_their_picture_when_only_a_copy_of_it_is_left(tmp_path: Pat
     collect(buying)
     copies = {"hammer": tuple(msgspec.structs.replace(p, sha256=str(n) * 64, width=800, height=600) for n, p in enumerate(crawled(2)["hammer"]))}
 
-    pool = answered_pool(read_ledger(tmp_path / "ledger"), IDS, label(), crawled=copies, extracted=[])
+    pool = answered_pool(read_ledger(tmp_path / "ledger"), IDS, crawled=copies, extracted=[])
 
     assert [(a.sha256, a.bbox) for a in pool.annotations] == [("1" * 64, (2.0, 4.0, 60.0, 80.0))]
 

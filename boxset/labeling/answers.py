@@ -8,13 +8,12 @@ from boxset.dataset.records import PEOPLE, Annotation, Picture, Pool, Presence, 
 from boxset.dataset.similar import distance, same_frame
 from boxset.labeling.asked import as_picture, copies
 from boxset.labeling.ledger import Answered, Asked, Drawn, Job, Ledger
-from boxset.params import Label
 from boxset.resolve import Ids
 
 SURE_BITS = 4  # a copy further off takes boxes only if it is of the same frame
 
 
-def answered_pool(ledger: Ledger, ids: Ids, settings: Label, *, crawled: dict[str, tuple[Picture, ...]], extracted: list[Pool]) -> Pool:  # noqa: ARG001 - part of the stage's call
+def answered_pool(ledger: Ledger, ids: Ids, *, crawled: dict[str, tuple[Picture, ...]], extracted: list[Pool]) -> Pool:
     """Return the answers on pictures that are here. Of several answers on one picture and category the newest instructions hold."""
     present = current_pictures(crawled, extracted)
     latest = _latest(ledger)
