@@ -138,7 +138,7 @@ class _Shot:
     image: CocoImage
     split: str
     licence: str
-    boxes: tuple[tuple[str, int, BBox, str], ...]  # category, iscrowd, bbox, source
+    boxes: tuple[tuple[str, int, BBox, str], ...]  # category, iscrowd, bbox, source; sorted, so that of two equal ways to pair them one is taken
 
     @property
     def counts(self) -> dict[str, int]:
@@ -218,7 +218,7 @@ def _shots_of(split: str, coco: Coco, called: Mapping[str, str]) -> list[_Shot]:
     boxes: dict[int, list[tuple[str, int, BBox, str]]] = {}
     for a in coco.annotations:
         boxes.setdefault(a.image_id, []).append((categories[a.category_id], a.iscrowd, a.bbox, a.source))
-    return [_Shot(image, split, licences.get(image.license, ""), tuple(boxes.get(image.id, ()))) for image in coco.images]
+    return [_Shot(image, split, licences.get(image.license, ""), tuple(sorted(boxes.get(image.id, ())))) for image in coco.images]
 
 
 def _paired(old: list[_Shot], new: list[_Shot]) -> tuple[list[tuple[_Shot, _Shot]], list[_Shot], list[_Shot]]:
