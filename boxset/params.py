@@ -240,7 +240,7 @@ class Source(Section, frozen=True):
             ge=0,
         ),
     ] = 0
-    flags: Annotated[FlagPolicies, _about("What happens to boxes with a flag.")] = FlagPolicies()
+    flags: Annotated[FlagPolicies, _about("What happens to boxes with a flag; a crowd counts towards no target, cap or floor.")] = FlagPolicies()
     max_lost_share: Annotated[
         float,
         _about(
