@@ -17,6 +17,7 @@ import msgspec
 from boxset.compare.matching import LIMIT, Mark, assign
 from boxset.dataset.geometry import iou
 from boxset.labeling.ledger import Drawing, Ledger
+from boxset.work import without_collection
 
 SIGMAS = 3.0  # standard errors; in drawn crews of people who are equally good, two in a thousand are named
 LEAST_TOGETHER = 20  # things that others drew too, from which the overlap of a person is judged
@@ -194,17 +195,9 @@ def _united(category_id: int, marks: Mapping[str, list[Mark]], pairs: Mapping[tu
 
 def quality(ledger: Ledger) -> Quality:
     """Return how well people agree in each job, and who is clearly off over all jobs."""
-    jobs: dict[str, Agreement] = {}
-
-    def pictures() -> Iterator[Shared]:
-        for name, job in ledger.jobs.items():
-            found = [_shared(drawings) for drawings in job.drawings.values() if are_comparable(drawings)]
-            if found:
-                jobs[name] = agreement(found)
-            yield from found  # one job at a time: what a hundred thousand drawings show is much
-
-    off = off_workers(pictures())
-    return Quality(jobs, off)
+    with without_collection():
+        jobs = {name: [_shared(drawings) for drawings in job.drawings.values() if are_comparable(drawings)] for name, job in ledger.jobs.items()}
+        return Quality({name: agreement(some) for name, some in jobs.items() if some}, off_workers(one for some in jobs.values() for one in some))
 
 
 def _shared(drawings: Sequence[Drawing]) -> Shared:
