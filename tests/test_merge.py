@@ -1,7 +1,9 @@
 """One picture once, one object's boxes once, and what is known of every category."""
 
+import random
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -305,3 +307,33 @@ def test_merging_with_itself_changes_nothing() -> None:
 
     assert merged(one, one).coco == merged(one).coco
     assert merged(Pool()).coco.images == ()
+
+
+PLACES = st.tuples(st.sampled_from([0.0, 2.0, 10.0]), st.sampled_from([0.0, 3.0]), st.sampled_from([50.0, 52.0, 60.0]), st.sampled_from([50.0, 55.0]))
+NAMES, SOURCES, NAMED = st.sampled_from("abcd"), st.sampled_from(["lvis", "coco", "mine", "other"]), st.sampled_from(["hammer", "saw"])
+PHOTOS = st.fixed_dictionaries({"flickr_id": st.sampled_from(["", "1"]), "width": st.sampled_from([400, 800]), "license": st.sampled_from(["", "CC0-1.0"])})
+
+
+@st.composite
+def sources(draw: st.DrawFn) -> list[Pool]:
+    """What a few sources say of the same few pictures, contradicting each other as they like; each speaks once of a place and of a category."""
+    photos = {name: draw(PHOTOS) for name in "abcd"}
+    pools = []
+    for source in draw(st.lists(SOURCES, min_size=1, unique=True)):
+        here = draw(st.lists(NAMES, min_size=1, unique=True))
+        drawn = draw(st.lists(st.tuples(st.sampled_from(here), NAMED, PLACES, st.sampled_from([0, 0, 1])), max_size=6, unique=True))
+        said = draw(st.dictionaries(st.tuples(st.sampled_from(here), NAMED), st.sampled_from(State), max_size=4))
+        pictures = [picture(name, source=source, source_id=f"{source}-{name}", **{**photos[name], "height": photos[name]["width"] * 3 // 4}) for name in here]
+        boxes = [box(name, place, category=category, source=source, iscrowd=crowd) for name, category, place, crowd in drawn]
+        pools.append(pool(*pictures, *boxes, *(known(name, state, category=category, source=source) for (name, category), state in said.items())))
+    return pools
+
+
+@given(sources(), st.randoms())
+def test_whatever_sources_say_the_set_is_sound_and_the_same_in_any_order(pools: list[Pool], chance: random.Random) -> None:
+    found = merged(*pools)
+
+    turned = merged(*(Pool(**{name: tuple(chance.sample(some, len(some))) for name, some in msgspec.structs.asdict(one).items()}) for one in chance.sample(pools, len(pools))))
+    assert (turned.coco, turned.conflicts, turned.metrics) == (found.coco, found.conflicts, found.metrics)
+    assert [fault for fault in faults_of({"train": found.coco}) if "file_name" not in fault.what] == []
+    assert merged(*pools, *pools).coco == found.coco
