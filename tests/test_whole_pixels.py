@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from boxset.dataset.coco import write_coco
@@ -43,6 +43,7 @@ def sides(length: int) -> st.SearchStrategy[tuple[float, float]]:
 
 
 @pytest.mark.parametrize("format_", ["voc", "manifest"])
+@settings(max_examples=25)  # each writes a data set and an export
 @given(across=sides(WIDTH), down=sides(HEIGHT))
 @example(across=(399.5, 0.5), down=(1.5, 1.5))
 def test_a_box_is_inside_its_picture_and_no_pixel_off(tmp_path_factory: pytest.TempPathFactory, format_: str, across: tuple[float, float], down: tuple[float, float]) -> None:
