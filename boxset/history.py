@@ -111,12 +111,14 @@ def _blobs(root: Path, names: list[str]) -> dict[str, bytes]:
 
 def _ids_in(text: bytes) -> dict[str, int]:
     """Return the ids of the categories in the text of a `params.yaml`; none where it cannot be read."""
-    block = CATEGORIES_BLOCK.search(text + b"\n")  # a tenth of the file: the rest need not be parsed
-    try:
-        categories = _yaml(block[0] if block else text).get("categories") or {}
-        return {str(name): c["id"] for name, c in categories.items() if isinstance(c, dict) and isinstance(c.get("id"), int)}
-    except (yaml.YAMLError, AttributeError, UnicodeDecodeError):
-        return {}
+    block = CATEGORIES_BLOCK.search(text + b"\n")  # a tenth of the file: the rest need not be parsed, unless the block alone makes no sense
+    for part in ((block[0], text) if block else (text,)):
+        try:
+            categories = _yaml(part).get("categories") or {}
+            return {str(name): c["id"] for name, c in categories.items() if isinstance(c, dict) and isinstance(c.get("id"), int)}
+        except (yaml.YAMLError, AttributeError, UnicodeDecodeError):
+            continue
+    return {}
 
 
 def _yaml(text: bytes) -> Any:

@@ -24,6 +24,7 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
 FORMATS = ("open_images", "imagenet", "visual_genome", "coco", "lvis", "local")
 FROZEN_NAME = re.compile(r"(?!.*\.\.)(?!.*\.lock$)[A-Za-z0-9](?:[A-Za-z0-9._-]{0,46}[A-Za-z0-9_-])?")  # a tag of git and a file may be called so
 FROZEN_NAME_DO = "Letters, digits, dots, hyphens and underscores, such as v1 or 2026-11"
+MOST = "max_images_per_category"  # the one key whose default depends on the source's format
 NOT_A_SOURCE = ("crawl", "label", "review")  # what boxes and pictures from there call their source
 
 NO_CONTACT = (
@@ -234,7 +235,7 @@ class Source(Section, frozen=True):
         _about(
             "Pictures taken for one category at the most; 0: no limit.",
             unit="pictures",
-            why="enough for a detector, and about a gigabyte a category",
+            why="enough for a detector, and about a gigabyte a category; 0 where the format is local: your own pictures all come in",
             ge=0,
         ),
     ] = 4000
@@ -247,7 +248,7 @@ class Source(Section, frozen=True):
             ge=0,
         ),
     ] = 0
-    flags: Annotated[FlagPolicies, _about("What happens to boxes with a flag.")] = FlagPolicies()
+    flags: Annotated[FlagPolicies, _about("What happens to boxes with a flag; a crowd counts towards no target, cap or floor.")] = FlagPolicies()
     max_lost_share: Annotated[
         float,
         _about(
@@ -526,7 +527,7 @@ class Merge(Section, frozen=True):
     fuse_iou: Annotated[
         float,
         _about(
-            "Overlap from which two boxes of one category, from two sources, are one object.",
+            "Overlap from which two boxes of one category, from two sources or in two copies of a picture, are one object.",
             unit="intersection over union",
             why="people who box the same object differ by less",
             gt=0,
@@ -687,8 +688,15 @@ def checked(value: Any) -> tuple[Params | None, list[Fault]]:
     malformed = list(faults(value, Params))
     if malformed:
         return None, malformed
-    params = msgspec.convert(value, Params)
+    params = _with_all_of_ones_own(msgspec.convert(value, Params), value)
     return params, [fault for check in (_names, _shown_names, _ids, _sources, _class_sources, _one_category_each, _split) for fault in check(params)]
+
+
+def _with_all_of_ones_own(params: Params, value: Any) -> Params:
+    """Return the parameters; local sources have no limit of pictures but one that is written."""
+    unwritten = [name for name, source in params.sources.items() if (source.format or name) == "local" and MOST not in value["sources"][name]]
+    limitless = {name: msgspec.structs.replace(params.sources[name], **{MOST: 0}) for name in unwritten}
+    return msgspec.structs.replace(params, sources=params.sources | limitless)
 
 
 def _names(params: Params) -> Iterator[Fault]:

@@ -1,5 +1,6 @@
-"""How counts and money are said to users, everywhere in one form."""
+"""How counts, money and times are said to users, everywhere in one form."""
 
+import re
 from fractions import Fraction
 
 
@@ -33,3 +34,8 @@ def dollars(mills: int, *, to_the_mill: bool = False) -> str:
 def money(usd: Fraction | float, *, to_the_mill: bool = False) -> str:
     """Return US dollars, to the nearest mill, as `dollars` says them."""
     return dollars(round(usd * 1000), to_the_mill=to_the_mill)
+
+
+def moment(at: str) -> str:
+    """Return a time as purchases state it (`2026-11-26T10:00:00Z`) to the minute, as people read it; a text of another form as it is."""
+    return re.sub(r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d):\d\dZ$", r"\1 \2 UTC", at)

@@ -14,7 +14,7 @@ from boxset.files import read_json, write_json
 from boxset.freezing import DENIES, futile_labels
 from boxset.labeling.answers import answered_pool, unused
 from boxset.labeling.ledger import read_ledger
-from boxset.labeling.plan import make_plan, plan_metrics
+from boxset.labeling.plan import Stock, make_plan, plan_metrics
 from boxset.labeling.standing import check_ids
 from boxset.params import read_params
 from boxset.predictions.store import read_folder
@@ -22,7 +22,7 @@ from boxset.resolve import Freeze, Ids, Targets
 from boxset.stage import run
 from boxset.terminal import say
 
-VERSION = 15
+VERSION = 16
 OUT = Path("data/label")
 
 
@@ -34,27 +34,15 @@ def main() -> None:
     check_ids(ledger, {name: identity.id for name, identity in ids.categories.items()})
     pools, crawled = read_extracted(Path("data")), read_crawled(Path("data"))
     extracted, refused = list(pools.values()), refused_in(Path("data"))
-    answers = answered_pool(ledger, ids, params.label, crawled=crawled, extracted=extracted)
+    answers = answered_pool(ledger, ids, crawled=crawled, extracted=extracted)
     merged = merge(pools, crawled, answers=answers, ids=ids, settings=params.merge, refused=refused, decisions=decisions)
     labelled, denied = merged.coco, {one.sha256 for one in merged.dropped if one.reason in DENIES}
     version = read_json(Path("data/resolve/freeze.json"), Freeze).freeze_test
     futile = futile_labels(version, params, pools, crawled, ids=ids, merged={image.sha256 for image in labelled.images}, refused=denied)
     named = {identity.id: name for name, identity in ids.categories.items()}
     seen, have = read_folder(Path("predictions"), categories=named), boxes_counted(labelled, ids)
-    sees = sightings(labelled, seen, list(named))
-    plan = make_plan(
-        ledger,
-        ids,
-        targets,
-        params.label,
-        have=have,
-        crawled=crawled,
-        extracted=extracted,
-        refused=refused,
-        decisions=decisions,
-        sees=sees,
-        futile=futile,
-    )
+    stock = Stock(crawled, extracted, refused, decisions, sightings(labelled, seen, list(named)), futile)
+    plan = make_plan(ledger, ids, targets, params.label, stock, have=have)
     suspicious = {"suspicious": counts(suspects({"merge": labelled}, seen), list(ids.categories))} if seen.pictures else {}
     write_pool(OUT / "annotations.json", answers)
     write_json(OUT / "plan.json", plan)

@@ -13,7 +13,7 @@ from boxset.stage import run
 from boxset.terminal import say
 from boxset.web.suppliers.url_lists import list_marks
 
-VERSION = 6
+VERSION = 7
 OUT = Path("data/resolve")
 
 

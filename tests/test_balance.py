@@ -1,8 +1,12 @@
 """A category that drowns the rest is weighted, or whole pictures are chosen against targets and caps."""
 
-from math import sqrt
+from collections.abc import Iterable, Sequence
+from itertools import combinations
+from math import inf, sqrt
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from boxset.assemble.balance import balance, repeat_factors
 from boxset.dataset.coco import Coco
@@ -38,7 +42,7 @@ def test_pictures_without_boxes_are_capped_the_verified_ones_stay() -> None:
 
 
 def test_all_negatives_stay_where_the_share_allows_any() -> None:
-    assert len(balance(screwdrivers(empty=10), TARGETS, Balance(negatives_share=1.0)).coco.images) == 30
+    assert len(balance(screwdrivers(empty=70), TARGETS, Balance(negatives_share=1.0)).coco.images) == 90
 
 
 def test_select_holds_the_caps_and_reaches_the_targets() -> None:
@@ -76,25 +80,64 @@ def test_crowds_do_not_count() -> None:
     assert repeat_factors(crowd, 0.5) == {1: 1.0}
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_select_is_never_worse_than_greedy(seed: int) -> None:
-    import random
+def set_of(rows: Sequence[tuple[int, int]]) -> Coco:
+    """A set of images with so many hammers and saws."""
+    labels = [(number, category) for number, row in enumerate(rows, 1) for category, count in enumerate(row, 1) for _ in range(count)]
+    return coco([image(n) for n in range(1, len(rows) + 1)], [annotation(number, *label) for number, label in enumerate(labels, 1)])
 
-    rng = random.Random(seed)
-    images = [image(n) for n in range(1, 61)]
-    boxes = [annotation(i, n, c) for i, (n, c) in enumerate(((n, c) for n in range(1, 61) for c in (1, 2) for _ in range(rng.randint(0, 4))), 1)]
-    targets = Targets(categories={"hammer": Target(target=30, max=35), "saw": Target(target=60, max=70)})
 
-    def missed(counts: list[int]) -> float:
-        wanted, most = (30, 60), (35, 70)
-        return sum(max(0, w - c) / w + max(0, c - m) / m for c, w, m in zip(counts, wanted, most, strict=True))
+def limits(hammers: tuple[int, int], saws: tuple[int, int]) -> Targets:
+    """The target and the cap of both."""
+    return Targets(categories={"hammer": Target(target=hammers[0], max=hammers[1]), "saw": Target(target=saws[0], max=saws[1])})
 
-    chosen = balance(coco(images, boxes), targets, Balance(mode="select", negatives_share=1.0))
-    best = [sum(a.category_id == c for a in chosen.coco.annotations) for c in (1, 2)]
-    greedy = [0, 0]
-    for picture in images:
-        more = [sum(a.image_id == picture.id and a.category_id == c for a in boxes) for c in (1, 2)]
-        if missed([g + m for g, m in zip(greedy, more, strict=True)]) <= missed(greedy):
-            greedy = [g + m for g, m in zip(greedy, more, strict=True)]
 
-    assert missed(best) <= missed(greedy) + 1e-9
+SELECT = Balance(mode="select", negatives_share=1.0)
+
+
+def test_no_cap_is_passed_for_a_target() -> None:
+    chosen = balance(set_of([(10, 5), (1, 0)]), limits((10, 0), (0, 3)), SELECT)
+
+    assert [i.id for i in chosen.coco.images] == [2]
+    assert chosen.says[:2] == ("hammer: 1 of 11 boxes; the rest stands in pictures with too many others", "saw: 0 of 5 boxes; its cap of 3 binds")
+
+
+def test_the_frozen_test_set_counts_under_targets_and_caps_and_is_named_where_it_passes_one() -> None:
+    rows, keep = [(2, 0)] * 5 + [(0, 1)] * 6, frozenset({1, 2, 6, 7, 8, 9})
+
+    chosen = balance(set_of(rows), limits((6, 6), (0, 3)), SELECT, keep=keep)
+
+    assert {i.id for i in chosen.coco.images} > keep
+    assert [sum(a.category_id == c for a in chosen.coco.annotations) for c in (1, 2)] == [6, 4]
+    assert chosen.says[:2] == ("hammer: 6 of 10 boxes; its cap of 6 binds", "saw: 4 of 6 boxes, over its cap of 3: the frozen test set keeps its own")
+
+
+def test_pictures_without_boxes_in_the_frozen_test_set_count_in_their_share() -> None:
+    chosen = balance(screwdrivers(2, 18, empty=10), TARGETS, Balance(negatives_share=0.2), keep=frozenset(range(21, 25)))
+
+    assert sum(i.id > 20 for i in chosen.coco.images) == 5
+
+
+few = st.tuples(st.integers(0, 4), st.integers(0, 4))
+bounds = st.tuples(st.integers(0, 12), st.integers(0, 12))
+
+
+@given(st.lists(few, max_size=7), bounds, bounds, st.data())
+def test_select_is_the_best_choice_of_all(rows: list[tuple[int, int]], hammers: tuple[int, int], saws: tuple[int, int], data: st.DataObject) -> None:
+    """Every choice of a few images, tried one by one."""
+    keep = data.draw(st.frozensets(st.integers(1, len(rows)), max_size=2)) if rows else frozenset()
+    have, kept = (tuple(sum(rows[n - 1][c] for n in some) for c in (0, 1)) for some in (range(1, len(rows) + 1), keep))
+    wanted = [min(target, most) for (target, _), most in zip((hammers, saws), have, strict=True)]
+    caps = [max(cap, own) if cap else most for (_, cap), own, most in zip((hammers, saws), kept, have, strict=True)]
+
+    def worth(some: Iterable[int]) -> float:
+        got = [sum(rows[n - 1][c] for n in some) for c in (0, 1)]
+        if any(one > cap for one, cap in zip(got, caps, strict=True)):
+            return -inf
+        return 1e-3 * len(set(some) - keep) / ((len(rows) - len(keep)) or 1) - sum(max(0, w - g) / max(w, 1) for w, g in zip(wanted, got, strict=True))
+
+    chosen = balance(set_of(rows), limits(hammers, saws), Balance(mode="select", negatives_share=1.0, max_gap=0.0), keep=keep)
+
+    rest = [number for number in range(1, len(rows) + 1) if number not in keep]
+    best = max(worth([*keep, *some]) for size in range(len(rest) + 1) for some in combinations(rest, size))
+    assert keep <= {i.id for i in chosen.coco.images}
+    assert worth([i.id for i in chosen.coco.images]) == pytest.approx(best, abs=1e-6)

@@ -156,6 +156,13 @@ def test_the_fewest_changes_explain_overlapping_boxes() -> None:
     assert [c.kind for c in found.box_changes] == ["moved", "moved"]
 
 
+def test_of_two_boxes_that_are_as_near_the_order_in_the_file_does_not_choose() -> None:
+    one, other = ("hammer", (5.0, 10.0, 30.0, 30.0)), ("hammer", (5.0, 5.0, 30.0, 30.0))
+    new = coco(("a", [("screwdriver", one[1]), ("hammer", (10.0, 10.0, 30.0, 22.0))]))
+
+    assert compare(coco(("a", [one, other])), new) == compare(coco(("a", [other, one])), new)
+
+
 @given(versions, versions)
 def test_counts_add_up_whatever_changed(old: dict[str, Coco], new: dict[str, Coco]) -> None:
     found = diff(old, new, names=NAMES)
@@ -312,6 +319,7 @@ TEST_CHANGES = {
     "test: 1 picture removed since v1": {"test": coco(("a", [HAMMER]))},
     "test: 1 picture added since v1": {"test": coco(("a", [HAMMER]), ("b", [DRIVER]), ("d", [HAMMER, HAMMER]))},
     "test: 2 boxes changed in 1 picture since v1": {"test": coco(("a", [DRIVER]), ("b", [DRIVER]))},
+    "test: 1 picture added, 1 picture removed since v1": {"train": coco(("b", [])), "test": coco(("a", [HAMMER]), ("c", [DRIVER]), first=9)},
     "test: 1 picture removed, 1 box changed in 1 picture since v1": {"test": coco(("a", [])), "train": coco(("b", [DRIVER]), ("c", []), first=9)},
 }
 

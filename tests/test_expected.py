@@ -7,11 +7,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from boxset.labeling.ledger import ANSWERS, PURCHASES, Answered, Asked, Drawn, Ledger, Reserved, append, read_ledger
-from boxset.labeling.plan import Plan, Row, make_plan
+from boxset.labeling.ledger import ANSWERS, PURCHASES, Answered, Asked, Closed, Drawn, Ledger, Reserved, Sent, append, read_ledger
+from boxset.labeling.plan import Plan, Row, Stock, bought_metrics, make_plan
 from boxset.labeling.show import plan_table
-from boxset.labeling.yields import PRIOR_OWN, PRIOR_PICTURES, PRIOR_YES, QUERY_PICTURES, Rate, Yields, interval, learned, likely
-from boxset.resolve import Target, Targets
+from boxset.labeling.yields import PRIOR_OTHER, PRIOR_OWN, PRIOR_PICTURES, PRIOR_YES, QUERY_PICTURES, Rate, Yields, interval, learned, likely
+from boxset.resolve import Identity, Ids, Target, Targets
 from tests.build import IDS
 from tests.test_labeling import NOTHING, crawled, label
 
@@ -32,7 +32,7 @@ def answered(folder: Path, counts: list[int]) -> Ledger:
 def planned(ledger: Ledger, count: int = 20, *, target: int = 50, have: int = 0) -> Plan:
     """The plan for `count` pictures that were found for hammers."""
     targets = Targets(categories={"hammer": Target(target=target, max=0), "saw": Target(target=0, max=0)})
-    return make_plan(ledger, IDS, targets, label(), have={**NOTHING, "hammer": have}, crawled=crawled(count), extracted=[])
+    return make_plan(ledger, IDS, targets, label(), Stock(crawled(count), []), have={**NOTHING, "hammer": have})
 
 
 def range_of(row: Row) -> tuple[int, int]:
@@ -180,3 +180,24 @@ def test_a_plan_of_an_older_boxset_is_still_shown(tmp_path: Path, capsys: pytest
 
 def test_no_range_is_without_an_end() -> None:
     assert all(0 <= low <= high < inf for low, high in (likely(m, v) for m in (0.001, 0.5, 3.0, 1e4) for v in (1e-9, 0.5, 1e3, 1e8)))
+
+
+def test_answers_teach_nothing_of_a_category_that_nobody_was_asked_about(tmp_path: Path) -> None:
+    """A category that came later: its boxes in old pictures stay a guess, they were not looked for."""
+    wrench = Ids(categories={**IDS.categories, "wrench": Identity(id=3, supercategory="object")})
+    ledger = answered(tmp_path, [2] * 30)
+
+    found = learned(ledger, wrench, {})
+
+    assert {category for _, category in found.pictures} == {"hammer", "saw"}
+    assert found.rate("hammer", "", "wrench") == PRIOR_OTHER
+
+
+def test_a_picture_that_two_jobs_asked_about_is_one_and_a_job_that_was_never_sent_asked_nothing(tmp_path: Path) -> None:
+    answered(tmp_path, [1, 0, 2])
+    again = [Asked(job=job, sha256=f"{1_000:064x}", file_name="a.jpg", width=400, height=300, phash="0" * 16) for job in ("k", "lost")]
+    other = Asked(job="lost", sha256="f" * 64, file_name="f.jpg", width=400, height=300, phash="f" * 16)
+    jobs = [Reserved(job=job, backend="files", version=1, categories={"axe": 3}, pictures=count, worst_mills=0) for job, count in (("k", 1), ("lost", 2))]
+    append(tmp_path, PURCHASES, [*jobs, *again, other, Sent(job="k"), Closed(job="lost", state="withdrawn", cost_mills=0)])
+
+    assert bought_metrics(read_ledger(tmp_path))["images"] == {"asked": 3, "labelled": 3}

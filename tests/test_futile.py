@@ -20,7 +20,7 @@ from boxset.dataset.frozen import Frozen, frozen_path, write_frozen
 from boxset.dataset.records import Picture, Refused, State
 from boxset.errors import ProjectError
 from boxset.labeling.ledger import read_ledger
-from boxset.labeling.plan import Plan, make_plan, near_frozen_words, to_review
+from boxset.labeling.plan import Plan, Stock, make_plan, near_frozen_words, to_review
 from boxset.labeling.purchase import submit
 from boxset.labeling.show import plan_table
 from boxset.params import Merge, Split
@@ -78,7 +78,7 @@ class World:
     def plan(self, lost: Futile) -> Plan:
         """The plan."""
         public, crawled = self._all
-        return make_plan(EMPTY, IDS, TARGETS, label(), have=NOTHING, crawled=crawled, extracted=list(public.values()), futile=lost)
+        return make_plan(EMPTY, IDS, TARGETS, label(), Stock(crawled, list(public.values()), futile=lost), have=NOTHING)
 
 
 def world(tmp_path: Path, public: Sequence[Picture], crawl: Sequence[Picture], *, frozen: Sequence[Picture]) -> World:
@@ -113,7 +113,7 @@ def test_what_no_label_helps_is_not_shown_for_review_either(tmp_path: Path) -> N
     there = world(tmp_path, [tested], [found("a", landing_url=PHOTO), found("b")], frozen=[tested])
     given_: dict[str, Any] = {"crawled": {"hammer": tuple(there.crawl)}, "extracted": [], "refused": Refused(), "decisions": NOBODY}
 
-    waiting = to_review(EMPTY, IDS, label(), futile=there.futile(), **given_)
+    waiting = to_review(EMPTY, IDS, label(), Stock(**given_, futile=there.futile()))
 
     assert [one.sha256 for one in waiting["hammer"]] == [sha("b")]
 
@@ -141,9 +141,9 @@ def test_a_copy_of_a_near_copy_that_is_not_near_itself_is_bought_in_its_place(tm
     apart = found("b", rank=1, phash=f"{int(close.phash, 16) ^ 0x7000:016x}")
     there = world(tmp_path, [tested], [close, apart], frozen=[tested])
     lost = there.futile(bits=4)
-    bought: dict[str, Any] = {"have": NOTHING, "crawled": {"hammer": (close, apart)}, "extracted": []}
+    bought: dict[str, Any] = {"crawled": {"hammer": (close, apart)}, "extracted": []}
 
-    plan, before = (make_plan(EMPTY, IDS, TARGETS, label(), futile=one, **bought) for one in (lost, Futile()))
+    plan, before = (make_plan(EMPTY, IDS, TARGETS, label(), Stock(**bought, futile=one), have=NOTHING) for one in (lost, Futile()))
 
     assert lost.pictures == {sha("a")}
     assert (names(before), names(plan), plan.near_frozen) == (["a"], ["b"], 1)

@@ -65,6 +65,23 @@ def test_an_id_of_a_category_that_is_gone_is_refused_with_its_commit(repo: Path)
     assert error.value.do == f"An id is never used again; wrench can have 3. {rename}"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "world: embedded\ncategories: {\n  hammer: {id: 2, target: 1}\n}\nsources: {}\n",
+        "usual: &usual {id: 2, target: 1}\ncategories:\n  hammer: *usual\n",
+    ],
+    ids=["a brace at the margin", "an anchor above"],
+)
+def test_an_id_is_found_however_its_block_was_written(repo: Path, text: str) -> None:
+    (repo / "params.yaml").write_text(text)
+    git(repo, "add", "-A")
+    git(repo, "commit", "-q", "-m", "Begin")
+
+    with pytest.raises(ParamsError, match="2 was the id of hammer"):
+        check_ids_against_history(params(wrench=2), repo)
+
+
 def test_a_category_that_had_another_id_is_refused(repo: Path) -> None:
     old = commit_params(repo, hammer=2)
 

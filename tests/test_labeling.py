@@ -26,7 +26,7 @@ from boxset.labeling.answers import answered_pool, places, unused
 from boxset.labeling.ground_truth import read_manifest
 from boxset.labeling.labeler import LastLook, Progress, nothing_to_see
 from boxset.labeling.ledger import ANSWERS, PURCHASES, Answered, Asked, Closed, Drawn, Job, Reserved, Sent, append, read_ledger, whole_lines
-from boxset.labeling.plan import Plan, make_plan, plan_metrics
+from boxset.labeling.plan import Plan, Stock, make_plan, plan_metrics
 from boxset.labeling.price import mills, per_picture_mills
 from boxset.labeling.purchase import Shop, Upstream, cancel, collect, status, submit
 from boxset.labeling.received import Received, Refusal
@@ -115,7 +115,7 @@ def crawled(count: int) -> dict[str, tuple[Picture, ...]]:
 def plan_of(folder: Path, settings_: Label, count: int = 20) -> Plan:
     """The plan that the ledger in a folder calls for."""
     ledger = read_ledger(folder / "ledger")
-    return make_plan(ledger, IDS, TARGETS, settings_, have=NOTHING, crawled=crawled(count), extracted=[])
+    return make_plan(ledger, IDS, TARGETS, settings_, Stock(crawled(count), []), have=NOTHING)
 
 
 def test_money_is_counted_in_mills_and_rounded_up() -> None:
@@ -151,7 +151,7 @@ def test_the_plan_counts_boxes_as_targets_do_after_duplicates_are_united(tmp_pat
     }
 
     have = boxes_counted(merge(pools, {}, answers=Pool(), ids=IDS, settings=Merge()).coco, IDS)
-    plan = make_plan(read_ledger(tmp_path / "ledger"), IDS, TARGETS, label(), have=have, crawled=crawled(60), extracted=list(pools.values()))
+    plan = make_plan(read_ledger(tmp_path / "ledger"), IDS, TARGETS, label(), Stock(crawled(60), list(pools.values())), have=have)
 
     assert have == {"hammer": 2, "saw": 0}
     assert [(row.category, row.have) for row in plan.rows] == [("hammer", 2), ("saw", 0)]
@@ -163,7 +163,7 @@ def test_a_copy_of_a_picture_that_a_source_refuses_is_not_bought_unless_it_state
 
     def planned(refused: Refused) -> set[str]:
         found = {"hammer": (first, second, third)}
-        plan = make_plan(read_ledger(tmp_path / "ledger"), IDS, TARGETS, label(), have=NOTHING, crawled=found, extracted=[], refused=refused)
+        plan = make_plan(read_ledger(tmp_path / "ledger"), IDS, TARGETS, label(), Stock(found, [], refused=refused), have=NOTHING)
         assert plan.rows[0].candidates == len(plan.items)
         return {item.sha256 for item in plan.items}
 
@@ -177,7 +177,7 @@ def test_a_copy_of_a_picture_is_not_asked_again_until_the_version_rises(tmp_path
 
     def planned(settings_: Label) -> int:
         return len(
-            make_plan(read_ledger(tmp_path / "ledger"), IDS, TARGETS, settings_, have=NOTHING, crawled={"hammer": (copy,)}, extracted=[]).items
+            make_plan(read_ledger(tmp_path / "ledger"), IDS, TARGETS, settings_, Stock({"hammer": (copy,)}, []), have=NOTHING).items
         )
 
     assert planned(label()) == 0
@@ -457,7 +457,7 @@ def test_collecting_twice_takes_nothing_in_twice_and_answers_become_boxes(tmp_pa
     collect(buying)
 
     assert read_ledger(tmp_path / "ledger") == once
-    pool = answered_pool(once, IDS, settings_, crawled=crawled(20), extracted=[])
+    pool = answered_pool(once, IDS, crawled=crawled(20), extracted=[])
     assert Counter(str(p.state) for p in pool.presence if p.category == "hammer") == {"present": 8, "absent": 8}
     assert len(pool.annotations) == 8
     names = [picture.sha256 for picture in crawled(20)["hammer"]]
@@ -506,7 +506,7 @@ def test_answers_find_their_picture_when_only_a_copy_of_it_is_left(tmp_path: Pat
     collect(buying)
     copies = {"hammer": tuple(msgspec.structs.replace(p, sha256=str(n) * 64, width=800, height=600) for n, p in enumerate(crawled(2)["hammer"]))}
 
-    pool = answered_pool(read_ledger(tmp_path / "ledger"), IDS, label(), crawled=copies, extracted=[])
+    pool = answered_pool(read_ledger(tmp_path / "ledger"), IDS, crawled=copies, extracted=[])
 
     assert [(a.sha256, a.bbox) for a in pool.annotations] == [("1" * 64, (2.0, 4.0, 60.0, 80.0))]
 
@@ -610,7 +610,7 @@ def test_an_old_picture_that_is_asked_about_a_new_category_was_not_bought_twice(
     ids = Ids(categories={**IDS.categories, "axe": Identity(id=3, supercategory="object")})
     targets = Targets(categories={**TARGETS.categories, "axe": Target(target=9, max=0)})
     more = msgspec.structs.replace(buying.params, categories={**CATEGORIES, "axe": Category(id=3, target=9)})
-    plan = make_plan(read_ledger(buying.ledger), ids, targets, more.label, have={**NOTHING, "axe": 0}, crawled=crawled(3), extracted=[])
+    plan = make_plan(read_ledger(buying.ledger), ids, targets, more.label, Stock(crawled(3), []), have={**NOTHING, "axe": 0})
 
     assert submit(replace(buying, params=more), plan).pictures == 3
     collect(buying)
@@ -795,10 +795,10 @@ def test_predictions_order_the_plan_and_move_neither_the_cap_nor_what_was_asked(
     )
 
     def planned(settings_: Label) -> Plan:
-        return make_plan(read_ledger(tmp_path / "ledger"), IDS, TARGETS, settings_, have=NOTHING, crawled=pictures, extracted=[], sees=sees)
+        return make_plan(read_ledger(tmp_path / "ledger"), IDS, TARGETS, settings_, Stock(pictures, [], sees=sees), have=NOTHING)
 
     plan, few = planned(label()), planned(label(budget_usd=0.3))
-    without = make_plan(read_ledger(tmp_path / "ledger"), IDS, TARGETS, label(), have=NOTHING, crawled=pictures, extracted=[])
+    without = make_plan(read_ledger(tmp_path / "ledger"), IDS, TARGETS, label(), Stock(pictures, []), have=NOTHING)
     submit(shop(tmp_path, Workforce(), label()), few)
 
     assert [shas.index(item.sha256) for item in plan.items] == [5, 3, 2, 4, 1, 0]
@@ -821,7 +821,7 @@ def test_pictures_are_not_bought_in_which_a_detector_that_overlooks_little_sees_
     def planned(recall: float, *said: Decision) -> Plan:
         sees = Sightings(**seen, recall=recall)
         ledger = read_ledger(tmp_path / "ledger")
-        return make_plan(ledger, IDS, TARGETS, label(), have=NOTHING, crawled=pictures, extracted=[], sees=sees, decisions=decisions_of(said))
+        return make_plan(ledger, IDS, TARGETS, label(), Stock(pictures, [], sees=sees, decisions=decisions_of(said)), have=NOTHING)
 
     good, fair = planned(0.95), planned(0.85)
     reviewed = planned(0.95, decided(pictures["hammer"][4], 1, Verdict.YES, by="Anna", at=datetime(2026, 1, 1, tzinfo=UTC)))
@@ -970,7 +970,7 @@ def test_status_writes_whole_names_and_says_what_becomes_of_jobs_that_nobody_has
         submit(buying, plan_of(tmp_path, label(), 4))
     (kept,) = set(read_ledger(buying.ledger).jobs) - {gone}
 
-    status_table(read_ledger(buying.ledger), status(buying), budget_usd=100.0)
+    status_table(read_ledger(buying.ledger), status(workforce, read_ledger(buying.ledger)), budget_usd=100.0)
 
     shown = capsys.readouterr().out
     rows = [line.split() for line in shown.splitlines() if line.endswith("$0.23")]

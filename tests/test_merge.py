@@ -1,7 +1,9 @@
 """One picture once, one object's boxes once, and what is known of every category."""
 
+import random
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +12,7 @@ from boxset.assemble.merge import Conflict
 from boxset.dataset.reasons import Reason
 from boxset.dataset.records import ImageRow, Pool, Refused, State
 from boxset.dataset.refused import refused_by
+from boxset.dataset.validation import faults_of
 from tests.build import box, known, merged, picture, pool, sha
 
 GRID = "80" * 48
@@ -37,6 +40,16 @@ def test_same_photo_under_another_name_becomes_one_image_and_its_boxes_are_scale
 
     assert [i.sha256 for i in result.coco.images] == [sha("large")]
     assert boxes_of(result) == [(1, "vg", (20, 40, 200, 160))]
+
+
+@pytest.mark.parametrize("key", ["coco_id", "flickr_id"])
+def test_the_same_photo_turned_by_its_owner_stays_apart_in_the_same_group(key: str) -> None:
+    lying, upright = picture("lying", **{key: "9"}), picture("upright", source="vg", width=600, height=800, **{key: "9"})
+
+    result = merged(pool(lying, box("lying")), pool(upright, box("upright", (30, 40, 60, 90), source="vg")))
+
+    assert [(a.source, a.bbox) for a in result.coco.annotations] == [("coco", (10, 20, 100, 80)), ("vg", (30, 40, 60, 90))]
+    assert [image.group for image in result.coco.images] == [1, 1]
 
 
 @pytest.mark.parametrize(
@@ -196,6 +209,17 @@ def test_two_boxes_of_one_source_are_two_objects_unless_they_are_equal() -> None
     assert boxes_of(result) == [(1, "coco", (10, 20, 100, 80)), (1, "coco", (12, 20, 100, 80))]
 
 
+def test_one_object_boxed_by_one_source_in_two_copies_has_one_box_and_that_of_the_best_copy_stays() -> None:
+    """A photo that lies twice in a folder of one's own, once smaller, labelled both times."""
+    large, small = picture("large", source="mine", grid=GRID, width=800, height=600), picture("small", source="mine", grid=GRID, phash=picture("large").phash)
+    beside = [box("large", (30, 60, 200, 160), source="mine"), box("small", (16, 30, 100, 80), source="mine")]
+
+    result = merged(pool(large, small, box("large", (20, 40, 200, 160), source="mine"), box("small", (10, 21, 100, 79), source="mine"), *beside))
+
+    assert [a.bbox for a in result.coco.annotations] == [(20, 40, 200, 160), (30, 60, 200, 160)]
+    assert (len(result.coco.images), result.metrics["fused_boxes"]) == (1, 2)
+
+
 def test_two_categories_on_one_box_are_logged_and_both_stay() -> None:
     result = merged(pool(picture("a"), box("a", source="lvis"), box("a", category="saw", source="vg")))
 
@@ -212,6 +236,19 @@ def test_what_is_known_reaches_the_image_and_contradictions_are_logged() -> None
     image = result.coco.images[0]
     assert (image.neg_category_ids, image.not_exhaustive_category_ids, image.exhaustive_category_ids) == ((2,), (1,), ())
     assert [(c.what, c.kept, c.other) for c in result.conflicts] == [("presence of saw", "lvis: absent", "visual_genome: present")]
+
+
+def test_nothing_is_absent_where_a_box_stays_whoever_says_so() -> None:
+    """LVIS looked for it in COCO's copy and saw none, and Visual Genome has a box of it."""
+    result = merged(
+        pool(picture("a", source="lvis", coco_id="7"), known("a", State.ABSENT, source="lvis")),
+        pool(picture("b", source="visual_genome", coco_id="7"), box("b", source="visual_genome"), known("b", State.PARTIAL, source="visual_genome")),
+    )
+
+    (image,) = result.coco.images
+    assert (image.neg_category_ids, image.not_exhaustive_category_ids, len(result.coco.annotations)) == ((), (1,), 1)
+    assert [(c.what, c.kept, c.other) for c in result.conflicts] == [("presence of hammer", "visual_genome: partial", "lvis: absent")]
+    assert not [fault for fault in faults_of({"train": result.coco}) if "absent" in fault.what]
 
 
 def test_a_crawled_picture_waits_until_people_have_looked() -> None:
@@ -270,3 +307,33 @@ def test_merging_with_itself_changes_nothing() -> None:
 
     assert merged(one, one).coco == merged(one).coco
     assert merged(Pool()).coco.images == ()
+
+
+PLACES = st.tuples(st.sampled_from([0.0, 2.0, 10.0]), st.sampled_from([0.0, 3.0]), st.sampled_from([50.0, 52.0, 60.0]), st.sampled_from([50.0, 55.0]))
+NAMES, SOURCES, NAMED = st.sampled_from("abcd"), st.sampled_from(["lvis", "coco", "mine", "other"]), st.sampled_from(["hammer", "saw"])
+PHOTOS = st.fixed_dictionaries({"flickr_id": st.sampled_from(["", "1"]), "width": st.sampled_from([400, 800]), "license": st.sampled_from(["", "CC0-1.0"])})
+
+
+@st.composite
+def sources(draw: st.DrawFn) -> list[Pool]:
+    """What a few sources say of the same few pictures, contradicting each other as they like; each speaks once of a place and of a category."""
+    photos = {name: draw(PHOTOS) for name in "abcd"}
+    pools = []
+    for source in draw(st.lists(SOURCES, min_size=1, unique=True)):
+        here = draw(st.lists(NAMES, min_size=1, unique=True))
+        drawn = draw(st.lists(st.tuples(st.sampled_from(here), NAMED, PLACES, st.sampled_from([0, 0, 1])), max_size=6, unique=True))
+        said = draw(st.dictionaries(st.tuples(st.sampled_from(here), NAMED), st.sampled_from(State), max_size=4))
+        pictures = [picture(name, source=source, source_id=f"{source}-{name}", **{**photos[name], "height": photos[name]["width"] * 3 // 4}) for name in here]
+        boxes = [box(name, place, category=category, source=source, iscrowd=crowd) for name, category, place, crowd in drawn]
+        pools.append(pool(*pictures, *boxes, *(known(name, state, category=category, source=source) for (name, category), state in said.items())))
+    return pools
+
+
+@given(sources(), st.randoms())
+def test_whatever_sources_say_the_set_is_sound_and_the_same_in_any_order(pools: list[Pool], chance: random.Random) -> None:
+    found = merged(*pools)
+
+    turned = merged(*(Pool(**{name: tuple(chance.sample(some, len(some))) for name, some in msgspec.structs.asdict(one).items()}) for one in chance.sample(pools, len(pools))))
+    assert (turned.coco, turned.conflicts, turned.metrics) == (found.coco, found.conflicts, found.metrics)
+    assert [fault for fault in faults_of({"train": found.coco}) if "file_name" not in fault.what] == []
+    assert merged(*pools, *pools).coco == found.coco

@@ -16,7 +16,7 @@ from boxset.labeling.claims import Claim, Claims, Read, Ticket
 from boxset.labeling.files import Folder as Files
 from boxset.labeling.ground_truth import GroundTruth
 from boxset.labeling.ledger import PURCHASES, Ledger, Reserved, append, read_ledger
-from boxset.labeling.plan import make_plan
+from boxset.labeling.plan import Stock, make_plan
 from boxset.labeling.purchase import Shop, cancel, submit
 from boxset.labeling.release import release, unsettled
 from boxset.params import Label, Labeler, Params, Project
@@ -69,7 +69,7 @@ class Team:
         set_ = Labeler(**{"trial": 0, "backend": "label_studio", "url": "http://studio.example", **labeler})
         project = Project(name="tools", bucket=f"s3://{self.bucket}/team")
         params = Params(world="live", project=project, categories=CATEGORIES, sources={}, label=label(), labeler=set_)
-        claims = Claims(params, Endpoints(aws=self.server), root / "claims.json", who=name, at="2026-11-26 10:00 UTC")
+        claims = Claims(params, Endpoints(aws=self.server), root / "claims.json", who=name, at="2026-11-26T10:00:00Z")
         return Shop(root / "ledger", params, self.service, lambda _: root / "picture.jpg", claims)
 
     def keys(self) -> list[str]:
@@ -94,7 +94,7 @@ def ledger(shop: Shop) -> Ledger:
 
 def buy(shop: Shop, count: int) -> tuple[str, ...]:
     """Submit a plan of so many pictures; plans of other sizes have the same pictures and other names."""
-    plan = make_plan(ledger(shop), IDS, TARGETS, Label(budget_usd=100.0, workers=1), have=NOTHING, crawled=crawled(count), extracted=[])
+    plan = make_plan(ledger(shop), IDS, TARGETS, Label(budget_usd=100.0, workers=1), Stock(crawled(count), []), have=NOTHING)
     return submit(shop, plan).sent
 
 
@@ -119,7 +119,7 @@ def test_what_a_lost_machine_claimed_is_listed_released_and_bought_by_another_an
         buy(bob, 3)
 
     (shown,) = unsettled(bob)
-    assert (shown.job, shown.state, shown.who, shown.at, shown.pictures, shown.worst_mills) == (job, "claimed", "ann", "2026-11-26 10:00 UTC", 2, 2 * PRICE)
+    assert (shown.job, shown.state, shown.who, shown.at, shown.pictures, shown.worst_mills) == (job, "claimed", "ann", "2026-11-26T10:00:00Z", 2, 2 * PRICE)
     release(bob, [job])
     assert len(team.keys()) == 4
     release(bob, [job], is_sure=True)

@@ -125,6 +125,16 @@ def test_the_page_says_what_was_built(tmp_path: Path) -> None:
         assert told in words
 
 
+def test_a_crowd_reaches_no_target(tmp_path: Path) -> None:
+    path = project(tmp_path) / "data/dataset/annotations/instances_val.json"
+    path.write_text(path.read_text().replace('"iscrowd":0', '"iscrowd":1'))
+
+    words = " ".join(" ".join(outline(render(read_report_data(tmp_path))).text).split())
+
+    assert "hammer lvis: 2 wanted: 3 lvis 2 2 3 1 2" in words
+    assert "hammer 2 0 0 2" in words
+
+
 def test_pictures_that_may_only_be_passed_on_unchanged_are_counted(tmp_path: Path) -> None:
     def words(*names: str) -> str:
         licences = tuple(CocoLicense(id=number, name=name) for number, name in enumerate(names, 1))

@@ -438,3 +438,12 @@ def test_freeze_passes_on_what_dvc_complains_of_and_not_where_it_says_that_help_
 
     with pytest.raises(ProjectError, match=r"`dvc status` failed and said: ERROR: unexpected error - Read-only file system\. Mend that first"):
         _refuse_changed(tmp_path)
+
+
+def test_ones_own_pictures_have_no_limit_but_one_that_is_written(tmp_path: Path) -> None:
+    mine = {"local": {"path": "a"}, "mine": {"format": "local", "path": "b"}, "some": {"format": "local", "path": "c", "max_images_per_category": 4000}, "lvis": {}}
+
+    files = resolved(tmp_path, sources=mine)
+
+    limits = {name: json.loads(files[f"classes/{name}.json"])["max_images_per_category"] for name in mine}
+    assert limits == {"local": 0, "mine": 0, "some": 4000, "lvis": 4000}

@@ -18,7 +18,7 @@ from boxset.labeling.ground_truth import GroundTruth
 from boxset.labeling.label_studio import LabelStudio, read_tasks
 from boxset.labeling.labeler import Progress
 from boxset.labeling.ledger import Answered, Asked, Closed, Drawn, Job, Ledger, Reserved, read_ledger
-from boxset.labeling.plan import make_plan
+from boxset.labeling.plan import Stock, make_plan
 from boxset.labeling.purchase import Shop, cancel, collect, status, submit
 from boxset.params import Label, Labeler, Params, Project
 from tests.build import IDS
@@ -41,7 +41,7 @@ class Sent:
             world="live", project=Project(name="tools"), categories=CATEGORIES, sources={}, label=label(), labeler=Labeler(trial=0, folder=str(folder / "labelling"))
         )
         self.shop = Shop(folder / "ledger", params, Folder(params), lambda _: there)
-        submit(self.shop, make_plan(self.ledger, IDS, TARGETS, Label(budget_usd=100.0, workers=1), have=NOTHING, crawled=crawled(count), extracted=[]))
+        submit(self.shop, make_plan(self.ledger, IDS, TARGETS, Label(budget_usd=100.0, workers=1), Stock(crawled(count), []), have=NOTHING))
 
     @property
     def ledger(self) -> Ledger:
@@ -101,7 +101,7 @@ def test_a_bad_box_is_refused_by_file_annotation_and_field_and_the_other_picture
     assert [(one.where, one.what.startswith(says)) for one in found.refused] == [(f"{path}: annotation 72", True)], found.refused
     assert sent.boxes() == [[BOX], None, [], None]
     assert path.exists()
-    assert status(sent.shop) == {sent.job.name: Progress("open", 2)}
+    assert status(sent.shop.labeler, sent.ledger) == {sent.job.name: Progress("open", 2)}
 
 
 def test_a_box_that_sticks_out_by_a_little_is_clipped(sent: Sent) -> None:
@@ -160,7 +160,7 @@ def test_a_job_stays_open_until_every_picture_is_listed(sent: Sent) -> None:
 
     collect(sent.shop)
     assert (sent.job.closed, sent.boxes(), sent.ledger.committed_mills) == (None, [[BOX], [], None, None], 4 * 116)
-    assert make_plan(sent.ledger, IDS, TARGETS, label(), have=NOTHING, crawled=crawled(4), extracted=[]).items == ()
+    assert make_plan(sent.ledger, IDS, TARGETS, label(), Stock(crawled(4), []), have=NOTHING).items == ()
 
     sent.put("rest.json", BOX, None, BOX, None, at=2)
     collect(sent.shop)
@@ -197,7 +197,7 @@ def test_a_job_that_is_closed_by_name_gives_up_what_is_missing_and_a_late_answer
     assert (sent.job.closed and (sent.job.closed.state, sent.job.closed.cost_mills)) == ("stopped", 3 * 116)
     assert states == ["labelled", "failed", "labelled"]
     assert collect(sent.shop).refused == ()
-    wanted = make_plan(sent.ledger, IDS, TARGETS, label(), have=NOTHING, crawled=crawled(4), extracted=[]).items
+    wanted = make_plan(sent.ledger, IDS, TARGETS, label(), Stock(crawled(4), []), have=NOTHING).items
     assert len(wanted) == 2
 
     sent.put("late.json", BOX, BOX, None, BOX, at=2)

@@ -16,7 +16,7 @@ from boxset.dataset.decisions import Decision, decisions_of
 from boxset.dataset.records import KEPT, ImageRow, Picture, Refused, State
 from boxset.errors import ProjectError
 from boxset.labeling.ledger import ANSWERS, PURCHASES, Answered, Asked, Closed, Drawn, Ledger, Reserved, append, read_ledger
-from boxset.labeling.plan import Plan, make_plan, to_review, waits_for_review
+from boxset.labeling.plan import Plan, Stock, make_plan, to_review, waits_for_review
 from boxset.labeling.purchase import submit
 from boxset.labeling.show import plan_table
 from boxset.labeling.yields import PRIOR_YES, Yields, learned
@@ -50,7 +50,7 @@ def crawled(*names: object, saws: tuple[object, ...] = ()) -> dict[str, tuple[Pi
 def planned(decisions: list[Decision], pictures: dict[str, tuple[Picture, ...]], *, ledger: Ledger | None = None, targets: Targets = TARGETS, **more: Any) -> Plan:
     """The plan after a review."""
     bought = ledger or Ledger({}, "")
-    return make_plan(bought, IDS, targets, label(**more), have=NOTHING, crawled=pictures, extracted=[], decisions=decisions_of(decisions))
+    return make_plan(bought, IDS, targets, label(**more), Stock(pictures, [], decisions=decisions_of(decisions)), have=NOTHING)
 
 
 def names(plan: Plan) -> list[str]:
@@ -78,8 +78,8 @@ def test_a_persons_word_comes_before_what_a_detector_sees() -> None:
     sees = Sightings(models={sha(name): "v1" for name in "abcd"}, boxes={(sha("d"), HAMMER): 2.0}, sure=frozenset({(sha("d"), HAMMER)}), recall=0.8)
     decisions = decisions_of([decision("c"), decision("b", "no")])
 
-    plan = make_plan(Ledger({}, ""), IDS, TARGETS, label(), have=NOTHING, crawled=crawled(*"abcd"), extracted=[], decisions=decisions, sees=sees)
-    waiting = to_review(Ledger({}, ""), IDS, Label(), crawled=crawled(*"abcd"), extracted=[], refused=Refused(), decisions=decisions, sees=sees)
+    plan = make_plan(Ledger({}, ""), IDS, TARGETS, label(), Stock(crawled(*"abcd"), [], decisions=decisions, sees=sees), have=NOTHING)
+    waiting = to_review(Ledger({}, ""), IDS, Label(), Stock(crawled(*"abcd"), [], decisions=decisions, sees=sees))
 
     assert names(plan) == ["c", "d", "a"]
     assert plan.rows[HAMMER - 1].expected == round(PRIOR_YES + 2.0 + 0.2 + 0.2)
@@ -90,7 +90,7 @@ def test_nothing_is_expected_where_a_person_said_no_whatever_a_detector_sees() -
     sees = Sightings(models={sha("a"): "v1"}, boxes={(sha("a"), HAMMER): 3.0}, sure=frozenset({(sha("a"), HAMMER)}), recall=0.9)
     decisions = decisions_of([decision("a", "no"), decision("a", "yes", category_id=SAW)])
 
-    plan = make_plan(Ledger({}, ""), IDS, BOTH, label(), have=NOTHING, crawled=crawled("a"), extracted=[], decisions=decisions, sees=sees)
+    plan = make_plan(Ledger({}, ""), IDS, BOTH, label(), Stock(crawled("a"), [], decisions=decisions, sees=sees), have=NOTHING)
 
     assert names(plan) == ["a"]
     assert plan.rows[HAMMER - 1].expected == 0
@@ -163,14 +163,14 @@ def test_a_review_shows_what_the_plan_would_buy_in_its_order_and_nothing_that_is
 
 def reviewable(ledger: Ledger, pictures: dict[str, tuple[Picture, ...]], decisions: list[Decision]) -> dict[str, list[str]]:
     """The names of what waits for review, by category."""
-    waiting = to_review(ledger, IDS, Label(), crawled=pictures, extracted=[], refused=Refused(), decisions=decisions_of(decisions))
+    waiting = to_review(ledger, IDS, Label(), Stock(pictures, [], decisions=decisions_of(decisions)))
     return {name: [p.source_id for p in some] for name, some in waiting.items()}
 
 
 def test_what_a_licence_keeps_out_is_not_reviewed() -> None:
     pictures = {"hammer": (found("a", coco_id="7", license=""), found("b", rank=1))}
 
-    waiting = to_review(Ledger({}, ""), IDS, Label(), crawled=pictures, extracted=[], refused=Refused(coco_ids=("7",)), decisions=decisions_of([]))
+    waiting = to_review(Ledger({}, ""), IDS, Label(), Stock(pictures, [], refused=Refused(coco_ids=("7",)), decisions=decisions_of([])))
 
     assert [p.source_id for p in waiting["hammer"]] == ["b"]
 
@@ -179,7 +179,7 @@ def test_unlabelled_pictures_of_ones_own_are_reviewed_too() -> None:
     own = picture("mine", source="returns", category="hammer")
     pools = [pool(own), pool(picture("public"), box("public"))]
 
-    waiting = to_review(Ledger({}, ""), IDS, Label(), crawled={}, extracted=pools, refused=Refused(), decisions=decisions_of([]))
+    waiting = to_review(Ledger({}, ""), IDS, Label(), Stock({}, pools, decisions=decisions_of([])))
 
     assert waiting == {"hammer": [own], "saw": []}
 
@@ -241,7 +241,7 @@ def test_a_plan_that_is_older_than_the_review_buys_nothing(tmp_path: Path) -> No
         submit(with_decisions(buying, later.fingerprint), msgspec.structs.replace(plan, ledger=read_ledger(buying.ledger).fingerprint))
     assert workforce.sent == {}
 
-    current = make_plan(read_ledger(buying.ledger), IDS, TARGETS, label(), have=NOTHING, crawled=crawled(*"abc"), extracted=[], decisions=later)
+    current = make_plan(read_ledger(buying.ledger), IDS, TARGETS, label(), Stock(crawled(*"abc"), [], decisions=later), have=NOTHING)
     submit(with_decisions(buying, later.fingerprint), current)
     assert [sorted(sent) for sent in workforce.sent.values()] == [sorted([sha("b"), sha("c")])]
 

@@ -105,6 +105,16 @@ def test_val_and_test_hold_the_floor_where_there_are_enough() -> None:
     assert [parted.metrics["boxes_by_split"][name]["hammer"] for name in ("val", "test")] == [4, 4]
 
 
+def test_crowds_fill_no_floor_and_are_no_boxes_that_a_score_counts() -> None:
+    crowds = coco([image(n) for n in range(1, 101)], [annotation(n, n, iscrowd=int(n <= 50)) for n in range(1, 101)])
+
+    parted = split(crowds, {}, Split(min_boxes=9))
+
+    usual = {name: sum(part == name and number > 50 for number, part in parted.assignment.items()) for name in ("train", "val", "test")}
+    assert {name: boxes["hammer"] for name, boxes in parted.metrics["boxes_by_split"].items()} == usual
+    assert (min(usual["val"], usual["test"]), parted.metrics["boxes"]) == (9, {"hammer": 50, "saw": 0})
+
+
 def rare_tools() -> Coco:
     """100 pictures, the first 20 with a hammer."""
     return coco([image(n) for n in range(1, 101)], [annotation(n, n, 1 if n <= 20 else 2) for n in range(1, 101)])

@@ -23,7 +23,7 @@ from boxset.files import read_jsonl, write_jsonl
 from boxset.formats.check import validate
 from boxset.formats.export import export
 from boxset.labeling.ledger import Ledger
-from boxset.labeling.plan import make_plan
+from boxset.labeling.plan import Stock, make_plan
 from tests import test_crawl_rules
 from tests.build import IDS, box, merged, picture, pool, sha
 from tests.project import Project
@@ -139,7 +139,7 @@ def deciding(lines: list[TakenDown]) -> Decisions:
 def test_what_is_taken_down_is_not_bought() -> None:
     pictures = crawled(*"abc")
 
-    plan = make_plan(Ledger({}, ""), IDS, TARGETS, label(), have=NOTHING, crawled=pictures, extracted=[], decisions=deciding(down(pictures["hammer"][1])))
+    plan = make_plan(Ledger({}, ""), IDS, TARGETS, label(), Stock(pictures, [], decisions=deciding(down(pictures["hammer"][1]))), have=NOTHING)
 
     assert names(plan) == ["a", "c"]
 

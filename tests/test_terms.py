@@ -77,3 +77,12 @@ def test_the_card_has_the_terms_of_the_boxes_by_the_sources_format_and_of_the_pi
     assert "| label | 0 | 1 |  | drawn for this project |" in text
     assert "| CC-BY-4.0 | 1 | credit |" in text
     assert "- 1 of 1 picture may be passed on, under what their licences ask.\n" in text
+
+
+def test_the_card_counts_crowds_apart_in_both_of_its_tables() -> None:
+    parts = {"train": coco([image(1)], [annotation(1, 1), annotation(2, 1, iscrowd=1)]), "val": coco([], []), "test": coco([], [])}
+
+    text = card("tools", parts, {}, {}, test=split(parts["train"], {}, Split()).metrics)
+
+    assert text.startswith("# tools\n\n1 picture, 1 box and 1 crowd.\n")
+    assert "| hammer | 1 | 0 | 0 | 1 |" in text

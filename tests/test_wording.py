@@ -1,11 +1,11 @@
-"""Counts and money, as every command and page says them."""
+"""Counts, money and times, as every command and page says them."""
 
 import ast
 from fractions import Fraction
 
 import pytest
 
-from boxset.wording import counted, dollars, money, noun
+from boxset.wording import counted, dollars, moment, money, noun
 from tests.project import REPOSITORY
 
 NOUNS = ("pictures", "boxes", "images", "rows", "lines", "addresses", "categories", "sources", "problems", "faults", "predictions", "answers", "decisions", "records")
@@ -65,3 +65,8 @@ def _is_count(value: ast.FormattedValue) -> bool:
 def test_money_is_said_to_the_cent_and_a_price_to_the_mill(mills: int, said: str, exact: str) -> None:
     assert (dollars(mills), dollars(mills, to_the_mill=True)) == (said, exact)
     assert (money(mills / 1000), money(Fraction(mills, 1000), to_the_mill=True)) == (said, exact)
+
+
+@pytest.mark.parametrize("at", ["2026-11-26T10:00:59Z", "2026-11-26 10:00 UTC"])
+def test_a_time_reads_alike_in_whichever_form_a_clone_wrote_it(at: str) -> None:
+    assert moment(at) == "2026-11-26 10:00 UTC"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
-from boxset.dataset.coco import Coco, CocoImage
+from boxset.dataset.coco import Coco
 from boxset.dataset.reasons import Reason
 from boxset.params import Balance
 from boxset.resolve import Target, Targets
@@ -29,13 +29,12 @@ class Chosen:
 
 
 def balance(coco: Coco, targets: Targets, settings: Balance, *, keep: frozenset[int] = frozenset()) -> Chosen:
-    """Choose. Whole images only, never single boxes, so that nothing becomes false background. Those to `keep` stay over every cap."""
+    """Choose. Whole images only, never single boxes, so that nothing becomes false background. Those to `keep` stay over every cap, and count."""
     boxes = boxes_by_image(coco)
-    chosen, says = _selected(coco, boxes, targets, settings) if settings.mode == "select" else ({image.id for image in coco.images}, [])
-    chosen |= keep
-    free = chosen - keep
-    negatives = sorted((image for image in coco.images if image.id in free and not boxes.get(image.id)), key=lambda i: (not i.neg_category_ids, i.sha256))
-    most = _most_negatives(len(chosen) - len(negatives), settings.negatives_share)
+    chosen, says = _selected(coco, boxes, targets, settings, keep) if settings.mode == "select" else ({image.id for image in coco.images}, [])
+    empty = [image for image in coco.images if image.id in chosen and not boxes.get(image.id)]
+    negatives = sorted((image for image in empty if image.id not in keep), key=lambda i: (not i.neg_category_ids, i.sha256))
+    most = max(0, _most_empty(len(chosen), len(empty), settings.negatives_share) - (len(empty) - len(negatives)))
     if len(negatives) > most:
         chosen -= {image.id for image in negatives[most:]}
         out = counted(len(negatives) - most, "picture without any box was", "pictures without any box were")
@@ -76,27 +75,41 @@ def repeat_factors(coco: Coco, threshold: float) -> dict[int, float]:
     return {image.id: round(max([1.0, *(factors[c] for c in boxes.get(image.id, ()))]), 6) for image in coco.images}
 
 
-def _most_negatives(positives: int, share: float) -> int:
-    return positives if share >= 1 else int(positives * share / (1 - share) + 1e-9)
+def _most_empty(images: int, empty: int, share: float) -> int:
+    """Return how many of the images without any box may stay, so that they are at most this share of what stays."""
+    return empty if share >= 1 else int((images - empty) * share / (1 - share) + 1e-9)
 
 
-def _selected(coco: Coco, boxes: dict[int, dict[int, int]], targets: Targets, settings: Balance) -> tuple[set[int], list[str]]:
-    """Choose images: as near to the targets as can be, never over a cap that can be held, as many images as possible."""
+def _selected(
+    coco: Coco, boxes: dict[int, dict[int, int]], targets: Targets, settings: Balance, keep: frozenset[int]
+) -> tuple[set[int], list[str]]:
+    """Choose images beside those to keep: as near to the targets as can be, over no cap that those leave room under, as many as possible."""
     named = [(c.id, c.name, targets.categories[c.key]) for c in coco.categories if c.key in targets.categories]
-    groups: dict[Vector, list[CocoImage]] = {}
-    for image in sorted(coco.images, key=lambda i: i.sha256):
-        groups.setdefault(tuple(boxes.get(image.id, {}).get(c, 0) for c, _, _ in named), []).append(image)
+    vector_of = {image.id: tuple(boxes.get(image.id, {}).get(c, 0) for c, _, _ in named) for image in sorted(coco.images, key=lambda i: i.sha256)}
+    groups: dict[Vector, list[int]] = {}
+    for number, vector in vector_of.items():
+        if number not in keep:
+            groups.setdefault(vector, []).append(number)
     vectors = sorted(groups)
-    take, gap = solve(vectors, [len(groups[v]) for v in vectors], [t for _, _, t in named], settings)
-    chosen = {image.id for vector, count in zip(vectors, take, strict=True) for image in groups[vector][:count]}
-    got = [sum(v[i] * count for v, count in zip(vectors, take, strict=True)) for i in range(len(named))]
-    have = [sum(v[i] * len(groups[v]) for v in vectors) for i in range(len(named))]
-    says = [_words(name, target, got[i], have[i]) for i, (_, name, target) in enumerate(named)]
-    return chosen, [*says, f"the choice is within {gap:.2%} of the best that there can be" if gap else "no better choice exists"]
+    kept = _sums(len(named), (vector_of[number] for number in keep))
+    take, gap = solve(vectors, [len(groups[v]) for v in vectors], [t for _, _, t in named], settings, kept=kept)
+    chosen = keep.union(*(groups[vector][:count] for vector, count in zip(vectors, take, strict=True)))
+    got, have = _sums(len(named), (vector_of[number] for number in chosen)), _sums(len(named), vector_of.values())
+    left = [vector for number, vector in vector_of.items() if number not in chosen]
+    least = [min((vector[i] for vector in left if vector[i]), default=0) for i in range(len(named))]
+    says = [_words(name, target, got[i], have[i], least[i]) for i, (_, name, target) in enumerate(named)]
+    return set(chosen), [*says, f"the choice is within {gap:.2%} of the best that there can be" if gap else "no better choice exists"]
 
 
-def _words(name: str, target: Target, got: int, have: int) -> str:
-    if target.max and got >= target.max and have > got:
+def _sums(size: int, vectors: Iterable[Vector]) -> Vector:
+    return tuple(map(sum, zip(*vectors, strict=True))) or (0,) * size
+
+
+def _words(name: str, target: Target, got: int, have: int, least: int) -> str:
+    """Say how many boxes of a category there are, and what limits them; `least`: how many a picture that is left out has at the least."""
+    if target.max and got > target.max:
+        return f"{name}: {got:,} of {counted(have, 'box')}, over its cap of {target.max}: the frozen test set keeps its own"
+    if target.max and have > got and got + least > target.max:
         return f"{name}: {got:,} of {counted(have, 'box')}; its cap of {target.max} binds"
     if got < target.target and have <= got:
         return f"{name}: {counted(got, 'box')}, all that there {noun(got, 'is', 'are')}; the target is {target.target}"
@@ -105,11 +118,11 @@ def _words(name: str, target: Target, got: int, have: int) -> str:
     return f"{name}: its only box" if have == 1 else f"{name}: all {counted(have, 'box')}"
 
 
-def solve(vectors: list[Vector], counts: list[int], targets: list[Target], settings: Balance) -> tuple[list[int], float]:
-    """Return how many images of each kind to take, and the gap to the bound.
+def solve(vectors: list[Vector], counts: list[int], targets: list[Target], settings: Balance, *, kept: Vector) -> tuple[list[int], float]:
+    """Return how many images of each kind to take beside those that are `kept` (their boxes), and the gap to the bound.
 
-    Integer programme: maximise images kept (weight small) minus shortage under the targets and excess over the caps, each relative to its
-    target. Single thread, stopped by nodes and gap, so that it repeats.
+    Integer programme: maximise images taken (weight small) minus the shortage under each target, relative to it, within the caps. Where what is
+    kept passes a cap, no more of that category is taken. Single thread, stopped by nodes and gap, so that it repeats.
     """
     import highspy
     import numpy as np
@@ -128,20 +141,18 @@ def solve(vectors: list[Vector], counts: list[int], targets: list[Target], setti
     n, k = len(vectors), len(targets)
     for count in counts:
         model.addVar(0, count)
-    for _ in range(2 * k):
+    for _ in range(k):
         model.addVar(0, infinity)
     columns = np.arange(n, dtype=np.int32)
     model.changeColsIntegrality(n, columns, np.full(n, highspy.HighsVarType.kInteger))
     for i, target in enumerate(targets):
         index = [j for j in range(n) if vectors[j][i]]
         values = [float(vectors[j][i]) for j in index]
-        have = float(sum(vectors[j][i] * counts[j] for j in index))
-        wanted = min(float(target.target), have)
-        model.addRow(wanted, infinity, len(index) + 1, np.array([*index, n + i], np.int32), np.array([*values, 1.0]))
+        wanted = min(target.target, kept[i] + sum(vectors[j][i] * counts[j] for j in index))
+        model.addRow(float(wanted - kept[i]), infinity, len(index) + 1, np.array([*index, n + i], np.int32), np.array([*values, 1.0]))
         if target.max:
-            model.addRow(-infinity, float(target.max), len(index) + 1, np.array([*index, n + k + i], np.int32), np.array([*values, -1.0]))
-        model.changeColCost(n + i, 1.0 / max(wanted, 1.0))
-        model.changeColCost(n + k + i, 1.0 / max(float(target.max), 1.0))
+            model.addRow(-infinity, float(max(0, target.max - kept[i])), len(index), np.array(index, np.int32), np.array(values))
+        model.changeColCost(n + i, 1.0 / max(float(wanted), 1.0))
     for j in range(n):
         model.changeColCost(j, -1e-3 / total)
     model.run()

@@ -1,18 +1,18 @@
 """Unite pools, crawl and answers into one COCO set: the same picture once, one object's boxes once, and what is known of every category.
 
-Two records are one image where they have the same bytes, the same COCO id, the same Flickr id, or are confirmed copies of each other
+Two records are one image where they have the same bytes, the same COCO or Flickr id and one shape, or are confirmed copies of each other
 (`similar.same_picture`). Of its copies the largest is kept, among equals one whose licence is known, then the most trusted source's; its
 licence and author are those that a copy states. Copies that state other licences are conflicts, and so is a source that refuses the image for
 the one that it states; where no copy states any, such an image is left out.
 What people decided in `boxset review` counts after what was bought and before what sources say: an image that was taken down or is unusable is left out, a `no` leaves
 out the boxes of sources and makes the category absent, a `yes` makes it present and perhaps without a box. A decision alone brings no image in.
-Copies that are merely near (crops, bursts; an address that tells the same photo of Flickr's) stay images of their own but share a `group`, so
+Copies that are merely near (crops, bursts; the same photo of Flickr's, turned or cut; an address that tells it) stay images of their own but share a `group`, so
 that a split never parts them.
 """
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ from boxset.dataset.geometry import clipped, iou, scaled
 from boxset.dataset.photos import photo_numbers
 from boxset.dataset.reasons import Reason, count_reasons
 from boxset.dataset.records import Annotation, BBox, Picture, Pool, Presence, Refused, State
-from boxset.dataset.similar import Groups, distance, near_pairs, same_frame, same_picture
+from boxset.dataset.similar import Groups, distance, near_pairs, same_frame, same_picture, same_shape
 from boxset.errors import ProjectError
 from boxset.params import Merge
 from boxset.resolve import Ids
@@ -99,9 +99,10 @@ def merge(
     images = [image for image in images if image.best.sha256 not in barred]
     image_of = {copy.sha256: image for image in images for copy in image.copies}
     everything = [*pools.values(), answers]
-    known, said = _known([*everything, reviewed.presence()], image_of, ids, settings)
     left, denied = reviewed.deny(pools.values(), answers=answers)
     boxes, fused, crossed = _boxes([*left, answers], image_of, ids, settings)
+    boxed = {(sha256, box.category) for sha256, some in boxes.items() for box in some}
+    known, said = _known([*everything, reviewed.presence()], image_of, ids, settings, boxed)
     spoken_of = boxes.keys() | _looked_at(everything, image_of, ids) | {one.sha256 for one in denied}
     kept = [image for image in images if image.best.sha256 in spoken_of]
     kept, unknown = _policy(kept, known, ids, settings)
@@ -117,7 +118,8 @@ def merge(
     copies = {image.best.sha256: others for image in kept if (others := tuple(sorted({c.sha256 for c in image.copies} - {image.best.sha256})))}
     denied = [one for one in denied if one.sha256 not in barred]
     conflicts = [*said, *crossed, *map(_against_review, denied), *_licences_at_odds(kept, refused or Refused())]
-    metrics = _metrics(coco, pictures, dropped=dropped, fused=fused, denied=sum(one.boxes for one in denied), conflicts=len(conflicts))
+    united = sum(len(image.copies) - 1 for image in kept)
+    metrics = _metrics(coco, pictures, dropped=dropped, united=united, fused=fused, denied=sum(one.boxes for one in denied), conflicts=len(conflicts))
     return Merged(coco, tuple(sorted(conflicts, key=lambda c: (c.sha256, c.what, c.kept, c.other))), dropped, metrics, copies)
 
 
@@ -149,8 +151,9 @@ def _images(pictures: Sequence[Picture], settings: Merge) -> list[_Image]:
     same, near = Groups(len(pictures)), Groups(len(pictures))
     for key in ("sha256", "coco_id", "flickr_id"):
         for positions in _positions(pictures, key):
-            same.join_all(positions)
             near.join_all(positions)
+            for alike in _of_one_shape(pictures, positions):
+                same.join_all(alike)
     for positions in _told(pictures):
         near.join_all(positions)
     for i, j in near_pairs([picture.phash for picture in pictures], settings.duplicate_bits):
@@ -195,6 +198,17 @@ def _positions(pictures: Sequence[Picture], key: str) -> Iterable[list[int]]:
     return found.values()
 
 
+def _of_one_shape(pictures: Sequence[Picture], positions: Iterable[int]) -> list[list[int]]:
+    """Return positions in parts of one shape: a photo that its owner has turned or cut keeps its number, and boxes of the one lie elsewhere in the other."""
+    found: list[list[int]] = []
+    for position in positions:
+        part = next((some for some in found if same_shape(pictures[some[0]], pictures[position])), None)
+        if part is None:
+            found.append(part := [])
+        part.append(position)
+    return found
+
+
 def _told(pictures: Sequence[Picture]) -> Iterable[list[int]]:
     """Return where pictures stand whose addresses, or sources, tell one photo of Flickr's or one picture of COCO's."""
     found: dict[str, list[int]] = {}
@@ -217,8 +231,11 @@ def _trust(source: str, settings: Merge) -> int:
 Known = dict[tuple[str, str], State]
 
 
-def _known(pools: Iterable[Pool], image_of: dict[str, _Image], ids: Ids, settings: Merge) -> tuple[Known, list[Conflict]]:
-    """Return what is known of each image and category; the most trusted source wins, contradictions are logged."""
+def _known(pools: Iterable[Pool], image_of: dict[str, _Image], ids: Ids, settings: Merge, boxed: Container[tuple[str, str]]) -> tuple[Known, list[Conflict]]:
+    """Return what is known of each image and category; the most trusted source wins, contradictions are logged.
+
+    Where there is a box (`boxed`) nothing is absent, whoever says so: whole images alone are left out, never single boxes.
+    """
     said: dict[tuple[str, str], list[Presence]] = {}
     for presence in (p for pool in pools for p in pool.presence):
         if presence.category in ids.categories and presence.sha256 in image_of:
@@ -228,10 +245,13 @@ def _known(pools: Iterable[Pool], image_of: dict[str, _Image], ids: Ids, setting
         weight = WEIGHT if any(p.source == REVIEW for p in records) else {}
         ordered = sorted(records, key=lambda p: (weight.get(p.source, len(WEIGHT)), _trust(p.source, settings), p.source, p.state))
         states = {p.state for p in ordered}
-        known[sha256, category] = State.PRESENT if State.PRESENT in states and State.ABSENT not in states else ordered[0].state
-        other = next((p for p in ordered if (p.state is State.ABSENT) != (ordered[0].state is State.ABSENT)), None)
+        first, is_boxed = ordered[0], (sha256, category) in boxed
+        holds = next((p for p in ordered if p.state is not State.ABSENT), first) if is_boxed else first
+        state = State.PRESENT if State.PRESENT in states and State.ABSENT not in states else holds.state
+        known[sha256, category] = State.PARTIAL if is_boxed and first.state is State.ABSENT else state
+        other = next((p for p in ordered if (p.state is State.ABSENT) != (holds.state is State.ABSENT)), None)
         if other is not None:
-            kept = f"{ordered[0].source}: {ordered[0].state}"
+            kept = f"{holds.source}: {holds.state}"
             conflicts.append(Conflict(sha256=sha256, what=f"presence of {category}", kept=kept, other=f"{other.source}: {other.state}"))
     return known, conflicts
 
@@ -250,9 +270,17 @@ def _against_review(denied: Denied) -> Conflict:
 Boxes = dict[str, list[Annotation]]
 
 
+@dataclass(frozen=True)
+class _Drawn:
+    """A box in pixels of an image's best copy, and the copy that it was drawn on, by SHA-256."""
+
+    box: Annotation
+    on: str
+
+
 def _boxes(pools: Iterable[Pool], image_of: dict[str, _Image], ids: Ids, settings: Merge) -> tuple[Boxes, int, list[Conflict]]:
     """Return each image's boxes in pixels of its best copy, one for each object; how many were fused; cross-category contradictions."""
-    found: Boxes = {}
+    found: dict[str, list[_Drawn]] = {}
     sizes = {copy.sha256: copy for image in image_of.values() for copy in image.copies}
     for annotation in (a for pool in pools for a in pool.annotations):
         image = image_of.get(annotation.sha256)
@@ -260,7 +288,8 @@ def _boxes(pools: Iterable[Pool], image_of: dict[str, _Image], ids: Ids, setting
             continue
         bbox = _on_best(annotation.bbox, sizes[annotation.sha256], image.best)
         if bbox is not None:
-            found.setdefault(image.best.sha256, []).append(msgspec.structs.replace(annotation, sha256=image.best.sha256, bbox=bbox))
+            box = msgspec.structs.replace(annotation, sha256=image.best.sha256, bbox=bbox)
+            found.setdefault(image.best.sha256, []).append(_Drawn(box, annotation.sha256))
     total = sum(len(boxes) for boxes in found.values())
     fused = {sha256: _fused(boxes, settings) for sha256, boxes in found.items()}
     conflicts = [conflict for boxes in fused.values() for conflict in _crossed(boxes, settings)]
@@ -277,21 +306,22 @@ def _order(annotation: Annotation, settings: Merge) -> tuple[Any, ...]:
     return _trust(annotation.source, settings), annotation.iscrowd, annotation.source, annotation.category, annotation.bbox
 
 
-def _fused(boxes: list[Annotation], settings: Merge) -> list[Annotation]:
-    """Return one box for each object: the most trusted one; exact repetitions within a source go too."""
-    kept: list[Annotation] = []
-    for box in sorted(boxes, key=lambda a: _order(a, settings)):
-        twin = next((k for k in kept if _is_one_object(k, box, settings)), None)
-        if twin is None:
-            kept.append(box)
-    return sorted(kept, key=lambda a: (a.category, a.bbox, a.source))
+def _fused(drawn: list[_Drawn], settings: Merge) -> list[Annotation]:
+    """Return one box for each object: the most trusted one, of one source that of the best copy; exact repetitions in one copy go too."""
+    kept: list[_Drawn] = []
+    for one in sorted(drawn, key=lambda d: (*_order(d.box, settings)[:3], d.on != d.box.sha256, d.on, *_order(d.box, settings)[3:])):
+        if not any(_is_one_object(other, one, settings) for other in kept):
+            kept.append(one)
+    return sorted((one.box for one in kept), key=lambda a: (a.category, a.bbox, a.source))
 
 
-def _is_one_object(first: Annotation, second: Annotation, settings: Merge) -> bool:
-    if first.category != second.category or first.iscrowd != second.iscrowd:
+def _is_one_object(first: _Drawn, second: _Drawn, settings: Merge) -> bool:
+    """Return whether two boxes are of one object. What one source boxed in one copy it told apart."""
+    one, other = first.box, second.box
+    if one.category != other.category or one.iscrowd != other.iscrowd:
         return False
-    overlap = iou(first.bbox, second.bbox)
-    return overlap > 1 - 1e-9 if first.source == second.source else overlap >= settings.fuse_iou
+    overlap = iou(one.bbox, other.bbox)
+    return overlap > 1 - 1e-9 if (one.source, first.on) == (other.source, second.on) else overlap >= settings.fuse_iou
 
 
 def _crossed(boxes: list[Annotation], settings: Merge) -> list[Conflict]:
@@ -406,9 +436,8 @@ def _coco_annotation(number: int, image_id: int, box: Annotation, ids: Ids) -> C
     )
 
 
-def _metrics(coco: Coco, pictures: list[Picture], *, dropped: tuple[Dropped, ...], fused: int, denied: int, conflicts: int) -> dict[str, Any]:
+def _metrics(coco: Coco, pictures: list[Picture], *, dropped: tuple[Dropped, ...], united: int, fused: int, denied: int, conflicts: int) -> dict[str, Any]:
     reasons = count_reasons(d.reason for d in dropped)
-    united = len(pictures) - len(dropped) - len(coco.images)
     if len(coco.images) + united + sum(reasons.values()) != len(pictures):
         raise ProjectError("records were lost in the merge: this is a fault of Boxset")
     return {

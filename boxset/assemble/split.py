@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from boxset.assemble.balance import boxes_by_image
 from boxset.assemble.trust import frozen_words, trust, trust_words
 from boxset.conflicts import conflict_in
 from boxset.dataset.coco import Coco, CocoImage
@@ -50,7 +51,7 @@ class Parted:
 class _Group:
     key: str  # lowest SHA-256
     images: tuple[int, ...]
-    weight: Counter[int]  # boxes by category; category 0 counts images
+    weight: Counter[int]  # boxes by category, crowds apart; category 0 counts images
     past: frozenset[str]
     allowed: frozenset[str]
 
@@ -197,9 +198,7 @@ def words_on_test(metrics: Mapping[str, Any]) -> list[str]:
 
 
 def _groups(coco: Coco, past: Remembered, settings: Split, frozen: frozenset[int] | None) -> list[_Group]:
-    boxes: dict[int, Counter[int]] = {}
-    for annotation in coco.annotations:
-        boxes.setdefault(annotation.image_id, Counter())[annotation.category_id] += 1
+    boxes = boxes_by_image(coco)
     members: dict[int, list[Any]] = {}
     for image in coco.images:
         members.setdefault(image.group, []).append(image)
@@ -352,11 +351,12 @@ def _tolerance(images: int) -> float:
 
 
 def counts_of(coco: Coco, assignment: Mapping[int, str]) -> dict[str, Any]:
-    """Return the pictures of each split, and the boxes of each category in all and in each split."""
+    """Return the pictures of each split, and the boxes of each category in all and in each split; crowds apart, which no score counts."""
     names = {category.id: category.key for category in coco.categories}
     images = {name: sum(part == name for part in assignment.values()) for name in NAMES}
     boxes = {name: dict.fromkeys(names.values(), 0) for name in NAMES}
-    for annotation in coco.annotations:
-        boxes[assignment[annotation.image_id]][names[annotation.category_id]] += 1
+    for image, counts in boxes_by_image(coco).items():
+        for category, count in counts.items():
+            boxes[assignment[image]][names[category]] += count
     total = {category: sum(boxes[name][category] for name in NAMES) for category in names.values()}
     return {"images": images, "boxes": total, "boxes_by_split": boxes}

@@ -48,9 +48,8 @@ def _shop() -> Iterator["Shop"]:
     with sole_writer(LEDGER), open_world(params) as endpoints:
         where = picture_files(Path("data"))
         labeler = labeler_of(params, endpoints)
-        now = datetime.now(UTC)
-        claims, decided = claims_of(params, endpoints, who=user_name(), at=f"{now:%Y-%m-%d %H:%M} UTC"), read_decisions().fingerprint
-        at = f"{now:%Y-%m-%dT%H:%M:%SZ}"
+        at = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        claims, decided = claims_of(params, endpoints, who=user_name(), at=at), read_decisions().fingerprint
         yield Shop(LEDGER, params, labeler, lambda name: where.get(name, Path(name)), claims, _upstreams(), decided, mark=uuid4().hex, at=at)
 
 
@@ -177,11 +176,12 @@ def status() -> None:
     from boxset.labeling.purchase import status as ask
     from boxset.labeling.show import status_table
 
-    if not read_ledger(LEDGER).jobs:
+    ledger = read_ledger(LEDGER)
+    if not ledger.jobs:
         say("nothing was ever bought")
         return
     with _shop() as shop:
-        status_table(read_ledger(LEDGER), ask(shop), budget_usd=shop.params.label.budget_usd)
+        status_table(ledger, ask(shop.labeler, ledger), budget_usd=shop.params.label.budget_usd)
 
 
 @command.command()

@@ -146,19 +146,10 @@ class _Found:
 
     def to_review(self, decisions: "Decisions") -> "dict[str, list[Picture]]":
         """Return the pictures of each category that wait for review, in the order of the plan."""
-        from boxset.labeling.plan import to_review
+        from boxset.labeling.plan import Stock, to_review
 
-        return to_review(
-            self.ledger,
-            self.ids,
-            self.params.label,
-            crawled=self.crawled,
-            extracted=list(self.pools.values()),
-            refused=self.refused,
-            decisions=decisions,
-            sees=self._sees(),
-            futile=self._futile(),
-        )
+        stock = Stock(self.crawled, list(self.pools.values()), self.refused, decisions, self._sees(), self._futile())
+        return to_review(self.ledger, self.ids, self.params.label, stock)
 
     def _futile(self) -> "Futile":
         """Return the pictures that the plan leaves out as `balance` would, for a frozen test set."""

@@ -4,7 +4,7 @@ Ids of images and annotations are ignored: a picture is its content, a box is it
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -138,7 +138,7 @@ class _Shot:
     image: CocoImage
     split: str
     licence: str
-    boxes: tuple[tuple[str, int, BBox, str], ...]  # category, iscrowd, bbox, source
+    boxes: tuple[tuple[str, int, BBox, str], ...]  # category, iscrowd, bbox, source; sorted, so that of two equal ways to pair them one is taken
 
     @property
     def counts(self) -> dict[str, int]:
@@ -176,9 +176,10 @@ def diff(old: Mapping[str, Coco], new: Mapping[str, Coco], *, names: tuple[str, 
     )
 
 
-def _test_change(old: str, images: Iterable[ImageChange], boxes: Iterable[BoxChange]) -> ChangeInTest:
+def _test_change(old: str, images: Sequence[ImageChange], boxes: Iterable[BoxChange]) -> ChangeInTest:
     kinds = Counter(_test_kind(change) for change in images)
-    changed = [change.sha256 for change in boxes if change.split == "test"]
+    came = {change.sha256 for change in images if change.kind == "split"}  # what was no test before is counted whole
+    changed = [change.sha256 for change in boxes if change.split == "test" and change.sha256 not in came]
     counts = {"added": kinds["added"], "removed": kinds["removed"], "replaced": kinds["replaced"]}
     return ChangeInTest(old=old, **counts, boxes=len(changed), box_images=len(set(changed)))
 
@@ -217,7 +218,7 @@ def _shots_of(split: str, coco: Coco, called: Mapping[str, str]) -> list[_Shot]:
     boxes: dict[int, list[tuple[str, int, BBox, str]]] = {}
     for a in coco.annotations:
         boxes.setdefault(a.image_id, []).append((categories[a.category_id], a.iscrowd, a.bbox, a.source))
-    return [_Shot(image, split, licences.get(image.license, ""), tuple(boxes.get(image.id, ()))) for image in coco.images]
+    return [_Shot(image, split, licences.get(image.license, ""), tuple(sorted(boxes.get(image.id, ())))) for image in coco.images]
 
 
 def _paired(old: list[_Shot], new: list[_Shot]) -> tuple[list[tuple[_Shot, _Shot]], list[_Shot], list[_Shot]]:

@@ -68,11 +68,11 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @classmethod
     def of(cls, picture: Picture) -> "Seen":
         """Return what is remembered of a picture that is here."""
-        return cls(**{name: getattr(picture, name) for name in KNOWN_OF_BOTH})
+        return cls(**known_of(picture))
 
     def picture(self, *, source: str, source_id: str, url: str) -> Picture:
         """Return the picture as far as it is remembered."""
-        return Picture(**{name: getattr(self, name) for name in KNOWN_OF_BOTH}, source=source, source_id=source_id, url=url)
+        return Picture(**known_of(self), source=source, source_id=source_id, url=url)
 
 
 class Fingerprint(Protocol):
@@ -88,6 +88,11 @@ class Fingerprint(Protocol):
     def phash(self) -> str: ...  # noqa: D102
     @property
     def grid(self) -> str: ...  # noqa: D102
+
+
+def known_of(one: Fingerprint) -> dict[str, Any]:
+    """Return the fields that a picture that is here has in common with one that was stored, or left out."""
+    return {name: getattr(one, name) for name in KNOWN_OF_BOTH}
 
 
 def remembered(known: Fingerprint, *, source: str, file_name: str = "") -> Picture:

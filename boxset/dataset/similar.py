@@ -51,8 +51,12 @@ def same_picture(first: Print, second: Print, bits: int) -> bool:
 
 def same_frame(first: Print, second: Print) -> bool:
     """Return whether two near pictures have one shape to the pixel and nearly the same colours, so that neither is cut or taken a moment later."""
-    tolerance = 1 + 2 / min(first.width, first.height, second.width, second.height)
-    return _shape_ratio(first, second) <= tolerance and colour_distance(first.grid, second.grid) <= SAME_COLOURS
+    return same_shape(first, second) and colour_distance(first.grid, second.grid) <= SAME_COLOURS
+
+
+def same_shape(first: Print, second: Print) -> bool:
+    """Return whether two pictures have one shape to the pixel, so that a box of one can be drawn on the other where they show the same."""
+    return _shape_ratio(first, second) <= 1 + 2 / min(first.width, first.height, second.width, second.height)
 
 
 def mirrored(picture: Picture) -> Picture:

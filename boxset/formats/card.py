@@ -29,11 +29,13 @@ def card(
     `formats`: of each source.
     """
     images = sum(len(part.images) for part in parts.values())
-    boxes = sum(len(part.annotations) for part in parts.values())
+    crowds = sum(a.iscrowd for part in parts.values() for a in part.annotations)
+    boxes = sum(len(part.annotations) for part in parts.values()) - crowds
+    apart = f" and {counted(crowds, 'crowd')}" if crowds else ""
     named = with_names(test, names_of(parts["train"].categories))
     val = short_words(named, ("val",))
     sections = [
-        f"# {name}\n\n{counted(images, 'picture')}, {counted(boxes, 'box')}.",
+        f"# {name}\n\n{counted(images, 'picture')}, {counted(boxes, 'box')}{apart}.",
         "## Boxes\n\n" + _boxes_table(parts),
         *(f"## {title}\n\n" + "\n".join(f"- {line}" for line in lines) for title, lines in says.items() if lines),
         "## Sources\n\n" + _sources(parts, formats),
@@ -78,7 +80,7 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def _boxes_table(parts: Mapping[str, Coco]) -> str:
-    counts = {split: Counter(a.category_id for a in part.annotations) for split, part in parts.items()}
+    counts = {split: Counter(a.category_id for a in part.annotations if not a.iscrowd) for split, part in parts.items()}
     rows = [
         (c.name, *(f"{counts[split][c.id]:,}" for split in parts), f"{sum(count[c.id] for count in counts.values()):,}")
         for c in parts["train"].categories

@@ -125,21 +125,28 @@ def _names(part: Coco) -> dict[int, str]:
     return {category.id: category.name for category in part.categories}
 
 
+def _whole_px(box: CocoAnnotation, image: CocoImage) -> tuple[int, int, int, int]:
+    """Return where a box begins and ends in whole pixels, for formats that know no parts of one: left, top, right, bottom; a pixel at the least."""
+    x, y, w, h = box.bbox
+    left, top = min(round(x), image.width - 1), min(round(y), image.height - 1)
+    return left, top, max(left + 1, round(x + w)), max(top + 1, round(y + h))
+
+
 def _voc(dataset: Path, out: Path, parts: dict[str, Coco]) -> None:
     """Pascal VOC: one XML file a picture, corners from 1, inclusive."""
     for split, part in parts.items():
         _pictures(dataset, split, part, out / "JPEGImages")
         for image, boxes in _boxes(part):
-            objects = "".join(_voc_object(box, _names(part)) for box in boxes)
+            objects = "".join(_voc_object(box, image, _names(part)) for box in boxes)
             size = f"<size><width>{image.width}</width><height>{image.height}</height><depth>3</depth></size>"
             xml = f"<annotation><filename>{escape(image.file_name)}</filename>{size}{objects}</annotation>\n"
             write_text(out / "Annotations" / f"{Path(image.file_name).stem}.xml", xml)
         write_text(out / "ImageSets" / "Main" / f"{split}.txt", "".join(f"{Path(image.file_name).stem}\n" for image in part.images))
 
 
-def _voc_object(box: CocoAnnotation, names: dict[int, str]) -> str:
-    x, y, w, h = box.bbox
-    corners = f"<xmin>{round(x) + 1}</xmin><ymin>{round(y) + 1}</ymin><xmax>{max(round(x) + 1, round(x + w))}</xmax><ymax>{max(round(y) + 1, round(y + h))}</ymax>"
+def _voc_object(box: CocoAnnotation, image: CocoImage, names: dict[int, str]) -> str:
+    left, top, right, bottom = _whole_px(box, image)
+    corners = f"<xmin>{left + 1}</xmin><ymin>{top + 1}</ymin><xmax>{right}</xmax><ymax>{bottom}</ymax>"
     flags = "".join(f"<{flag}>{int(bool(box.attributes.get(flag)))}</{flag}>" for flag in ("truncated", "occluded"))
     return f"<object><name>{escape(names[box.category_id])}</name>{flags}<difficult>0</difficult><bndbox>{corners}</bndbox></object>"
 
@@ -257,10 +264,9 @@ def _manifest(dataset: Path, out: Path, parts: dict[str, Coco]) -> None:
 
 
 def _manifest_line(image: CocoImage, boxes: list[CocoAnnotation], part: Coco, names: list[str]) -> dict[str, object]:
-    found = [
-        {"class_id": names.index(_names(part)[b.category_id]), **dict(zip(("left", "top", "width", "height"), map(round, b.bbox), strict=True))}
-        for b in boxes
-    ]
+    numbers = class_numbers(part)
+    corners = [(numbers[box.category_id], *_whole_px(box, image)) for box in boxes]
+    found = [{"class_id": number, "left": left, "top": top, "width": right - left, "height": bottom - top} for number, left, top, right, bottom in corners]
     size = [{"width": image.width, "height": image.height, "depth": 3}]
     meta = {"class-map": {str(n): name for n, name in enumerate(names)}, "type": "groundtruth/object-detection", "human-annotated": "yes"}
     return {

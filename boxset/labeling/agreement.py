@@ -8,12 +8,16 @@ that more than half of the others drew and this person did not are *missed*. Nob
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 from math import sqrt
+
+import msgspec
 
 from boxset.compare.matching import LIMIT, Mark, assign
 from boxset.dataset.geometry import iou
 from boxset.labeling.ledger import Drawing, Ledger
+from boxset.work import without_collection
 
 SIGMAS = 3.0  # standard errors; in drawn crews of people who are equally good, two in a thousand are named
 LEAST_TOGETHER = 20  # things that others drew too, from which the overlap of a person is judged
@@ -30,20 +34,20 @@ class Thing:
 
     category_id: int
     boxes: tuple[Box, ...]
-    overlaps: Mapping[frozenset[Box], float]
+    overlaps: Mapping[tuple[Box, Box], float]
 
-    @property
+    @cached_property
     def people(self) -> frozenset[str]:
         """Who drew it."""
         return frozenset(worker for worker, _ in self.boxes)
 
     def overlaps_with(self, worker: str) -> list[float]:
         """How far a person's boxes overlap those of the others."""
-        return [overlap for pair, overlap in self.overlaps.items() if any(whose == worker for whose, _ in pair)]
+        return [overlap for (one, other), overlap in self.overlaps.items() if worker in (one[0], other[0])]
 
     def overlaps_without(self, worker: str) -> list[float]:
         """How far the boxes of all others overlap."""
-        return [overlap for pair, overlap in self.overlaps.items() if all(whose != worker for whose, _ in pair)]
+        return [overlap for (one, other), overlap in self.overlaps.items() if worker not in (one[0], other[0])]
 
 
 @dataclass(frozen=True)
@@ -54,8 +58,7 @@ class Shared:
     things: tuple[Thing, ...]
 
 
-@dataclass(frozen=True)
-class Tally:
+class Tally(msgspec.Struct, frozen=True, gc=False):  # made by the hundred thousand
     """What people drew in pictures that several drew in, and how it lies to what the others drew."""
 
     pictures: int = 0
@@ -153,10 +156,10 @@ def _by_category(drawings: Sequence[Drawing]) -> dict[int, dict[str, list[Mark]]
     return dict(sorted(found.items()))
 
 
-def _pairs(marks: Mapping[str, list[Mark]]) -> dict[frozenset[Box], float]:
+def _pairs(marks: Mapping[str, list[Mark]]) -> dict[tuple[Box, Box], float]:
     """Return how far the boxes overlap that two people drew of one thing."""
     return {
-        frozenset({(one, old), (other, new)}): overlap
+        ((one, old), (other, new)): overlap
         for one, other in combinations(sorted(marks), 2)
         for old, new, overlap in _matched(marks[one], marks[other])
     }
@@ -170,26 +173,31 @@ def _matched(old: list[Mark], new: list[Mark]) -> list[tuple[int, int, float]]:
     return [(pair.old.number, pair.new.number, pair.iou) for pair in assign(old, new)]
 
 
-def _united(category_id: int, marks: Mapping[str, list[Mark]], pairs: Mapping[frozenset[Box], float]) -> Iterator[Thing]:
+def _united(category_id: int, marks: Mapping[str, list[Mark]], pairs: Mapping[tuple[Box, Box], float]) -> Iterator[Thing]:
     """Yield the things that boxes make up: those that are paired, and what is paired with them."""
-    beside: defaultdict[Box, set[Box]] = defaultdict(set)
-    for one, other in map(tuple, pairs):
-        beside[one].add(other)
-        beside[other].add(one)
-    left = {(worker, mark.number) for worker, some in marks.items() for mark in some}
-    while left:
-        found, waiting = set[Box](), {min(left)}
-        while waiting:
-            found |= waiting
-            waiting = set[Box]().union(*(beside[box] for box in waiting)) - found
-        left -= found
-        yield Thing(category_id, tuple(sorted(found)), {pair: overlap for pair, overlap in pairs.items() if pair <= found})
+    beside: defaultdict[Box, list[Box]] = defaultdict(list)
+    for one, other in pairs:
+        beside[one].append(other)
+        beside[other].append(one)
+    seen = set[Box]()
+    for first in ((worker, mark.number) for worker, some in sorted(marks.items()) for mark in some):
+        if first in seen:
+            continue
+        seen.add(first)
+        found = [first]
+        for box in found:  # grows meanwhile
+            fresh = [other for other in beside.get(box, ()) if other not in seen]
+            found += fresh
+            seen.update(fresh)
+        overlaps = {(box, other): pairs[box, other] for box in found for other in beside.get(box, ()) if box < other}
+        yield Thing(category_id, tuple(sorted(found)), overlaps)
 
 
 def quality(ledger: Ledger) -> Quality:
     """Return how well people agree in each job, and who is clearly off over all jobs."""
-    jobs = {name: [_shared(drawings) for drawings in job.drawings.values() if are_comparable(drawings)] for name, job in ledger.jobs.items()}
-    return Quality({name: agreement(some) for name, some in jobs.items() if some}, off_workers([one for some in jobs.values() for one in some]))
+    with without_collection():
+        jobs = {name: [_shared(drawings) for drawings in job.drawings.values() if are_comparable(drawings)] for name, job in ledger.jobs.items()}
+        return Quality({name: agreement(some) for name, some in jobs.items() if some}, off_workers(one for some in jobs.values() for one in some))
 
 
 def _shared(drawings: Sequence[Drawing]) -> Shared:

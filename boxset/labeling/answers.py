@@ -1,6 +1,6 @@
 """From the ledger to what `merge` takes: boxes, and what is known of the categories that people were asked about."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from boxset.dataset.geometry import clipped, scaled
@@ -8,13 +8,12 @@ from boxset.dataset.records import PEOPLE, Annotation, Picture, Pool, Presence, 
 from boxset.dataset.similar import distance, same_frame
 from boxset.labeling.asked import as_picture, copies
 from boxset.labeling.ledger import Answered, Asked, Drawn, Job, Ledger
-from boxset.params import Label
 from boxset.resolve import Ids
 
 SURE_BITS = 4  # a copy further off takes boxes only if it is of the same frame
 
 
-def answered_pool(ledger: Ledger, ids: Ids, settings: Label, *, crawled: dict[str, tuple[Picture, ...]], extracted: list[Pool]) -> Pool:  # noqa: ARG001 - part of the stage's call
+def answered_pool(ledger: Ledger, ids: Ids, *, crawled: dict[str, tuple[Picture, ...]], extracted: list[Pool]) -> Pool:
     """Return the answers on pictures that are here. Of several answers on one picture and category the newest instructions hold."""
     present = current_pictures(crawled, extracted)
     latest = _latest(ledger)
@@ -60,7 +59,7 @@ def _latest(ledger: Ledger) -> dict[tuple[str, int], tuple[Job, Asked, Answered]
     return found
 
 
-def current_pictures(crawled: dict[str, tuple[Picture, ...]], extracted: Iterable[Pool]) -> list[Picture]:
+def current_pictures(crawled: Mapping[str, tuple[Picture, ...]], extracted: Iterable[Pool]) -> list[Picture]:
     """Return every picture of the project once, sorted."""
     every = [*(p for some in crawled.values() for p in some), *(p for pool in extracted for p in pool.pictures)]
     return list({p.sha256: p for p in sorted(every, key=lambda p: (p.sha256, p.source, p.category))}.values())

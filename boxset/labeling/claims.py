@@ -18,6 +18,7 @@ from boxset.files import read_json, write_json
 from boxset.labeling.aws import bucket_and_key, client, code_of, errors, keys_under, refused
 from boxset.labeling.ledger import Asked, Job, Reserved
 from boxset.params import Params
+from boxset.wording import moment
 
 LEFTOVER = Path(".boxset/claims.json")  # what a killed submit had begun to claim, on this machine
 BEATEN = ("PreconditionFailed", "ConditionalRequestConflict")  # how S3 says that somebody else was faster
@@ -52,7 +53,7 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     state: Literal["claimed", "sending", "sent", "releasing", "released"] = "claimed"
     service: str = ""  # whom to ask for the job; empty: not known, of a version before tickets
     who: str = ""
-    at: str = ""
+    at: str = ""  # as in the ledger; `2026-11-26 10:00 UTC` in tickets of before
     pictures: int = 0
     worst_mills: int = 0
     keys: tuple[str, ...] = ()  # of its claims
@@ -68,7 +69,7 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def end(self) -> str:
         """Say who released it, and when."""
-        return f"released by {self.released_by or 'its own submit, which failed'}{f' at {self.released_at}' if self.released_at else ''}"
+        return f"released by {self.released_by or 'its own submit, which failed'}{f' at {moment(self.released_at)}' if self.released_at else ''}"
 
 
 class Read(msgspec.Struct, frozen=True):

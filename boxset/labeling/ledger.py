@@ -30,7 +30,7 @@ MARK = 8  # hexadecimal digits of the hash that stands for a person
 Count = Annotated[int, msgspec.Meta(ge=0)]  # of pictures, or of mills: nothing gives money back
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="event"):
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="event", gc=False):
     """Base of all lines."""
 
     job: str
@@ -86,7 +86,7 @@ class Billed(Event, frozen=True, tag="billed"):
     cost_mills: Count
 
 
-class Drawn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Drawn(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One box that people drew, in pixels of the picture as sent."""
 
     category_id: int

@@ -1,6 +1,6 @@
 """What to buy next, why, and at what price. Values in, values out; buys nothing."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
@@ -13,7 +13,7 @@ from boxset.dataset.decisions import NOBODY, NOTHING, Decisions, Review, Verdict
 from boxset.dataset.records import Picture, Pool, Refused
 from boxset.dataset.similar import COPY_BITS, twins
 from boxset.labeling.answers import current_pictures
-from boxset.labeling.asked import as_picture, bought, copies, ids_asked
+from boxset.labeling.asked import as_picture, bought, copies, ids_asked, pictures_asked
 from boxset.labeling.ledger import Ledger
 from boxset.labeling.price import cap_mills, per_picture_mills
 from boxset.labeling.yields import Rate, Said, Yields, interval, learned
@@ -86,6 +86,21 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True)
+class Stock:
+    """The pictures that there are, and what is known of them.
+
+    `sees`: what a detector sees in them. It orders them and says how many boxes to expect; it becomes no label.
+    """
+
+    crawled: Mapping[str, tuple[Picture, ...]]  # by category
+    extracted: Sequence[Pool]
+    refused: Refused = field(default_factory=Refused)
+    decisions: Decisions = NOBODY
+    sees: Sightings = NO_SIGHTINGS
+    futile: Futile = ALL_COUNT
+
+
+@dataclass(frozen=True)
 class Candidate:
     """A picture that could be asked, the categories that it was not asked about yet, and what people said of categories in it."""
 
@@ -124,30 +139,16 @@ class Market:
     sees: Sightings = NO_SIGHTINGS
 
 
-def make_plan(
-    ledger: Ledger,
-    ids: Ids,
-    targets: Targets,
-    settings: Label,
-    *,
-    have: Mapping[str, int],
-    crawled: dict[str, tuple[Picture, ...]],
-    extracted: list[Pool],
-    refused: Refused | None = None,
-    decisions: Decisions = NOBODY,
-    sees: Sightings = NO_SIGHTINGS,
-    futile: Futile = ALL_COUNT,
-) -> Plan:
+def make_plan(ledger: Ledger, ids: Ids, targets: Targets, settings: Label, stock: Stock, *, have: Mapping[str, int]) -> Plan:
     """Choose pictures for the categories that miss most, until the targets, the budget or the pictures are at their end.
 
     `have`: the boxes of each category that there are, as targets count them: after duplicates are united (`merge.boxes_counted` of what is merged).
-    `sees`: what a detector sees in the pictures. It orders them and says how many boxes to expect; it becomes no label.
     Not bought are pictures without a licence of their own that a source refuses for the one that it states (`merge` would leave them out), those that a
     person called unusable, or said no to unless they serve another category, and those of which labels are `futile`.
     """
-    found = _parted(_found(ids, crawled=crawled, extracted=extracted, decisions=decisions), futile)
-    every, near = (_candidates(some, ledger, ids, settings, refused or Refused()) for some in found)
-    market = _market(every, ids, targets, settings, have=have, yields=_yields(ledger, ids, current_pictures(crawled, extracted), decisions), sees=sees)
+    decisions, futile = stock.decisions, stock.futile
+    every, near = (_candidates(some, ledger, ids, settings, stock.refused) for some in _parted(_found(ids, stock), futile))
+    market = _market(every, ids, targets, settings, have=have, yields=_yields(ledger, ids, stock), sees=stock.sees)
     chosen, whole = _choose(market, *_limit(ledger, settings, most=len(every))), _choose(market, len(every), "")
     left, price = [] if market.use_old else market.old, per_picture_mills(settings)
     return Plan(
@@ -190,25 +191,13 @@ def _predictions_used(candidates: list[Candidate], market: Market, chosen: Choic
     return f"{used}. {last}{out}No prediction becomes a label."
 
 
-def to_review(
-    ledger: Ledger,
-    ids: Ids,
-    settings: Label,
-    *,
-    crawled: dict[str, tuple[Picture, ...]],
-    extracted: list[Pool],
-    refused: Refused,
-    decisions: Decisions,
-    sees: Sightings = NO_SIGHTINGS,
-    futile: Futile = ALL_COUNT,
-) -> dict[str, list[Picture]]:
+def to_review(ledger: Ledger, ids: Ids, settings: Label, stock: Stock) -> dict[str, list[Picture]]:
     """Return for each category the pictures that the plan could buy for it and that nobody has reviewed for it, in the order in which it would."""
-    found, _ = _parted(_found(ids, crawled=crawled, extracted=extracted, decisions=decisions), futile)
-    every = _candidates(found, ledger, ids, settings, refused)
-    yields = _yields(ledger, ids, current_pictures(crawled, extracted), decisions)
+    found, _ = _parted(_found(ids, stock), stock.futile)
+    every = _candidates(found, ledger, ids, settings, stock.refused)
     nothing = dict.fromkeys(ids.categories, 0)
     targets = Targets(categories={name: Target(target=0, max=0) for name in ids.categories})
-    market = _market(every, ids, targets, settings, have=nothing, yields=yields, sees=sees)
+    market = _market(every, ids, targets, settings, have=nothing, yields=_yields(ledger, ids, stock), sees=stock.sees)
     return {name: [candidate.picture for candidate in _waiting(market, name)] for name in ids.categories}
 
 
@@ -229,10 +218,10 @@ def _market(
     )
 
 
-def _yields(ledger: Ledger, ids: Ids, pictures: list[Picture], decisions: Decisions) -> Yields:
+def _yields(ledger: Ledger, ids: Ids, stock: Stock) -> Yields:
     asked = {item.sha256: as_picture(item) for job in ledger.jobs.values() for item in job.asked}
-    said: Said = {sha256: _said(review, ids) for sha256, review in zip(asked, decisions.of(list(asked.values())), strict=True)}
-    return learned(ledger, ids, {picture.sha256: picture for picture in pictures}, said)
+    said: Said = {sha256: _said(review, ids) for sha256, review in zip(asked, stock.decisions.of(list(asked.values())), strict=True)}
+    return learned(ledger, ids, {picture.sha256: picture for picture in current_pictures(stock.crawled, stock.extracted)}, said)
 
 
 def _said(review: Review, ids: Ids) -> dict[str, str]:
@@ -296,13 +285,14 @@ Found = list[tuple[Picture, dict[str, str]]]
 """Pictures, and what was said of each category in them."""
 
 
-def _found(ids: Ids, *, crawled: dict[str, tuple[Picture, ...]], extracted: list[Pool], decisions: Decisions) -> Found:
+def _found(ids: Ids, stock: Stock) -> Found:
     """Return the pictures that no source has annotated and no person has sorted out, in rank order."""
+    extracted = stock.extracted
     annotated = {a.sha256 for pool in extracted for a in pool.annotations} | {p.sha256 for pool in extracted for p in pool.presence}
     own = [p for pool in extracted for p in pool.pictures if p.category and p.sha256 not in annotated]
-    queue = [p for name in ids.categories for p in sorted(crawled.get(name, ()), key=lambda p: (p.rank, p.sha256))]
+    queue = [p for name in ids.categories for p in sorted(stock.crawled.get(name, ()), key=lambda p: (p.rank, p.sha256))]
     known = [p for pool in extracted for p in pool.pictures if p.sha256 in annotated]
-    return _sorted_out(_without_copies_of(known, [*own, *queue]), ids, decisions)
+    return _sorted_out(_without_copies_of(known, [*own, *queue]), ids, stock.decisions)
 
 
 def _parted(found: Found, futile: Futile) -> tuple[Found, Found]:
@@ -488,6 +478,6 @@ def bought_metrics(ledger: Ledger) -> dict[str, dict[str, Any]]:
     """Return what `metrics/label.json` says of the ledger alone."""
     labelled = {a.sha256 for job in ledger.jobs.values() for a in job.answers.values() if a.state == "labelled"}
     return {
-        "images": {"asked": sum(len(job.asked) for job in ledger.jobs.values()), "labelled": len(labelled)},
+        "images": {"asked": len(pictures_asked(ledger)), "labelled": len(labelled)},
         "cost_usd": {"spent": ledger.spent_mills / 1000, "committed": ledger.committed_mills / 1000},
     }

@@ -418,10 +418,9 @@ def _nobody_drew(job: Job) -> int:
     return sum(max(0, job.reserved.workers - people) for people in drew)
 
 
-def status(shop: Shop) -> dict[str, Progress]:
+def status(labeler: Labeler, ledger: Ledger) -> dict[str, Progress]:
     """Return how far every open job is."""
-    ledger = read_ledger(shop.ledger)
-    return {job.name: shop.labeler.progress(job) for job in ledger.jobs.values() if job.closed is None}
+    return {job.name: labeler.progress(job) for job in ledger.jobs.values() if job.closed is None}
 
 
 def cancel(shop: Shop, names: Sequence[str] = ()) -> list[str]:

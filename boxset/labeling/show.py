@@ -16,7 +16,7 @@ from boxset.labeling.plan import Plan, expected_words, near_frozen_words, waits_
 from boxset.labeling.price import cap_mills
 from boxset.labeling.standing import faults
 from boxset.terminal import console, print_whole
-from boxset.wording import counted, dollars, money
+from boxset.wording import counted, dollars, moment, money
 
 
 def plan_table(plan: Plan) -> None:
@@ -121,7 +121,7 @@ def claims_table(tickets: Sequence[Ticket]) -> None:
         table.add_column(name, justify="right" if name in ("pictures", "cost") else "left", no_wrap=True)
     for one in tickets:
         cost = dollars(one.worst_mills) if one.worst_mills else "?"
-        table.add_row(*map(Text, (one.job, one.state, one.who or "?", one.at or "?", one.service or "?", f"{one.pictures:,}", cost)))
+        table.add_row(*map(Text, (one.job, one.state, one.who or "?", moment(one.at) or "?", one.service or "?", f"{one.pictures:,}", cost)))
     print_whole(terminal, table)
     if any(one.state == "releasing" for one in tickets):
         terminal.print("releasing: somebody began to release it and did not end; release it once more", highlight=False, soft_wrap=True)

@@ -128,21 +128,22 @@ def _reviewed(category: str, said: str) -> Group:
 
 
 def learned(ledger: Ledger, ids: Ids, pictures: Mapping[str, Picture], said: Said | None = None) -> Yields:
-    """Count what the answers say. `pictures` tells the query of a picture where the ledger does not, `said` what a review says of it."""
+    """Count what the answers say of the categories that were asked about. `pictures` tells the query of a picture where the ledger does not, `said` what a review says of it."""
     seen: Counter[Known] = Counter()
     boxes: Counter[Known] = Counter()
     squares: Counter[Known] = Counter()
     for job in ledger.jobs.values():
+        about = [(name, identity.id) for name, identity in ids.categories.items() if identity.id in job.reserved.names]
         for asked in job.asked:
             answer = job.answers.get(asked.sha256)
             if answer is None or answer.state != "labelled":
                 continue
             known, drawn = pictures.get(asked.sha256), Counter(one.category_id for one in answer.boxes)
             found: list[Group] = [(asked.found_for,), (asked.found_for, asked.query or (known.query if known else ""))]
-            for name, identity in ids.categories.items():
+            for name, category_id in about:
                 word = (said or {}).get(asked.sha256, {}).get(name, "")
                 for group in [_reviewed(name, word)] if word else found:
                     seen[group, name] += 1
-                    boxes[group, name] += drawn[identity.id]
-                    squares[group, name] += drawn[identity.id] ** 2
+                    boxes[group, name] += drawn[category_id]
+                    squares[group, name] += drawn[category_id] ** 2
     return Yields(seen, boxes, squares)

@@ -23,7 +23,8 @@ SHOWN = {PEOPLE: f"{PEOPLE}: drawn by people for this project"}
 
 
 def categories(data: ReportData, boxes: Sequence[Box]) -> Html:
-    """Boxes of each category by source, against those wanted, and what balance did."""
+    """Boxes of each category by source, against those wanted, and what balance did; crowds apart, which no target counts."""
+    boxes = [box for box in boxes if not box.annotation.iscrowd]
     colours = svg.colours_of(sorted({box.annotation.source for box in boxes}))
     grouped = by_category(boxes)
     wanted = data.wanted
@@ -88,7 +89,7 @@ def _trust(data: ReportData) -> Html:
 
 def _boxes_of(coco: Coco, category: str) -> int:
     ids = {c.id for c in coco.categories if c.name == category}
-    return sum(a.category_id in ids for a in coco.annotations)
+    return sum(a.category_id in ids and not a.iscrowd for a in coco.annotations)
 
 
 def _moved(data: ReportData) -> Html:

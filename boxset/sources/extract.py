@@ -11,7 +11,6 @@ from boxset.dataset.geometry import clipped, scaled, turned
 from boxset.dataset.reasons import Reason, Refusal, count_reasons
 from boxset.dataset.records import (
     KEPT,
-    KNOWN_OF_BOTH,
     Annotation,
     BBox,
     ImageRow,
@@ -20,6 +19,7 @@ from boxset.dataset.records import (
     Presence,
     Seen,
     State,
+    known_of,
     outcome_counts,
     write_pool,
     write_refused,
@@ -93,10 +93,9 @@ def _remember(journal: Journal, out: Path, *, retry: int) -> None:
 def _stored(picture: Picture | None) -> Stored | None:
     if picture is None:
         return None
-    values = {name: getattr(picture, name) for name in KNOWN_OF_BOTH}
     swapped = picture.orientation > 4
     raw = (picture.height, picture.width) if swapped else (picture.width, picture.height)
-    return Stored(**values, raw_width=raw[0], raw_height=raw[1], looks=picture.flags)
+    return Stored(**known_of(picture), raw_width=raw[0], raw_height=raw[1], looks=picture.flags)
 
 
 def _known_to_be_down(order: ExtractOrder, choice: Choice, out: Path, down: Takedowns) -> dict[str, ImageRow]:
@@ -214,13 +213,7 @@ def _row(order: ExtractOrder, choice: Choice, image: str, outcomes: dict[str, Ou
     stored = outcome.stored
     said: dict[str, Any] = {name: _told(name, str(row.get(name) or "")) for name in TOLD}
     picture = Picture(
-        sha256=stored.sha256,
-        file_name=stored.file_name,
-        width=stored.width,
-        height=stored.height,
-        phash=stored.phash,
-        grid=stored.grid,
-        orientation=stored.orientation,
+        **known_of(stored),
         source=order.name,
         source_id=image,
         url=url,

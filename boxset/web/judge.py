@@ -10,7 +10,7 @@ import numpy as np
 
 from boxset.dataset.photos import flickr_photo
 from boxset.dataset.reasons import Reason, Refusal
-from boxset.dataset.records import KEPT, UNSTATED, ImageRow, Picture, Seen
+from boxset.dataset.records import KEPT, UNSTATED, ImageRow, Picture, Seen, known_of
 from boxset.dataset.similar import mirrored, same_mirrored, same_picture
 from boxset.dataset.takedown import NOTHING_DOWN, Takedowns
 from boxset.params import Crawl
@@ -139,7 +139,8 @@ class Judge:
             detail, tried = outcome.detail, self._settings.retry
             return ImageRow(source_id=candidate.url, url=candidate.url, outcome=outcome.outcome, detail=detail, tried=tried)
         verdict = self._verdict(candidate, outcome.stored)
-        row = verdict if isinstance(verdict, ImageRow) else msgspec.structs.replace(candidate.left_out(verdict), seen=_seen(outcome.stored))
+        seen = Seen(**known_of(outcome.stored), animated=outcome.stored.animated)
+        row = verdict if isinstance(verdict, ImageRow) else msgspec.structs.replace(candidate.left_out(verdict), seen=seen)
         return msgspec.structs.replace(row, looks=outcome.stored.looks)
 
     def passes(self, candidate: Candidate, outcome: Outcome) -> bool:
@@ -199,13 +200,7 @@ class Judge:
 def _picture(candidate: Candidate, stored: Stored, category: str, flags: tuple[str, ...]) -> Picture:
     hit = candidate.hit
     return Picture(
-        sha256=stored.sha256,
-        file_name=stored.file_name,
-        width=stored.width,
-        height=stored.height,
-        phash=stored.phash,
-        grid=stored.grid,
-        orientation=stored.orientation,
+        **known_of(stored),
         source="crawl",
         source_id=candidate.url,
         url=candidate.url,
@@ -222,10 +217,3 @@ def _picture(candidate: Candidate, stored: Stored, category: str, flags: tuple[s
         engine=hit.engine,
         rank=candidate.rank,
     )
-
-
-def _seen(stored: Stored) -> Seen:
-    return Seen(
-        sha256=stored.sha256, file_name=stored.file_name, width=stored.width, height=stored.height,
-        phash=stored.phash, grid=stored.grid, orientation=stored.orientation, animated=stored.animated,
-    )  # fmt: skip
