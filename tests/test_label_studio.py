@@ -97,7 +97,7 @@ def test_as_many_people_are_handed_a_picture_as_are_paid(team: Team) -> None:
     assert {person: len(made) for person, made in drew.items()} == {ANNA: 2, BEN: 2, CARL: 2, DORA: 0}
     assert team.job.reserved.worst_mills == 2 * EACH
     assert (team.job.reserved.workers, team.job.reserved.worker_mills) == (3, PAY)
-    assert status(team.shop())[team.job.name].state == "completed"
+    assert status(team.shop().labeler, read_ledger(team.shop().ledger))[team.job.name].state == "completed"
 
 
 @pytest.mark.parametrize("people", [1, 5])
@@ -192,7 +192,7 @@ def test_a_picture_waits_until_all_have_drawn_and_then_most_of_them_decide(team:
     team.studio.draw(other, ANNA, skips=True)
     shop = team.shop()
     collect(shop)
-    waits = status(shop)[team.job.name]
+    waits = status(shop.labeler, read_ledger(shop.ledger))[team.job.name]
     early = team.answers()
 
     team.studio.draw(one, CARL, 12)
@@ -216,7 +216,7 @@ def test_boxes_say_how_many_drew_them_and_a_category_of_which_one_was_left_out_i
         team.studio.draw(other, person, *xs[1:], label="saw")
     collect(team.shop())
 
-    pool = answered_pool(read_ledger(team.folder / "ledger"), IDS, Label(), crawled=crawled(2), extracted=[])
+    pool = answered_pool(read_ledger(team.folder / "ledger"), IDS, crawled=crawled(2), extracted=[])
 
     assert [box.attributes for box in pool.annotations] == [{"job": team.job.name, "workers": 2, "of_workers": 3}]
     assert [(known.category, known.state) for known in sorted(pool.presence, key=lambda known: known.sha256)] == [
