@@ -1,18 +1,22 @@
 """Label Studio asks as many people as are paid, and what they drew is one answer; the money is that of what was drawn."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import boto3
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from boxset.endpoints import Endpoints
-from boxset.errors import BudgetError, ServiceError
+from boxset.errors import BudgetError, ProjectError, ServiceError
+from boxset.labeling import label_studio
 from boxset.labeling.answers import answered_pool
+from boxset.labeling.claims import Claims
 from boxset.labeling.label_studio import LabelStudio
 from boxset.labeling.ledger import ANSWERS, PURCHASES, Answered, Asked, Drawn, Job, Reserved, append, read_ledger
 from boxset.labeling.purchase import Shop, cancel, collect, status, submit
@@ -30,7 +34,9 @@ class Team:
     """A project with a ledger and a server; three people are paid to draw each picture."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch | None = None) -> None:
-        self.folder, self.studio = folder, Studio()
+        self.folder, self.studio, self.s3, self.bucket = folder, Studio(), "", ""
+        self.call: Callable[..., Any] = lambda *asked: self.studio.call(*asked)
+        folder.mkdir(exist_ok=True)
         self.there = folder / "picture.jpg"
         self.there.write_bytes(b"x")
         if monkeypatch is not None:
@@ -39,10 +45,11 @@ class Team:
     def shop(self, **more: Any) -> Shop:
         asks = label(**{"workers": 3, **more})
         backend = Labeler(backend="label_studio", url="http://studio.test", trial=0)
-        params = Params(world="live", project=Project(name="tools"), categories=CATEGORIES, sources={}, label=asks, labeler=backend)
+        params = Params(world="live", project=Project(name="tools", bucket=self.bucket), categories=CATEGORIES, sources={}, label=asks, labeler=backend)
         service = LabelStudio(params, Endpoints())
-        service._token, service._call = "t", self.studio.call
-        return Shop(self.folder / "ledger", params, service, lambda _: self.there)
+        service._token, service._call = "t", self.call
+        claims = Claims(params, Endpoints(aws=self.s3), self.folder / "claims.json", who=self.folder.name) if self.bucket else None
+        return Shop(self.folder / "ledger", params, service, lambda _: self.there, claims)
 
     def buy(self, count: int, **more: Any) -> tuple[str, ...]:
         shop = self.shop(**more)
@@ -179,6 +186,77 @@ def test_a_job_of_the_version_before_whose_project_was_set_by_hand_waits_for_all
 
     assert before == ([([40.0], 0, 0)] * 2, None)
     assert (team.answers(), team.end) == ([([44.0], 3, 1)] * 2, ("completed", 2 * EACH))
+
+
+# two clones of one reservation, and a bucket
+
+
+@pytest.fixture
+def clones(s3_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Team, Team]:
+    """Two clones of one project that share the server and a bucket."""
+    ann, bob = Team(tmp_path / "ann", monkeypatch), Team(tmp_path / "bob")
+    bucket = f"ls-{abs(hash(str(tmp_path))) % 10**12}"
+    s3 = boto3.client("s3", endpoint_url=s3_server, aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")
+    s3.create_bucket(Bucket=bucket)
+    s3.close()
+    for one in (ann, bob):
+        one.studio, one.s3, one.bucket = ann.studio, s3_server, f"s3://{bucket}/team"
+    return ann, bob
+
+
+def killed(team: Team, where: str, clone: Team) -> None:
+    """Let a submit be killed at a call, its reservation pushed, and pulled by another clone."""
+    team.studio.fails = where
+    with pytest.raises(ConnectionError):
+        team.buy(2)
+    shutil.copytree(team.folder / "ledger", clone.folder / "ledger", dirs_exist_ok=True)
+
+
+def raced(team: Team, path: str, then: Callable[[], object]) -> None:
+    """Let something happen once, right after the server has answered this clone a call."""
+    call = team.studio.call
+    rest = [then]
+
+    def late(method: str, address: str, body: Any = None) -> Any:
+        found = list(answer) if isinstance(answer := call(method, address, body), list) else answer
+        if path in f"{method} {address}" and rest:
+            rest.pop()()
+        return found
+
+    team.call = late
+
+
+@pytest.mark.parametrize("where", ["POST /api/projects", "GET /api/projects/1/export", "POST /api/projects/1/import"])
+def test_of_two_clones_that_go_on_with_a_killed_job_at_once_the_one_that_was_sending_it_does(where: str, clones: tuple[Team, Team]) -> None:
+    ann, bob = clones
+    killed(ann, where, bob)
+
+    def bob_goes_on() -> None:
+        with pytest.raises(ProjectError, match=r"another clone has sent job tools-\w+, or was about to.*`boxset label cancel tools-"):
+            bob.buy(2)
+
+    raced(ann, "GET /api/projects/1/export", bob_goes_on)
+    assert ann.buy(2) == (ann.job.name,)
+
+    assert [len(tasks) for tasks in ann.studio.tasks.values()] == [2]
+    with pytest.raises(ProjectError, match="another clone has sent this job"):
+        bob.buy(2)
+    assert (bob.job.is_sent, bob.buy(2), len(ann.tasks)) == (True, (), 2)
+
+
+def test_a_job_that_a_colleague_gave_up_while_it_was_sent_gets_no_more_pictures(clones: tuple[Team, Team], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(label_studio, "BATCH", 1)
+    ann, bob = clones
+    killed(ann, "POST /api/projects/1/import", bob)
+    raced(ann, "POST /api/projects/1/import", lambda: cancel(bob.shop(), [bob.job.name]))
+
+    for _ in range(2):
+        with pytest.raises(ProjectError, match=r"its claims were released by bob.*`boxset label cancel tools-"):
+            ann.buy(2)
+
+    assert (len(ann.tasks), bob.end) == (1, ("stopped", 0))
+    cancel(ann.shop())
+    assert ann.end == ("stopped", 0)
 
 
 # what is answered

@@ -55,6 +55,7 @@ class LabelStudio:
 
     takes_corrections = False
     is_shared = True
+    takes_once = False  # what two clones import at once is there twice
 
     def __init__(self, params: Params, endpoints: Endpoints) -> None:
         self._base, self._endpoints = params.labeler.url.rstrip("/"), endpoints
@@ -86,6 +87,7 @@ class LabelStudio:
             self._check_people(project, reserved.job)
         for start in range(0, len(missing), BATCH):
             tasks = [{"data": {"sha256": item.sha256, "image": _data_uri(pictures[item.sha256])}} for item in missing[start : start + BATCH]]
+            last_look()
             self._call("POST", f"/api/projects/{project.id}/import", tasks)
 
     def jobs(self, prefix: str) -> list[str]:
