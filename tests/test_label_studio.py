@@ -9,6 +9,7 @@ from typing import Any
 import boto3
 import msgspec
 import pytest
+import urllib3
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -522,3 +523,64 @@ def test_no_job_ever_costs_less_than_was_drawn_when_it_was_looked_at_nor_more_th
         if was_open or verb == "again":
             assert now == seen
         before = now
+
+
+# the token
+
+
+PERSONAL = "head.body.signature"
+
+
+class Doorman:
+    """A server that takes a legacy token, or for a personal access token gives others, of which only the latest is taken, and that for one call."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+        self.given, self.holds = 0, False
+
+    def request(self, method: str, url: str, *, headers: dict[str, str], body: bytes | None) -> urllib3.HTTPResponse:
+        says, path = headers.get("Authorization", ""), url.removeprefix("http://studio.test")
+        self.asked.append((path.partition("?")[0], says))
+        if path.startswith("/api/token/refresh"):
+            is_known = body is not None and msgspec.json.decode(body) == {"refresh": PERSONAL}
+            self.given, self.holds = self.given + 1, True
+            return self._answer(200, {"access": f"a{self.given}"}) if is_known else self._answer(401, {"detail": "Token is invalid"})
+        is_good = says == "Token legacy" or (says == f"Bearer a{self.given}" and self.holds)
+        self.holds = False
+        return self._answer(200, []) if is_good else self._answer(401, {"detail": "Invalid token."})
+
+    def _answer(self, status: int, body: Any) -> urllib3.HTTPResponse:
+        return urllib3.HTTPResponse(msgspec.json.encode(body), status=status)
+
+
+def visitor(token: str, monkeypatch: pytest.MonkeyPatch) -> tuple[LabelStudio, Doorman]:
+    """Return a service with a token, and the server that it asks."""
+    monkeypatch.setenv("LABEL_STUDIO_TOKEN", token)
+    backend = Labeler(backend="label_studio", url="http://studio.test")
+    service = LabelStudio(Params(world="live", project=Project(name="tools"), categories=CATEGORIES, sources={}, label=label(), labeler=backend), Endpoints())
+    server = Doorman()
+    monkeypatch.setattr(service._pools, "request", server.request)
+    return service, server
+
+
+def test_a_personal_access_token_gives_another_that_is_asked_for_again_once_it_holds_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    service, server = visitor(PERSONAL, monkeypatch)
+
+    assert [service.jobs("tools-") for _ in range(2)] == [[], []]
+
+    refresh, projects = ("/api/token/refresh/", ""), "/api/projects"
+    assert server.asked == [refresh, (projects, "Bearer a1"), (projects, "Bearer a1"), refresh, (projects, "Bearer a2")]
+
+
+def test_a_legacy_token_goes_out_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    service, server = visitor("legacy", monkeypatch)
+
+    assert (service.jobs("tools-"), server.asked) == ([], [("/api/projects", "Token legacy")])
+
+
+@pytest.mark.parametrize("token", ["other", "a.b.c"])
+def test_a_token_that_is_not_taken_is_called_that(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    service, _ = visitor(token, monkeypatch)
+
+    with pytest.raises(ServiceError, match=r"the token is wrong, or of a kind that the server does not take.*LABEL_STUDIO_TOKEN=… with a personal access token"):
+        service.check()

@@ -50,8 +50,12 @@ class _Page(msgspec.Struct, frozen=True):
     count: int | None = None
 
 
+class _Access(msgspec.Struct, frozen=True):
+    access: str
+
+
 class LabelStudio:
-    """A Label Studio server of one's own; the token comes from LABEL_STUDIO_TOKEN."""
+    """A Label Studio server of one's own; the token comes from LABEL_STUDIO_TOKEN: a personal access token, or a legacy one."""
 
     takes_corrections = False
     is_shared = True
@@ -59,7 +63,7 @@ class LabelStudio:
 
     def __init__(self, params: Params, endpoints: Endpoints) -> None:
         self._base, self._endpoints = params.labeler.url.rstrip("/"), endpoints
-        self._token = os.environ.get("LABEL_STUDIO_TOKEN", "")
+        self._token, self._access = os.environ.get("LABEL_STUDIO_TOKEN", ""), ""
         self._title, self._people = params.labeler.title, params.label.workers
         self._pools = urllib3.PoolManager(timeout=urllib3.Timeout(connect=10, read=120), retries=False)
 
@@ -166,18 +170,38 @@ class LabelStudio:
             raise ServiceError(f"{what} is not what it should be: {err}", where=f"Label Studio at {self._base}", do=do) from err
 
     def _call(self, method: str, path: str, body: Any = None) -> Any:
-        url, headers = self._endpoints.connect(f"{self._base}{path}")
-        sent = {"Authorization": f"Token {self._token}", "Content-Type": "application/json", **headers}
-        where = f"Label Studio at {self._base}"
         try:
-            answer = self._pools.request(method, url, headers=sent, body=None if body is None else msgspec.json.encode(body))
-            if answer.status == 401:
-                raise ServiceError("the token is wrong", where=where, do="export LABEL_STUDIO_TOKEN=…")
-            if answer.status >= 400:
-                raise ServiceError(f"HTTP {answer.status}: {answer.data[:200]!r}", where=where, do="Nothing was lost: run it again")
-            return json.loads(answer.data)  # which reads NaN, as Python's servers write it: the box is refused then, not every picture
+            answer = self._request(method, path, body, self._authorization())
+            if answer.status == 401 and self._access:  # which holds for minutes
+                self._access = ""
+                answer = self._request(method, path, body, self._authorization())
+            return self._content(answer)
         except (urllib3.exceptions.HTTPError, ValueError, RecursionError) as err:
-            raise ServiceError(f"does not answer as it should ({type(err).__name__})", where=where, do="Start it, or correct labeler.url") from err
+            do = "Start it, or correct labeler.url"
+            raise ServiceError(f"does not answer as it should ({type(err).__name__})", where=f"Label Studio at {self._base}", do=do) from err
+
+    def _authorization(self) -> str:
+        """Return what a request says: a legacy token as it is; of a personal access token, which is a JWT, what the server gives for it."""
+        if self._token.count(".") != 2:
+            return f"Token {self._token}"
+        if not self._access:
+            answer = self._request("POST", "/api/token/refresh/", {"refresh": self._token}, "")
+            self._access = self._read(self._content(answer), _Access, "what it gives for the token").access
+        return f"Bearer {self._access}"
+
+    def _request(self, method: str, path: str, body: Any, authorization: str) -> urllib3.BaseHTTPResponse:
+        url, headers = self._endpoints.connect(f"{self._base}{path}")
+        sent = {"Content-Type": "application/json", **({"Authorization": authorization} if authorization else {}), **headers}
+        return self._pools.request(method, url, headers=sent, body=None if body is None else msgspec.json.encode(body))
+
+    def _content(self, answer: urllib3.BaseHTTPResponse) -> Any:
+        where = f"Label Studio at {self._base}"
+        if answer.status == 401:
+            do = "export LABEL_STUDIO_TOKEN=… with a personal access token (Account & Settings), or a legacy one where the organisation allows these"
+            raise ServiceError("the token is wrong, or of a kind that the server does not take", where=where, do=do)
+        if answer.status >= 400:
+            raise ServiceError(f"HTTP {answer.status}: {answer.data[:200]!r}", where=where, do="Nothing was lost: run it again")
+        return json.loads(answer.data)  # which reads NaN, as Python's servers write it: the box is refused then, not every picture
 
 
 def _data_uri(path: Path) -> str:
