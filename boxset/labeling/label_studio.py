@@ -103,10 +103,11 @@ class LabelStudio:
         project = self._project(job.name)
         if project is None:
             return Progress("unknown")
-        people = _people(project, job)
-        found = read_tasks(self._tasks(project), job, where=job.name, people=people)
-        waits = f"fewer than {people} people have drawn in {counted(len(found.partial), 'picture')} so far" if found.partial else ""
-        return Progress("completed" if len(found.answers) >= len(job.asked) else "open", len(found.answers), detail=waits)
+        people, tasks = _people(project, job), self._tasks(project)
+        found = read_tasks(tasks, job, where=job.name, people=people)
+        waits = {one.sha256 for one in found.partial}
+        held = {_data(task)["sha256"] for task in tasks if _data(task).get("sha256") in waits and _is_held(task, project.people)}
+        return Progress("completed" if len(found.answers) >= len(job.asked) else "open", len(found.answers), detail=_waits_for(people, len(waits), len(held)))
 
     def answers(self, job: Job) -> Received:
         """Return what people drew, fused by agreement in pictures that as many drew in as were asked."""
@@ -221,6 +222,23 @@ class _Value(msgspec.Struct, frozen=True):
 def _people(project: _Project, job: Job) -> int:
     """Return how many people a picture of a job waits for: as many as its project asks, and no more than are paid, where the ledger says that."""
     return min(project.people, job.reserved.workers or project.people)
+
+
+def _is_held(task: dict[str, Any], asks: int) -> bool:
+    """Return whether a task is handed to nobody any more though fewer people drew in it than its project asks.
+
+    Label Studio 1.23.2 counts annotations there: who drew twice took another's place.
+    """
+    made = [one for one in _annotations(task) if isinstance(one, dict)]
+    return len(made) >= asks > len({_worker(one) for one in made})
+
+
+def _waits_for(people: int, waits: int, held: int) -> str:
+    if not waits:
+        return ""
+    says = f"fewer than {people} people have drawn in {counted(waits, 'picture')} so far"
+    theirs = f"; in {held:,} of them somebody drew more than once, and Label Studio hands it to nobody else: let another person open it from the project's list"
+    return f"{says}{theirs if held else ''}"
 
 
 @dataclass
