@@ -189,6 +189,23 @@ def test_a_job_of_the_version_before_whose_project_was_set_by_hand_waits_for_all
     assert (team.answers(), team.end) == ([([44.0], 3, 1)] * 2, ("completed", 2 * EACH))
 
 
+@pytest.mark.parametrize(("each", "sizes"), [(1, [3, 3, 1]), (4, [2, 2, 2, 1]), (11, [1] * 7)])
+def test_no_import_has_more_pictures_or_more_bytes_than_a_server_takes(each: int, sizes: list[int], team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(label_studio, "BATCH", 3)
+    monkeypatch.setattr(label_studio, "BATCH_BYTES", 10)
+    team.there.write_bytes(b"x" * each)
+    imports, call = list[int](), team.studio.call
+
+    def counted(method: str, path: str, body: Any = None) -> Any:
+        imports.extend([len(body)] if path.endswith("/import") else [])
+        return call(method, path, body)
+
+    team.call = counted
+    team.buy(7)
+
+    assert (imports, [task["data"]["sha256"] for task in team.tasks]) == (sizes, [one.sha256 for one in team.job.asked])
+
+
 # two clones of one reservation, and a bucket
 
 

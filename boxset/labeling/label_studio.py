@@ -6,7 +6,7 @@ Tried against no server in the tests of this version; see docs/labelling.md.
 import base64
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from itertools import count
@@ -29,7 +29,7 @@ from boxset.params import Params
 from boxset.wording import counted
 
 T = TypeVar("T")
-BATCH = 50
+BATCH, BATCH_BYTES = 50, 20_000_000  # pictures in one import: a server takes requests of 250 MB, and less behind a proxy
 PAGE = 100  # projects asked for at once; a server may give fewer
 
 
@@ -89,8 +89,8 @@ class LabelStudio:
         missing = [item for item in asked if item.sha256 not in here]
         if missing:
             self._check_people(project, reserved.job)
-        for start in range(0, len(missing), BATCH):
-            tasks = [{"data": {"sha256": item.sha256, "image": _data_uri(pictures[item.sha256])}} for item in missing[start : start + BATCH]]
+        for batch in _batches(missing, pictures):
+            tasks = [{"data": {"sha256": item.sha256, "image": _data_uri(pictures[item.sha256])}} for item in batch]
             last_look()
             self._call("POST", f"/api/projects/{project.id}/import", tasks)
 
@@ -203,6 +203,19 @@ class LabelStudio:
         if answer.status >= 400:
             raise ServiceError(f"HTTP {answer.status}: {answer.data[:200]!r}", where=where, do="Nothing was lost: run it again")
         return json.loads(answer.data)  # which reads NaN, as Python's servers write it: the box is refused then, not every picture
+
+
+def _batches(asked: Sequence[Asked], pictures: Mapping[str, Path]) -> Iterator[list[Asked]]:
+    """Yield pictures as they are imported, in their order; one that is too large by itself goes alone."""
+    batch, size = list[Asked](), 0
+    for item in asked:
+        own = pictures[item.sha256].stat().st_size
+        if batch and (len(batch) == BATCH or size + own > BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch, size = [*batch, item], size + own
+    if batch:
+        yield batch
 
 
 def _data_uri(path: Path) -> str:
