@@ -1,6 +1,6 @@
 """Label Studio over its REST API: one project a job, rectangles in percent of the picture.
 
-Tried against no server in the tests of this version; see docs/labelling.md.
+Tried against Label Studio Community 1.23.2; see docs/labelling.md.
 """
 
 import base64
