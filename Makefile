@@ -12,6 +12,7 @@ repro: .venv/ready  ## build the data set in the project's world, then say what 
 
 test: .venv/ready-dev  ## every test, and the checks
 	@command -v searx-run >/dev/null || echo "searx is not installed (apt-get install searx): the tests against a real one are skipped"
+	@command -v "$${LABEL_STUDIO:-label-studio}" >/dev/null || echo "Label Studio is not installed (docs/labelling.md): the tests against a real one are skipped"
 	@command -v chromedriver >/dev/null || echo "chromium and chromedriver are not installed (apt-get install chromium chromium-driver): the tests of the pages in a browser are skipped"
 	ruff check .
 	mypy

@@ -155,9 +155,9 @@ def running(folder: Path, of_port: Callable[[int], dict[str, Any]]) -> Iterator[
         stop(process)
 
 
-def wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+def wait_for(port: int, process: subprocess.Popen[bytes], log: Path, *, within_s: float = STARTS_WITHIN_S) -> None:
     """Return once something listens on the port. Raises where the process ends first, or where it takes too long."""
-    deadline = time.monotonic() + STARTS_WITHIN_S
+    deadline = time.monotonic() + within_s
     while process.poll() is None and time.monotonic() < deadline:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
@@ -165,7 +165,7 @@ def wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
             time.sleep(0.02)
         else:
             return
-    raise AssertionError(f"searx did not start (exit {process.poll()}):\n{log.read_text()[-3000:]}")
+    raise AssertionError(f"{log.stem} did not start (exit {process.poll()}):\n{log.read_text()[-3000:]}")
 
 
 def stop(process: subprocess.Popen[bytes], *, patience_s: float = 10.0) -> None:

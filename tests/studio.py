@@ -1,4 +1,4 @@
-"""Label Studio's API in memory, as far as Boxset asks it and as its documentation says."""
+"""Label Studio's API in memory, as far as Boxset asks it: as its documentation says, and as a real one answers (tests/test_real_label_studio.py)."""
 
 import re
 from collections.abc import Callable
@@ -8,9 +8,9 @@ from typing import Any
 class Studio:
     """A server of one organisation.
 
-    A project asks `maximum_annotations` people of each task, 1 where that is not set. A task is labelled, and nobody is handed it any more, once so
-    many different people have drawn in it; who skipped it has not. Who opens a labelled task may still draw in it, or draw once more. The export
-    says neither how many people are asked nor whether a task is labelled. `people`: what the server makes of any `maximum_annotations`, None: as
+    A project asks `maximum_annotations` people of each task, 1 where that is not set. Nobody is handed a task any more once so many annotations
+    were made in it, be two of them one person's; who skipped it has made none. Who opens such a task may still draw in it, or draw once more. The
+    export does not say how many people are asked. `people`: what the server makes of any `maximum_annotations`, None: as
     it is told. `between`: what comes right before a project is made; `fails`: the first word of a call, and its path, at which the client is killed.
     """
 
@@ -52,11 +52,11 @@ class Studio:
 
     def handed_to(self, person: int, number: int = 1) -> list[dict[str, Any]]:
         """Return the tasks of a project that a person is still handed."""
-        return [task for task in self.tasks[number] if not self._is_labelled(task, number) and person not in _people(task["annotations"])]
+        return [task for task in self.tasks[number] if not self._is_full(task, number) and person not in _people(task["annotations"])]
 
-    def _is_labelled(self, task: dict[str, Any], number: int) -> bool:
-        drew = _people(one for one in task["annotations"] if not one["was_cancelled"])
-        return len(drew) >= self.projects[number - 1]["maximum_annotations"]
+    def _is_full(self, task: dict[str, Any], number: int) -> bool:
+        made = [one for one in task["annotations"] if not one["was_cancelled"]]
+        return len(made) >= self.projects[number - 1]["maximum_annotations"]
 
     def draw(self, task: dict[str, Any], person: int, *xs: float, label: str = "hammer", skips: bool = False) -> dict[str, Any]:
         """Let a person draw boxes of a quarter by a fifth of the picture, by their left sides in percent; none: nothing is there."""

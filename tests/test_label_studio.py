@@ -1,18 +1,23 @@
 """Label Studio asks as many people as are paid, and what they drew is one answer; the money is that of what was drawn."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import boto3
 import msgspec
 import pytest
+import urllib3
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from boxset.endpoints import Endpoints
-from boxset.errors import BudgetError, ServiceError
+from boxset.errors import BudgetError, ProjectError, ServiceError
+from boxset.labeling import label_studio
 from boxset.labeling.answers import answered_pool
+from boxset.labeling.claims import Claims
 from boxset.labeling.label_studio import LabelStudio
 from boxset.labeling.ledger import ANSWERS, PURCHASES, Answered, Asked, Drawn, Job, Reserved, append, read_ledger
 from boxset.labeling.purchase import Shop, cancel, collect, status, submit
@@ -30,7 +35,9 @@ class Team:
     """A project with a ledger and a server; three people are paid to draw each picture."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch | None = None) -> None:
-        self.folder, self.studio = folder, Studio()
+        self.folder, self.studio, self.s3, self.bucket = folder, Studio(), "", ""
+        self.call: Callable[..., Any] = lambda *asked: self.studio.call(*asked)
+        folder.mkdir(exist_ok=True)
         self.there = folder / "picture.jpg"
         self.there.write_bytes(b"x")
         if monkeypatch is not None:
@@ -39,10 +46,11 @@ class Team:
     def shop(self, **more: Any) -> Shop:
         asks = label(**{"workers": 3, **more})
         backend = Labeler(backend="label_studio", url="http://studio.test", trial=0)
-        params = Params(world="live", project=Project(name="tools"), categories=CATEGORIES, sources={}, label=asks, labeler=backend)
+        params = Params(world="live", project=Project(name="tools", bucket=self.bucket), categories=CATEGORIES, sources={}, label=asks, labeler=backend)
         service = LabelStudio(params, Endpoints())
-        service._token, service._call = "t", self.studio.call
-        return Shop(self.folder / "ledger", params, service, lambda _: self.there)
+        service._token, service._call = "t", self.call
+        claims = Claims(params, Endpoints(aws=self.s3), self.folder / "claims.json", who=self.folder.name) if self.bucket else None
+        return Shop(self.folder / "ledger", params, service, lambda _: self.there, claims)
 
     def buy(self, count: int, **more: Any) -> tuple[str, ...]:
         shop = self.shop(**more)
@@ -181,6 +189,94 @@ def test_a_job_of_the_version_before_whose_project_was_set_by_hand_waits_for_all
     assert (team.answers(), team.end) == ([([44.0], 3, 1)] * 2, ("completed", 2 * EACH))
 
 
+@pytest.mark.parametrize(("each", "sizes"), [(1, [3, 3, 1]), (4, [2, 2, 2, 1]), (11, [1] * 7)])
+def test_no_import_has_more_pictures_or_more_bytes_than_a_server_takes(each: int, sizes: list[int], team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(label_studio, "BATCH", 3)
+    monkeypatch.setattr(label_studio, "BATCH_BYTES", 10)
+    team.there.write_bytes(b"x" * each)
+    imports, call = list[int](), team.studio.call
+
+    def counted(method: str, path: str, body: Any = None) -> Any:
+        imports.extend([len(body)] if path.endswith("/import") else [])
+        return call(method, path, body)
+
+    team.call = counted
+    team.buy(7)
+
+    assert (imports, [task["data"]["sha256"] for task in team.tasks]) == (sizes, [one.sha256 for one in team.job.asked])
+
+
+# two clones of one reservation, and a bucket
+
+
+@pytest.fixture
+def clones(s3_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Team, Team]:
+    """Two clones of one project that share the server and a bucket."""
+    ann, bob = Team(tmp_path / "ann", monkeypatch), Team(tmp_path / "bob")
+    bucket = f"ls-{abs(hash(str(tmp_path))) % 10**12}"
+    s3 = boto3.client("s3", endpoint_url=s3_server, aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")
+    s3.create_bucket(Bucket=bucket)
+    s3.close()
+    for one in (ann, bob):
+        one.studio, one.s3, one.bucket = ann.studio, s3_server, f"s3://{bucket}/team"
+    return ann, bob
+
+
+def killed(team: Team, where: str, clone: Team) -> None:
+    """Let a submit be killed at a call, its reservation pushed, and pulled by another clone."""
+    team.studio.fails = where
+    with pytest.raises(ConnectionError):
+        team.buy(2)
+    shutil.copytree(team.folder / "ledger", clone.folder / "ledger", dirs_exist_ok=True)
+
+
+def raced(team: Team, path: str, then: Callable[[], object]) -> None:
+    """Let something happen once, right after the server has answered this clone a call."""
+    call = team.studio.call
+    rest = [then]
+
+    def late(method: str, address: str, body: Any = None) -> Any:
+        found = list(answer) if isinstance(answer := call(method, address, body), list) else answer
+        if path in f"{method} {address}" and rest:
+            rest.pop()()
+        return found
+
+    team.call = late
+
+
+@pytest.mark.parametrize("where", ["POST /api/projects", "GET /api/projects/1/export", "POST /api/projects/1/import"])
+def test_of_two_clones_that_go_on_with_a_killed_job_at_once_the_one_that_was_sending_it_does(where: str, clones: tuple[Team, Team]) -> None:
+    ann, bob = clones
+    killed(ann, where, bob)
+
+    def bob_goes_on() -> None:
+        with pytest.raises(ProjectError, match=r"another clone has sent job tools-\w+, or was about to.*`boxset label cancel tools-"):
+            bob.buy(2)
+
+    raced(ann, "GET /api/projects/1/export", bob_goes_on)
+    assert ann.buy(2) == (ann.job.name,)
+
+    assert [len(tasks) for tasks in ann.studio.tasks.values()] == [2]
+    with pytest.raises(ProjectError, match="another clone has sent this job"):
+        bob.buy(2)
+    assert (bob.job.is_sent, bob.buy(2), len(ann.tasks)) == (True, (), 2)
+
+
+def test_a_job_that_a_colleague_gave_up_while_it_was_sent_gets_no_more_pictures(clones: tuple[Team, Team], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(label_studio, "BATCH", 1)
+    ann, bob = clones
+    killed(ann, "POST /api/projects/1/import", bob)
+    raced(ann, "POST /api/projects/1/import", lambda: cancel(bob.shop(), [bob.job.name]))
+
+    for _ in range(2):
+        with pytest.raises(ProjectError, match=r"its claims were released by bob.*`boxset label cancel tools-"):
+            ann.buy(2)
+
+    assert (len(ann.tasks), bob.end) == (1, ("stopped", 0))
+    cancel(ann.shop())
+    assert ann.end == ("stopped", 0)
+
+
 # what is answered
 
 
@@ -227,19 +323,23 @@ def test_boxes_say_how_many_drew_them_and_a_category_of_which_one_was_left_out_i
 
 
 def test_one_who_draws_thrice_is_one_person_and_the_first_drawing_is_theirs(team: Team) -> None:
-    team.buy(1)
-    (task,) = team.tasks
+    team.buy(2)
+    task, other = team.tasks
     for x in (10, 30, 50):
         team.studio.draw(task, ANNA, x)
+    for person in (ANNA, BEN):
+        team.studio.draw(other, person)
     collect(team.shop())
-    alone = team.answers(), [handed["id"] for handed in team.studio.handed_to(BEN)]
+    alone, handed, waits = team.answers(), team.studio.handed_to(CARL), status(team.shop())[team.job.name].detail
 
     team.studio.draw(task, BEN, 10)
-    team.studio.draw(task, CARL)
+    for one in team.tasks:
+        team.studio.draw(one, CARL)
     collect(team.shop())
 
-    assert alone == ([], [task["id"]])
-    assert (team.answers(), team.end) == ([([40.0], 3, 0)], ("completed", EACH))
+    assert (alone, handed) == ([], [other])
+    assert waits.startswith("fewer than 3 people have drawn in 2 pictures so far; in 1 of them somebody drew more than once, and Label Studio hands it to nobody")
+    assert (team.answers(), team.end) == ([([40.0], 3, 0), ([], 3, 0)], ("completed", 2 * EACH))
 
 
 def test_a_picture_that_was_imported_twice_is_answered_by_all_who_drew_in_either(team: Team) -> None:
@@ -444,3 +544,64 @@ def test_no_job_ever_costs_less_than_was_drawn_when_it_was_looked_at_nor_more_th
         if was_open or verb == "again":
             assert now == seen
         before = now
+
+
+# the token
+
+
+PERSONAL = "head.body.signature"
+
+
+class Doorman:
+    """A server that takes a legacy token, or for a personal access token gives others, of which only the latest is taken, and that for one call."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+        self.given, self.holds = 0, False
+
+    def request(self, method: str, url: str, *, headers: dict[str, str], body: bytes | None) -> urllib3.HTTPResponse:
+        says, path = headers.get("Authorization", ""), url.removeprefix("http://studio.test")
+        self.asked.append((path.partition("?")[0], says))
+        if path.startswith("/api/token/refresh"):
+            is_known = body is not None and msgspec.json.decode(body) == {"refresh": PERSONAL}
+            self.given, self.holds = self.given + 1, True
+            return self._answer(200, {"access": f"a{self.given}"}) if is_known else self._answer(401, {"detail": "Token is invalid"})
+        is_good = says == "Token legacy" or (says == f"Bearer a{self.given}" and self.holds)
+        self.holds = False
+        return self._answer(200, []) if is_good else self._answer(401, {"detail": "Invalid token."})
+
+    def _answer(self, status: int, body: Any) -> urllib3.HTTPResponse:
+        return urllib3.HTTPResponse(msgspec.json.encode(body), status=status)
+
+
+def visitor(token: str, monkeypatch: pytest.MonkeyPatch) -> tuple[LabelStudio, Doorman]:
+    """Return a service with a token, and the server that it asks."""
+    monkeypatch.setenv("LABEL_STUDIO_TOKEN", token)
+    backend = Labeler(backend="label_studio", url="http://studio.test")
+    service = LabelStudio(Params(world="live", project=Project(name="tools"), categories=CATEGORIES, sources={}, label=label(), labeler=backend), Endpoints())
+    server = Doorman()
+    monkeypatch.setattr(service._pools, "request", server.request)
+    return service, server
+
+
+def test_a_personal_access_token_gives_another_that_is_asked_for_again_once_it_holds_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    service, server = visitor(PERSONAL, monkeypatch)
+
+    assert [service.jobs("tools-") for _ in range(2)] == [[], []]
+
+    refresh, projects = ("/api/token/refresh/", ""), "/api/projects"
+    assert server.asked == [refresh, (projects, "Bearer a1"), (projects, "Bearer a1"), refresh, (projects, "Bearer a2")]
+
+
+def test_a_legacy_token_goes_out_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    service, server = visitor("legacy", monkeypatch)
+
+    assert (service.jobs("tools-"), server.asked) == ([], [("/api/projects", "Token legacy")])
+
+
+@pytest.mark.parametrize("token", ["other", "a.b.c"])
+def test_a_token_that_is_not_taken_is_called_that(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    service, _ = visitor(token, monkeypatch)
+
+    with pytest.raises(ServiceError, match=r"the token is wrong, or of a kind that the server does not take.*LABEL_STUDIO_TOKEN=… with a personal access token"):
+        service.check()

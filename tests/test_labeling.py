@@ -46,6 +46,7 @@ class Workforce:
 
     takes_corrections = False
     is_shared = True
+    takes_once = True
 
     def __init__(self, states: Sequence[str] = ()) -> None:
         self.refused: list[Refusal] = []

@@ -21,6 +21,7 @@ from boxset.params import Params
 from boxset.wording import moment
 
 LEFTOVER = Path(".boxset/claims.json")  # what a killed submit had begun to claim, on this machine
+SENDING = "sending.json"  # beside it: what this machine was sending
 BEATEN = ("PreconditionFailed", "ConditionalRequestConflict")  # how S3 says that somebody else was faster
 OTHER_ETAG = '"0"'  # no object's
 TRIES = 5
@@ -40,6 +41,13 @@ class Claim(msgspec.Struct, frozen=True):
 
     job: str
     by: str = ""
+
+
+class Sending(msgspec.Struct, frozen=True):
+    """The job that this clone told a service of last, or was about to, and what its ticket says `by` then."""
+
+    job: str
+    by: str
 
 
 class Ticket(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -88,7 +96,7 @@ class Claims:
     def __init__(self, params: Params, endpoints: Endpoints, leftover: Path = LEFTOVER, *, who: str = "", at: str = "") -> None:
         self._bucket, self._prefix = bucket_and_key(params.project.bucket, key="project.bucket")
         self._s3: Any = client("s3", endpoints, region=params.labeler.region)
-        self._leftover, self._who, self._at = leftover, who, at
+        self._leftover, self._sending, self._who, self._at = leftover, leftover.with_name(SENDING), who, at
         self.service = service_of(params)
 
     @contextmanager
@@ -137,14 +145,14 @@ class Claims:
     def going(self, reserved: Reserved, asked: Sequence[Asked], *, goes_on: bool) -> None:
         """Write down that the service is about to be told of a job: from now on nobody can release it. Raises ProjectError where it was released, or sent.
 
-        `goes_on`: whether it does no harm to go on where somebody was about to tell it: this clone was, or the service takes a job once.
+        This clone goes on where it was itself, also after a kill. `goes_on`: whether it does no harm to go on where another was about to tell it.
         """
-        by = uuid4().hex
+        by = self._sender(reserved.job)
         for _ in range(TRIES):
             found = self._ticket(reserved.job)
             self._check_held(found, reserved, asked)
-            if found is not None and found.ticket.by == by:
-                return  # written before, and the answer was lost
+            if found is not None and found.ticket.state == "sending" and found.ticket.by == by:
+                return
             if found is not None and (found.ticket.state == "sent" or (found.ticket.state == "sending" and not goes_on)):
                 do = f"Let them finish, and `git pull`. If their machine is lost, `boxset label cancel {reserved.job}` gives it up here"
                 raise ProjectError(f"another clone has sent job {reserved.job}, or was about to", where=f"s3://{self._bucket}", do=do)
@@ -153,6 +161,14 @@ class Claims:
             if found.ticket.state != "claimed" or self._write(msgspec.structs.replace(found.ticket, state="sending", by=by), found.etag):
                 return
         raise self._changing(reserved.job)
+
+    def _sender(self, job: str) -> str:
+        """Return what a job's ticket says `by` while this clone sends it: the same after a kill."""
+        known = read_json(self._sending, Sending) if self._sending.exists() else None
+        if known is None or known.job != job:
+            known = Sending(job, uuid4().hex)
+            write_json(self._sending, known)
+        return known.by
 
     def give_up(self, reserved: Reserved, asked: Sequence[Asked], *, goes_on: bool) -> bool:
         """Write down that a reserved job is given up, so that no other clone that has it sends it. Return whether nobody has sent it before, or may have.

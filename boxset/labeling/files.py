@@ -26,6 +26,7 @@ class Folder:
 
     takes_corrections = True
     is_shared = False
+    takes_once = True
 
     def __init__(self, params: Params) -> None:
         self._root = Path(params.labeler.folder)

@@ -55,6 +55,7 @@ class GroundTruth:
 
     takes_corrections = False
     is_shared = True
+    takes_once = True
 
     def __init__(self, params: Params, endpoints: Endpoints) -> None:
         self._params, self._labeler = params, params.labeler

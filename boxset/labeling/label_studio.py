@@ -1,12 +1,12 @@
 """Label Studio over its REST API: one project a job, rectangles in percent of the picture.
 
-Tried against no server in the tests of this version; see docs/labelling.md.
+Tried against Label Studio Community 1.23.2; see docs/labelling.md.
 """
 
 import base64
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from itertools import count
@@ -29,7 +29,7 @@ from boxset.params import Params
 from boxset.wording import counted
 
 T = TypeVar("T")
-BATCH = 50
+BATCH, BATCH_BYTES = 50, 20_000_000  # pictures in one import: a server takes requests of 250 MB, and less behind a proxy
 PAGE = 100  # projects asked for at once; a server may give fewer
 
 
@@ -50,15 +50,20 @@ class _Page(msgspec.Struct, frozen=True):
     count: int | None = None
 
 
+class _Access(msgspec.Struct, frozen=True):
+    access: str
+
+
 class LabelStudio:
-    """A Label Studio server of one's own; the token comes from LABEL_STUDIO_TOKEN."""
+    """A Label Studio server of one's own; the token comes from LABEL_STUDIO_TOKEN: a personal access token, or a legacy one."""
 
     takes_corrections = False
     is_shared = True
+    takes_once = False  # what two clones import at once is there twice
 
     def __init__(self, params: Params, endpoints: Endpoints) -> None:
         self._base, self._endpoints = params.labeler.url.rstrip("/"), endpoints
-        self._token = os.environ.get("LABEL_STUDIO_TOKEN", "")
+        self._token, self._access = os.environ.get("LABEL_STUDIO_TOKEN", ""), ""
         self._title, self._people = params.labeler.title, params.label.workers
         self._pools = urllib3.PoolManager(timeout=urllib3.Timeout(connect=10, read=120), retries=False)
 
@@ -84,8 +89,9 @@ class LabelStudio:
         missing = [item for item in asked if item.sha256 not in here]
         if missing:
             self._check_people(project, reserved.job)
-        for start in range(0, len(missing), BATCH):
-            tasks = [{"data": {"sha256": item.sha256, "image": _data_uri(pictures[item.sha256])}} for item in missing[start : start + BATCH]]
+        for batch in _batches(missing, pictures):
+            tasks = [{"data": {"sha256": item.sha256, "image": _data_uri(pictures[item.sha256])}} for item in batch]
+            last_look()
             self._call("POST", f"/api/projects/{project.id}/import", tasks)
 
     def jobs(self, prefix: str) -> list[str]:
@@ -97,10 +103,11 @@ class LabelStudio:
         project = self._project(job.name)
         if project is None:
             return Progress("unknown")
-        people = _people(project, job)
-        found = read_tasks(self._tasks(project), job, where=job.name, people=people)
-        waits = f"fewer than {people} people have drawn in {counted(len(found.partial), 'picture')} so far" if found.partial else ""
-        return Progress("completed" if len(found.answers) >= len(job.asked) else "open", len(found.answers), detail=waits)
+        people, tasks = _people(project, job), self._tasks(project)
+        found = read_tasks(tasks, job, where=job.name, people=people)
+        waits = {one.sha256 for one in found.partial}
+        held = {_data(task)["sha256"] for task in tasks if _data(task).get("sha256") in waits and _is_held(task, project.people)}
+        return Progress("completed" if len(found.answers) >= len(job.asked) else "open", len(found.answers), detail=_waits_for(people, len(waits), len(held)))
 
     def answers(self, job: Job) -> Received:
         """Return what people drew, fused by agreement in pictures that as many drew in as were asked."""
@@ -164,18 +171,51 @@ class LabelStudio:
             raise ServiceError(f"{what} is not what it should be: {err}", where=f"Label Studio at {self._base}", do=do) from err
 
     def _call(self, method: str, path: str, body: Any = None) -> Any:
-        url, headers = self._endpoints.connect(f"{self._base}{path}")
-        sent = {"Authorization": f"Token {self._token}", "Content-Type": "application/json", **headers}
-        where = f"Label Studio at {self._base}"
         try:
-            answer = self._pools.request(method, url, headers=sent, body=None if body is None else msgspec.json.encode(body))
-            if answer.status == 401:
-                raise ServiceError("the token is wrong", where=where, do="export LABEL_STUDIO_TOKEN=…")
-            if answer.status >= 400:
-                raise ServiceError(f"HTTP {answer.status}: {answer.data[:200]!r}", where=where, do="Nothing was lost: run it again")
-            return json.loads(answer.data)  # which reads NaN, as Python's servers write it: the box is refused then, not every picture
+            answer = self._request(method, path, body, self._authorization())
+            if answer.status == 401 and self._access:  # which holds for minutes
+                self._access = ""
+                answer = self._request(method, path, body, self._authorization())
+            return self._content(answer)
         except (urllib3.exceptions.HTTPError, ValueError, RecursionError) as err:
-            raise ServiceError(f"does not answer as it should ({type(err).__name__})", where=where, do="Start it, or correct labeler.url") from err
+            do = "Start it, or correct labeler.url"
+            raise ServiceError(f"does not answer as it should ({type(err).__name__})", where=f"Label Studio at {self._base}", do=do) from err
+
+    def _authorization(self) -> str:
+        """Return what a request says: a legacy token as it is; of a personal access token, which is a JWT, what the server gives for it."""
+        if self._token.count(".") != 2:
+            return f"Token {self._token}"
+        if not self._access:
+            answer = self._request("POST", "/api/token/refresh/", {"refresh": self._token}, "")
+            self._access = self._read(self._content(answer), _Access, "what it gives for the token").access
+        return f"Bearer {self._access}"
+
+    def _request(self, method: str, path: str, body: Any, authorization: str) -> urllib3.BaseHTTPResponse:
+        url, headers = self._endpoints.connect(f"{self._base}{path}")
+        sent = {"Content-Type": "application/json", **({"Authorization": authorization} if authorization else {}), **headers}
+        return self._pools.request(method, url, headers=sent, body=None if body is None else msgspec.json.encode(body))
+
+    def _content(self, answer: urllib3.BaseHTTPResponse) -> Any:
+        where = f"Label Studio at {self._base}"
+        if answer.status == 401:
+            do = "export LABEL_STUDIO_TOKEN=… with a personal access token (Account & Settings), or a legacy one where the organisation allows these"
+            raise ServiceError("the token is wrong, or of a kind that the server does not take", where=where, do=do)
+        if answer.status >= 400:
+            raise ServiceError(f"HTTP {answer.status}: {answer.data[:200]!r}", where=where, do="Nothing was lost: run it again")
+        return json.loads(answer.data)  # which reads NaN, as Python's servers write it: the box is refused then, not every picture
+
+
+def _batches(asked: Sequence[Asked], pictures: Mapping[str, Path]) -> Iterator[list[Asked]]:
+    """Yield pictures as they are imported, in their order; one that is too large by itself goes alone."""
+    batch, size = list[Asked](), 0
+    for item in asked:
+        own = pictures[item.sha256].stat().st_size
+        if batch and (len(batch) == BATCH or size + own > BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch, size = [*batch, item], size + own
+    if batch:
+        yield batch
 
 
 def _data_uri(path: Path) -> str:
@@ -195,6 +235,23 @@ class _Value(msgspec.Struct, frozen=True):
 def _people(project: _Project, job: Job) -> int:
     """Return how many people a picture of a job waits for: as many as its project asks, and no more than are paid, where the ledger says that."""
     return min(project.people, job.reserved.workers or project.people)
+
+
+def _is_held(task: dict[str, Any], asks: int) -> bool:
+    """Return whether a task is handed to nobody any more though fewer people drew in it than its project asks.
+
+    Label Studio 1.23.2 counts annotations there: who drew twice took another's place.
+    """
+    made = [one for one in _annotations(task) if isinstance(one, dict)]
+    return len(made) >= asks > len({_worker(one) for one in made})
+
+
+def _waits_for(people: int, waits: int, held: int) -> str:
+    if not waits:
+        return ""
+    says = f"fewer than {people} people have drawn in {counted(waits, 'picture')} so far"
+    theirs = f"; in {held:,} of them somebody drew more than once, and Label Studio hands it to nobody else: let another person open it from the project's list"
+    return f"{says}{theirs if held else ''}"
 
 
 @dataclass

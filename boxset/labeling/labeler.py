@@ -33,17 +33,19 @@ class Labeler(Protocol):
 
     `takes_corrections`: whether results of a job that is over may still change, and looking costs nothing.
     `is_shared`: whether every clone sees the same jobs, so that two of one name are one.
+    `takes_once`: whether nothing comes twice where a job is handed over a second time while the first is still at it.
     """
 
     takes_corrections: bool
     is_shared: bool
+    takes_once: bool
 
     def check(self) -> None:
         """Raise an error where a job could not be sent as things stand; spends nothing."""
         ...
 
     def send(self, reserved: Reserved, asked: Sequence[Asked], pictures: Mapping[str, Path], last_look: LastLook = nothing_to_see) -> None:
-        """Hand a job over; idempotent by its name. `last_look` is called right before the service is told of a job that it may not have: an error there stops it."""
+        """Hand a job over; idempotent by its name. `last_look` is called right before the service is told of what it may not have: an error there stops it."""
         ...
 
     def jobs(self, prefix: str) -> list[str]:

@@ -291,13 +291,13 @@ def _check_budget(shop: Shop, ledger: Ledger, reserved: Reserved) -> None:
 
 def _send(shop: Shop, reserved: Reserved, asked: Sequence[Asked]) -> str:
     """Send a reserved job. Raises ProjectError, and sends nothing, where the team's claims for it were released meanwhile, or another clone has sent it."""
-    claims = None if shop.claims is None or _is_there(shop, reserved.job) else shop.claims
+    claims = None if shop.labeler.takes_once and _is_there(shop, reserved.job) else shop.claims
     if claims is not None:
         if claims.was_sent(reserved.job):
             append(shop.ledger, PURCHASES, [Sent(job=reserved.job)])
             raise _sent_elsewhere(reserved.job, "`git pull` once they have pushed their ledger, then `dvc repro label`")
         claims.check_held(reserved, asked)  # before the pictures go out; and once more right before the service is told
-    pictures, goes_on = {item.sha256: shop.picture(item.file_name) for item in asked}, _goes_on(shop, reserved.job)
+    pictures, goes_on = {item.sha256: shop.picture(item.file_name) for item in asked}, shop.labeler.takes_once and _goes_on(shop, reserved.job)
     missing = next((item.file_name for item in asked if not pictures[item.sha256].is_file()), "")
     if missing:
         raise ProjectError("the picture is not here", where=missing, do="`dvc pull data/crawl`, then submit again: the reservation stands")
@@ -446,6 +446,8 @@ def _stop(shop: Shop, job: Job) -> None:
         if shop.labeler.progress(job).state == "unknown":
             _withdraw(shop, job)
             return
+        if shop.claims is not None:  # whose submit was killed does not go on with it
+            shop.claims.give_up(job.reserved, job.asked, goes_on=True)
         append(shop.ledger, PURCHASES, [Sent(job=job.name)])  # a killed submit had come so far
     over = shop.labeler.progress(job).state in OVER
     at_once = over or shop.labeler.cancel(job)
