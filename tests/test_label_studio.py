@@ -330,7 +330,7 @@ def test_one_who_draws_thrice_is_one_person_and_the_first_drawing_is_theirs(team
     for person in (ANNA, BEN):
         team.studio.draw(other, person)
     collect(team.shop())
-    alone, handed, waits = team.answers(), team.studio.handed_to(CARL), status(team.shop())[team.job.name].detail
+    alone, handed, waits = team.answers(), team.studio.handed_to(CARL), status(team.shop().labeler, read_ledger(team.shop().ledger))[team.job.name].detail
 
     team.studio.draw(task, BEN, 10)
     for one in team.tasks:
