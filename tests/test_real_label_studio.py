@@ -101,7 +101,8 @@ class Buyer:
         return self.job.closed and (self.job.closed.state, self.job.closed.cost_mills)
 
     def standing(self) -> tuple[str, int, str]:
-        found = status(self.shop())[self.job.name]
+        shop = self.shop()
+        found = status(shop.labeler, read_ledger(shop.ledger))[self.job.name]
         return found.state, found.done, found.detail
 
 
