@@ -44,9 +44,15 @@ def bought(ledger: Ledger, version: int, *, but: str = "") -> list[Bought]:
     return [Bought(as_picture(items[sha256]), frozenset(ids)) for sha256, ids in sorted(by_picture.items())]
 
 
-def times_asked(ledger: Ledger, version: int) -> Counter[str]:
-    """Return in how many jobs each picture was, under a version of the instructions, whatever became of them."""
-    return Counter(item.sha256 for job in ledger.jobs.values() if job.reserved.version == version for item in job.asked)
+def times_asked(ledger: Ledger, version: int, pictures: Sequence[Picture], *, but: str = "") -> list[int]:
+    """Return in how many jobs, except `but`, each picture, or a copy of it, was, under a version of the instructions, whatever became of them."""
+    items = [item for job in ledger.jobs.values() if job.reserved.version == version and job.name != but for item in job.asked]
+    times = Counter(item.sha256 for item in items)
+    known = list({item.sha256: as_picture(item) for item in items}.values())
+    found = [0] * len(pictures)
+    for picture, other in copies(pictures, known):
+        found[picture] += times[known[other].sha256]
+    return found
 
 
 def pictures_asked(ledger: Ledger) -> frozenset[str]:

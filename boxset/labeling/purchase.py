@@ -10,9 +10,10 @@ from typing import TypeVar
 
 import msgspec
 
+from boxset.dataset.records import PEOPLE, remembered
 from boxset.errors import BudgetError, ProjectError
-from boxset.files import sha256_of
-from boxset.labeling.asked import times_asked
+from boxset.files import read_json, sha256_of, write_json
+from boxset.labeling.asked import as_picture, bought, ids_asked, times_asked
 from boxset.labeling.claims import Claims
 from boxset.labeling.labeler import Labeler, Progress, nothing_to_see
 from boxset.labeling.ledger import (
@@ -222,6 +223,17 @@ def _due(shop: Shop, plan: Plan, ledger: Ledger, *, trial: bool, most: int) -> t
     if not labelled and all(job.closed for job in trials):  # one that was cancelled, or came to nothing, is repeated
         items = plan.items[: min(size, most)]
         says = f"a trial of {len(items)}; look at its answers, then submit again for the other {len(plan.items) - len(items)}"
+def _check_not_bought(shop: Shop, reserved: Reserved, asked: Sequence[Asked]) -> None:
+    """Raise ProjectError where pictures of a job that is not sent yet were bought in another one since it was reserved, in a clone that did not know of it."""
+    ledger, pictures, wanted = read_ledger(shop.ledger), [as_picture(item) for item in asked], set(reserved.categories.values())
+    ids = ids_asked(pictures, bought(ledger, reserved.version, but=reserved.job))
+    times = times_asked(ledger, reserved.version, pictures, but=reserved.job)
+    again = sum(bool(known & wanted) and count > item.attempt for item, known, count in zip(asked, ids, times, strict=True))
+    if again:
+        what = f"job {reserved.job} was reserved and not sent, and another one has asked {again:,} of its pictures meanwhile"
+        raise ProjectError(what, where="ledger", do=f"`boxset label cancel {reserved.job}` gives it up, then `dvc repro label`")
+
+
         return items, True, says if items else ""
     if not labelled:
         return (), False, "nothing bought: the trial is not answered yet. `boxset label collect` takes answers in"
@@ -230,7 +242,7 @@ def _due(shop: Shop, plan: Plan, ledger: Ledger, *, trial: bool, most: int) -> t
 
 def _reservation(shop: Shop, plan: Plan, ledger: Ledger, items: Sequence[Item], *, trial: bool) -> tuple[Reserved, tuple[Asked, ...]]:
     categories = {row.category: row.id for row in plan.rows}
-    before = times_asked(ledger, plan.version)
+    before = times_asked(ledger, plan.version, [remembered(i, source=PEOPLE) for i in items])
     name = _job_name(shop, ledger, [*sorted(i.sha256 for i in items), *map(str, categories.values()), str(plan.version)])
     asked = tuple(
         Asked(
@@ -242,9 +254,9 @@ def _reservation(shop: Shop, plan: Plan, ledger: Ledger, items: Sequence[Item], 
             phash=i.phash,
             grid=i.grid,
             found_for=i.found_for,
-            attempt=before[i.sha256],
+            attempt=times,
         )
-        for i in items
+        for i, times in zip(items, before, strict=True)
     )
     reserved = Reserved(
         job=name,
