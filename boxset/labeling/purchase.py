@@ -438,8 +438,11 @@ def _stop(shop: Shop, job: Job) -> None:
             _withdraw(shop, job)
             return
         append(shop.ledger, PURCHASES, [Sent(job=job.name)])  # a killed submit had come so far
-    over = shop.labeler.progress(job).state in OVER
-    at_once = over or shop.labeler.cancel(job)
+    state = shop.labeler.progress(job).state
+    if state == "unknown":  # what people did cannot be looked up here
+        append(shop.ledger, PURCHASES, [Closed(job=job.name, state="stopped", cost_mills=job.reserved.worst_mills)])
+        return
+    at_once = state in OVER or shop.labeler.cancel(job)
     _take_in(shop, job)
     _take_in(shop, read_ledger(shop.ledger).jobs[job.name])
     now = read_ledger(shop.ledger).jobs[job.name]
