@@ -23,12 +23,13 @@ from boxset.dataset.records import BBox
 from boxset.endpoints import Endpoints
 from boxset.errors import ParamsError, ServiceError
 from boxset.labeling.labeler import LastLook, Progress, nothing_to_see
-from boxset.labeling.ledger import Answered, Asked, Drawing, Drawn, Job, Reserved, worker_mark
+from boxset.labeling.ledger import Answered, Asked, Drawing, Drawn, Job, Reserved, reservation_lines, worker_mark
 from boxset.labeling.received import UNFIT, Pile, Received, Refusal, checked_bbox, listed, reason, record
 from boxset.params import Params
 
 T = TypeVar("T")
 BATCH = 50
+LINES = "ledger"  # in a task's data: its lines of the ledger
 PAGE = 100  # projects asked for at once; a server may give fewer
 
 
@@ -77,12 +78,18 @@ class LabelStudio:
         here = {_data(task).get("sha256") for task in self._tasks(project)}
         missing = [item for item in asked if item.sha256 not in here]
         for start in range(0, len(missing), BATCH):
-            tasks = [{"data": {"sha256": item.sha256, "image": _data_uri(pictures[item.sha256])}} for item in missing[start : start + BATCH]]
+            batch = missing[start : start + BATCH]
+            tasks = [{"data": {"sha256": item.sha256, "image": _data_uri(pictures[item.sha256]), LINES: reservation_lines(reserved, [item])}} for item in batch]
             self._call("POST", f"/api/projects/{project.id}/import", tasks)
 
     def jobs(self, prefix: str) -> list[str]:
         """Return the names of our projects."""
         return [name for project in self._projects() if (name := project.description or "").startswith(prefix)]
+
+    def lines(self, job: str) -> str:
+        """Return what the tasks' data say beside the picture."""
+        project = self._project(job)
+        return "".join(str(_data(task).get(LINES, "")) for task in self._tasks(project)) if project else ""
 
     def progress(self, job: Job) -> Progress:
         """Return how many tasks have an annotation that can be taken in; the job is over when all have as many as the project wants of each."""

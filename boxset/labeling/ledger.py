@@ -184,6 +184,22 @@ def _read(path: Path, as_type: Any) -> dict[bytes, Any]:
     return read_lines(path, as_type, what=WHAT, do="Take the line from git's history")
 
 
+def reservation_lines(reserved: Reserved, asked: Iterable[Asked]) -> str:
+    """Return a reservation as it stands in the ledger: a job goes out with it, so that it is not lost with the machine that bought it."""
+    return "".join(msgspec.json.encode(event).decode() + "\n" for event in (reserved, *asked))
+
+
+def read_reservation(lines: str, job: str) -> tuple[Reserved, tuple[Asked, ...]] | None:
+    """Return a job's reservation, as far as it went out with the job; None where it did not."""
+    events = [msgspec.json.decode(line, type=Reserved | Asked) for line in sorted(whole_lines(lines.encode()))]
+    reserved = next((event for event in events if isinstance(event, Reserved) and event.job == job), None)
+    asked = tuple(event for event in events if isinstance(event, Asked) and event.job == job)
+    if reserved is None or not asked:
+        return None
+    worst = reserved.worst_mills // max(1, reserved.pictures) * len(asked)  # a sender that was killed had not sent all
+    return msgspec.structs.replace(reserved, pictures=len(asked), worst_mills=worst), asked
+
+
 def whole_lines(content: bytes) -> frozenset[bytes]:
     """Return the distinct lines of a ledger's file, without one that was cut short."""
     return frozenset(line for line in (raw.strip() for raw in content.split(b"\n")) if line and is_json(line))

@@ -158,11 +158,13 @@ def _check_witness(shop: Shop, ledger: Ledger) -> None:
     known = {name.lower() for name in ledger.jobs}
     there = shop.labeler.jobs(shop.prefix)
     unknown = sorted({name for name in there if shop.is_own(name) and name.lower() not in known})
-    if unknown:
-        branch = f"one of another branch (`git log --all -S {unknown[0]} -- ledger` finds it): merge that"
-        do = f"A colleague's purchase: `git pull`; {branch}. Otherwise restore ledger/ from git's history"
-        raise ProjectError(f"the service has a job {unknown[0]} that the ledger does not know", where="ledger", do=do)
-    _take_back(shop, ledger, {name.lower() for name in there})
+    told = [] if unknown or shop.claims is None else sorted(filter(shop.is_own, shop.claims.sent_jobs(ledger.jobs)))
+    if unknown or told:
+        who, name = ("the service", unknown[0]) if unknown else ("project.bucket", told[0])
+        branch = f"one of another branch (`git log --all -S {name} -- ledger` finds it): merge that"
+        do = f"A colleague's purchase: `git pull`; {branch}. If their machine is lost, `boxset label adopt {name}` takes it into the ledger"
+        raise ProjectError(f"{who} has a job {name} that the ledger does not know", where="ledger", do=do)
+    return there
 
 
 def _take_back(shop: Shop, ledger: Ledger, there: Set[str]) -> None:
