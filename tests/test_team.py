@@ -242,3 +242,19 @@ def test_what_a_killed_submit_had_handed_out_is_collected_when_it_is_done_though
 
     (job,) = ann.ledger.jobs.values()
     assert (len(job.answers), job.closed and job.closed.state) == (7, "completed")
+
+
+def test_pictures_of_an_adopted_job_can_be_claimed_anew_though_what_its_machine_had_given_up_is_lost(play: Play) -> None:
+    team = play("ground_truth", "s3://team/project")
+    ann, bob = team.clones.values()
+    given_up = killed(team, ann, "create job")
+    team.run(ann, "cancel", "--yes", given_up)
+    job = buy(team, ann)
+    team.run(bob, "adopt", job)
+    team.run(bob, "cancel", "--yes", job)
+    team.sagemaker.move_on()
+    team.run(bob, "collect")
+    team.run(bob, "release", given_up, "--yes", "--lost")
+
+    assert buy(team, bob) != job
+    assert team.truth.wrong == []

@@ -60,6 +60,7 @@ class Walk:
         self.clock = datetime(2026, 1, 1, tzinfo=UTC)
         self.cap = cap_mills(params["label"]["budget_usd"])
         self.depth = 0
+        self.habits = {name: rng.choice([0, 1, 1, 4]) for name in ("cancel", "release", "branch", "edit", "lose", "come_back", "adopt", "collect")}
         self.is_ending = False
         self.seen: Counter[str] = Counter()
 
@@ -158,7 +159,8 @@ class Walk:
             self.buy: 30, self.collect: 12, self.cancel: 9, self.release: 8, self.work: 22, self.share: 18, self.fetch: 3, self.branch: 4,
             self.edit: 8, self.review: 3, self.adopt: 2, self.look: 2, self.miss: 2, self.lose: 2, self.come_back: 2, self.clean: 1,
         }  # fmt: skip
-        self.rng.choices(list(steps), list(steps.values()))[0](clone)
+        weights = [weight * self.habits.get(do.__name__, 1) for do, weight in steps.items()]
+        self.rng.choices(list(steps), weights)[0](clone)
 
     def buy(self, clone: Clone) -> None:
         rng = self.rng
