@@ -338,6 +338,13 @@ class Studio:
         self._team.ask((f"studio {number}", self.projects[number - 1]["description"]), [task["data"]["sha256"] for task in body])
         return {}
 
+    def delete_empty(self) -> bool:
+        """Delete projects that no task came into; return whether there was one."""
+        empty = [project for project in self.projects if project["id"] not in self.tasks and project["description"]]
+        for project in empty:
+            project["description"] = ""
+        return bool(empty)
+
     def _shown(self, task: dict[str, Any], number: int) -> dict[str, Any]:
         place = f"studio {number}", self.projects[number - 1]["description"]
         ask = next(ask for ask in self._team.truth.of(place) if ask.sha256 == task["data"]["sha256"])
@@ -362,6 +369,7 @@ class Clone:
     fetched: dict[str, Commit] = field(default_factory=dict)
     pictures: list[Picture] = field(default_factory=list)
     is_lost: bool = False
+    left: Commit | None = None  # what is on the branch that this clone went away from
 
     @property
     def ledger(self) -> Ledger:
@@ -525,10 +533,20 @@ class Team:
         self.commit(clone)
         with self.at(clone):
             clone.head = merged(clone.head, head)
-        for name, content in clone.head.files.items():
-            path = clone.root / name
-            path.parent.mkdir(exist_ok=True)
-            path.write_bytes(content)
+        self.put(clone)
+
+    def put(self, clone: Clone) -> None:
+        """Let the work tree be as what is checked out."""
+        for name in TRACKED:
+            (clone.root / name).unlink(missing_ok=True)
+        self.lay(clone.head, clone.root)
+
+    def lay(self, commit: Commit, root: Path) -> Path:
+        """Write a version's files into a folder; return its ledger's."""
+        for name, content in commit.files.items():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_bytes(content)
+        return root / "ledger"
 
     def fetch(self, clone: Clone) -> None:
         clone.fetched = dict(self.remote)

@@ -270,13 +270,22 @@ class Walk:
         if clone.branch == "main":
             self.team.commit(clone)
             clone.branch, clone.follows = f"of-{clone.name}", ""
-        elif self.rng.random() < 0.5:
+        elif self.rng.random() < 0.4:
             self.team.fetch(clone)
             self.team.take(clone, clone.fetched["main"])
+        elif self.rng.random() < 0.4:
+            self.check_out(clone)
         else:
             clone.branch, clone.follows = "main", "main"
             self.team.pull(clone)
         self.log.append(f"{clone.name}: on {clone.branch}")
+
+    def check_out(self, clone: Clone) -> None:
+        """Go to another branch and leave what this one has on it, or come back."""
+        self.team.commit(clone)
+        left, clone.left = clone.head, clone.left or clone.fetched["main"]
+        clone.head, clone.left = clone.left, left
+        self.team.put(clone)
 
     def edit(self, clone: Clone) -> None:
         rng, params = self.rng, clone.params
@@ -341,7 +350,8 @@ class Walk:
     # what must hold
 
     def merged(self, clones: list[Clone]) -> Ledger:
-        return united([clone.root / "ledger" for clone in clones], self.team.root / "united")
+        left = [self.team.lay(clone.left, self.team.root / f"left of {clone.name}") for clone in clones if clone.left]
+        return united([*(clone.root / "ledger" for clone in clones), *left], self.team.root / "united")
 
     def check(self) -> None:
         truth, clones = self.team.truth, list(self.team.clones.values())
@@ -369,6 +379,9 @@ class Walk:
             clone.is_lost = clone.is_lost and self.rng.random() < 0.5
         self.is_ending = True
         for clone in self.live:
+            if clone.left:
+                self.team.take(clone, clone.left)
+                clone.left = None
             if (clone.root / "data/crawl/hammer/away").is_dir():
                 self.miss(clone)
         self.settle()
@@ -478,6 +491,8 @@ class Walk:
         if not self.repro(clone):
             self.wrong("no plan can be made")
         answer = self.say(clone, "submit", "--yes")
+        if "that the ledger does not know" in answer and self.team.studio.delete_empty():  # as `adopt` says
+            answer = self.say(clone, "submit", "--yes")
         if not answer.startswith(("sent", "nothing to buy", "Other clones")) and "REFUSED" not in answer:
             self.wrong(f"odd: {answer}")
         if "REFUSED" in answer:

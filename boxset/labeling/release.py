@@ -7,6 +7,7 @@ from boxset.labeling.claims import Claims, Read, Ticket
 from boxset.labeling.ledger import PURCHASES, Ledger, Sent, append, read_ledger, read_reservation
 from boxset.labeling.purchase import Shop, check_upstream
 
+NOT_SENT = "`boxset label release` lists what was claimed and not sent. A project of Label Studio that stands empty was not sent: delete it there"
 STATE_IT = "if its machine is lost and nobody was given its tasks, --lost says so"
 
 
@@ -49,7 +50,7 @@ def adopt(shop: Shop, name: str) -> int:
     found = read_reservation(told or (shop.labeler.lines(name) if is_there else ""), name)
     if found is None:
         what = f"neither project.bucket nor {shop.params.labeler.backend} has the lines of a job of this name that was sent"
-        raise ProjectError(what, where=name, do="`git pull`, once its owner has pushed; `boxset label release` lists what was claimed and not sent")
+        raise ProjectError(what, where=name, do=f"`git pull`, once its owner has pushed; {NOT_SENT}")
     append(shop.ledger, PURCHASES, [found[0], *found[1], Sent(job=name)])
     return len(found[1])
 
