@@ -257,3 +257,29 @@ def test_pictures_of_an_adopted_job_can_be_claimed_anew_though_what_its_machine_
 
     assert buy(team, bob) != job
     assert team.truth.wrong == []
+
+
+def test_a_job_that_two_clones_reserved_at_different_prices_costs_what_was_done_at_the_higher(play: Play) -> None:
+    team = play("ground_truth")
+    ann, bob = team.clones.values()
+    killed(team, ann, "create job")
+    bob.params["label"]["workers"] = 2
+    team.set_params(bob)
+    buy(team, bob)
+    for ask in team.truth.asks:
+        ask.state = "answered"
+    team.sagemaker.move_on()
+    team.run(ann, "collect")
+    share(team, ann, bob)
+
+    assert (len(bob.ledger.jobs), bob.ledger.committed_mills) == (1, 7 * 152)
+
+
+def test_the_same_pictures_bought_from_two_services_are_two_jobs(play: Play) -> None:
+    team = play("ground_truth")
+    ann, bob = team.clones.values()
+    job = killed(team, ann, "create job")
+    bob.params["labeler"]["backend"] = "label_studio"
+    team.set_params(bob)
+
+    assert buy(team, bob) != job

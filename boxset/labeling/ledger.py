@@ -7,6 +7,7 @@ events: branches merge by taking the lines of both, in any order. Readers resolv
 - the same line twice counts once, and the order of lines means nothing;
 - a reservation counts from its last picture on: one with fewer pictures than it states was cut off while it was written, so nothing was sent;
 - a job costs its worst case until a line closes it, then the highest of its closing costs; a bill beats both, of two bills the higher;
+- where two clones have reserved a job at different prices, it costs what was done at the higher one;
 - of two lines on one picture of a job, or two reservations of it, the greater holds;
 - of two answers of one job on one picture, one that labels beats one that failed, then the later revision holds, then the greater line;
 - of two drawings of one person in one picture of a job, the later revision holds, then the greater line.
@@ -14,6 +15,8 @@ events: branches merge by taking the lines of both, in any order. Readers resolv
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
+from math import ceil
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -221,8 +224,13 @@ def _job(name: str, events: list[Event], where: str) -> Job | None:
     if reserved is None or len(asked) != reserved.pictures:
         _check_never_sent(name, later, where)
         return None
+    dearer = Fraction(reserved.worst_mills, max(1, min(one.worst_mills for one in _of(events, Reserved))))
     is_sent = any(isinstance(event, (Sent, Answered)) for event in later)
-    closed = [event for event in _of(later, Closed) if not (is_sent and event.state == "withdrawn")]  # one clone gave up what another sent
+    closed = [
+        msgspec.structs.replace(event, cost_mills=min(reserved.worst_mills, ceil(event.cost_mills * dearer)))  # at whose price it was sent is not known
+        for event in _of(later, Closed)
+        if not (is_sent and event.state == "withdrawn")  # one clone gave up what another sent
+    ]
     return Job(
         reserved,
         tuple(asked.values()),

@@ -288,11 +288,11 @@ def _reservation(shop: Shop, plan: Plan, ledger: Ledger, items: Sequence[Item], 
 
 
 def _job_name(shop: Shop, ledger: Ledger, asks: Sequence[str]) -> str:
-    """Return the name that these asks have in every clone, so that a service takes them once; the next one where the ledger has that job.
+    """Return the name that these asks of this service have in every clone, so that it takes them once; the next one where the ledger has that job.
 
     Folders of two clones are no such service: there the name is this purchase's own, so that the ledger tells two of the same pictures apart.
     """
-    own = [] if shop.labeler.is_shared else [shop.mark]
+    own = [shop.params.labeler.backend] if shop.labeler.is_shared else [shop.mark]
     contents = ("\n".join([*asks, *own, *([str(n)] if n else [])]) for n in count())
     names = (f"{shop.prefix}{sha256_of(content.encode())[:DIGITS]}" for content in contents)
     return next(name for name in names if name not in ledger.jobs)
