@@ -445,7 +445,8 @@ class Walk:
                     rivals = [one for one in self.team.truth.asks if one.job == ask.job and one.sha256 == ask.sha256 and one is not ask]
                     if not rivals:
                         self.wrong(f"an answer is missing: {ask} {answer}")
-        paid = sum(ask.mills for ask in self.team.truth.asks if ask.is_paid and ask.job in ledger.jobs)
+        known = [ask for ask in self.team.truth.asks if ask.is_paid and ask.job in ledger.jobs and (ask.state != "late" or self.is_known(ask.place))]
+        paid = sum(ask.mills for ask in known)
         if paid > ledger.committed_mills:
             self.wrong(f"{paid} mills were spent, and the merged ledger says {ledger.committed_mills}")
 
@@ -454,7 +455,7 @@ class Walk:
         named = faults(ledger, cap_mills=self.cap)
         for first, second in self.team.truth.doubles:
             both = {first.job, second.job}
-            is_held = both <= ledger.jobs.keys() and {first.state, second.state} <= {"open", "answered", "late"}
+            is_held = both <= ledger.jobs.keys() and self.is_known(first.place) and self.is_known(second.place) and {first.state, second.state} <= {"open", "answered", "late"}
             if is_held and (len(both) == 1 or not any(all(job in fault for job in both) for fault in named)):
                 self.wrong(f"asked twice and not named: {first} and {second}; named: {named}")
         if ledger.committed_mills > self.cap and not any("over the cap" in fault for fault in named):
