@@ -62,6 +62,7 @@ class Walk:
         self.depth = 0
         self.habits = {name: rng.choice([0, 1, 1, 4]) for name in ("cancel", "release", "branch", "edit", "lose", "come_back", "adopt", "collect")}
         self.is_ending = False
+        self.longest: Counter[str] = Counter()  # how many requests a command made of late
         self.seen: Counter[str] = Counter()
 
     @property
@@ -122,34 +123,37 @@ class Walk:
                 is_late = not ask.is_handed_in or (ask.done_at == self.team.turn and ask.sha256 not in job.answers)
                 ask.state = "over" if ask.state == "open" else "late" if ask.state == "answered" and is_late else ask.state
 
-    def fuse(self) -> Fuse | None:
+    def fuse(self, word: str) -> Fuse | None:
         rng = self.rng
-        if self.depth or self.is_ending or rng.random() < 0.5:
+        if self.depth or self.is_ending or rng.random() < (0.3 if word == "submit" else 0.6):
             return None
         others = [clone for clone in self.live if clone is not self.team.current]
         does = rng.choice(["kill", "kill", "error", "meanwhile"])
-        return Fuse(int(rng.triangular(1, 40, 4)), does, rng.random() < 0.5, lambda: self.meanwhile(rng.choice(others)) if others else None)
+        return Fuse(rng.randint(1, self.longest[word] or 20), does, rng.random() < 0.5, lambda: self.meanwhile(rng.choice(others)) if others else None)
 
     def meanwhile(self, clone: Clone) -> None:
         self.depth += 1
         try:
             for _ in range(self.rng.choice([1, 2])):
-                self.step(clone)
+                self.buy(clone) if self.rng.random() < 0.5 else self.step(clone)
         finally:
             self.depth -= 1
 
     def fused(self, clone: Clone, *words: str) -> str:
         before = self.team.current
         self.team.current = clone
-        armed = self.fuse()
+        armed = self.fuse(words[0])
         self.team.current = before
         if self.depth:
             return self.say(clone, *words)
         self.team.fuse = armed
         if armed:
             self.log.append(f"  [{armed.does} {'after' if armed.is_after else 'before'} request {armed.left}]")
+        before_it = self.team.requests
         answer = self.say(clone, *words)
         self.team.fuse = None
+        if not armed or armed.left > 0:
+            self.longest[words[0]] = max(self.longest[words[0]] * 3 // 4, self.team.requests - before_it)
         return answer
 
     # steps
@@ -164,7 +168,7 @@ class Walk:
 
     def buy(self, clone: Clone) -> None:
         rng = self.rng
-        if rng.random() < 0.9:
+        if rng.random() < 0.9 or not (clone.root / "data/label/plan.json").exists():
             self.repro(clone)
         more = [*(["--max-usd", str(rng.choice([0.2, 0.4, 0.7]))] if rng.random() < 0.4 else []), *(["--no-trial"] if rng.random() < 0.3 else [])]
         self.fused(clone, "submit", "--yes", *more)
@@ -456,7 +460,7 @@ class Walk:
         for first, second in self.team.truth.doubles:
             both = {first.job, second.job}
             is_held = both <= ledger.jobs.keys() and self.is_known(first.place) and self.is_known(second.place) and {first.state, second.state} <= {"open", "answered", "late"}
-            if is_held and (len(both) == 1 or not any(all(job in fault for job in both) for fault in named)):
+            if is_held and (len(both) == 1 or not any(second.job in fault for fault in named)):  # of three jobs two may be named
                 self.wrong(f"asked twice and not named: {first} and {second}; named: {named}")
         if ledger.committed_mills > self.cap and not any("over the cap" in fault for fault in named):
             self.wrong(f"the cap is passed, and not named: {named}")
