@@ -18,7 +18,7 @@ PRICE = 116  # mills a picture
 Play = Callable[..., Team]
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", range(24))
 def test_a_team_that_does_anything_in_any_order_pays_nothing_twice_and_loses_nothing(seed: int) -> None:
     found = walk(seed)
 
