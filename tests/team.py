@@ -82,7 +82,7 @@ class Ask:
     boxes: int = 0
     is_raced: bool = False  # it went out between another clone's last look and the moment after
     turn: int = 0  # of the walk
-    done_at: int = 0  # the turn in which people did it
+    done_at: int = 0  # the turn in which people did it, or handed it in
     is_handed_in: bool = True  # where whoever is asked to collect can find it
 
     @property

@@ -248,6 +248,7 @@ class Walk:
             if not done:
                 continue
             for ask in done:
+                ask.done_at = ask.done_at if ask.is_handed_in else self.team.turn
                 ask.is_handed_in = True
             images = [{"id": n, "file_name": f"{ask.sha256}.jpg", "width": 400, "height": 300} for n, ask in enumerate(done)]
             left = -300 if not self.is_ending and self.rng.random() < 0.1 else 10  # a box outside of its picture is refused
