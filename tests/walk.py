@@ -497,7 +497,13 @@ class Walk:
         if not self.repro(clone):
             self.wrong("no plan can be made")
         answer = self.say(clone, "submit", "--yes")
-        if "that the ledger does not know" in answer and self.team.studio.delete_empty():  # as `adopt` says
+        if "that the ledger does not know" in answer:
+            job = answer.partition("has a job ")[2].split()[0]
+            if self.say(clone, "adopt", job).startswith("REFUSED"):
+                self.team.studio.delete_empty()  # as it says
+            else:
+                self.give_up(clone, job)
+            self.repro(clone)
             answer = self.say(clone, "submit", "--yes")
         if not answer.startswith(("sent", "nothing to buy", "Other clones")) and "REFUSED" not in answer:
             self.wrong(f"odd: {answer}")
