@@ -138,8 +138,8 @@ def read_jsonl(path: Path, as_type: type[T]) -> list[T]:
 def read_lines(path: Path, as_type: type[T], *, what: str, do: str) -> dict[bytes, T]:
     """Read a file that lines of JSON are only ever appended to: each distinct line with what it says, in their order; no file, none.
 
-    A last line that a kill cut short was never acted on, and is passed over. Raises InputError naming file and line of one that is not `what`
-    it should be, or an unresolved merge; `do`: the next step.
+    A line that a kill cut short was never acted on, and is passed over, also where a merge of git has put others behind it. Raises InputError
+    naming file and line of one that is not `what` it should be, or an unresolved merge; `do`: the next step.
     """
     content = read_bytes(path) if path.exists() else b""
     decoder = msgspec.json.Decoder(as_type)
@@ -151,7 +151,7 @@ def read_lines(path: Path, as_type: type[T], *, what: str, do: str) -> dict[byte
         try:
             found[line] = decoder.decode(line)
         except (msgspec.MsgspecError, ValueError) as err:
-            if number == len(lines) and not is_json(line):
+            if _is_cut(line) or (number == len(lines) and not is_json(line)):
                 continue
             raise conflict_in(content, path) or InputError(f"not {what}: {err}", where=f"{path}:{number}", do=do) from err
     return found
@@ -227,6 +227,15 @@ def is_json(line: bytes) -> bool:
     except (msgspec.DecodeError, UnicodeDecodeError):
         return False
     return True
+
+
+def _is_cut(line: bytes) -> bool:
+    """Return whether a line is the beginning of a JSON object, and no more."""
+    try:
+        msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as err:
+        return line.startswith(b"{") and ("truncated" in str(err) or not line.endswith(b"}"))
+    return False
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -205,13 +205,13 @@ def test_a_job_that_is_closed_by_name_gives_up_what_is_missing_and_a_late_answer
     assert (sent.boxes(), sent.ledger.committed_mills) == ([[BOX], [BOX], [], [BOX]], 4 * 116)
 
 
-def test_a_job_whose_folder_lies_elsewhere_is_stopped_by_its_name_alone(sent: Sent) -> None:
+def test_a_job_whose_folder_lies_elsewhere_is_stopped_by_its_name_alone_and_counts_at_its_worst(sent: Sent) -> None:
     (sent.folder / "labelling").rename(sent.folder / "elsewhere")
 
     assert cancel(sent.shop) == []
     assert sent.job.closed is None
     assert cancel(sent.shop, [sent.job.name]) == [sent.job.name]
-    assert (sent.job.closed and (sent.job.closed.state, sent.job.closed.cost_mills)) == ("stopped", 0)
+    assert (sent.job.closed and (sent.job.closed.state, sent.job.closed.cost_mills)) == ("stopped", 4 * 116)
 
 
 ASKED = Asked(job="tools-1", sha256="a" * 64, file_name="a.jpg", width=200, height=100, phash="0" * 16)

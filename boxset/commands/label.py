@@ -1,4 +1,4 @@
-"""`boxset label`: plan, submit, status, collect, cancel, release."""
+"""`boxset label`: plan, submit, status, collect, cancel, release, adopt."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -311,3 +311,17 @@ def release(jobs: tuple[str, ...], yes: bool, lost: bool) -> None:
         return
     for ticket in tickets:
         say(f"released  {ticket.job}: its {counted(ticket.pictures, 'picture')} can be bought again; `dvc repro label` plans that")
+
+
+@command.command()
+@click.argument("job")
+def adopt(job: str) -> None:
+    """Take a job that a lost machine has sent, and never pushed, into the ledger.
+
+    Its lines are read where it went out to. Harmless where the machine comes back.
+    """
+    from boxset.labeling.release import adopt as take
+
+    with _shop() as shop:
+        pictures = take(shop, job)
+    say(f"adopted  {job}: {counted(pictures, 'picture')} in {LEDGER}/ : commit it, then `boxset label collect`")

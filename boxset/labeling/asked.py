@@ -44,9 +44,21 @@ def bought(ledger: Ledger, version: int, *, but: str = "") -> list[Bought]:
     return [Bought(as_picture(items[sha256]), frozenset(ids)) for sha256, ids in sorted(by_picture.items())]
 
 
-def times_asked(ledger: Ledger, version: int) -> Counter[str]:
-    """Return in how many jobs each picture was, under a version of the instructions, whatever became of them."""
-    return Counter(item.sha256 for job in ledger.jobs.values() if job.reserved.version == version for item in job.asked)
+def times_asked(ledger: Ledger, version: int, pictures: Sequence[Picture], *, but: str = "") -> list[int]:
+    """Return in how many jobs, except `but`, each picture, or a copy of it, was, under a version of the instructions, whatever became of them.
+
+    No fewer than the last of them knew of: a job that was adopted may have known some that were lost with its machine.
+    """
+    items = [item for job in ledger.jobs.values() if job.reserved.version == version and job.name != but for item in job.asked]
+    times, last = Counter(item.sha256 for item in items), dict[str, int]()
+    for item in items:
+        last[item.sha256] = max(last.get(item.sha256, 0), item.attempt + 1)
+    known = list({item.sha256: as_picture(item) for item in items}.values())
+    found, least = [0] * len(pictures), [0] * len(pictures)
+    for picture, other in copies(pictures, known):
+        found[picture] += times[known[other].sha256]
+        least[picture] = max(least[picture], last[known[other].sha256])
+    return [max(pair) for pair in zip(found, least, strict=True)]
 
 
 def pictures_asked(ledger: Ledger) -> frozenset[str]:

@@ -16,7 +16,7 @@ from boxset.endpoints import Endpoints
 from boxset.errors import InputError, ProjectError, ServiceError
 from boxset.files import read_json, write_json
 from boxset.labeling.aws import bucket_and_key, client, code_of, errors, keys_under, refused
-from boxset.labeling.ledger import Asked, Job, Reserved
+from boxset.labeling.ledger import Asked, Job, Reserved, reservation_lines
 from boxset.params import Params
 from boxset.wording import moment
 
@@ -65,6 +65,7 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     pictures: int = 0
     worst_mills: int = 0
     keys: tuple[str, ...] = ()  # of its claims
+    lines: str = ""  # of the ledger: the job's reservation, for everybody if its machine is lost
     released_by: str = ""
     released_at: str = ""
     is_given_up: bool = False  # in a ledger, before it was sent: its claims stay, and that ledger may have bought its pictures in another job
@@ -109,7 +110,7 @@ class Claims:
         own = Claim(reserved.job, uuid4().hex)
         write_json(self._leftover, Leftover(reserved.job, keys, own.by))
         try:
-            self._open(self._new_ticket(reserved, keys, own.by))
+            self._open(self._new_ticket(reserved, asked, own.by))
             self._check_conditions(reserved.job)
             for key in keys:
                 self._take(key, own)
@@ -142,6 +143,21 @@ class Claims:
         found = self._ticket(job)
         return found is not None and found.ticket.state == "sent"
 
+    def sent_jobs(self, known: Container[str]) -> list[str]:
+        """Return the names of the jobs that any clone has sent, or was about to, but those that are known."""
+        folder = self._path("jobs/")
+        names = (key.removeprefix(folder) for key in keys_under(self._s3, self._bucket, folder, where=f"s3://{self._bucket}"))
+        tickets = (self._ticket(name) for name in names if name not in known)
+        return [one.ticket.job for one in tickets if one is not None and one.ticket.state in ("sending", "sent")]
+
+    def sent_lines(self, job: str, *, is_there: bool) -> str:
+        """Return the lines of the ledger of a job that a clone has sent; an empty text where none has, or its ticket has none.
+
+        `is_there`: whether one that a clone was about to send was sent, or may have been.
+        """
+        found = self._ticket(job)
+        return found.ticket.lines if found is not None and found.ticket.state in ("sent", "sending" if is_there else "sent") else ""
+
     def going(self, reserved: Reserved, asked: Sequence[Asked], *, goes_on: bool) -> None:
         """Write down that the service is about to be told of a job: from now on nobody can release it. Raises ProjectError where it was released, or sent.
 
@@ -157,7 +173,7 @@ class Claims:
                 do = f"Let them finish, and `git pull`. If their machine is lost, `boxset label cancel {reserved.job}` gives it up here"
                 raise ProjectError(f"another clone has sent job {reserved.job}, or was about to", where=f"s3://{self._bucket}", do=do)
             if found is None:
-                found = Read(self._new_ticket(reserved, self._keys(reserved, asked), by))
+                found = Read(self._new_ticket(reserved, asked, by))
             if found.ticket.state != "claimed" or self._write(msgspec.structs.replace(found.ticket, state="sending", by=by), found.etag):
                 return
         raise self._changing(reserved.job)
@@ -177,7 +193,7 @@ class Claims:
         Its claims stay: they hold up nobody who has the ledger that gave it up, and everybody else, as its pictures may be bought anew there.
         """
         for _ in range(TRIES):
-            found = self._ticket(reserved.job) or Read(self._new_ticket(reserved, self._keys(reserved, asked), uuid4().hex))
+            found = self._ticket(reserved.job) or Read(self._new_ticket(reserved, asked, uuid4().hex))
             if found.ticket.is_over or found.ticket.state == "sent" or (found.ticket.state == "sending" and not goes_on):
                 return found.ticket.is_over
             over = msgspec.structs.replace(found.ticket, state="released", released_by=self._who or "somebody", released_at=self._at, is_given_up=True)
@@ -251,9 +267,9 @@ class Claims:
 
     # tickets and claims
 
-    def _new_ticket(self, reserved: Reserved, keys: tuple[str, ...], by: str) -> Ticket:
-        whose = Ticket(job=reserved.job, by=by, service=self.service, who=self._who, at=self._at)
-        return msgspec.structs.replace(whose, pictures=reserved.pictures, worst_mills=reserved.worst_mills, keys=keys)
+    def _new_ticket(self, reserved: Reserved, asked: Sequence[Asked], by: str) -> Ticket:
+        whose = Ticket(job=reserved.job, by=by, service=self.service, who=self._who, at=self._at, lines=reservation_lines(reserved, asked))
+        return msgspec.structs.replace(whose, pictures=reserved.pictures, worst_mills=reserved.worst_mills, keys=self._keys(reserved, asked))
 
     def _open(self, ticket: Ticket) -> None:
         """Write a job's ticket, over one that was released. One of the same job is ours too. Raises ProjectError where somebody is releasing it, or gave it up."""

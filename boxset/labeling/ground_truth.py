@@ -20,7 +20,7 @@ from boxset.endpoints import Endpoints
 from boxset.errors import ParamsError, ServiceError
 from boxset.labeling.aws import bucket_and_key, client, code_of, errors, is_denied, keys_under, refused
 from boxset.labeling.labeler import LastLook, Progress, nothing_to_see
-from boxset.labeling.ledger import Answered, Asked, Drawing, Drawn, Job, Reserved, worker_mark
+from boxset.labeling.ledger import Answered, Asked, Drawing, Drawn, Job, Reserved, reservation_lines, worker_mark
 from boxset.labeling.price import TIERS_MILLS, mills
 from boxset.labeling.received import FIELDS, UNFIT, Pile, Received, Refusal, checked_bbox, listed, reason, record
 from boxset.params import Params
@@ -35,6 +35,7 @@ LAMBDA_ACCOUNTS = {
 PUBLIC = "arn:aws:sagemaker:{region}:394669845002:workteam/public-crowd/default"
 ATTRIBUTE, ELEMENT = "boxes", "boundingBox"  # the attribute of a line of the output manifest; the element of the template, under whose name people's answers stand
 MANIFEST, RESPONSES = "manifests/output/output.manifest", "annotations/worker-response/"  # in a job's folder of output
+LINES = "ledger.jsonl"  # beside the input manifest: the job's reservation
 SHAPES_DIFFER = 0.05  # of the two scales, from which an answer is about a picture of another shape
 READERS = 8  # of people's answers, at once; a client has ten connections
 MAX_LABELS, MAX_PICTURES = 50, 100_000
@@ -113,6 +114,7 @@ class GroundTruth:
             labels = {"document-version": "2018-11-28", "labels": [{"label": name} for name in reserved.categories]}
             self._put(f"jobs/{reserved.job}/labels.json", json.dumps(labels))
             self._put(f"jobs/{reserved.job}/template.liquid", self._template(reserved))
+            self._put(f"jobs/{reserved.job}/{LINES}", reservation_lines(reserved, asked))
             last_look()
             self._create(reserved, len(asked))
         except errors() as err:
@@ -163,6 +165,10 @@ class GroundTruth:
         except errors() as err:
             raise refused(err, "Ground Truth, the list of jobs") from err
         return [name for name in names if name.lower().startswith(prefix.lower())]
+
+    def lines(self, job: str) -> str:
+        """Return what stands beside the job's input manifest."""
+        return self._object(self._uri(f"jobs/{job}/{LINES}")).decode()
 
     def progress(self, job: Job) -> Progress:
         """Return state and counts; a job that completed may hold failures."""

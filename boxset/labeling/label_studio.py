@@ -23,13 +23,14 @@ from boxset.endpoints import Endpoints
 from boxset.errors import ParamsError, ServiceError
 from boxset.labeling.fuse import are_fusible, fuse
 from boxset.labeling.labeler import LastLook, Progress, nothing_to_see
-from boxset.labeling.ledger import Answered, Asked, Drawing, Drawn, Job, Reserved, worker_mark
+from boxset.labeling.ledger import Answered, Asked, Drawing, Drawn, Job, Reserved, reservation_lines, worker_mark
 from boxset.labeling.received import UNFIT, Received, Refusal, checked_bbox, listed, reason, record
 from boxset.params import Params
 from boxset.wording import counted
 
 T = TypeVar("T")
 BATCH, BATCH_BYTES = 50, 20_000_000  # pictures in one import: a server takes requests of 250 MB, and less behind a proxy
+LINES = "ledger"  # in a task's data: its lines of the ledger
 PAGE = 100  # projects asked for at once; a server may give fewer
 
 
@@ -90,13 +91,18 @@ class LabelStudio:
         if missing:
             self._check_people(project, reserved.job)
         for batch in _batches(missing, pictures):
-            tasks = [{"data": {"sha256": item.sha256, "image": _data_uri(pictures[item.sha256])}} for item in batch]
+            tasks = [{"data": {"sha256": item.sha256, "image": _data_uri(pictures[item.sha256]), LINES: reservation_lines(reserved, [item])}} for item in batch]
             last_look()
             self._call("POST", f"/api/projects/{project.id}/import", tasks)
 
     def jobs(self, prefix: str) -> list[str]:
         """Return the names of our projects."""
         return [name for project in self._projects() if (name := project.description or "").startswith(prefix)]
+
+    def lines(self, job: str) -> str:
+        """Return what the tasks' data say beside the picture."""
+        project = self._project(job)
+        return "".join(str(_data(task).get(LINES, "")) for task in self._tasks(project)) if project else ""
 
     def progress(self, job: Job) -> Progress:
         """Return how many pictures have an answer; the job is over when all have."""

@@ -52,6 +52,10 @@ class Labeler(Protocol):
         """Return the names of all jobs that the service has under a prefix: the second witness of what was bought."""
         ...
 
+    def lines(self, job: str) -> str:
+        """Return the lines of the ledger that a job went out with, as far as the service has them."""
+        ...
+
     def progress(self, job: Job) -> Progress:
         """Return how far a job is."""
         ...

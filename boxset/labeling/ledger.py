@@ -7,6 +7,7 @@ events: branches merge by taking the lines of both, in any order. Readers resolv
 - the same line twice counts once, and the order of lines means nothing;
 - a reservation counts from its last picture on: one with fewer pictures than it states was cut off while it was written, so nothing was sent;
 - a job costs its worst case until a line closes it, then the highest of its closing costs; a bill beats both, of two bills the higher;
+- where two clones have reserved a job at different prices, it costs what was done at the higher one;
 - of two lines on one picture of a job, or two reservations of it, the greater holds;
 - of two answers of one job on one picture, one that labels beats one that failed, then the later revision holds, then that of more people, then
   the greater line;
@@ -15,6 +16,8 @@ events: branches merge by taking the lines of both, in any order. Readers resolv
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
+from math import ceil
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -187,6 +190,22 @@ def _read(path: Path, as_type: Any) -> dict[bytes, Any]:
     return read_lines(path, as_type, what=WHAT, do="Take the line from git's history")
 
 
+def reservation_lines(reserved: Reserved, asked: Iterable[Asked]) -> str:
+    """Return a reservation as it stands in the ledger: a job goes out with it, so that it is not lost with the machine that bought it."""
+    return "".join(msgspec.json.encode(event).decode() + "\n" for event in (reserved, *asked))
+
+
+def read_reservation(lines: str, job: str) -> tuple[Reserved, tuple[Asked, ...]] | None:
+    """Return a job's reservation, as far as it went out with the job; None where it did not."""
+    events = [msgspec.json.decode(line, type=Reserved | Asked) for line in sorted(whole_lines(lines.encode()))]
+    reserved = next((event for event in events if isinstance(event, Reserved) and event.job == job), None)
+    asked = tuple(event for event in events if isinstance(event, Asked) and event.job == job)
+    if reserved is None or not asked:
+        return None
+    worst = reserved.worst_mills // max(1, reserved.pictures) * len(asked)  # a sender that was killed had not sent all
+    return msgspec.structs.replace(reserved, pictures=len(asked), worst_mills=worst), asked
+
+
 def whole_lines(content: bytes) -> frozenset[bytes]:
     """Return the distinct lines of a ledger's file, without one that was cut short."""
     return frozenset(line for line in (raw.strip() for raw in content.split(b"\n")) if line and is_json(line))
@@ -208,8 +227,13 @@ def _job(name: str, events: list[Event], where: str) -> Job | None:
     if reserved is None or len(asked) != reserved.pictures:
         _check_never_sent(name, later, where)
         return None
+    dearer = Fraction(reserved.worst_mills, max(1, min(one.worst_mills for one in _of(events, Reserved))))
     is_sent = any(isinstance(event, (Sent, Answered)) for event in later)
-    closed = [event for event in _of(later, Closed) if not (is_sent and event.state == "withdrawn")]  # one clone gave up what another sent
+    closed = [
+        msgspec.structs.replace(event, cost_mills=min(reserved.worst_mills, ceil(event.cost_mills * dearer)))  # at whose price it was sent is not known
+        for event in _of(later, Closed)
+        if not (is_sent and event.state == "withdrawn")  # one clone gave up what another sent
+    ]
     return Job(
         reserved,
         tuple(asked.values()),

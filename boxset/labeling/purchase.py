@@ -10,11 +10,12 @@ from typing import TypeVar
 
 import msgspec
 
+from boxset.dataset.records import PEOPLE, remembered
 from boxset.errors import BudgetError, ProjectError
-from boxset.files import sha256_of
-from boxset.labeling.asked import times_asked
+from boxset.files import read_json, sha256_of, write_json
+from boxset.labeling.asked import as_picture, bought, ids_asked, times_asked
 from boxset.labeling.claims import Claims
-from boxset.labeling.labeler import Labeler, Progress, nothing_to_see
+from boxset.labeling.labeler import Labeler, Progress
 from boxset.labeling.ledger import (
     ANSWERS,
     DRAWINGS,
@@ -70,6 +71,11 @@ class Shop:
     at: str = ""  # when, for the accounts
 
     @property
+    def own(self) -> Path:
+        """Where this clone notes the last job that it has reserved itself; not in git."""
+        return self.ledger.parent / ".boxset/reserved.json"
+
+    @property
     def prefix(self) -> str:
         """What the names of this project's jobs begin with."""
         name = "".join(c if c.isalnum() else "-" for c in self.params.project.name).strip("-")[:PREFIX_LENGTH].strip("-") or "boxset"
@@ -102,7 +108,7 @@ def submit(shop: Shop, plan: Plan, *, trial: bool = True, max_mills: int | None 
     _check_under_cap(shop, ledger)
     check_upstream(shop)
     shop.labeler.check()
-    _check_witness(shop, ledger)
+    _take_back(shop, ledger, {name.lower() for name in _check_witness(shop, ledger)})
     if shop.claims is not None:
         shop.claims.give_back_leftover(ledger.jobs)
     own, others = _reserved(shop, ledger)
@@ -120,6 +126,7 @@ def submit(shop: Shop, plan: Plan, *, trial: bool = True, max_mills: int | None 
     reserved, asked = _reservation(shop, plan, ledger, items, trial=is_trial)
     _check_budget(shop, ledger, reserved)
     with shop.claims.held(reserved, asked) if shop.claims is not None else nullcontext():
+        write_json(shop.own, reserved.job)
         append(shop.ledger, PURCHASES, [reserved, *asked])
     return Bought((_send(shop, reserved, asked),), len(asked), reserved.worst_mills, _lines_of(says, *others))
 
@@ -153,15 +160,18 @@ def _take_in_from(upstream: Upstream, folder: str) -> str:
     return f"`{upstream.take}`, `dvc repro label`, and submit the new plan"
 
 
-def _check_witness(shop: Shop, ledger: Ledger) -> None:
+def _check_witness(shop: Shop, ledger: Ledger) -> list[str]:
+    """Return the names of all jobs that the service has. Raises ProjectError where the ledger does not know one of this project that it, or the team's bucket, has."""
     known = {name.lower() for name in ledger.jobs}
     there = shop.labeler.jobs(shop.prefix)
     unknown = sorted({name for name in there if shop.is_own(name) and name.lower() not in known})
-    if unknown:
-        branch = f"one of another branch (`git log --all -S {unknown[0]} -- ledger` finds it): merge that"
-        do = f"A colleague's purchase: `git pull`; {branch}. Otherwise restore ledger/ from git's history"
-        raise ProjectError(f"the service has a job {unknown[0]} that the ledger does not know", where="ledger", do=do)
-    _take_back(shop, ledger, {name.lower() for name in there})
+    told = [] if unknown or shop.claims is None else sorted(filter(shop.is_own, shop.claims.sent_jobs(ledger.jobs)))
+    if unknown or told:
+        who, name = ("the service", unknown[0]) if unknown else ("project.bucket", told[0])
+        branch = f"one of another branch (`git log --all -S {name} -- ledger` finds it): merge that"
+        do = f"A colleague's purchase: `git pull`; {branch}. If their machine is lost, `boxset label adopt {name}` takes it into the ledger"
+        raise ProjectError(f"{who} has a job {name} that the ledger does not know", where="ledger", do=do)
+    return there
 
 
 def _take_back(shop: Shop, ledger: Ledger, there: Set[str]) -> None:
@@ -178,14 +188,21 @@ def _sent_elsewhere(job: str, do: str) -> ProjectError:
 
 
 def _reserved(shop: Shop, ledger: Ledger) -> tuple[list[Job], list[str]]:
-    """Return the jobs that are reserved and not sent yet, and in words those that are another service's: their money and pictures stay theirs."""
+    """Return the jobs that are reserved and not sent yet, and in words those that are another service's or clone's: their money and pictures stay theirs."""
     waiting = [job for job in ledger.jobs.values() if not job.is_sent and job.closed is None]
-    own = [job for job in waiting if job.reserved.backend == shop.params.labeler.backend]
-    return own, [_of_another(job) for job in waiting if job not in own]
+    own = [job for job in waiting if job.reserved.backend == shop.params.labeler.backend and _is_ours(shop, job.name)]
+    return own, [_of_another(job, shop.params.labeler.backend) for job in waiting if job not in own]
 
 
-def _of_another(job: Job) -> str:
+def _is_ours(shop: Shop, job: str) -> bool:
+    """Return whether this clone may send a reservation: folders of two clones are no witness of what both send, so there only the one that made it may."""
+    return shop.labeler.is_shared or shop.claims is not None or _is_there(shop, job) or (shop.own.exists() and read_json(shop.own, str) == job)
+
+
+def _of_another(job: Job, current: str) -> str:
     backend, what = job.reserved.backend, f"{counted(len(job.asked), 'picture')}, {dollars(job.reserved.worst_mills)}"
+    if backend == current:
+        return f"job {job.name} of {backend} ({what}) was reserved in another clone, and is sent there; `boxset label cancel {job.name}` gives it up"
     do = f"`boxset label submit --yes` sends it and `boxset label cancel {job.name}` gives it up"
     return f"job {job.name} of {backend} ({what}) is reserved and was never sent: with labeler.backend: {backend}, {do}"
 
@@ -215,6 +232,17 @@ def _check_terms(label: Label, job: Job) -> None:
         raise BudgetError(f"job {job.name} was reserved {was} and not sent; params.yaml now says {now}", where="label.price", do=do)
 
 
+def _check_not_bought(shop: Shop, reserved: Reserved, asked: Sequence[Asked]) -> None:
+    """Raise ProjectError where pictures of a job that is not sent yet were bought in another one since it was reserved, in a clone that did not know of it."""
+    ledger, pictures, wanted = read_ledger(shop.ledger), [as_picture(item) for item in asked], set(reserved.categories.values())
+    ids = ids_asked(pictures, bought(ledger, reserved.version, but=reserved.job))
+    times = times_asked(ledger, reserved.version, pictures, but=reserved.job)
+    again = sum(bool(known & wanted) and count > item.attempt for item, known, count in zip(asked, ids, times, strict=True))
+    if again:
+        what = f"job {reserved.job} was reserved and not sent, and another one has asked {again:,} of its pictures meanwhile"
+        raise ProjectError(what, where="ledger", do=f"`boxset label cancel {reserved.job}` gives it up, then `dvc repro label`")
+
+
 def _check_backend(shop: Shop, job: Job) -> None:
     if job.reserved.backend != shop.params.labeler.backend:
         do = f"Set it to {job.reserved.backend} for that, and back afterwards"
@@ -239,7 +267,7 @@ def _due(shop: Shop, plan: Plan, ledger: Ledger, *, trial: bool, most: int) -> t
 
 def _reservation(shop: Shop, plan: Plan, ledger: Ledger, items: Sequence[Item], *, trial: bool) -> tuple[Reserved, tuple[Asked, ...]]:
     categories = {row.category: row.id for row in plan.rows}
-    before = times_asked(ledger, plan.version)
+    before = times_asked(ledger, plan.version, [remembered(i, source=PEOPLE) for i in items])
     name = _job_name(shop, ledger, [*sorted(i.sha256 for i in items), *map(str, categories.values()), str(plan.version)])
     asked = tuple(
         Asked(
@@ -251,9 +279,9 @@ def _reservation(shop: Shop, plan: Plan, ledger: Ledger, items: Sequence[Item], 
             phash=i.phash,
             grid=i.grid,
             found_for=i.found_for,
-            attempt=before[i.sha256],
+            attempt=times,
         )
-        for i in items
+        for i, times in zip(items, before, strict=True)
     )
     reserved = Reserved(
         job=name,
@@ -271,11 +299,11 @@ def _reservation(shop: Shop, plan: Plan, ledger: Ledger, items: Sequence[Item], 
 
 
 def _job_name(shop: Shop, ledger: Ledger, asks: Sequence[str]) -> str:
-    """Return the name that these asks have in every clone, so that a service takes them once; the next one where the ledger has that job.
+    """Return the name that these asks of this service have in every clone, so that it takes them once; the next one where the ledger has that job.
 
     Folders of two clones are no such service: there the name is this purchase's own, so that the ledger tells two of the same pictures apart.
     """
-    own = [] if shop.labeler.is_shared else [shop.mark]
+    own = [shop.params.labeler.backend] if shop.labeler.is_shared else [shop.mark]
     contents = ("\n".join([*asks, *own, *([str(n)] if n else [])]) for n in count())
     names = (f"{shop.prefix}{sha256_of(content.encode())[:DIGITS]}" for content in contents)
     return next(name for name in names if name not in ledger.jobs)
@@ -291,31 +319,36 @@ def _check_budget(shop: Shop, ledger: Ledger, reserved: Reserved) -> None:
 
 def _send(shop: Shop, reserved: Reserved, asked: Sequence[Asked]) -> str:
     """Send a reserved job. Raises ProjectError, and sends nothing, where the team's claims for it were released meanwhile, or another clone has sent it."""
-    claims = None if shop.labeler.takes_once and _is_there(shop, reserved.job) else shop.claims
+    is_there = _is_there(shop, reserved.job)
+    claims = None if is_there and shop.labeler.is_shared and shop.labeler.takes_once else shop.claims  # nobody can have released what the service has
     if claims is not None:
         if claims.was_sent(reserved.job):
             append(shop.ledger, PURCHASES, [Sent(job=reserved.job)])
             raise _sent_elsewhere(reserved.job, "`git pull` once they have pushed their ledger, then `dvc repro label`")
         claims.check_held(reserved, asked)  # before the pictures go out; and once more right before the service is told
-    pictures, goes_on = {item.sha256: shop.picture(item.file_name) for item in asked}, shop.labeler.takes_once and _goes_on(shop, reserved.job)
+    if not is_there:
+        _check_not_bought(shop, reserved, asked)
+    goes_on = shop.labeler.takes_once and (is_there or shop.labeler.is_shared)
+    pictures = {item.sha256: shop.picture(item.file_name) for item in asked}
     missing = next((item.file_name for item in asked if not pictures[item.sha256].is_file()), "")
     if missing:
         raise ProjectError("the picture is not here", where=missing, do="`dvc pull data/crawl`, then submit again: the reservation stands")
-    shop.labeler.send(reserved, asked, pictures, nothing_to_see if claims is None else lambda: claims.going(reserved, asked, goes_on=goes_on))
+
+    def last_look() -> None:
+        _check_witness(shop, read_ledger(shop.ledger))  # a colleague may have bought while the pictures went out
+        if claims is not None:
+            claims.going(reserved, asked, goes_on=goes_on)
+
+    shop.labeler.send(reserved, asked, pictures, last_look)
     append(shop.ledger, PURCHASES, [Sent(job=reserved.job)])
     if shop.claims is not None:
         shop.claims.gone(reserved.job)
     return reserved.job
 
 
-def _goes_on(shop: Shop, job: str) -> bool:
-    """Return whether it does no harm to tell the service of a job that somebody was about to tell it of: it takes a job once, or its tasks are here."""
-    return shop.labeler.is_shared or job in shop.labeler.jobs(shop.prefix)
-
-
 def _is_there(shop: Shop, job: str) -> bool:
-    """Return whether a service that every clone asks has a job already: a killed submit had come so far, and nobody can have released it."""
-    return shop.labeler.is_shared and job.lower() in {name.lower() for name in shop.labeler.jobs(shop.prefix)}
+    """Return whether the service has a job already, or its tasks are here: a killed submit had come so far."""
+    return job.lower() in {name.lower() for name in shop.labeler.jobs(shop.prefix)}
 
 
 @dataclass(frozen=True)
@@ -333,9 +366,9 @@ def collect(shop: Shop, *, again: bool = False) -> Collected:
     `again`: look at jobs that are over too, for what came or could be read only since.
     What cannot be taken in is returned, and the rest goes on. A job of which a picture is refused stays open, so that it is not bought again.
     """
-    ledger = read_ledger(shop.ledger)
+    _take_for_sent(shop, read_ledger(shop.ledger))
     found, refused, unread = {}, list[Refusal](), list[Refusal]()
-    for job in ledger.jobs.values():
+    for job in read_ledger(shop.ledger).jobs.values():
         if job.is_sent and (job.closed is None or ((again or shop.labeler.takes_corrections) and not job.is_withdrawn)):
             progress, received = _take_in(shop, job)
             refused += [one for one in received.refused if not _is_given_up(job, one)]
@@ -343,6 +376,14 @@ def collect(shop: Shop, *, again: bool = False) -> Collected:
             if job.closed is None:
                 found[job.name] = progress
     return Collected(found, tuple(refused), tuple(unread))
+
+
+def _take_for_sent(shop: Shop, ledger: Ledger) -> None:
+    """Write down as sent what a submit that was killed had sent, where people are through with all of it."""
+    waiting = [job for job in ledger.jobs.values() if not job.is_sent and job.closed is None]
+    done = [job.name for job in waiting if job.reserved.backend == shop.params.labeler.backend and shop.labeler.progress(job).state in OVER]
+    if done:
+        append(shop.ledger, PURCHASES, [Sent(job=name) for name in done])
 
 
 def _take_in(shop: Shop, job: Job, *, wait: bool = True) -> tuple[Progress, Received]:
@@ -449,8 +490,11 @@ def _stop(shop: Shop, job: Job) -> None:
         if shop.claims is not None:  # whose submit was killed does not go on with it
             shop.claims.give_up(job.reserved, job.asked, goes_on=True)
         append(shop.ledger, PURCHASES, [Sent(job=job.name)])  # a killed submit had come so far
-    over = shop.labeler.progress(job).state in OVER
-    at_once = over or shop.labeler.cancel(job)
+    state = shop.labeler.progress(job).state
+    if state == "unknown":  # what people did cannot be looked up here
+        append(shop.ledger, PURCHASES, [Closed(job=job.name, state="stopped", cost_mills=job.reserved.worst_mills)])
+        return
+    at_once = state in OVER or shop.labeler.cancel(job)
     _take_in(shop, job, wait=not at_once)
     _take_in(shop, read_ledger(shop.ledger).jobs[job.name], wait=not at_once)
     now = read_ledger(shop.ledger).jobs[job.name]
@@ -460,7 +504,7 @@ def _stop(shop: Shop, job: Job) -> None:
 
 def _withdraw(shop: Shop, job: Job) -> None:
     """Give up a job that was never sent. Raises ProjectError where the team's ticket says that another clone has sent it, or was about to."""
-    if shop.claims is not None and not shop.claims.give_up(job.reserved, job.asked, goes_on=_goes_on(shop, job.name)):
+    if shop.claims is not None and not shop.claims.give_up(job.reserved, job.asked, goes_on=shop.labeler.is_shared or _is_there(shop, job.name)):
         append(shop.ledger, PURCHASES, [Sent(job=job.name)])
         do = f"`git pull` once they have pushed their ledger; `boxset label cancel {job.name}` gives it up here all the same"
         raise _sent_elsewhere(job.name, do)

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from boxset.errors import ProjectError, did_you_mean
 from boxset.labeling.claims import Claims, Read, Ticket
-from boxset.labeling.ledger import Ledger, read_ledger
+from boxset.labeling.ledger import PURCHASES, Ledger, Sent, append, read_ledger, read_reservation
 from boxset.labeling.purchase import Shop, check_upstream
 
+NOT_SENT = "`boxset label release` lists what was claimed and not sent. A project of Label Studio that stands empty was not sent: delete it there"
 STATE_IT = "if its machine is lost and nobody was given its tasks, --lost says so"
 
 
@@ -36,6 +37,24 @@ def release(shop: Shop, names: Sequence[str], *, lost: bool = False, is_sure: bo
     return tuple(found[name].ticket for name in names)
 
 
+def adopt(shop: Shop, name: str) -> int:
+    """Take a job that was sent, and that no ledger has as its machine is lost, into this ledger, by the lines that it went out with; return how many pictures it asks.
+
+    Does no harm where the machine comes back: the lines are the same. Raises ProjectError where nobody has them, or this ledger has the job.
+    """
+    ledger = read_ledger(shop.ledger)
+    check_upstream(shop)
+    _check_unknown(shop, ledger, name)
+    is_there = name.lower() in {job.lower() for job in shop.labeler.jobs(shop.prefix)}
+    told = shop.claims.sent_lines(name, is_there=is_there or not shop.labeler.is_shared) if shop.claims is not None else ""
+    found = read_reservation(told or (shop.labeler.lines(name) if is_there else ""), name)
+    if found is None:
+        what = f"neither project.bucket nor {shop.params.labeler.backend} has the lines of a job of this name that was sent"
+        raise ProjectError(what, where=name, do=f"`git pull`, once its owner has pushed; {NOT_SENT}")
+    append(shop.ledger, PURCHASES, [found[0], *found[1], Sent(job=name)])
+    return len(found[1])
+
+
 def _claims(shop: Shop) -> Claims:
     if shop.claims is None:
         raise ProjectError("project.bucket is empty: no team shares claims here", where="params.yaml", do="Nothing is claimed, and nothing to be released")
@@ -63,7 +82,7 @@ def _check_unknown(shop: Shop, ledger: Ledger, name: str) -> None:
 def _check_never_sent(claims: Claims, ticket: Ticket, *, lost: bool) -> None:
     """Raise ProjectError where a job's ticket says that it was sent, or may have been, or that another service must be asked."""
     if ticket.state == "sent":
-        raise ProjectError("its owner has sent it", where=ticket.job, do="It is being labelled: let them push their ledger, and `git pull`")
+        raise ProjectError("its owner has sent it", where=ticket.job, do=_take_over(ticket.job))
     if ticket.service and ticket.service != claims.service:
         do = "Set labeler as it was there, release it, and set it back"
         raise ProjectError(f"it is one of {ticket.service}, and labeler in params.yaml is {claims.service}", where=ticket.job, do=do)
@@ -84,5 +103,8 @@ def _check_service(shop: Shop, names: Sequence[str]) -> None:
     there = {name.lower() for name in shop.labeler.jobs(shop.prefix)}
     here = next((name for name in names if name.lower() in there), "")
     if here:
-        do = "It was sent, and may be paid for: let its owner push their ledger, and `git pull`"
-        raise ProjectError("the service has this job", where=here, do=do)
+        raise ProjectError("the service has this job", where=here, do=_take_over(here))
+
+
+def _take_over(job: str) -> str:
+    return f"It may be paid for: let its owner push their ledger, and `git pull`; if their machine is lost, `boxset label adopt {job}` takes it in"

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from boxset.dataset.similar import COPY_BITS, groups
 from boxset.errors import InputError, ProjectError
-from boxset.labeling.asked import came_to_nothing
-from boxset.labeling.ledger import Job, Ledger
+from boxset.labeling.asked import as_picture, came_to_nothing
+from boxset.labeling.ledger import Asked, Job, Ledger
 from boxset.labeling.plan import Plan, bought_metrics
 from boxset.labeling.price import per_picture_mills
 from boxset.params import Params, put_back
@@ -95,24 +96,36 @@ def bought_twice(ledger: Ledger) -> list[tuple[tuple[str, ...], int]]:
 
     No ask that came to nothing counts, nor one about what is old in a job that knew of it and asked for a category that is new.
     """
+    every = [(item, job) for job in ledger.jobs.values() for item in job.asked]
+    first, attempts = _first_copies([item for item, _ in every]), dict[tuple[str, int], list[int]]()
     asks: dict[tuple[str, int], list[tuple[int, Job]]] = {}
-    for job in ledger.jobs.values():
-        for item in job.asked:
-            if not job.is_withdrawn and not came_to_nothing(job, item.sha256):
-                asks.setdefault((item.sha256, job.reserved.version), []).append((item.attempt, job))
+    for item, job in every:
+        key = first[item.sha256], job.reserved.version
+        attempts.setdefault(key, []).append(item.attempt)
+        if not job.is_withdrawn and not came_to_nothing(job, item.sha256):
+            asks.setdefault(key, []).append((item.attempt, job))
     pictures: dict[tuple[str, ...], set[str]] = {}
-    for (sha256, _), some in asks.items():
-        for names in _askers(some) if len(some) > 1 else ():
-            pictures.setdefault(names, set()).add(sha256)
+    for key, some in asks.items():
+        for names in _askers(some, attempts[key]) if len(some) > 1 else ():
+            pictures.setdefault(names, set()).add(key[0])
     return [(names, len(found)) for names, found in sorted(pictures.items())]
 
 
-def _askers(asks: Sequence[tuple[int, Job]]) -> Iterator[tuple[str, ...]]:
-    """Yield the jobs that asked one picture about the same category, by their numbers of earlier asks."""
+def _first_copies(asked: Sequence[Asked]) -> dict[str, str]:
+    """Return for each asked picture the first of its copies, by SHA-256."""
+    pictures = list({item.sha256: as_picture(item) for item in asked}.values())
+    return {one.sha256: some[0].sha256 for some in groups(pictures, COPY_BITS) for one in some}
+
+
+def _askers(asks: Sequence[tuple[int, Job]], attempts: Sequence[int]) -> Iterator[tuple[str, ...]]:
+    """Yield the jobs that asked one picture about the same category, by their numbers of earlier asks; `attempts`: those of all its asks, whatever became of them.
+
+    A job of which the ledger has more earlier asks than its number says did not know them all.
+    """
     by_id: dict[int, list[str]] = {}
     for attempt, job in asks:
-        ids = set(job.reserved.categories.values())
-        known = {number for before, other in asks if before < attempt for number in other.reserved.categories.values()}
+        ids, knew_all = set(job.reserved.categories.values()), sum(one < attempt for one in attempts) <= attempt
+        known = {number for before, other in asks if knew_all and before < attempt for number in other.reserved.categories.values()}
         for category_id in ids - known or ids:
             by_id.setdefault(category_id, []).append(job.name)
     yield from sorted({tuple(sorted(names)) for names in by_id.values() if len(names) > 1})
