@@ -93,6 +93,18 @@ def test_where_those_of_earlier_runs_are_silent_too_the_run_ends() -> None:
     assert net.looks == ["http://a.example/1", "http://b.example/3"]
 
 
+def test_dead_sites_alone_end_nothing_where_a_search_has_brought_something() -> None:
+    net, found = Net(), [False]
+    net.reach = Reach(lambda _: DEAD, net._look, where="hammer", is_online=lambda: found[0])
+    found[0] = True
+    net.ask(3 * IN_A_ROW)
+    net.reach.check()
+
+    found[0] = False
+    with pytest.raises(ServiceError, match="no site answers"):
+        net.reach.check()
+
+
 def test_one_dead_site_is_no_network_that_is_down() -> None:
     net = Net()
     net.ask(5 * IN_A_ROW, sites=2)

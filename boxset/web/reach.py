@@ -19,11 +19,11 @@ Get = Callable[[str], Fetched | Refusal]
 class Reach:
     """Hands on what addresses answer, from many threads. Raises ServiceError once none does any more, not even one that did before.
 
-    `before`: addresses that answered in earlier runs.
+    `before`: addresses that answered in earlier runs. `is_online`: whether a search has brought something in this run, so that the network is there.
     """
 
-    def __init__(self, get: Get, look: Get, *, where: str, before: Iterable[str] = ()) -> None:
-        self._get, self._look, self._where, self._lock = get, look, where, Lock()
+    def __init__(self, get: Get, look: Get, *, where: str, before: Iterable[str] = (), is_online: Callable[[], bool] = lambda: False) -> None:
+        self._get, self._look, self._where, self._is_online, self._lock = get, look, where, is_online, Lock()
         self._answered = list({site_of(url): url for url in before}.values())[:ASKED_AGAIN]
         self._has_answered, self._is_over = False, False
         self._why, self._silent, self._sites = "", 0, set[str]()
@@ -53,7 +53,7 @@ class Reach:
 
     def _reaches_nobody(self) -> bool:
         if not self._answered:
-            return len(self._sites) >= SITES
+            return len(self._sites) >= SITES and not self._is_online()
         answers = map(self._look, self._answered)
         return all(isinstance(answer, Refusal) and answer.reason in NOBODY for answer in answers)
 

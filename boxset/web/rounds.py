@@ -111,6 +111,7 @@ class Rounds:
         self._told: set[str] = set()
         self._named: set[str] = set()  # engines that have named a picture
         self._heard: set[str] = set()  # queries of which something is known under this refresh
+        self.is_online = False  # a supplier has named pictures in this run
         self.failed: dict[str, ServiceError] = {}
         self.bad_pages: list[ServiceError] = []
 
@@ -196,6 +197,7 @@ class Rounds:
         answer = msgspec.structs.replace(answer, refresh=self._refresh)
         if not answer.list_name:
             self._write_down(answer)
+            self.is_online = self.is_online or bool(answer.hits)
         self._tell(answer)
         return answer
 
