@@ -253,7 +253,7 @@ class GroundTruth:
 
     def _template(self, reserved: Reserved) -> str:
         path = self._labeler.instructions
-        text = Path(path).read_text() if path else f"Draw a tight box round every {', '.join(reserved.categories)}. None of them there: draw nothing."
+        text = Path(path).read_text(encoding="utf-8") if path else f"Draw a tight box round every {', '.join(reserved.categories)}. None of them there: draw nothing."
         for part in (text, self._labeler.title):
             if "{{" in part or "{%" in part:
                 raise ParamsError(

@@ -13,7 +13,7 @@ from functools import partial
 from itertools import chain
 from operator import attrgetter
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -26,7 +26,7 @@ from boxset.dataset.reasons import Reason
 from boxset.errors import InputError
 from boxset.sources.counts import Counts, FileCount
 from boxset.sources.json_alike import read_alike
-from boxset.sources.json_lines import UNREADABLE, NotPlainError, comma_before, read_elements
+from boxset.sources.json_lines import UNREADABLE, NotPlainError, comma_before, read_elements, readable
 from boxset.sources.licences import FLICKR, spdx_of, stated
 from boxset.sources.raw import Mapped, RawFiles, mapped
 from boxset.sources.tables import IndexWriter
@@ -53,7 +53,6 @@ _IDS = [("image_id", pa.int64()), ("category_id", pa.int64())]
 _SCHEMA = pa.schema([*_IDS, ("bbox", pa.list_(pa.float64())), ("iscrowd", pa.int64())])
 _NEEDED, _ODD = {"image_id", "category_id", "bbox"}, "is_crowd"
 _NUMBERS = pa.schema([*_IDS, ("bbox", pa.list_(pa.float64(), 4)), ("iscrowd", pa.int64()), (_ODD, pa.int64())])
-R = TypeVar("R")
 Whole = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 
 
@@ -328,25 +327,14 @@ def _patiently(content: memoryview, counts: Counts, file: FileCount, failure: Ex
         records = msgspec.json.decode(content, type=_Records)
     except UNREADABLE:
         return None
-    (images, _), (boxes, bad) = _readable(records.images, _Image), _readable(records.annotations, _Annotation)
-    counts.torn |= {str(one.image_id) for one in _readable(bad, _Of)[0]}
+    (images, _), (boxes, bad) = readable(records.images, _Image), readable(records.annotations, _Annotation)
+    counts.torn |= {str(one.image_id) for one in readable(bad, _Of)[0]}
     if not images or not boxes:
         return None
     file.rows = len(records.images) + len(records.annotations)
     counts.unreadable(file, file.rows - len(images) - len(boxes), lambda: InputError(str(failure), where=str(file.path)))
     counts.seen += len(records.annotations) - len(boxes)
     return _Document(images, boxes, records.categories, records.licenses)
-
-
-def _readable(records: list[msgspec.Raw], kind: type[R]) -> tuple[list[R], list[msgspec.Raw]]:
-    """Return the records that can be read, and the others."""
-    decoder, found, bad = msgspec.json.Decoder(kind), [], []
-    for record in records:
-        try:
-            found.append(decoder.decode(record))
-        except UNREADABLE:
-            bad.append(record)
-    return found, bad
 
 
 def _new_classes(categories: list[_Category], writer: IndexWriter, path: Path) -> Iterator[dict[str, Any]]:

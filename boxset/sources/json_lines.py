@@ -1,6 +1,7 @@
 """Blocks of a JSON array's elements, whatever they hold, as tables, without a Python object for each element; gives up on anything odd."""
 
 from mmap import mmap
+from typing import TypeVar
 
 import msgspec
 import pyarrow as pa
@@ -9,11 +10,23 @@ from pyarrow import json as pajson
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)  # what decoding JSON of anyone's making raises
 
 BLANKS = b" \t\r\n"  # JSON's; Python's own are more
+T = TypeVar("T")
 GAP = 256  # more blanks than anybody writes between two elements
 
 
 class NotPlainError(ValueError):
     """The block asks for another reader: it may be odd, or just written in another way."""
+
+
+def readable(records: list[msgspec.Raw], kind: type[T]) -> tuple[list[T], list[msgspec.Raw]]:
+    """Return the records that can be read, and the others."""
+    decoder, found, bad = msgspec.json.Decoder(kind), [], []
+    for record in records:
+        try:
+            found.append(decoder.decode(record))
+        except UNREADABLE:
+            bad.append(record)
+    return found, bad
 
 
 def comma_before(content: bytes | mmap, place: int) -> int:

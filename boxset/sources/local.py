@@ -11,7 +11,7 @@ from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Mapping, Set
 from fnmatch import fnmatch
 from pathlib import PurePosixPath
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import msgspec
 
@@ -21,7 +21,7 @@ from boxset.errors import InputError
 from boxset.sources import yolo
 from boxset.sources.coco import LONGEST_SIDE, flickr_terms, is_crowd
 from boxset.sources.counts import Counts
-from boxset.sources.json_lines import UNREADABLE
+from boxset.sources.json_lines import UNREADABLE, readable
 from boxset.sources.licences import spdx_of, stated
 from boxset.sources.naming import Named, pictures_meant
 from boxset.sources.place import READERS, Place, is_picture
@@ -35,7 +35,6 @@ Box = yolo.Box
 GZIP = b"\x1f\x8b"
 UNREAD = (".zip", ".xml", ".csv", ".tsv", ".jsonl", ".ndjson", ".tar", ".tgz", ".gz", ".7z", ".rar", ".parquet", ".tfrecord")  # may hold annotations
 LABEL_STUDIO = "notes.json"  # what it writes beside YOLO's labels and their classes.txt
-T = TypeVar("T")
 Id = int | str
 """A record's number; many tools write it as text, also where they refer to it as a number."""
 
@@ -294,25 +293,14 @@ def _there(content: bytes, err: Exception) -> str:
 
 def _patiently(text: bytes, where: str, counts: Counts, failure: Exception) -> _File:
     records = msgspec.json.decode(text, type=_Records)
-    images, odd = _readable(records.images, _Image)
-    boxes, bad = _readable(records.annotations, _Annotation)
+    images, odd = readable(records.images, _Image)
+    boxes, bad = readable(records.annotations, _Annotation)
     if len(odd) == len(records.images) or (bad and not boxes):
         raise failure
     counts.seen += len(odd) + len(bad)
     counts.lose(Reason.BAD_ROW, len(odd) + len(bad), InputError(str(failure), where=where))
-    torn = frozenset(str(one.image_id) for one in _readable(bad, _Of)[0])
+    torn = frozenset(str(one.image_id) for one in readable(bad, _Of)[0])
     return _File(images, boxes, records.categories, records.licenses, torn)
-
-
-def _readable(records: list[msgspec.Raw], kind: type[T]) -> tuple[list[T], list[msgspec.Raw]]:
-    """Return the records that can be read, and the others."""
-    decoder, found, bad = msgspec.json.Decoder(kind), [], []
-    for record in records:
-        try:
-            found.append(decoder.decode(record))
-        except UNREADABLE:
-            bad.append(record)
-    return found, bad
 
 
 def _refuse_stripped(decoded: _File, where: str) -> None:

@@ -38,7 +38,7 @@ def raw_marks(params: Params, endpoints: Endpoints, known: dict[str, str], *, pi
 
 
 def _always_looks(pipeline: Path) -> bool:
-    stages = (yaml.safe_load(pipeline.read_text()) or {}).get("stages", {}) if pipeline.exists() else {}
+    stages = (yaml.safe_load(pipeline.read_text(encoding="utf-8")) or {}).get("stages", {}) if pipeline.exists() else {}
     return bool(not stages or stages.get("resolve", {}).get("always_changed"))
 
 

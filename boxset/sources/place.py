@@ -145,7 +145,7 @@ def listings(params: Params, endpoints: Endpoints, known: dict[str, str]) -> tup
 
 def unwatched(params: Params, pipeline: Path) -> list[str]:
     """Return a line for every local source and list of addresses of which a change would go unnoticed, as `resolve` runs only when parameters change."""
-    stage = yaml.safe_load(pipeline.read_text()).get("stages", {}).get("resolve", {}) if pipeline.exists() else {"always_changed": True}
+    stage = yaml.safe_load(pipeline.read_text(encoding="utf-8")).get("stages", {}).get("resolve", {}) if pipeline.exists() else {"always_changed": True}
     if stage.get("always_changed"):
         return []
     local = {name: "new pictures" for name, source in params.sources.items() if source.on and (source.format or name) == "local"}
