@@ -133,6 +133,7 @@ def test_a_crowd_reaches_no_target(tmp_path: Path) -> None:
 
     assert "hammer lvis: 2 wanted: 3 lvis 2 2 3 1 2" in words
     assert "hammer 2 0 0 2" in words
+    assert "3 boxes, and 1 crowd 0 of 2 categories at their target" in words
 
 
 def test_pictures_that_may_only_be_passed_on_unchanged_are_counted(tmp_path: Path) -> None:

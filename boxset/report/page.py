@@ -12,7 +12,7 @@ from boxset.report.figures import Box, boxes_of
 from boxset.report.html import Content, Html, tag
 from boxset.report.pictures import Pictures
 from boxset.report.suspicious_page import suspicious_section
-from boxset.wording import dollars, noun
+from boxset.wording import counted, dollars, noun
 
 __all__ = ["read_report_data", "render", "write_report"]
 
@@ -56,12 +56,13 @@ def box_series(data: ReportData) -> list[dict[str, str | int]]:
 
 
 def _header(data: ReportData, boxes: Sequence[Box]) -> Html:
-    have = Counter(box.category for box in boxes)
+    have = Counter(box.category for box in boxes if not box.annotation.iscrowd)
+    crowds = len(boxes) - have.total()
     wanted = data.wanted
     reached = sum(have[name] >= target for name, target in wanted.items())
     facts: list[tuple[Content, str]] = [
         (data.pictures, noun(data.pictures, "picture")),
-        (len(boxes), noun(len(boxes), "box")),
+        (have.total(), noun(have.total(), "box") + (f", and {counted(crowds, 'crowd')}" if crowds else "")),
         (f"{reached} of {len(wanted)}", "categories at their target"),
         (len({box.annotation.source for box in boxes}), "sources of boxes"),
     ]
