@@ -12,8 +12,9 @@ from moto.server import ThreadedMotoServer
 from tests.browser import Browser, browsing
 from tests.project import Project, copy_of_repository
 
-settings.register_profile("untimed", deadline=None)  # a machine that is busy is no fault of the code
-settings.load_profile("untimed")
+settings.register_profile("same", deadline=None, derandomize=True)  # a machine that is busy is no fault of the code, and every run tries the same
+settings.register_profile("search", deadline=None)  # HYPOTHESIS_PROFILE=search: other examples each time
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 SMALL_WORLD = {"BOXSET_WORLD_SCENES": "160"}
 SMALL_CATEGORIES = ("hammer", "screwdriver", "wheelbarrow")

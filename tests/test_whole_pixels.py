@@ -46,6 +46,7 @@ def sides(length: int) -> st.SearchStrategy[tuple[float, float]]:
 @settings(max_examples=25)  # each writes a data set and an export
 @given(across=sides(WIDTH), down=sides(HEIGHT))
 @example(across=(399.5, 0.5), down=(1.5, 1.5))
+@example(across=(268.625, 0.125), down=(299.75, 0.25))
 def test_a_box_is_inside_its_picture_and_no_pixel_off(tmp_path_factory: pytest.TempPathFactory, format_: str, across: tuple[float, float], down: tuple[float, float]) -> None:
     bbox = (across[0], down[0], across[1], down[1])
 

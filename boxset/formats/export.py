@@ -128,8 +128,17 @@ def _names(part: Coco) -> dict[int, str]:
 def _whole_px(box: CocoAnnotation, image: CocoImage) -> tuple[int, int, int, int]:
     """Return where a box begins and ends in whole pixels, for formats that know no parts of one: left, top, right, bottom; a pixel at the least."""
     x, y, w, h = box.bbox
-    left, top = min(round(x), image.width - 1), min(round(y), image.height - 1)
-    return left, top, max(left + 1, round(x + w)), max(top + 1, round(y + h))
+    (left, right), (top, bottom) = _whole_side(x, w, image.width), _whole_side(y, h, image.height)
+    return left, top, right, bottom
+
+
+def _whole_side(start: float, length: float, most: int) -> tuple[int, int]:
+    """Return where a side begins and ends in whole pixels; one that rounding leaves nothing of is the pixel that it begins in."""
+    first, end = round(start), round(start + length)
+    if end > first:
+        return first, end
+    pixel = min(int(start), most - 1)
+    return pixel, pixel + 1
 
 
 def _voc(dataset: Path, out: Path, parts: dict[str, Coco]) -> None:
