@@ -196,7 +196,7 @@ def _reserved(shop: Shop, ledger: Ledger) -> tuple[list[Job], list[str]]:
 
 def _is_ours(shop: Shop, job: str) -> bool:
     """Return whether this clone may send a reservation: folders of two clones are no witness of what both send, so there only the one that made it may."""
-    return shop.labeler.is_shared or shop.claims is not None or _is_there(shop, job) or (shop.own.exists() and read_json(shop.own, str) == job)
+    return shop.labeler.is_shared or shop.claims is not None or is_there(shop, job) or (shop.own.exists() and read_json(shop.own, str) == job)
 
 
 def _of_another(job: Job, current: str) -> str:
@@ -232,9 +232,9 @@ def _check_terms(label: Label, job: Job) -> None:
         raise BudgetError(f"job {job.name} was reserved {was} and not sent; params.yaml now says {now}", where="label.price", do=do)
 
 
-def _check_not_bought(shop: Shop, reserved: Reserved, asked: Sequence[Asked]) -> None:
+def _check_not_bought(ledger: Ledger, reserved: Reserved, asked: Sequence[Asked]) -> None:
     """Raise ProjectError where pictures of a job that is not sent yet were bought in another one since it was reserved, in a clone that did not know of it."""
-    ledger, pictures, wanted = read_ledger(shop.ledger), [as_picture(item) for item in asked], set(reserved.categories.values())
+    pictures, wanted = [as_picture(item) for item in asked], set(reserved.categories.values())
     ids = ids_asked(pictures, bought(ledger, reserved.version, but=reserved.job))
     times = times_asked(ledger, reserved.version, pictures, but=reserved.job)
     again = sum(bool(known & wanted) and count > item.attempt for item, known, count in zip(asked, ids, times, strict=True))
@@ -319,23 +319,23 @@ def _check_budget(shop: Shop, ledger: Ledger, reserved: Reserved) -> None:
 
 def _send(shop: Shop, reserved: Reserved, asked: Sequence[Asked]) -> str:
     """Send a reserved job. Raises ProjectError, and sends nothing, where the team's claims for it were released meanwhile, or another clone has sent it."""
-    is_there = _is_there(shop, reserved.job)
-    claims = None if is_there and shop.labeler.is_shared and shop.labeler.takes_once else shop.claims  # nobody can have released what the service has
+    ledger, has_it = read_ledger(shop.ledger), is_there(shop, reserved.job)
+    claims = None if has_it and shop.labeler.is_shared and shop.labeler.takes_once else shop.claims  # nobody can have released what the service has
     if claims is not None:
         if claims.was_sent(reserved.job):
             append(shop.ledger, PURCHASES, [Sent(job=reserved.job)])
             raise _sent_elsewhere(reserved.job, "`git pull` once they have pushed their ledger, then `dvc repro label`")
         claims.check_held(reserved, asked)  # before the pictures go out; and once more right before the service is told
-    if not is_there:
-        _check_not_bought(shop, reserved, asked)
-    goes_on = shop.labeler.takes_once and (is_there or shop.labeler.is_shared)
+    if not has_it:
+        _check_not_bought(ledger, reserved, asked)
+    goes_on = shop.labeler.takes_once and (has_it or shop.labeler.is_shared)
     pictures = {item.sha256: shop.picture(item.file_name) for item in asked}
     missing = next((item.file_name for item in asked if not pictures[item.sha256].is_file()), "")
     if missing:
         raise ProjectError("the picture is not here", where=missing, do="`dvc pull data/crawl`, then submit again: the reservation stands")
 
     def last_look() -> None:
-        _check_witness(shop, read_ledger(shop.ledger))  # a colleague may have bought while the pictures went out
+        _check_witness(shop, ledger)  # a colleague may have bought while the pictures went out
         if claims is not None:
             claims.going(reserved, asked, goes_on=goes_on)
 
@@ -346,7 +346,7 @@ def _send(shop: Shop, reserved: Reserved, asked: Sequence[Asked]) -> str:
     return reserved.job
 
 
-def _is_there(shop: Shop, job: str) -> bool:
+def is_there(shop: Shop, job: str) -> bool:
     """Return whether the service has a job already, or its tasks are here: a killed submit had come so far."""
     return job.lower() in {name.lower() for name in shop.labeler.jobs(shop.prefix)}
 
@@ -366,9 +366,9 @@ def collect(shop: Shop, *, again: bool = False) -> Collected:
     `again`: look at jobs that are over too, for what came or could be read only since.
     What cannot be taken in is returned, and the rest goes on. A job of which a picture is refused stays open, so that it is not bought again.
     """
-    _take_for_sent(shop, read_ledger(shop.ledger))
+    ledger = _with_all_sent(shop, read_ledger(shop.ledger))
     found, refused, unread = {}, list[Refusal](), list[Refusal]()
-    for job in read_ledger(shop.ledger).jobs.values():
+    for job in ledger.jobs.values():
         if job.is_sent and (job.closed is None or ((again or shop.labeler.takes_corrections) and not job.is_withdrawn)):
             progress, received = _take_in(shop, job)
             refused += [one for one in received.refused if not _is_given_up(job, one)]
@@ -378,12 +378,14 @@ def collect(shop: Shop, *, again: bool = False) -> Collected:
     return Collected(found, tuple(refused), tuple(unread))
 
 
-def _take_for_sent(shop: Shop, ledger: Ledger) -> None:
-    """Write down as sent what a submit that was killed had sent, where people are through with all of it."""
+def _with_all_sent(shop: Shop, ledger: Ledger) -> Ledger:
+    """Write down as sent what a submit that was killed had sent, where people are through with all of it; return the ledger as it is then."""
     waiting = [job for job in ledger.jobs.values() if not job.is_sent and job.closed is None]
     done = [job.name for job in waiting if job.reserved.backend == shop.params.labeler.backend and shop.labeler.progress(job).state in OVER]
-    if done:
-        append(shop.ledger, PURCHASES, [Sent(job=name) for name in done])
+    if not done:
+        return ledger
+    append(shop.ledger, PURCHASES, [Sent(job=name) for name in done])
+    return read_ledger(shop.ledger)
 
 
 def _take_in(shop: Shop, job: Job, *, wait: bool = True) -> tuple[Progress, Received]:
@@ -504,7 +506,7 @@ def _stop(shop: Shop, job: Job) -> None:
 
 def _withdraw(shop: Shop, job: Job) -> None:
     """Give up a job that was never sent. Raises ProjectError where the team's ticket says that another clone has sent it, or was about to."""
-    if shop.claims is not None and not shop.claims.give_up(job.reserved, job.asked, goes_on=shop.labeler.is_shared or _is_there(shop, job.name)):
+    if shop.claims is not None and not shop.claims.give_up(job.reserved, job.asked, goes_on=shop.labeler.is_shared or is_there(shop, job.name)):
         append(shop.ledger, PURCHASES, [Sent(job=job.name)])
         do = f"`git pull` once they have pushed their ledger; `boxset label cancel {job.name}` gives it up here all the same"
         raise _sent_elsewhere(job.name, do)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from boxset.errors import ProjectError, did_you_mean
 from boxset.labeling.claims import Claims, Read, Ticket
 from boxset.labeling.ledger import PURCHASES, Ledger, Sent, append, read_ledger, read_reservation
-from boxset.labeling.purchase import Shop, check_upstream
+from boxset.labeling.purchase import Shop, check_upstream, is_there
 
 NOT_SENT = "`boxset label release` lists what was claimed and not sent. A project of Label Studio that stands empty was not sent: delete it there"
 STATE_IT = "if its machine is lost and nobody was given its tasks, --lost says so"
@@ -45,9 +45,9 @@ def adopt(shop: Shop, name: str) -> int:
     ledger = read_ledger(shop.ledger)
     check_upstream(shop)
     _check_unknown(shop, ledger, name)
-    is_there = name.lower() in {job.lower() for job in shop.labeler.jobs(shop.prefix)}
-    told = shop.claims.sent_lines(name, is_there=is_there or not shop.labeler.is_shared) if shop.claims is not None else ""
-    found = read_reservation(told or (shop.labeler.lines(name) if is_there else ""), name)
+    has_it = is_there(shop, name)
+    told = shop.claims.sent_lines(name, is_there=has_it or not shop.labeler.is_shared) if shop.claims is not None else ""
+    found = read_reservation(told or (shop.labeler.lines(name) if has_it else ""), name)
     if found is None:
         what = f"neither project.bucket nor {shop.params.labeler.backend} has the lines of a job of this name that was sent"
         raise ProjectError(what, where=name, do=f"`git pull`, once its owner has pushed; {NOT_SENT}")
