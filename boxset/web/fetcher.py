@@ -261,8 +261,11 @@ class Fetcher:
             self._watch.done()
 
     def _host(self, url: str) -> _Host:
+        name = urlsplit(url).netloc
         with self._lock:
-            return self._hosts.setdefault(urlsplit(url).netloc, _Host(Semaphore(self.policy.per_host), Lock()))
+            if name not in self._hosts:
+                self._hosts[name] = _Host(Semaphore(self.policy.per_host), Lock())
+            return self._hosts[name]
 
     @contextmanager
     def _turn(self, url: str) -> Iterator[None]:
