@@ -113,14 +113,13 @@ EMPTY = listing(())  # what a place holds in which there is no picture
 
 def refuse_emptied(place: Place, known: str) -> None:
     """Raise InputError where no picture lies in a place of which more is known: a drive that is not mounted must not empty a data set."""
-    if known not in ("", EMPTY) and _mark(place) == EMPTY:
+    if known not in ("", EMPTY) and not _has_pictures(place):
         do = "Is it mounted, and is sources.….path right? `on: false` takes a source's pictures out"
         raise InputError("there is no picture in it any more", where=place.address, do=do)
 
 
-def _mark(place: Place) -> str:
-    entries = place.entries()
-    return listing(entries) if any(is_picture(entry.name) for entry in entries) else EMPTY
+def _has_pictures(place: Place) -> bool:
+    return any(is_picture(entry.name) for entry in place.entries())
 
 
 def listings(params: Params, endpoints: Endpoints, known: dict[str, str]) -> tuple[dict[str, str], list[str]]:
@@ -135,7 +134,7 @@ def listings(params: Params, endpoints: Endpoints, known: dict[str, str]) -> tup
         try:
             place = place_of(source.path, endpoints)
             refuse_emptied(place, known.get(name, ""))
-            marks[name] = _mark(place)
+            marks[name] = listing(place.entries()) if _has_pictures(place) else EMPTY
             lines += [f"{name}: {place.address}: there is no picture in it yet"] * (marks[name] == EMPTY)
         except (InputError, ServiceError, ProjectError) as err:
             marks[name] = known.get(name, "")
