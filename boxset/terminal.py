@@ -10,7 +10,7 @@ import click
 from boxset.text import visible
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, ConsoleOptions
     from rich.table import Table
 
 WIDEST = 300  # columns of a table that is printed whole
@@ -40,8 +40,13 @@ class WholeHelp(click.Group):
 
 def print_whole(terminal: "Console", table: "Table") -> None:
     """Print a table with its columns whole, however narrow the terminal, which is as wide from then on: what is cut cannot be copied into a command."""
-    terminal.width = max(terminal.width, terminal.measure(table, options=terminal.options.update(width=WIDEST)).maximum)
+    terminal.width = whole_width(terminal, table, terminal.options)
     terminal.print(table)
+
+
+def whole_width(terminal: "Console", table: "Table", options: "ConsoleOptions") -> int:
+    """Return how wide a table is printed so that its columns are whole; no less than there is room for."""
+    return max(options.max_width, terminal.measure(table, options=options.update(width=WIDEST)).maximum)
 
 
 def console(**options: Any) -> Any:

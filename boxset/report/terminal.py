@@ -9,7 +9,7 @@ from rich.text import Text
 
 from boxset.compare.diff import CategoryChange, Change, Diff
 from boxset.report.status import REPORT, TRAINING, Status, next_step
-from boxset.terminal import WIDEST
+from boxset.terminal import whole_width
 from boxset.wording import counted, money
 
 BAR = 8
@@ -26,8 +26,7 @@ class Whole:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Render the table as wide as it needs."""
-        needed = console.measure(self.table, options=options.update(width=WIDEST)).maximum
-        yield from console.render(self.table, options.update(width=max(options.max_width, needed)))
+        yield from console.render(self.table, options.update(width=whole_width(console, self.table, options)))
 
 
 def status_text(state: Status) -> RenderableType:
