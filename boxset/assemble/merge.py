@@ -302,14 +302,14 @@ def _on_best(bbox: BBox, copy: Picture, best: Picture) -> BBox | None:
     return clipped(scaled(bbox, best.width / copy.width, best.height / copy.height), best.width, best.height)
 
 
-def _order(annotation: Annotation, settings: Merge) -> tuple[Any, ...]:
-    return _trust(annotation.source, settings), annotation.iscrowd, annotation.source, annotation.category, annotation.bbox
+def _order(annotation: Annotation, settings: Merge, *of_one_source: Any) -> tuple[Any, ...]:
+    return _trust(annotation.source, settings), annotation.iscrowd, annotation.source, *of_one_source, annotation.category, annotation.bbox
 
 
 def _fused(drawn: list[_Drawn], settings: Merge) -> list[Annotation]:
     """Return one box for each object: the most trusted one, of one source that of the best copy; exact repetitions in one copy go too."""
     kept: list[_Drawn] = []
-    for one in sorted(drawn, key=lambda d: (*_order(d.box, settings)[:3], d.on != d.box.sha256, d.on, *_order(d.box, settings)[3:])):
+    for one in sorted(drawn, key=lambda d: _order(d.box, settings, d.on != d.box.sha256, d.on)):
         if not any(_is_one_object(other, one, settings) for other in kept):
             kept.append(one)
     return sorted((one.box for one in kept), key=lambda a: (a.category, a.bbox, a.source))

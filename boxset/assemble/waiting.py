@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from boxset.dataset.records import Pool
 from boxset.params import Source
-from boxset.wording import counted
+from boxset.wording import counted, noun
 
 
 def unnamed(pools: Mapping[str, Pool], answers: Pool, sources: Mapping[str, Source]) -> dict[str, int]:
@@ -20,7 +20,7 @@ def unnamed_words(waiting: Mapping[str, int], categories: Iterable[str]) -> list
     """Say of each source how many of its pictures wait, and what lets them in."""
     example = next(iter(categories), "NAME")
     return [
-        f"{counted(count, 'picture')} of {name} {'has' if count == 1 else 'have'} no labels and cannot be bought or reviewed: "
+        f"{counted(count, 'picture')} of {name} {noun(count, 'has', 'have')} no labels and cannot be bought or reviewed: "
         f"write `category: {example}`, or whichever they are likely to show, under sources.{name}; then `dvc repro`"
         for name, count in waiting.items()
     ]
