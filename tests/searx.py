@@ -1,4 +1,4 @@
-"""A real searx on loopback, its engines pointed at the drawn world, for tests."""
+"""A real searx, or a real SearXNG, on loopback, its engines pointed at the drawn world, for tests."""
 
 import os
 import shutil
@@ -7,7 +7,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,8 +19,11 @@ from urllib.parse import quote
 import yaml
 
 from boxset.endpoints import Endpoints
+from tests.project import REPOSITORY
 
 STARTS_WITHIN_S = 60.0
+SEARXNG = os.environ.get("SEARXNG", "")  # a Python that can import SearXNG's `searx`
+NO_SEARXNG = "" if SEARXNG else "SEARXNG names no Python that has SearXNG (docs/searxng.md): nothing was tried against a real one"
 MISSING = "" if shutil.which("searx-run") else "searx is not installed (apt-get install searx, as .ci/run does on Debian): nothing was tried against a real one"
 ENDS_WITH_US = ["setpriv", "--pdeathsig", "KILL"]  # so that no searx is left where a test run is killed
 Reply = tuple[int, str, bytes]
@@ -93,7 +96,7 @@ def fetched(url: str, headers: dict[str, str] | None = None) -> Reply:
 
 def engines(world: str) -> list[dict[str, Any]]:
     """Return three real engines that ask the world, and one for each way to fail. The weights alone decide between equal places."""
-    flickr = f"{world}/api.flickr.com/services/rest/?method=flickr.photos.search&api_key={{api_key}}&{{text}}&per_page={{nb_per_page}}&page={{page}}"
+    flickr = f"{world}/api.flickr.com/services/rest/?method=flickr.photos.search&api_key={{api_key}}&{{text}}&per_page=15&page={{page}}"
     real = [
         {"name": "bing images", "engine": "bing_images", "base_url": f"{world}/www.bing.com/", "weight": 1.0002},
         {"name": "flickr", "engine": "flickr", "api_key": "none", "url": flickr, "weight": 1.0001},
@@ -104,6 +107,18 @@ def engines(world: str) -> list[dict[str, Any]]:
     down = {"name": "fails by refusal", "engine": "openverse", "base_url": f"http://127.0.0.1:{free_port()}/"}
     common = {"categories": "images", "enable_http": True}
     return [{**engine, **common, "shortcut": f"e{place}"} for place, engine in enumerate([*real, *broken, down, off])]
+
+
+def searxng_settings(port: int, world: str, **changes: Any) -> dict[str, Any]:
+    """Return SearXNG's settings: those that `boxset init` writes, with engines that ask `world`, and changes to its sections."""
+    found: dict[str, Any] = yaml.safe_load((REPOSITORY / "boxset/project/searxng.yml").read_text())
+    bing = {"base_url": f"{world}/www.bing.com/images"}  # one that both versions tried make an address of
+    found["engines"] = [{**engine, **(bing if engine["name"] == "bing images" else {})} for engine in engines(world)]
+    found["use_default_settings"] = {"engines": {"keep_only": [engine["name"] for engine in found["engines"]]}}
+    found["server"].update(port=port, bind_address="127.0.0.1", secret_key=os.urandom(16).hex())
+    for section, values in changes.items():
+        found.setdefault(section, {}).update(values)
+    return found
 
 
 def settings(port: int, engines_: list[dict[str, Any]]) -> dict[str, Any]:
@@ -140,14 +155,22 @@ def searx(folder: Path, world: str) -> Iterator[str]:
 
 
 @contextmanager
-def running(folder: Path, of_port: Callable[[int], dict[str, Any]]) -> Iterator[str]:
+def searxng(folder: Path, world: str, **changes: Any) -> Iterator[str]:
+    """Run a SearXNG whose engines ask `world`, with changes to its settings; give its address."""
+    with running(folder, lambda port: searxng_settings(port, world, **changes), command=(SEARXNG, "-m", "searx.webapp")) as url:
+        yield url
+
+
+@contextmanager
+def running(folder: Path, of_port: Callable[[int], dict[str, Any]], command: Sequence[str] = ("searx-run",)) -> Iterator[str]:
     """Run a searx with the settings that `of_port` gives for a port."""
     port = free_port()
-    (folder / "searx.yml").write_text(yaml.safe_dump(of_port(port)))
+    written = folder / "searx.yml"
+    written.write_text(yaml.safe_dump(of_port(port)))
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "SEARX", "VIRTUAL_ENV")) and "proxy" not in name.lower()}
-    environment = {**kept, "SEARX_SETTINGS_PATH": str(folder / "searx.yml")}
+    environment = {**kept, "SEARX_SETTINGS_PATH": str(written), "SEARXNG_SETTINGS_PATH": str(written)}
     with (folder / "searx.log").open("wb") as log:
-        process = subprocess.Popen([*ENDS_WITH_US, "searx-run"], cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen([*ENDS_WITH_US, *command], cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
     try:
         wait_for(port, process, folder / "searx.log")
         yield f"http://127.0.0.1:{port}"

@@ -228,7 +228,7 @@ def test_a_cache_folder_that_cannot_be_written_is_to_be_fixed(live: Path, monkey
         (200, RESULTS, OK, "{url}: JSON is on, 1 picture for one query; silent: bing images (CAPTCHA)"),
         (200, '{"results": []}', FIX, "{url} answers without a picture"),
         (403, "", FIX, "SearXNG at {url}: HTTP 403: its JSON format is off"),
-        (429, "", FIX, "SearXNG at {url}: HTTP 429: its limiter allows 4 JSON requests an hour"),
+        (429, "", FIX, "SearXNG at {url}: HTTP 429: its limiter keeps programs out"),
         (200, "<html>", FIX, "SearXNG at {url}: it answers with a web page, not with JSON"),
     ],
 )

@@ -109,7 +109,7 @@ def test_its_settings_are_what_the_page_says(project: Path) -> None:
     assert said["server"] == {"limiter": False, "image_proxy": False}
     assert said["outgoing"] == {"request_timeout": 6.0, "max_request_timeout": 15.0}
     assert said["use_default_settings"] == {"engines": {"keep_only": KEPT}}
-    assert said["engines"] == [{"name": "google images", "disabled": True}]
+    assert said["engines"] == [{"name": "duckduckgo images", "disabled": False}, {"name": "google images", "inactive": False, "disabled": True}]
     assert all(f"`{words}`" in PAGE for words in ("search.formats", "server.limiter", "outgoing.request_timeout", "keep_only", ".env"))
     assert all(name in PAGE for name in KEPT)
     assert service(project)["image"].split(":-")[1].rstrip("}") in PAGE

@@ -85,7 +85,7 @@ def test_an_instance_that_hides_its_configuration_is_asked_all_the_same(config: 
     ("reply", "what", "do"),
     [
         ((403, {}, b"Forbidden"), "HTTP 403: its JSON format is off", "formats: [html, json]"),
-        ((429, {}, b""), "HTTP 429: its limiter allows 4 JSON requests an hour", "limiter: false"),
+        ((429, {}, b""), "HTTP 429: its limiter keeps programs out", "limiter: false"),
         ((200, {}, b"<!doctype html>"), "it answers with a web page, not with JSON", "crawl.searxng.url"),
         ((404, {}, b"<html>"), "HTTP 404: no SearXNG answers there", "crawl.searxng.url"),
         ((302, {"Location": "https://s.shop.example/sx/search?q=x"}, b""), "HTTP 302: it sends to another address", "crawl.searxng.url: https://s.shop.example/sx"),

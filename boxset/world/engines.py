@@ -9,11 +9,11 @@ from boxset.world.search import asked_for, engine_page, in_json, thumbnail
 
 
 def bing(request: Request) -> Answer:
-    """Answer /images/search with a page of `count` pictures from place `first`, in the markup that searx 1.1.0 reads."""
+    """Answer with a page of `count` pictures from place `first`, in a markup that searx 1.1.0 (/images/search) and SearXNG (/images/async) both read."""
     asked = asked_for(request)
     size = int(asked.get("count", "28"))
     found = engine_page("bing images", asked.get("q", ""), int(asked.get("first", "1")) // size + 1, size)
-    body = f"<!doctype html><html><body><h1>Images</h1>{''.join(map(_tile, found))}</body></html>"
+    body = f'<!doctype html><html><body><h1>Images</h1><ul class="dgControl_list">{"".join(map(_tile, found))}</ul></body></html>'
     return Answer(body=body.encode(), headers={"Content-Type": "text/html; charset=utf-8"})
 
 
@@ -21,7 +21,8 @@ def _tile(hit: Hit) -> str:
     said = json.dumps({"t": hit.title, "purl": hit.page, "murl": hit.url, "turl": thumbnail(hit)})
     size = f"{hit.width} x {hit.height} \u00b7 jpeg" if hit.width else "jpeg"
     info = f'<div class="img_info hon"><span class="nowrap">{size}</span><div class="lnkw"><a href="{html.escape(hit.page)}">tools.example</a></div></div>'
-    return f'<div class="imgpt"><a class="iusc" m="{html.escape(said)}"></a>{info}</div>'
+    name = f'<div class="infnmpt"><a>{html.escape(hit.title)}</a></div>'
+    return f'<li><div class="imgpt"><a class="iusc" m="{html.escape(said)}"></a>{info}</div>{name}</li>'
 
 
 def flickr(request: Request) -> Answer:

@@ -91,7 +91,7 @@ class Searxng:
             return ServiceError("HTTP 403: its JSON format is off", where=self._where, do=do)
         if reply.status == 429:
             do = "Set `server: {limiter: false}` in its settings.yml, or let this machine pass in limiter.toml"
-            return ServiceError("HTTP 429: its limiter allows 4 JSON requests an hour", where=self._where, do=do)
+            return ServiceError("HTTP 429: its limiter keeps programs out", where=self._where, do=do)
         if reply.status in (404, 405):
             return ServiceError(f"HTTP {reply.status}: no SearXNG answers there", where=self._where, do=ADDRESS)
         kind = ServiceError if reply.status == 401 else PageError
