@@ -29,7 +29,10 @@ def _no_colour(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[str]:
-    """The address of an S3 server, moto's, which asks for no signature; tests keep to buckets of their own names."""
+    """The address of an S3 server that asks for no signature: moto's, or the one that S3_SERVER names. Tests keep to buckets of their own names."""
+    if named := os.environ.get("S3_SERVER"):
+        yield named
+        return
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

@@ -1,9 +1,8 @@
-"""Claims in a team's bucket: what one clone is buying no other buys, and nobody is kept from buying what nobody bought. The server is moto's."""
+"""Claims in a team's bucket: what one clone is buying no other buys, and nobody is kept from buying what nobody bought. The server is moto's, or the one that S3_SERVER names."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
-import boto3
 import msgspec
 import pytest
 
@@ -12,30 +11,30 @@ from boxset.errors import ProjectError, ServiceError
 from boxset.labeling.claims import Claims
 from boxset.labeling.ledger import Asked, Reserved
 from boxset.params import Label, Labeler, Params, Project
+from tests.buckets import bucket_of, claimed, without_conditional_deletes
 
 
 class Team:
-    """Clones that share a bucket."""
+    """Clones that share a bucket, which may or may not delete on a condition."""
 
-    def __init__(self, server: str, folder: Path) -> None:
-        self.server, self.folder, self.bucket = server, folder, folder.name.replace("_", "-").lower()[-40:].strip("-")
-        self.s3 = boto3.client("s3", endpoint_url=server, aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")
-        self.s3.create_bucket(Bucket=self.bucket)
+    def __init__(self, server: str, folder: Path, *, deletes: bool) -> None:
+        self.server, self.folder, self.deletes = server, folder, deletes
+        self.s3, self.bucket = bucket_of(server)
 
     def clone(self, name: str) -> Claims:
         project = Project(name="tools", bucket=f"s3://{self.bucket}/team")
         params = Params(world="live", project=project, categories={}, sources={}, label=Label(), labeler=Labeler())
-        return Claims(params, Endpoints(aws=self.server), self.folder / name / "claims.json")
+        claims = Claims(params, Endpoints(aws=self.server), self.folder / name / "claims.json")
+        return claims if self.deletes else without_conditional_deletes(claims)
 
     def claimed(self) -> list[str]:
         """What is claimed, by the last part of its key."""
-        keys = [row["Key"] for row in self.s3.list_objects_v2(Bucket=self.bucket).get("Contents", [])]
-        return [key.rpartition("/")[2] for key in keys if "/claims/jobs/" not in key]
+        return claimed(self.s3, self.bucket)
 
 
-@pytest.fixture
-def team(s3_server: str, tmp_path: Path) -> Iterator[Team]:
-    team = Team(s3_server, tmp_path)
+@pytest.fixture(params=[True, False], ids=["deletes on a condition", "cannot delete on a condition"])
+def team(request: pytest.FixtureRequest, s3_server: str, tmp_path: Path) -> Iterator[Team]:
+    team = Team(s3_server, tmp_path, deletes=request.param)
     yield team
     team.s3.close()
 
@@ -142,3 +141,17 @@ def test_a_bucket_without_etags_is_named(team: Team) -> None:
 
     with pytest.raises(ServiceError, match="no ETag"), ann.held(reserved("a"), asked("p1")):
         pytest.fail("bought without a ticket")
+
+
+def test_a_claim_that_was_given_back_is_taken_by_one_of_two_and_hides_from_a_release(team: Team) -> None:
+    ann, bob = team.clone("ann"), team.clone("bob")
+    with pytest.raises(OSError, match="full"), ann.held(reserved("a"), asked("p1")):
+        raise OSError("the disk is full")
+    assert ann.unsettled([], []) == []
+
+    with bob.held(reserved("b"), asked("p1")):
+        pass
+
+    with pytest.raises(ProjectError, match="claimed by job b"), ann.held(reserved("a"), asked("p1")):
+        pytest.fail("bought what is another's")
+    assert team.claimed() == ["p1"]

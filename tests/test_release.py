@@ -6,7 +6,6 @@ from pathlib import Path
 from threading import Barrier, Thread
 from typing import Any
 
-import boto3
 import msgspec
 import pytest
 
@@ -21,6 +20,7 @@ from boxset.labeling.purchase import Shop, cancel, submit
 from boxset.labeling.release import release, unsettled
 from boxset.params import Label, Labeler, Params, Project
 from boxset.world.server import serving
+from tests.buckets import bucket_of, claimed, without_conditional_deletes
 from tests.build import IDS
 from tests.outside import Asked as OutsideAsked
 from tests.outside import Reply, outside
@@ -55,10 +55,9 @@ class Hooked(Workforce):
 class Team:
     """Clones of a project that share a bucket and a service."""
 
-    def __init__(self, server: str, folder: Path) -> None:
-        self.server, self.folder, self.bucket = server, folder, f"r-{abs(hash(str(folder))) % 10**12}"
-        self.s3 = boto3.client("s3", endpoint_url=server, aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")
-        self.s3.create_bucket(Bucket=self.bucket)
+    def __init__(self, server: str, folder: Path, *, deletes: bool) -> None:
+        self.server, self.folder, self.deletes = server, folder, deletes
+        self.s3, self.bucket = bucket_of(server)
         self.service = Hooked()
 
     def clone(self, name: str, **labeler: Any) -> Shop:
@@ -70,20 +69,20 @@ class Team:
         project = Project(name="tools", bucket=f"s3://{self.bucket}/team")
         params = Params(world="live", project=project, categories=CATEGORIES, sources={}, label=label(), labeler=set_)
         claims = Claims(params, Endpoints(aws=self.server), root / "claims.json", who=name, at="2026-11-26T10:00:00Z")
+        claims = claims if self.deletes else without_conditional_deletes(claims)
         return Shop(root / "ledger", params, self.service, lambda _: root / "picture.jpg", claims)
 
     def keys(self) -> list[str]:
         """What is claimed, by the last part of its key."""
-        found = [row["Key"] for row in self.s3.list_objects_v2(Bucket=self.bucket).get("Contents", [])]
-        return [key.rpartition("/")[2] for key in found if "/claims/jobs/" not in key]
+        return claimed(self.s3, self.bucket)
 
     def ticket(self, job: str) -> Ticket:
         return msgspec.json.decode(self.s3.get_object(Bucket=self.bucket, Key=f"team/claims/jobs/{job}")["Body"].read(), type=Ticket)
 
 
-@pytest.fixture
-def team(s3_server: str, tmp_path: Path) -> Iterator[Team]:
-    team = Team(s3_server, tmp_path)
+@pytest.fixture(params=[True, False], ids=["deletes on a condition", "cannot delete on a condition"])
+def team(request: pytest.FixtureRequest, s3_server: str, tmp_path: Path) -> Iterator[Team]:
+    team = Team(s3_server, tmp_path, deletes=request.param)
     yield team
     team.s3.close()
 
@@ -300,7 +299,7 @@ def test_a_release_while_the_owner_is_still_claiming_stops_the_purchase_before_t
 
 def test_of_a_release_and_a_submit_at_the_same_moment_exactly_one_wins(tmp_path: Path) -> None:
     with serving(tmp_path / "world") as server:
-        team = Team(server, tmp_path)
+        team = Team(server, tmp_path, deletes=True)
         ann, bob = team.clone("ann"), team.clone("bob")
         assert ann.claims is not None
         assert bob.claims is not None
@@ -372,7 +371,7 @@ def test_no_service_is_told_of_a_job_that_was_released_at_the_last_moment(tmp_pa
 def test_a_release_that_was_killed_is_ended_by_the_next_and_the_owner_sends_nothing_meanwhile(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
     ann, bob, eve = team.clone("ann"), team.clone("bob"), team.clone("eve")
     job = lose(team, ann)
-    delete, deleted = Claims._delete, list[str]()
+    delete, deleted = Claims._free, list[str]()
 
     def dies(self: Claims, key: str, etag: str) -> None:
         if deleted:
@@ -380,10 +379,10 @@ def test_a_release_that_was_killed_is_ended_by_the_next_and_the_owner_sends_noth
         deleted.append(key)
         delete(self, key, etag)
 
-    monkeypatch.setattr(Claims, "_delete", dies)
+    monkeypatch.setattr(Claims, "_free", dies)
     with pytest.raises(KeyboardInterrupt):
         release(bob, [job], is_sure=True)
-    monkeypatch.setattr(Claims, "_delete", delete)
+    monkeypatch.setattr(Claims, "_free", delete)
     assert ([one.state for one in unsettled(eve)], len(team.keys())) == (["releasing"], 3)
     with pytest.raises(ProjectError, match="released by bob"):
         buy(ann, 2)
@@ -408,13 +407,13 @@ def test_a_release_takes_away_no_claim_that_is_another_jobs_by_now(team: Team) -
 def test_a_claim_that_changes_hands_while_it_is_released_stays(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
     bob = team.clone("bob")
     job = lose(team, team.clone("ann"))
-    delete, other = Claims._delete, msgspec.json.encode(Claim("tools-other", "x"))
+    delete, other = Claims._free, msgspec.json.encode(Claim("tools-other", "x"))
 
     def late(self: Claims, key: str, etag: str) -> None:
         team.s3.put_object(Bucket=team.bucket, Key=key, Body=other)
         delete(self, key, etag)
 
-    monkeypatch.setattr(Claims, "_delete", late)
+    monkeypatch.setattr(Claims, "_free", late)
     release(bob, [job], is_sure=True)
 
     assert len(team.keys()) == 4

@@ -43,6 +43,9 @@ class Claim(msgspec.Struct, frozen=True):
     by: str = ""
 
 
+FREE = Claim("")  # one that was given back, in an S3 that cannot delete on a condition
+
+
 class Sending(msgspec.Struct, frozen=True):
     """The job that this clone told a service of last, or was about to, and what its ticket says `by` then."""
 
@@ -252,7 +255,7 @@ class Claims:
         for key in ticket.keys:
             held, etag = self._read(key, Claim)
             if held is not None and held.job == ticket.job:
-                self._delete(key, etag)
+                self._free(key, etag)
         found = self._ticket(ticket.job)
         if found is not None and found.ticket == ticket:
             self._write(msgspec.structs.replace(ticket, state="released"), found.etag)
@@ -316,8 +319,11 @@ class Claims:
         return f"{self._prefix}/claims/{name}".lstrip("/")
 
     def _take(self, key: str, own: Claim) -> None:
-        """Write a claim where there is none. Raises ProjectError where there is one of another job."""
+        """Write a claim where there is none, or one that was given back. Raises ProjectError where there is one of another job."""
         if self._put(key, own, IfNoneMatch="*"):
+            return
+        held, etag = self._read(key, Claim)
+        if held == FREE and self._put(key, own, IfMatch=etag):
             return
         holder = self._holder(key)
         if holder is None:
@@ -328,18 +334,19 @@ class Claims:
             raise ProjectError(f"claimed by job {holder.job}", where=f"s3://{self._bucket}/{key}", do=do)
 
     def _give_back(self, keys: Sequence[str], own: Claim) -> None:
-        """Delete our claims, and then say so in the ticket, where it is ours."""
+        """Free our claims, and then say so in the ticket, where it is ours."""
         for key in keys:
             held, etag = self._read(key, Claim)
             if held == own:
-                self._delete(key, etag)
+                self._free(key, etag)
         found = self._ticket(own.job)
         if found is not None and found.ticket.by == own.by and found.ticket.state == "claimed":
             self._write(msgspec.structs.replace(found.ticket, state="released", released_at=self._at), found.etag)
 
     def _holder(self, key: str) -> Claim | None:
-        """Return what a claim says; None where there is none."""
-        return self._read(key, Claim)[0]
+        """Return what a claim says; None where there is none, or it was given back."""
+        held, _ = self._read(key, Claim)
+        return None if held == FREE else held
 
     # S3
 
@@ -369,12 +376,14 @@ class Claims:
         except msgspec.MsgspecError as err:
             raise InputError(f"no claim of Boxset: {err}", where=f"s3://{self._bucket}/{key}", do="Take another prefix in project.bucket") from err
 
-    def _delete(self, key: str, etag: str) -> None:
-        """Delete a claim that stands as it was read; another that was written since stays."""
+    def _free(self, key: str, etag: str) -> None:
+        """Delete a claim that stands as it was read, or write that it is free where the S3 cannot delete on a condition; another that was written since stays."""
         try:
             self._s3.delete_object(Bucket=self._bucket, Key=key, IfMatch=etag)
         except errors() as err:
-            if code_of(err) not in (*BEATEN, "NoSuchKey"):
+            if code_of(err) == "NotImplemented":
+                self._put(key, FREE, IfMatch=etag)
+            elif code_of(err) not in (*BEATEN, "NoSuchKey"):
                 raise refused(err, f"s3://{self._bucket}/{key}") from err
 
 
