@@ -108,7 +108,8 @@ NOT_ASKED: dict[str, tuple[Pool, ...]] = {
     "a small thing beside a large one": (pool(picture(), box(), box(bbox=(200, 20, 10, 80)), known()),),
     "too small a share": (pool(picture(width=4000), box(bbox=(10, 20, 79, 80)), known()),),
     "too many": (pool(picture(), *[box(bbox=(18 * n, 20, 17, 80)) for n in range(21)], known()),),
-    "contradicted": (pool(picture(), box(), known()), pool(picture(source="lvis"), known(state=State.ABSENT, source="lvis"))),
+    "contradicted by one that is trusted more": (pool(picture(), box(), known()), pool(picture(source="lvis"), known(state=State.ABSENT, source="lvis"))),
+    "contradicted by one that is trusted less": (pool(picture(), box(), known()), pool(picture(source="x"), known(state=State.ABSENT, source="x"))),
     "boxes of two that do not meet": (
         pool(picture(), box(), known()),
         pool(picture(source="lvis"), box(source="lvis", bbox=THERE), known(source="lvis")),
@@ -319,6 +320,16 @@ def test_a_known_picture_is_asked_once_nor_is_a_copy_until_the_version_rises(tmp
     assert len(plan_with(tmp_path, instructions_version=2).known_pictures) == 10
 
 
+def test_of_two_known_pictures_that_are_nearly_the_same_one_is_asked(tmp_path: Path) -> None:
+    near = {"a": "0" * 16, "b": f"{0b111111:016x}"}
+    public = pool(*[one for name, phash in near.items() for one in (picture(name, phash=phash, grid="80" * 48), box(name), known(name))])
+    found = alone(public)
+
+    plan = plan_with(tmp_path, offer=replace(stock(), extracted=[public], known=found))
+
+    assert (len(found.askable), len(plan.known_pictures)) == (2, 1)
+
+
 def test_near_copies_of_the_frozen_test_set_are_no_known_pictures(tmp_path: Path) -> None:
     near = frozenset(sorted(KNOWN)[:8])
     plan = plan_with(tmp_path, offer=replace(stock(), futile=Futile("v1", near)))
@@ -406,6 +417,12 @@ def test_found_missed_and_extra_boxes_are_counted_for_the_known_categories_alone
             "categories": {"hammer": {"pictures": 1, "boxes": 2, "found": 1, "extra": 1, "mean_iou": 0.818}, "saw": {"pictures": 1, "boxes": 0, "found": 0, "extra": 1}},
         }
     }  # fmt: skip
+
+
+def test_a_picture_of_which_several_categories_are_known_counts_once(tmp_path: Path) -> None:
+    found = measured(answered(tmp_path, {"a": [(HAMMER, HERE)]}), yardstick("a", (HAMMER, HERE), (SAW, THERE), ids=(HAMMER, SAW)))
+
+    assert (found.total.pictures, found.jobs["j"].pictures, found.total.together, found.total.missed) == (1, 1, 1, 1)
 
 
 def test_a_box_in_a_crowd_is_neither_right_nor_wrong_and_nobody_has_to_find_the_crowd(tmp_path: Path) -> None:
