@@ -40,7 +40,7 @@ def main() -> None:
     asked = pictures_asked(ledger)
     has_known = params.label.gold_share > 0 or not asked.isdisjoint(boxed(extracted))
     alone = sources_alone(pools, crawled, ids=ids, settings=params.merge, refused=refused, decisions=decisions) if has_known else NOTHING_KNOWN
-    answers = answered_pool(ledger, ids, crawled=crawled, extracted=extracted, complete=alone.complete)
+    answers = answered_pool(ledger, ids, crawled=crawled, extracted=extracted, closed=alone.closed)
     merged = merge(pools, crawled, answers=answers, ids=ids, settings=params.merge, refused=refused, decisions=decisions)
     labelled, denied = merged.coco, {one.sha256 for one in merged.dropped if one.reason in DENIES}
     version = read_json(Path("data/resolve/freeze.json"), Freeze).freeze_test

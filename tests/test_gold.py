@@ -21,6 +21,8 @@ from hypothesis import strategies as st
 
 import stages.merge
 from boxset.assemble.freeze import Futile
+from boxset.commands.explain import read_records
+from boxset.compare.explain import explain
 from boxset.dataset.coco import CocoAnnotation, CocoImage, read_coco
 from boxset.dataset.decisions import NOBODY, Decision, Decisions, Verdict, decided, decisions_of
 from boxset.dataset.geometry import iou
@@ -91,10 +93,9 @@ def askable(found: SourcesAlone) -> list[str]:
 def test_a_picture_is_known_in_the_categories_that_are_wholly_boxed_or_verified_to_be_absent() -> None:
     found = alone(pool(picture(), box(), known(), known(state=State.ABSENT, category="saw")))
 
-    expected = Known(sha256=sha("a"), width=400, height=300, category_ids=(HAMMER, SAW), boxes=(KnownBox(category_id=HAMMER, bbox=HERE),))
+    expected = Known(sha256=sha("a"), width=400, height=300, category_ids=(HAMMER, SAW), boxes=(KnownBox(category_id=HAMMER, bbox=HERE),), closed=(HAMMER, SAW))
     assert found.pictures == {sha("a"): expected}
     assert askable(found) == ["a"]
-    assert found.complete == {sha("a"): {"hammer", "saw"}}
 
 
 BOTH_LOOKED = [known(), known(state=State.ABSENT, category="saw")]
@@ -136,15 +137,22 @@ def test_what_is_known_of_a_picture_is_known_of_its_copies_in_their_pixels_and_t
 
     assert [(one.category_id, one.bbox) for one in found.pictures[sha("small")].boxes] == [(HAMMER, (5, 10, 50, 40)), (SAW, (30, 70, 20, 20))]
     assert askable(found) == ["a"]
-    assert found.complete == {sha("a"): {"hammer", "saw"}, sha("small"): {"hammer", "saw"}}
+    assert found.closed == {sha("a"): (HAMMER, SAW), sha("small"): (HAMMER, SAW)}
+
+
+def test_where_nothing_is_known_to_be_there_what_people_drew_holds() -> None:
+    found = alone(pool(picture(), known(state=State.ABSENT), box(category="saw"), known(category="saw", state=State.PARTIAL)))
+
+    assert found.pictures[sha("a")].category_ids == (HAMMER,)
+    assert found.closed == {}
 
 
 def test_a_picture_that_a_crawl_has_is_not_asked_as_a_known_one_and_people_decide_what_is_in_it() -> None:
     same = alone(pool(picture(), box(), known()), found=[picture(source="crawl", category="hammer")])
     copy = alone(pool(picture(coco_id="7"), box(), known()), found=[picture("b", source="crawl", category="hammer", coco_id="7")])
 
-    assert (askable(same), same.complete) == ([], {})
-    assert (askable(copy), copy.complete) == ([], {sha("a"): {"hammer"}})
+    assert (askable(same), same.closed) == ([], {})
+    assert (askable(copy), copy.closed) == ([], {sha("a"): (HAMMER,)})
     assert same.pictures.keys() == copy.pictures.keys() == {sha("a")}
 
 
@@ -641,6 +649,9 @@ def test_the_measure_finds_what_people_did_wrong_and_no_known_box_is_changed(pla
     assert "all 4 3 of 4, 75% (30–95%) 1 of 4, 25% (5–70%) 0.82 hammer 4" in printed
     figures = {"pictures": 4, "boxes": 4, "found": 3, "extra": 1, "mean_iou": 0.818}
     assert json.loads((ann.root / "metrics/label.json").read_text())["gold"] == {**figures, "categories": {"hammer": figures}}
+    with team.at(ann):
+        history = [detail for step in explain(asked[1], read_records(Path()))[0].steps for detail in step.details]
+    assert "a known picture: what its sources say of hammer holds, and what people drew of that shows how well they draw" in history
     images_, labels = built(team, ann)
     assert {one.sha256 for one in images_.values()} >= set(TEAM_KNOWN)
     of_known = {(images_[one.image_id].sha256, one.category_id, one.bbox, one.source) for one in labels if images_[one.image_id].sha256 in TEAM_KNOWN}

@@ -14,11 +14,11 @@ SURE_BITS = 4  # a copy further off takes boxes only if it is of the same frame
 
 
 def answered_pool(
-    ledger: Ledger, ids: Ids, *, crawled: dict[str, tuple[Picture, ...]], extracted: list[Pool], complete: Mapping[str, Container[str]] | None = None
+    ledger: Ledger, ids: Ids, *, crawled: dict[str, tuple[Picture, ...]], extracted: list[Pool], closed: Mapping[str, Container[int]] | None = None
 ) -> Pool:
     """Return the answers on pictures that are here. Of several answers on one picture and category the newest instructions hold.
 
-    `complete`: known picture → the categories of which its source has every box. What people drew of them is measured, and comes into no data set.
+    `closed`: known picture → the category ids of which its sources have every box. What people drew of them is measured, and comes into no data set.
     """
     present = current_pictures(crawled, extracted)
     latest = _latest(ledger)
@@ -28,7 +28,7 @@ def answered_pool(
     presence: list[Presence] = []
     for (_, category_id), (_, asked, answer) in latest.items():
         picture, category = where.get(asked.sha256), names.get(category_id)
-        if picture is None or category is None or category in (complete or {}).get(asked.sha256, ()):
+        if picture is None or category is None or category_id in (closed or {}).get(asked.sha256, ()):
             continue
         boxes = _boxes(answer, asked, picture, category_id, category)
         annotations += boxes

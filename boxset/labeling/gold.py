@@ -40,7 +40,7 @@ class KnownBox(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     is_crowd: bool = False
 
 
-class Known(msgspec.Struct, frozen=True, kw_only=True):
+class Known(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A picture of which is known where everything is of some categories, or that there is none."""
 
     sha256: str
@@ -48,6 +48,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     height: int
     category_ids: tuple[int, ...]
     boxes: tuple[KnownBox, ...]
+    closed: tuple[int, ...] = ()  # the categories to which what people draw here adds nothing: the sources' boxes hold
 
     @property
     def single(self) -> list[KnownBox]:
@@ -70,13 +71,16 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
 class SourcesAlone:
     """What is known without anybody's being asked.
 
-    `pictures`: those of sources, by SHA-256; `askable`: the best copies of the images that no crawl has, and that may be asked; `complete`: of the pictures that are
-    sources' alone and show something known, the categories that are completely known, to which what people drew adds nothing.
+    `pictures`: those of sources, by SHA-256; `askable`: the best copies of the images that no crawl has, and that may be asked.
     """
 
     pictures: Mapping[str, Known] = field(default_factory=dict)
     askable: Sequence[Picture] = ()
-    complete: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    @property
+    def closed(self) -> dict[str, tuple[int, ...]]:
+        """Return of the pictures that are sources' alone the categories to which what people draw adds nothing."""
+        return {sha256: one.closed for sha256, one in self.pictures.items() if one.closed}
 
 
 NOTHING_KNOWN = SourcesAlone()
@@ -105,25 +109,27 @@ def of_sources(extracted: Iterable[Pool], crawled: Crawled) -> frozenset[str]:
 def sources_alone(
     pools: dict[str, Pool], crawled: dict[str, tuple[Picture, ...]], *, ids: Ids, settings: Merge, refused: Refused, decisions: Decisions
 ) -> SourcesAlone:
-    """Return what the sources know. A category in whose state they contradict each other, of which several have boxes, or of which a decision speaks, is not known."""
+    """Return what the sources know. A category in whose state they contradict each other, of which several have boxes, or of which a decision speaks, is not known.
+
+    Closed are the categories that `merge` calls known, in pictures of which one is known to be there, and that no crawl has: those were asked for another reason.
+    """
     merged = merge(pools, crawled, answers=Pool(), ids=ids, settings=msgspec.structs.replace(settings, unknown="keep"), refused=refused)
     own = {picture.sha256: picture for pool in pools.values() for picture in pool.pictures}
     found = {picture.sha256 for some in crawled.values() for picture in some}
     reviews = dict(zip(own, decisions.of(list(own.values())), strict=True))
     boxes, doubts = _by_image(merged.coco), _contradicted(merged, ids)
-    pictures, askable, complete = dict[str, Known](), list[Picture](), dict[str, frozenset[str]]()
+    pictures, askable = dict[str, Known](), list[Picture]()
     for image in merged.coco.images:
         copies = {image.sha256, *merged.copies.get(image.sha256, ())}
         ours, drawn = sorted(copies & own.keys()), boxes.get(image.id, [])
         whole = {*image.exhaustive_category_ids, *image.neg_category_ids}
         sure = whole - doubts.get(image.sha256, set()) - _of_several(drawn) - {number for one in ours for number in reviews[one].by_category}
-        pictures |= {one: _known(own[one], image, drawn, sure) for one in ours}
-        if any(not box.iscrowd and box.category_id in whole for box in drawn):
-            complete |= dict.fromkeys(set(ours) - found, frozenset(name for name, identity in ids.categories.items() if identity.id in whole))
+        closed = whole if any(not box.iscrowd and box.category_id in whole for box in drawn) else set()
+        pictures |= {one: _known(own[one], image, drawn, sure, closed if one not in found else ()) for one in ours}
         is_out = any(reviews[one].unusable or reviews[one].taken_down for one in ours)
         if not is_out and not copies & found and pictures[image.sha256].is_askable:
             askable.append(own[image.sha256])
-    return SourcesAlone(pictures, askable, complete)
+    return SourcesAlone(pictures, askable)
 
 
 def _by_image(coco: Coco) -> dict[int, list[CocoAnnotation]]:
@@ -149,7 +155,7 @@ def _of_several(boxes: Sequence[CocoAnnotation]) -> set[int]:
     return {number for number, times in Counter(number for number, _ in sources).items() if times > 1}
 
 
-def _known(picture: Picture, image: CocoImage, boxes: Sequence[CocoAnnotation], sure: Collection[int]) -> Known:
+def _known(picture: Picture, image: CocoImage, boxes: Sequence[CocoAnnotation], sure: Collection[int], closed: Collection[int]) -> Known:
     """Return what is known of a copy of an image, in its own pixels."""
     across, down = picture.width / image.width, picture.height / image.height
     found = [
@@ -157,7 +163,8 @@ def _known(picture: Picture, image: CocoImage, boxes: Sequence[CocoAnnotation], 
         for box in boxes
         if box.category_id in sure
     ]
-    return Known(sha256=picture.sha256, width=picture.width, height=picture.height, category_ids=tuple(sorted(sure)), boxes=tuple(found))
+    sizes = {"width": picture.width, "height": picture.height}
+    return Known(sha256=picture.sha256, **sizes, category_ids=tuple(sorted(sure)), boxes=tuple(found), closed=tuple(sorted(closed)))
 
 
 def most_known(share: float, most: int) -> int:
