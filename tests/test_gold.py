@@ -532,6 +532,18 @@ def test_few_known_pictures_name_nobody_and_a_job_has_a_row_where_there_are_seve
     assert [line.split()[:2] for line in printed[printed.index("known pictures") :].splitlines()[1:5]] == [["all", "4"], ["hammer", "4"], ["j", "3"], ["k", "1"]]
 
 
+def test_one_picture_that_somebody_skipped_names_nobody(tmp_path: Path) -> None:
+    many: list[tuple[int, BBox]] = [(HAMMER, (19.0 * n, 20.0, 18.0, 80.0)) for n in range(20)]
+    every = {**yardstick("many", *many), **{one: known_ for n in range(20) for one, known_ in yardstick(f"n{n}", (HAMMER, HERE)).items()}}
+    drawings = [(f"n{n}", who, [(HAMMER, HERE)]) for n in range(20) for who in ("7", "8", "9")]
+    drawings += [("many", who, many if who != "7" else []) for who in ("7", "8", "9")]
+
+    found = measured(answered(tmp_path, {}, drawings), every)
+
+    assert found.people[worker_mark("7")].missed == 20
+    assert found.off == []
+
+
 def test_of_people_who_are_equally_good_next_to_none_is_named_and_who_is_bad_is(tmp_path: Path) -> None:
     rng, named, caught = random.Random(5), 0, 0
     for run in range(60):

@@ -36,7 +36,8 @@ class Measure:
 
 def measured(ledger: Ledger, known: Mapping[str, Known]) -> Measure:
     """Return how well people draw. `known`: pictures by SHA-256; those that were not answered say nothing."""
-    by_category, by_job, by_worker = (defaultdict[str, Tally](Tally) for _ in range(3))
+    by_category, by_job = (defaultdict[str, Tally](Tally) for _ in range(2))
+    by_worker = defaultdict[str, list[Tally]](list)
     total = NOTHING
     for job, asked, one in _asked(ledger, known):
         answer = job.answers.get(asked.sha256)
@@ -47,12 +48,19 @@ def measured(ledger: Ledger, known: Mapping[str, Known]) -> Measure:
             by_job[job.name] += _picture(tallies.values())
             total += _picture(tallies.values())
         for drawing in job.drawings.get(asked.sha256, ()):
-            by_worker[drawing.worker] += _picture(_tallies(one, drawing.boxes, asked, job).values())
-    people = {worker: tally for worker, tally in sorted(by_worker.items()) if tally.pictures}
-    everybody = sum(people.values(), NOTHING)
-    off = off_of({worker: (tally, everybody - tally) for worker, tally in people.items()})
+            by_worker[drawing.worker].append(_picture(_tallies(one, drawing.boxes, asked, job).values()))
+    people = {worker: tally for worker, some in sorted(by_worker.items()) if (tally := sum(some, NOTHING)).pictures}
     jobs = {name: tally for name, tally in by_job.items() if tally.pictures}
-    return Measure(total, dict(sorted(by_category.items())), jobs, people, off)
+    return Measure(total, dict(sorted(by_category.items())), jobs, people, _worse(people, by_worker))
+
+
+def _worse(people: Mapping[str, Tally], pictures: Mapping[str, Sequence[Tally]]) -> list[Off]:
+    """Return who is clearly worse than the others, the furthest first; nobody for a single picture: one that somebody skipped, with many boxes, is no habit."""
+    everybody = sum(people.values(), NOTHING)
+    others = {worker: everybody - tally for worker, tally in people.items()}
+    rest = {worker: tally - max(pictures[worker], key=lambda one: one.off) for worker, tally in people.items()}
+    named = {one.worker for one in off_of({worker: (rest[worker], others[worker]) for worker in people})}
+    return [one for one in off_of({worker: (tally, others[worker]) for worker, tally in people.items()}) if one.worker in named]
 
 
 def _asked(ledger: Ledger, known: Mapping[str, Known]) -> Iterator[tuple[Job, Asked, Known]]:
