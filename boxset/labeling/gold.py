@@ -5,7 +5,7 @@ picture was known, as a job goes out with its lines: it follows from the picture
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import ceil
@@ -194,16 +194,26 @@ def chosen(known: Mapping[str, Known], askable: Iterable[Picture], count: int, *
     id → pictures); those for which nothing is bought come last. Within a category they come in an order that their names do not tell: lowest names first would.
     """
     times = Counter(number for sha256 in asked if sha256 in known for number in known[sha256].shown)
-    waiting = sorted(askable, key=lambda picture: _mixed(picture.sha256))
-    found: list[tuple[Picture, int]] = []
-    while waiting and len(found) < count:
-        shown = {number for picture in waiting for number in known[picture.sha256].shown}
-        number = min(shown, key=lambda one: (not bought_for.get(one), times[one], -bought_for.get(one, 0), one))
-        picture = next(one for one in waiting if number in known[one.sha256].shown)
-        waiting.remove(picture)
+    taken, found, queues = set[str](), list[tuple[Picture, int]](), _queues(known, askable)
+    while queues and len(found) < count:
+        number = min(queues, key=lambda one: (not bought_for.get(one), times[one], -bought_for.get(one, 0), one))
+        picture = next((one for one in queues[number] if one.sha256 not in taken), None)
+        if picture is None:
+            del queues[number]
+            continue
+        taken.add(picture.sha256)
         times.update(known[picture.sha256].shown)
         found.append((picture, number))
     return found
+
+
+def _queues(known: Mapping[str, Known], askable: Iterable[Picture]) -> dict[int, Iterator[Picture]]:
+    """Return category → the pictures that show it, in the order in which they are asked."""
+    queues: dict[int, list[Picture]] = {}
+    for picture in sorted(askable, key=lambda one: _mixed(one.sha256)):
+        for number in known[picture.sha256].shown:
+            queues.setdefault(number, []).append(picture)
+    return {number: iter(some) for number, some in queues.items()}
 
 
 def places(count: int, others: Sequence[str]) -> list[int]:
