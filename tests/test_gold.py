@@ -33,15 +33,13 @@ from boxset.labeling.gold import (
     FIRST,
     Known,
     KnownBox,
+    Offer,
     Share,
     SourcesAlone,
-    beside,
     chosen,
-    most_known,
     places,
     read_known,
     sources_alone,
-    wanted,
     words,
     write_known,
 )  # fmt: skip
@@ -177,17 +175,24 @@ def test_a_category_that_nobody_looked_for_is_kept_where_merge_drops_such_pictur
 # how many, and where
 
 
+def offer(share: float, most: int, there: int = 99) -> Offer:
+    """An offer of so many known pictures."""
+    return Offer(share, most, [picture(n) for n in range(there)])
+
+
 def test_a_share_is_rounded_up_and_exact() -> None:
-    assert (beside(0.03, 77), beside(0.03, 0), beside(0.07, 93), beside(0.2, 8), beside(0.2, 9)) == (3, 0, 7, 2, 3)
-    assert (most_known(0.03, 80), most_known(0.07, 100), most_known(0.2, 1), most_known(0.2, 2), most_known(0.0, 80)) == (3, 7, 0, 1, 0)
+    assert (offer(0.03, 80).room, offer(0.03, 80).wanted(77), offer(0.07, 100).wanted(93), offer(0.2, 1).room, offer(0.2, 2).room) == (77, 3, 7, 1, 1)
+    assert [offer(0.2, 80).wanted(others) for others in (0, 1, 8, 9, 64)] == [0, 1, 2, 3, 16]
+    assert (offer(0.0, 80).room, offer(0.0, 80).wanted(80)) == (80, 0)
+    assert [offer(0.03, 80, there).room for there in (0, 1, 2, 3)] == [80, 79, 78, 77]
 
 
 @given(st.integers(1, 20), st.integers(0, 400), st.integers(0, 60), st.integers(0, 500))
 def test_known_pictures_and_others_fill_a_purchase_and_are_its_share(percent: int, most: int, there: int, candidates: int) -> None:
-    share, exact = percent / 100, Fraction(percent, 100)
-    others = min(candidates, most - min(most_known(share, most), there))
+    exact, some = Fraction(percent, 100), Offer(percent / 100, most, [picture()] * there)
+    others = min(candidates, some.room)
 
-    count = min(there, wanted(share, others, most, askable=there))
+    count = min(there, some.wanted(others))
 
     every = others + count
     assert every <= most
@@ -273,9 +278,9 @@ def stock(count: int = 40, there: int = PUBLIC, **more: Any) -> Stock:
     return Stock(crawled(count), [public], known=alone(public), **more)
 
 
-def plan_with(folder: Path, share: float = 0.2, offer: Stock | None = None, **more: Any) -> Plan:
+def plan_with(folder: Path, share: float = 0.2, there: Stock | None = None, **more: Any) -> Plan:
     """The plan that the ledger in a folder calls for."""
-    return make_plan(read_ledger(folder / "ledger"), IDS, TARGETS, label(gold_share=share, **more), offer or stock(), have=NOTHING)
+    return make_plan(read_ledger(folder / "ledger"), IDS, TARGETS, label(gold_share=share, **more), there or stock(), have=NOTHING)
 
 
 def test_known_pictures_are_among_those_of_a_plan_cost_like_them_and_bring_nothing(tmp_path: Path) -> None:
@@ -324,7 +329,7 @@ def test_a_known_picture_is_asked_once_nor_is_a_copy_until_the_version_rises(tmp
 
     assert len(KNOWN.intersection(asked)) == 10
     assert len(asked) == len(set(asked))
-    assert len(plan_with(tmp_path, offer=replace(stock(60), extracted=[copies], known=alone(copies))).known_pictures) == 2  # of the two that are left
+    assert len(plan_with(tmp_path, there=replace(stock(60), extracted=[copies], known=alone(copies))).known_pictures) == 2  # of the two that are left
     assert len(plan_with(tmp_path, instructions_version=2).known_pictures) == 10
 
 
@@ -333,14 +338,14 @@ def test_of_two_known_pictures_that_are_nearly_the_same_one_is_asked(tmp_path: P
     public = pool(*[one for name, phash in near.items() for one in (picture(name, phash=phash, grid="80" * 48), box(name), known(name))])
     found = alone(public)
 
-    plan = plan_with(tmp_path, offer=replace(stock(), extracted=[public], known=found))
+    plan = plan_with(tmp_path, there=replace(stock(), extracted=[public], known=found))
 
     assert (len(found.askable), len(plan.known_pictures)) == (2, 1)
 
 
 def test_near_copies_of_the_frozen_test_set_are_no_known_pictures(tmp_path: Path) -> None:
     near = frozenset(sorted(KNOWN)[:8])
-    plan = plan_with(tmp_path, offer=replace(stock(), futile=Futile("v1", near)))
+    plan = plan_with(tmp_path, there=replace(stock(), futile=Futile("v1", near)))
 
     assert set(plan.known_pictures) == KNOWN - near
     assert (plan.near_frozen, words(share_of(plan))[1]) == (0, "label.gold_share wants 10 known pictures, and 4 are there that may be asked")
@@ -354,7 +359,7 @@ def share_of(plan: Plan) -> Share:
 
 def test_a_shown_plan_says_what_known_pictures_cost_and_where_there_are_too_few(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for there in (PUBLIC, 1, 0):
-        plan_table(plan_with(tmp_path, offer=stock(there=there)))
+        plan_table(plan_with(tmp_path, there=stock(there=there)))
 
     printed = " ".join(capsys.readouterr().out.split())
     assert "10 known pictures among them, $1.16: they show how well people draw, and bring no box budget" in printed
@@ -364,12 +369,12 @@ def test_a_shown_plan_says_what_known_pictures_cost_and_where_there_are_too_few(
 
 
 def test_a_plan_of_another_share_buys_nothing(tmp_path: Path) -> None:
-    offer = shop(tmp_path, Workforce(), label(gold_share=0.1))
+    buying = shop(tmp_path, Workforce(), label(gold_share=0.1))
 
     with pytest.raises(ProjectError, match=r"the plan is older than label\.gold_share"):
-        check_is_of(plan_with(tmp_path), offer.params)
+        check_is_of(plan_with(tmp_path), buying.params)
 
-    check_is_of(plan_with(tmp_path, 0.1), offer.params)
+    check_is_of(plan_with(tmp_path, 0.1), buying.params)
 
 
 def test_answers_on_known_pictures_teach_nothing_of_what_pictures_bring(tmp_path: Path) -> None:

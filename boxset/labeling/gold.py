@@ -167,24 +167,37 @@ def _known(picture: Picture, image: CocoImage, boxes: Sequence[CocoAnnotation], 
     return Known(sha256=picture.sha256, **sizes, category_ids=tuple(sorted(sure)), boxes=tuple(found), closed=tuple(sorted(closed)))
 
 
-def most_known(share: float, most: int) -> int:
-    """Return how many known pictures a purchase of `most` pictures is to have: the share, rounded up, and no more than half of it."""
-    return min(ceil(_exact(share) * most), most // 2)
+@dataclass(frozen=True)
+class Offer:
+    """The known pictures that there are for a purchase of so many pictures at the most, of which they are to be a share."""
 
+    share: float
+    most: int
+    askable: Sequence[Picture]
 
-def wanted(share: float, others: int, most: int, *, askable: int) -> int:
-    """Return how many known pictures a purchase is to have beside so many others; where it is full, that of all of it. `askable`: how many there are."""
-    is_full = others >= most - min(most_known(share, most), askable)
-    return most_known(share, most) if is_full else beside(share, others)
+    @property
+    def room(self) -> int:
+        """Return how many other pictures the purchase has room for."""
+        return self.most - min(self._most_known, len(self.askable))
 
+    def wanted(self, others: int) -> int:
+        """Return how many known pictures the purchase is to have beside so many others; where it is full, the share of all of it."""
+        return self._most_known if others >= self.room else self._beside(others)
 
-def beside(share: float, others: int) -> int:
-    """Return how many known pictures beside so many others are a share of all, rounded up."""
-    return ceil(_exact(share) * others / (1 - _exact(share)))
+    def beside(self, others: int) -> int:
+        """Return how many known pictures there would be beside so many others if nothing bound."""
+        return min(len(self.askable), self._beside(others))
 
+    @property
+    def _most_known(self) -> int:
+        return min(ceil(self._exact * self.most), self.most // 2)
 
-def _exact(share: float) -> Fraction:
-    return Fraction(str(share))
+    def _beside(self, others: int) -> int:
+        return ceil(self._exact * others / (1 - self._exact))
+
+    @property
+    def _exact(self) -> Fraction:
+        return Fraction(str(self.share))
 
 
 def chosen(known: Mapping[str, Known], askable: Iterable[Picture], count: int, *, bought_for: Mapping[int, int], asked: Iterable[str]) -> list[tuple[Picture, int]]:

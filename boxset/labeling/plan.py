@@ -1,7 +1,7 @@
 """What to buy next, why, and at what price. Values in, values out; buys nothing."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
@@ -161,14 +161,10 @@ def make_plan(ledger: Ledger, ids: Ids, targets: Targets, settings: Label, stock
     market = _market(every, ids, targets, settings, have=have, yields=_yields(ledger, ids, stock), sees=stock.sees)
     askable = _askable(ledger, ids, settings, stock)
     most, binds = _limit(ledger, settings, most=len(every) + len(askable))
-    room = most - min(gold.most_known(settings.gold_share, most), len(askable))
-    chosen, whole = _choose(market, room, binds), _choose(market, len(every), "")
-    wanted = gold.wanted(settings.gold_share, len(chosen.items), most, askable=len(askable))
-    bought_for = Counter(market.ids[item.wanted_for] for item in chosen.items)
-    some = gold.chosen(stock.known.pictures, askable, wanted, bought_for=bought_for, asked=pictures_asked(ledger))
-    known = [_known_item(picture, number, market.ids) for picture, number in some]
-    items = _with_known(chosen.items, known)
-    every_pictures = len(whole.items) + min(len(askable), gold.beside(settings.gold_share, len(whole.items)))
+    offer = gold.Offer(settings.gold_share, most, askable)
+    chosen, whole = _choose(market, offer.room, binds), _choose(market, len(every), "")
+    known = _known_items(market, chosen, offer, stock, pictures_asked(ledger))
+    items, every_pictures = _with_known(chosen.items, known), len(whole.items) + offer.beside(len(whole.items))
     left, price = [] if market.use_old else market.old, per_picture_mills(settings)
     return Plan(
         items=items,
@@ -193,7 +189,7 @@ def make_plan(ledger: Ledger, ids: Ids, targets: Targets, settings: Label, stock
         near_frozen=len(near),
         useful_box_mills=_per_box(price * len(chosen.items), sum(_useful(market, chosen, name) for name in ids.categories)),
         predictions=_predictions_used(every, market, chosen) or msgspec.UNSET,
-        known=_share_of(settings.gold_share, wanted, known, price) if settings.gold_share else msgspec.UNSET,
+        known=_share_of(offer, chosen, known, price) if settings.gold_share else msgspec.UNSET,
     )
 
 
@@ -204,10 +200,15 @@ def _askable(ledger: Ledger, ids: Ids, settings: Label, stock: Stock) -> list[Pi
     return [picture for picture, done in zip(some, asked, strict=True) if not done.intersection(one.id for one in ids.categories.values())]
 
 
-def _known_item(picture: Picture, number: int, ids: Mapping[str, int]) -> Item:
-    """Return a known picture of a plan, as any other picture of it looks to those who are asked."""
-    name = next(name for name, one in ids.items() if one == number)
-    return _item(picture, name, tuple(ids), found_for=name, why=f"known picture: its boxes of {name} show how well people draw")
+def _known_items(market: Market, chosen: Choice, offer: gold.Offer, stock: Stock, asked: Collection[str]) -> list[Item]:
+    """Return the known pictures of a plan, as any other picture of it looks to those who are asked. `asked`: pictures that were, by SHA-256."""
+    names, bought_for = {number: name for name, number in market.ids.items()}, Counter(market.ids[item.wanted_for] for item in chosen.items)
+    some = gold.chosen(stock.known.pictures, offer.askable, offer.wanted(len(chosen.items)), bought_for=bought_for, asked=asked)
+    return [_known_item(picture, names[number], market) for picture, number in some]
+
+
+def _known_item(picture: Picture, name: str, market: Market) -> Item:
+    return _item(picture, name, tuple(market.ids), found_for=name, why=f"known picture: its boxes of {name} show how well people draw")
 
 
 def _with_known(items: Sequence[Item], known: Sequence[Item]) -> tuple[Item, ...]:
@@ -217,9 +218,9 @@ def _with_known(items: Sequence[Item], known: Sequence[Item]) -> tuple[Item, ...
     return tuple(found)
 
 
-def _share_of(share: float, wanted: int, known: Sequence[Item], price_mills: int) -> gold.Share:
-    sha256s = tuple(item.sha256 for item in known)
-    return gold.Share(share=share, wanted=wanted, pictures=len(known), cost_mills=price_mills * len(known), sha256s=sha256s)
+def _share_of(offer: gold.Offer, chosen: Choice, known: Sequence[Item], price_mills: int) -> gold.Share:
+    wanted, sha256s = offer.wanted(len(chosen.items)), tuple(item.sha256 for item in known)
+    return gold.Share(share=offer.share, wanted=wanted, pictures=len(known), cost_mills=price_mills * len(known), sha256s=sha256s)
 
 
 def _predictions_used(candidates: list[Candidate], market: Market, chosen: Choice) -> str:
