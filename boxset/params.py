@@ -479,7 +479,7 @@ class Label(Section, frozen=True):
         _about(
             "Known pictures among those of a purchase, rounded up: a source or your own labels have all their boxes, so that what people draw there shows how well they draw.",
             unit="share of pictures",
-            why="they are paid like others and bring no box; 0.03 to 0.05 is enough to see who draws badly",
+            why="they are paid like others and bring no box",
             ge=0,
             le=0.2,
         ),
