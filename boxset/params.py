@@ -474,6 +474,16 @@ class Label(Section, frozen=True):
             why="a purchase shall not wait for a review that nobody does",
         ),
     ] = "first"
+    gold_share: Annotated[
+        float,
+        _about(
+            "Known pictures among those of a purchase, rounded up: a source or your own labels have all their boxes, so that what people draw there shows how well they draw.",
+            unit="share of pictures",
+            why="they are paid like others and bring no box",
+            ge=0,
+            le=0.2,
+        ),
+    ] = 0.0
 
 
 class Labeler(Section, frozen=True):

@@ -32,7 +32,7 @@ import boxset.labeling.labeler
 import boxset.labeling.ledger
 import stages.label
 from boxset.commands import label as command
-from boxset.dataset.records import ImageRow, Picture
+from boxset.dataset.records import Annotation, ImageRow, Picture, Pool, Presence, State, write_pool
 from boxset.files import append_lines, write_json, write_jsonl
 from boxset.labeling.files import Folder
 from boxset.labeling.ground_truth import GroundTruth
@@ -405,6 +405,14 @@ class Team:
             for one in some:
                 (folder / "images" / one.file_name).write_bytes(b"x")
 
+    def put_known(self, clone: Clone, known: Pool) -> None:
+        """Let a public source have pictures and what is known of them."""
+        folder = clone.root / "data/extract/public"
+        write_pool(folder / "annotations.json", known)
+        (folder / "images").mkdir(exist_ok=True)
+        for one in known.pictures:
+            (folder / "images" / one.file_name).write_bytes(b"x")
+
     # the world around a command
 
     @contextmanager
@@ -592,6 +600,14 @@ def photos(category: str, count: int) -> list[Picture]:
                 )
             )
     return found
+
+
+def known_photos(count: int) -> Pool:
+    """Pictures of a public source, without copies, in each of which is one hammer; nobody looked for a saw."""
+    pictures = [msgspec.structs.replace(one, source="public", category="", rank=0) for one in photos("known", count) if one.sha256[-1] == "0"]
+    boxes = [Annotation(sha256=one.sha256, category="hammer", bbox=(10.0, 10.0, 100.0, 80.0), source="public") for one in pictures]
+    presence = [Presence(sha256=one.sha256, category="hammer", state=State.PRESENT, source="public") for one in pictures]
+    return Pool(pictures=tuple(pictures), annotations=tuple(boxes), presence=tuple(presence))
 
 
 @contextmanager

@@ -125,6 +125,20 @@ def test_the_page_says_what_was_built(tmp_path: Path) -> None:
         assert told in words
 
 
+@pytest.mark.parametrize("items", [PLAN["items"], []])
+def test_the_page_says_what_known_pictures_are_planned_and_what_came_of_those_that_were_asked(items: list[Any], tmp_path: Path) -> None:
+    root = project(tmp_path)
+    planned = {"share": 0.05, "wanted": 2, "pictures": 1, "cost_mills": 116, "sha256s": [sha("d")]}
+    write_json(root / "data/label/plan.json", {**PLAN, "items": items, "known": planned})
+    gold = {"pictures": 3, "boxes": 4, "found": 3, "extra": 2, "mean_iou": 0.871, "categories": {}}
+    write_json(root / "metrics/label.json", {"boxes": {}, "images": {}, "cost_usd": {}, "gold": gold})
+
+    words = " ".join(" ".join(outline(render(read_report_data(root))).text).split())
+
+    assert "1 known picture among them, $0.12: it shows how well people draw, and brings no box. label.gold_share wants 2 known pictures, and 1 is there" in words
+    assert "In 3 pictures whose boxes are known, people found 3 of 4 boxes and drew 2 that are not there; those found overlap the known ones by 0.87 (mean IoU)." in words
+
+
 def test_a_crowd_reaches_no_target(tmp_path: Path) -> None:
     path = project(tmp_path) / "data/dataset/annotations/instances_val.json"
     path.write_text(path.read_text().replace('"iscrowd":0', '"iscrowd":1'))

@@ -21,7 +21,7 @@ from boxset.errors import BoxsetError
 from boxset.labeling.ledger import Ledger
 from boxset.labeling.price import cap_mills
 from boxset.labeling.standing import faults
-from tests.team import CREW, ROLE, Clone, Fuse, Killed, Team, in_place, photos, united
+from tests.team import CREW, ROLE, Clone, Fuse, Killed, Team, in_place, known_photos, photos, united
 
 AXE = {"id": 3, "target": 9}
 FRESH: dict[str, Any] = {
@@ -34,6 +34,7 @@ FRESH: dict[str, Any] = {
         "backend": "files", "trial": 2, "url": "http://studio.example", "bucket": "s3://team/jobs", "role_arn": ROLE, "workteam_arn": CREW,
     },
 }  # fmt: skip
+GOLD = 0.4  # of the walks have known pictures
 BACKENDS = ("files", "label_studio", "ground_truth")
 
 
@@ -57,6 +58,10 @@ class Walk:
         if not same:
             crawls = {name: [one for one in some if not (one.sha256[-1] == "0" and rng.random() < 0.3)] for name, some in crawls.items()}
         self.team = Team(root, params, crawls)
+        if random.Random(f"gold {seed}").random() < GOLD:  # a chance of its own: the other walks stay what they were
+            for clone in self.team.clones.values():
+                clone.params["label"]["gold_share"] = 0.2
+                self.team.put_known(clone, known_photos(4))
         self.clock = datetime(2026, 1, 1, tzinfo=UTC)
         self.cap = cap_mills(params["label"]["budget_usd"])
         self.depth = 0

@@ -252,8 +252,13 @@ def _known(pools: Iterable[Pool], image_of: dict[str, _Image], ids: Ids, setting
         other = next((p for p in ordered if (p.state is State.ABSENT) != (holds.state is State.ABSENT)), None)
         if other is not None:
             kept = f"{holds.source}: {holds.state}"
-            conflicts.append(Conflict(sha256=sha256, what=f"presence of {category}", kept=kept, other=f"{other.source}: {other.state}"))
+            conflicts.append(Conflict(sha256=sha256, what=presence_of(category), kept=kept, other=f"{other.source}: {other.state}"))
     return known, conflicts
+
+
+def presence_of(category: str) -> str:
+    """Return what a conflict is about where one says that a category is there, and another that it is not."""
+    return f"presence of {category}"
 
 
 def _looked_at(pools: Iterable[Pool], image_of: dict[str, _Image], ids: Ids) -> set[str]:

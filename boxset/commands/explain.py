@@ -88,6 +88,7 @@ def read_records(root: Path) -> "Records":
     from boxset.dataset.takedown import FOLDER
     from boxset.files import read_jsonl
     from boxset.freezing import read_record
+    from boxset.labeling.gold import read_known
     from boxset.labeling.ledger import read_ledger
     from boxset.report.data import read_dataset
 
@@ -110,6 +111,7 @@ def read_records(root: Path) -> "Records":
         wanted={path.stem: _wanted(path) for path in sorted((root / "metrics/crawl").glob("*.json"))},
         decisions=read_decisions(root / FOLDER),
         names=_names(data),
+        closed={sha256: one.closed for sha256, one in read_known(data / "label").items()},
         forms=(_plain, _key),
         near_frozen=frozenset(one.sha256 for one in record.near) if (record := read_record(data / "dataset")) else frozenset(),
     )

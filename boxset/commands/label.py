@@ -163,6 +163,14 @@ def submit(yes: bool, max_usd: float | None, no_trial: bool) -> None:
         say(bought.says)
 
 
+def _say_not_here() -> None:
+    """Say where the known pictures are that the last build measured by, where they are not here."""
+    from boxset.report.data import read_metrics
+
+    if not PLAN.exists() and "gold" in read_metrics(Path("metrics")).get("label", {}):
+        say(f"how well people draw in known pictures is not shown: `dvc pull {PLAN.parent}` brings what is known of them")
+
+
 def _handed_out(labeler: "Labeler", job: str) -> str:
     """Say where a job's tasks lie, where they are files that somebody has to hand out."""
     folder = f"{labeler.folder}/{job}"
@@ -172,6 +180,7 @@ def _handed_out(labeler: "Labeler", job: str) -> str:
 @command.command()
 def status() -> None:
     """How far every job is, and what was spent."""
+    from boxset.labeling.gold import read_known
     from boxset.labeling.ledger import read_ledger
     from boxset.labeling.purchase import status as ask
     from boxset.labeling.show import status_table
@@ -181,7 +190,8 @@ def status() -> None:
         say("nothing was ever bought")
         return
     with _shop() as shop:
-        status_table(ledger, ask(shop.labeler, ledger), budget_usd=shop.params.label.budget_usd)
+        status_table(ledger, ask(shop.labeler, ledger), budget_usd=shop.params.label.budget_usd, known=read_known(PLAN.parent))
+    _say_not_here()
 
 
 @command.command()
@@ -216,6 +226,7 @@ def collect(wait: bool, every_s: float, again: bool) -> None:
     """Take the answers into the ledger; then `dvc repro` builds with them."""
     import time
 
+    from boxset.labeling.gold import read_known
     from boxset.labeling.ledger import read_ledger
     from boxset.labeling.purchase import collect as take
     from boxset.labeling.show import status_table
@@ -232,7 +243,8 @@ def collect(wait: bool, every_s: float, again: bool) -> None:
                 time.sleep(every_s)
             found = take(shop, again=again)
         after = read_ledger(LEDGER)
-        status_table(after, found.progress, budget_usd=shop.params.label.budget_usd)
+        status_table(after, found.progress, budget_usd=shop.params.label.budget_usd, known=read_known(PLAN.parent))
+    _say_not_here()
     say(_news(before, after))
     _say_unread(found)
     _check_none_refused(found)

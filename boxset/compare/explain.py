@@ -108,6 +108,7 @@ class Records:
     conflicts: Mapping[str, Sequence[str]] = field(default_factory=dict)  # SHA-256 → what contradicts what
     dataset: Mapping[str, Coco] = field(default_factory=dict)
     wanted: Mapping[str, int] = field(default_factory=dict)  # category → how many pictures its crawl was to keep
+    closed: Mapping[str, Sequence[int]] = field(default_factory=dict)  # SHA-256 → ids of categories to which what people drew adds nothing, as a source has all boxes
     near_frozen: frozenset[str] = frozenset()  # SHA-256 of pictures that the frozen test set keeps out
     decisions: Decisions = NOBODY
     names: Mapping[int, str] = field(default_factory=dict)  # category id → name
@@ -452,7 +453,13 @@ def _bought_step(bought: Bought, records: Records) -> Step:
     asked = f"asked about {', '.join(bought.categories)} in {bought.job} ({bought.backend}) for {money(bought.price_usd, to_the_mill=True)}"
     told = ", ".join(f"{n} {name}" for name, n in sorted(bought.boxes.items())) or "none of them is there"
     answers = {"labelled": f"answered: {told}", "failed": f"failed: {bought.why or 'no reason given'}"}
-    return Step(where="label", what=asked, details=(answers.get(bought.state, "not answered yet"), *_drew_lines(bought, records)))
+    return Step(where="label", what=asked, details=(answers.get(bought.state, "not answered yet"), *_drew_lines(bought, records), *_known_lines(bought, records)))
+
+
+def _known_lines(bought: Bought, records: Records) -> list[str]:
+    """Say of which categories people's answer is measured, and comes into no data set."""
+    names = [name for number, name in records.names.items() if number in records.closed.get(bought.sha256, ())]
+    return [f"a known picture: what its sources say of {', '.join(names)} holds, and what people drew of that shows how well they draw"] if names else []
 
 
 def _drew_lines(bought: Bought, records: Records) -> list[str]:

@@ -161,11 +161,12 @@ def _pairs(marks: Mapping[str, list[Mark]]) -> dict[tuple[Box, Box], float]:
     return {
         ((one, old), (other, new)): overlap
         for one, other in combinations(sorted(marks), 2)
-        for old, new, overlap in _matched(marks[one], marks[other])
+        for old, new, overlap in matched(marks[one], marks[other])
     }
 
 
-def _matched(old: list[Mark], new: list[Mark]) -> list[tuple[int, int, float]]:
+def matched(old: list[Mark], new: list[Mark]) -> list[tuple[int, int, float]]:
+    """Return which boxes of two sides are of one thing, by their numbers, and how far they overlap."""
     if len(old) * len(new) <= FEW_PAIRS:  # as in most pictures: no matrix is worth it
         found = [(a.number, b.number, overlap) for a in old for b in new if (overlap := iou(a.bbox, b.bbox)) >= LIMIT]
         if len({a for a, _, _ in found}) == len({b for _, b, _ in found}) == len(found):  # no box overlaps two: there is nothing to choose
@@ -232,8 +233,7 @@ def off_workers(pictures: Iterable[Shared]) -> list[Off]:
             beside[worker] -= whole
             if len(people) > 2:
                 beside[worker] += sum((counts[other] for other in people if other != worker), _overlaps(thing.overlaps_without(worker) for thing in found))
-    judged = [_judged(worker, own[worker], everybody + beside[worker]) for worker in sorted(own)]
-    return sorted((one for one in judged if one.is_apart or one.is_loose), key=lambda one: (-one.own.off / one.own.of, one.worker))
+    return off_of({worker: (own[worker], everybody + beside[worker]) for worker in own})
 
 
 def _counts(worker: str, found: Sequence[Thing], *, others: int) -> Tally:
@@ -253,8 +253,14 @@ def _overlaps(by_thing: Iterable[Sequence[float]]) -> Tally:
     return Tally(together=len(means), overlap=sum(means), overlap_squares=sum(mean**2 for mean in means))
 
 
+def off_of(people: Mapping[str, tuple[Tally, Tally]]) -> list[Off]:
+    """Return who is clearly off, the furthest first; `people`: what each and what the others drew."""
+    judged = [_judged(worker, own, others) for worker, (own, others) in sorted(people.items())]
+    return sorted((one for one in judged if one.is_apart or one.is_loose), key=lambda one: (-one.own.off / one.own.of, one.worker))
+
+
 def _judged(worker: str, own: Tally, others: Tally) -> Off:
-    is_apart = own.of > 0 and others.of > 0 and _wilson(own, -1) > _wilson(others, 1)
+    is_apart = own.of > 0 and others.of > 0 and wilson(own.off, own.of, -SIGMAS) > wilson(others.off, others.of, SIGMAS)
     is_loose = False
     if min(own.together, others.together) >= LEAST_TOGETHER:
         looser = others.mean_overlap - own.mean_overlap
@@ -262,7 +268,8 @@ def _judged(worker: str, own: Tally, others: Tally) -> Off:
     return Off(worker, own, others, is_apart, is_loose)
 
 
-def _wilson(tally: Tally, sign: int) -> float:
-    """Return an end of the interval of a share (Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22, 1927)."""
-    share, weight = tally.off / tally.of, SIGMAS**2 / tally.of
-    return (share + weight / 2 + sign * sqrt(weight * (share * (1 - share) + weight / 4))) / (1 + weight)
+def wilson(some: int, of: int, sigmas: float) -> float:
+    """Return an end of the interval of a share, so many standard errors away (Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22, 1927)."""
+    share, weight = some / of, sigmas**2 / of
+    half = sqrt(weight * (share * (1 - share) + weight / 4))
+    return (share + weight / 2 + (half if sigmas > 0 else -half)) / (1 + weight)

@@ -1,6 +1,6 @@
 """From the ledger to what `merge` takes: boxes, and what is known of the categories that people were asked about."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from boxset.dataset.geometry import clipped, scaled
@@ -13,8 +13,13 @@ from boxset.resolve import Ids
 SURE_BITS = 4  # a copy further off takes boxes only if it is of the same frame
 
 
-def answered_pool(ledger: Ledger, ids: Ids, *, crawled: dict[str, tuple[Picture, ...]], extracted: list[Pool]) -> Pool:
-    """Return the answers on pictures that are here. Of several answers on one picture and category the newest instructions hold."""
+def answered_pool(
+    ledger: Ledger, ids: Ids, *, crawled: dict[str, tuple[Picture, ...]], extracted: list[Pool], closed: Mapping[str, Container[int]] | None = None
+) -> Pool:
+    """Return the answers on pictures that are here. Of several answers on one picture and category the newest instructions hold.
+
+    `closed`: known picture → the category ids of which its sources have every box. What people drew of them is measured, and comes into no data set.
+    """
     present = current_pictures(crawled, extracted)
     latest = _latest(ledger)
     where = places([asked for _, asked, _ in latest.values()], present)
@@ -23,7 +28,7 @@ def answered_pool(ledger: Ledger, ids: Ids, *, crawled: dict[str, tuple[Picture,
     presence: list[Presence] = []
     for (_, category_id), (_, asked, answer) in latest.items():
         picture, category = where.get(asked.sha256), names.get(category_id)
-        if picture is None or category is None:
+        if picture is None or category is None or category_id in (closed or {}).get(asked.sha256, ()):
             continue
         boxes = _boxes(answer, asked, picture, category_id, category)
         annotations += boxes

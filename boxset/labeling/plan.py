@@ -1,6 +1,7 @@
 """What to buy next, why, and at what price. Values in, values out; buys nothing."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
@@ -12,6 +13,7 @@ from boxset.compare.sightings import LAST, NO_SIGHTINGS, Sightings
 from boxset.dataset.decisions import NOBODY, NOTHING, Decisions, Review, Verdict
 from boxset.dataset.records import Picture, Pool, Refused
 from boxset.dataset.similar import COPY_BITS, twins
+from boxset.labeling import gold
 from boxset.labeling.answers import current_pictures
 from boxset.labeling.asked import as_picture, bought, copies, ids_asked, pictures_asked
 from boxset.labeling.ledger import Ledger
@@ -83,6 +85,13 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     near_frozen: int = 0  # pictures that are not bought, as `balance` would leave them out for that version
     useful_box_mills: int | None = None  # what the whole plan costs for each expected box that a target misses
     predictions: str | msgspec.UnsetType = msgspec.UNSET  # in plain words, how a detector's predictions were used, where there are some
+    known: gold.Share | msgspec.UnsetType = msgspec.UNSET  # the known pictures among the items, where `label.gold_share` wants some; they bring no box
+
+
+    @property
+    def known_pictures(self) -> tuple[str, ...]:
+        """Return the known pictures among the items, by SHA-256."""
+        return self.known.sha256s if isinstance(self.known, gold.Share) else ()
 
 
 @dataclass(frozen=True)
@@ -98,6 +107,7 @@ class Stock:
     decisions: Decisions = NOBODY
     sees: Sightings = NO_SIGHTINGS
     futile: Futile = ALL_COUNT
+    known: gold.SourcesAlone = gold.NOTHING_KNOWN
 
 
 @dataclass(frozen=True)
@@ -149,21 +159,26 @@ def make_plan(ledger: Ledger, ids: Ids, targets: Targets, settings: Label, stock
     decisions, futile = stock.decisions, stock.futile
     every, near = (_candidates(some, ledger, ids, settings, stock.refused) for some in _parted(_found(ids, stock), futile))
     market = _market(every, ids, targets, settings, have=have, yields=_yields(ledger, ids, stock), sees=stock.sees)
-    chosen, whole = _choose(market, *_limit(ledger, settings, most=len(every))), _choose(market, len(every), "")
+    askable = _askable(ledger, ids, settings, stock)
+    most, binds = _limit(ledger, settings, most=len(every) + len(askable))
+    offer = gold.Offer(settings.gold_share, most, askable)
+    chosen, whole = _choose(market, offer.room, binds), _choose(market, len(every), "")
+    known = _known_items(market, chosen, offer, stock, pictures_asked(ledger))
+    items, every_pictures = _with_known(chosen.items, known), len(whole.items) + offer.beside(len(whole.items))
     left, price = [] if market.use_old else market.old, per_picture_mills(settings)
     return Plan(
-        items=tuple(chosen.items),
+        items=items,
         rows=_rows(market, chosen, ids, decisions, price),
         version=settings.instructions_version,
         workers=settings.workers,
         per_picture_mills=price,
-        cost_mills=price * len(chosen.items),
+        cost_mills=price * len(items),
         committed_mills=ledger.committed_mills,
         budget_mills=cap_mills(settings.budget_usd),
         ledger=ledger.fingerprint,
         stops_at=chosen.stops_at,
-        to_targets_pictures=len(whole.items),
-        to_targets_mills=price * len(whole.items),
+        to_targets_pictures=every_pictures,
+        to_targets_mills=price * every_pictures,
         to_targets_stops_at=whole.stops_at,
         old_pictures=len(left),
         old_categories=tuple(name for name in ids.categories if any(name in c.asks for c in left)),
@@ -174,7 +189,38 @@ def make_plan(ledger: Ledger, ids: Ids, targets: Targets, settings: Label, stock
         near_frozen=len(near),
         useful_box_mills=_per_box(price * len(chosen.items), sum(_useful(market, chosen, name) for name in ids.categories)),
         predictions=_predictions_used(every, market, chosen) or msgspec.UNSET,
+        known=_share_of(offer, chosen, known, price) if settings.gold_share else msgspec.UNSET,
     )
+
+
+def _askable(ledger: Ledger, ids: Ids, settings: Label, stock: Stock) -> list[Picture]:
+    """Return the known pictures that may be asked: no copy of them was asked before, and they are not near the frozen test set."""
+    some = _once([one for one in stock.known.askable if one.sha256 not in stock.futile.pictures]) if settings.gold_share else []
+    asked = ids_asked(some, bought(ledger, settings.instructions_version))
+    return [picture for picture, done in zip(some, asked, strict=True) if not done.intersection(one.id for one in ids.categories.values())]
+
+
+def _known_items(market: Market, chosen: Choice, offer: gold.Offer, stock: Stock, asked: Collection[str]) -> list[Item]:
+    """Return the known pictures of a plan, as any other picture of it looks to those who are asked. `asked`: pictures that were, by SHA-256."""
+    names, bought_for = {number: name for name, number in market.ids.items()}, Counter(market.ids[item.wanted_for] for item in chosen.items)
+    some = gold.chosen(stock.known.pictures, offer.askable, offer.wanted(len(chosen.items)), bought_for=bought_for, asked=asked)
+    return [_known_item(picture, names[number], market) for picture, number in some]
+
+
+def _known_item(picture: Picture, name: str, market: Market) -> Item:
+    return _item(picture, name, tuple(market.ids), found_for=name, why=f"known picture: its boxes of {name} show how well people draw")
+
+
+def _with_known(items: Sequence[Item], known: Sequence[Item]) -> tuple[Item, ...]:
+    found = list(items)
+    for place, item in zip(gold.places(len(known), [item.sha256 for item in items]), known, strict=True):
+        found.insert(place, item)
+    return tuple(found)
+
+
+def _share_of(offer: gold.Offer, chosen: Choice, known: Sequence[Item], price_mills: int) -> gold.Share:
+    wanted, sha256s = offer.wanted(len(chosen.items)), tuple(item.sha256 for item in known)
+    return gold.Share(share=offer.share, wanted=wanted, pictures=len(known), cost_mills=price_mills * len(known), sha256s=sha256s)
 
 
 def _predictions_used(candidates: list[Candidate], market: Market, chosen: Choice) -> str:
@@ -221,7 +267,8 @@ def _market(
 def _yields(ledger: Ledger, ids: Ids, stock: Stock) -> Yields:
     asked = {item.sha256: as_picture(item) for job in ledger.jobs.values() for item in job.asked}
     said: Said = {sha256: _said(review, ids) for sha256, review in zip(asked, stock.decisions.of(list(asked.values())), strict=True)}
-    return learned(ledger, ids, {picture.sha256: picture for picture in current_pictures(stock.crawled, stock.extracted)}, said)
+    pictures = {picture.sha256: picture for picture in current_pictures(stock.crawled, stock.extracted)}
+    return learned(ledger, ids, pictures, said, but=gold.of_sources(stock.extracted, stock.crawled))
 
 
 def _said(review: Review, ids: Ids) -> dict[str, str]:
@@ -416,23 +463,25 @@ def _take(choice: Choice, candidate: Candidate, market: Market, wanted: str) -> 
     why = f"{wanted}: {market.have[wanted] + round(choice.expected[wanted]):,} of {counted(market.targets[wanted], 'box')}"
     seen = market.sees.words(picture.sha256, market.ids[wanted])
     choice.taken.append(candidate)
-    choice.items.append(
-        Item(
-            sha256=picture.sha256,
-            file_name=picture.file_name,
-            width=picture.width,
-            height=picture.height,
-            phash=picture.phash,
-            grid=picture.grid,
-            found_for=picture.category,
-            query=picture.query,
-            asks=candidate.asks,
-            why=f"{why}; {seen}" if seen else why,
-            wanted_for=wanted,
-        )
-    )
+    choice.items.append(_item(picture, wanted, candidate.asks, found_for=picture.category, why=f"{why}; {seen}" if seen else why))
     for category in candidate.asks:
         choice.expected[category] += _rate(market, candidate, category)
+
+
+def _item(picture: Picture, wanted: str, asks: tuple[str, ...], *, found_for: str, why: str) -> Item:
+    return Item(
+        sha256=picture.sha256,
+        file_name=picture.file_name,
+        width=picture.width,
+        height=picture.height,
+        phash=picture.phash,
+        grid=picture.grid,
+        found_for=found_for,
+        query=picture.query,
+        asks=asks,
+        why=why,
+        wanted_for=wanted,
+    )
 
 
 def waits_for_review(review: str, waiting: Mapping[str, int]) -> list[str]:

@@ -332,7 +332,7 @@ def _send(shop: Shop, reserved: Reserved, asked: Sequence[Asked]) -> str:
     pictures = {item.sha256: shop.picture(item.file_name) for item in asked}
     missing = next((item.file_name for item in asked if not pictures[item.sha256].is_file()), "")
     if missing:
-        raise ProjectError("the picture is not here", where=missing, do="`dvc pull data/crawl`, then submit again: the reservation stands")
+        raise ProjectError("the picture is not here", where=missing, do="`dvc pull data/crawl data/extract`, then submit again: the reservation stands")
 
     def last_look() -> None:
         _check_witness(shop, ledger)  # a colleague may have bought while the pictures went out

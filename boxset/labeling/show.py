@@ -1,22 +1,24 @@
 """The plan, the jobs, what they cost, how well their people agree, and what is claimed: as tables for the terminal."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from rich.table import Table
 from rich.text import Text
 
+from boxset.labeling import gold
 from boxset.labeling.agreement import Off, Quality, Tally, quality
 from boxset.labeling.claims import Ticket
 from boxset.labeling.costs import Cost
 from boxset.labeling.labeler import Progress
 from boxset.labeling.ledger import Job, Ledger
+from boxset.labeling.measure import Measure, interval, known_boxes, measured
 from boxset.labeling.plan import Plan, expected_words, near_frozen_words, waits_for_review, without_limit
 from boxset.labeling.price import cap_mills
 from boxset.labeling.standing import faults
 from boxset.terminal import console, print_whole
-from boxset.wording import counted, dollars, moment, money
+from boxset.wording import counted, dollars, moment, money, noun
 
 
 def plan_table(plan: Plan) -> None:
@@ -36,6 +38,8 @@ def plan_table(plan: Plan) -> None:
         f"{dollars(plan.cost_mills)} at the most",
         highlight=False,
     )
+    for sentence in gold.words(plan.known) if isinstance(plan.known, gold.Share) else ():
+        terminal.print(sentence, highlight=False, soft_wrap=True)
     terminal.print(
         f"budget {dollars(plan.budget_mills)}, spent or reserved {dollars(plan.committed_mills)}. It stops because {plan.stops_at}.", highlight=False
     )
@@ -85,8 +89,8 @@ def costs_json(rows: Sequence[Cost]) -> str:
     return msgspec.json.format(msgspec.json.encode(found)).decode()
 
 
-def status_table(ledger: Ledger, progress: dict[str, Progress], *, budget_usd: float) -> None:
-    """Print every job, how well its people agree, and what was bought amiss."""
+def status_table(ledger: Ledger, progress: dict[str, Progress], *, budget_usd: float, known: Mapping[str, gold.Known] | None = None) -> None:
+    """Print every job, how well its people agree and draw (`known`: pictures whose boxes are known), and what was bought amiss."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("job", "state", "pictures", "labelled", "failed", "unanswered", "empty", "boxes", "cost"):
         table.add_column(name, justify="left" if name in ("job", "state") else "right", no_wrap=True)
@@ -101,6 +105,7 @@ def status_table(ledger: Ledger, progress: dict[str, Progress], *, budget_usd: f
     print_whole(terminal, table)
     terminal.print(f"{dollars(ledger.committed_mills)} spent or reserved of {dollars(cap_mills(budget_usd))}", highlight=False)
     _print_quality(terminal, quality(ledger))
+    _print_measure(terminal, measured(ledger, known or {}))
     for name, at in progress.items():
         if at.detail:
             terminal.print(f"{name} ({at.state}): {at.detail}", highlight=False, soft_wrap=True, markup=False)
@@ -141,6 +146,39 @@ def _print_quality(terminal: Any, found: Quality) -> None:
     print_whole(terminal, table)
     for off in found.off:
         terminal.print(off_words(off), style="yellow", highlight=False, soft_wrap=True, markup=False)
+
+
+def _print_measure(terminal: Any, found: Measure) -> None:
+    """Print how well people draw in pictures whose boxes are known, and name those who are clearly worse than the others."""
+    if not found.total.pictures:
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("known pictures", "pictures", "found", "not there", "mean IoU"):
+        table.add_column(name, justify="left" if name == "known pictures" else "right", no_wrap=True)
+    parts = (("", found.categories), ("", found.jobs if len(found.jobs) > 1 else {}), ("worker ", found.people))
+    for name, tally in [("all", found.total), *((f"{what}{name}", tally) for what, some in parts for name, tally in some.items())]:
+        table.add_row(name, f"{tally.pictures:,}", _of(tally.together, known_boxes(tally)), _of(tally.alone, tally.boxes), f"{tally.mean_overlap:.2f}" if tally.together else "")
+    terminal.print()
+    print_whole(terminal, table)
+    for off in found.off:
+        terminal.print(worse_words(off), style="yellow", highlight=False, soft_wrap=True, markup=False)
+
+
+def _of(some: int, of: int) -> str:
+    """Say a share with its 95 % interval, and of how many it is."""
+    low, high = interval(some, of)
+    return f"{some:,} of {of:,}, {some / of:.0%} ({100 * low:.0f}–{high:.0%})" if of else ""
+
+
+def worse_words(off: Off) -> str:
+    """Say of a person who is clearly worse than the others at known pictures by what, with the counts behind it."""
+    own, others = off.own, off.others
+    missed = f"{own.missed:,} of {counted(known_boxes(own), 'known box')} {noun(own.missed, 'is', 'are')} missing"
+    extra = f"{own.alone:,} of their {counted(own.boxes, 'box')} {noun(own.alone, 'is', 'are')} not there"
+    apart = f"{missed}, and {extra} ({_off(own)}, of the others' {_off(others)})"
+    loose = f"the mean IoU of their boxes with the known ones is {own.mean_overlap:.2f} over {own.together:,} things ({others.mean_overlap:.2f} of the others')"
+    said = "; ".join([*([apart] if off.is_apart else []), *([loose] if off.is_loose else [])])
+    return f"worker {off.worker} is off in {counted(own.pictures, 'known picture')}: {said}"
 
 
 def off_words(off: Off) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from boxset.dataset.similar import COPY_BITS, groups
 from boxset.errors import InputError, ProjectError
 from boxset.labeling.asked import as_picture, came_to_nothing
+from boxset.labeling.gold import Share
 from boxset.labeling.ledger import Asked, Job, Ledger
 from boxset.labeling.plan import Plan, bought_metrics
 from boxset.labeling.price import per_picture_mills
@@ -57,11 +58,12 @@ def check_is_current(plan: Plan, ledger: Ledger, decisions: str | None = None) -
 
 
 def check_is_of(plan: Plan, params: Params) -> None:
-    """Raise ProjectError where a plan was made for other categories, instructions, workers, prices or frozen test set than params.yaml has."""
+    """Raise ProjectError where a plan was made for other categories, instructions, workers, prices, share of known pictures or frozen test set than params.yaml has."""
     label = params.label
-    was = plan.version, plan.workers, plan.per_picture_mills, plan.frozen, {row.category: row.id for row in plan.rows}
-    now = label.instructions_version, label.workers, per_picture_mills(label), params.split.freeze_test, {name: one.id for name, one in params.categories.items()}
-    words = "label.instructions_version", "label.workers", "label.price", "split.freeze_test", "categories"
+    share = plan.known.share if isinstance(plan.known, Share) else 0.0
+    was = plan.version, plan.workers, plan.per_picture_mills, share, plan.frozen, {row.category: row.id for row in plan.rows}
+    now = label.instructions_version, label.workers, per_picture_mills(label), label.gold_share, params.split.freeze_test, {name: one.id for name, one in params.categories.items()}
+    words = "label.instructions_version", "label.workers", "label.price", "label.gold_share", "split.freeze_test", "categories"
     changed = next((word for word, one, other in zip(words, was, now, strict=True) if one != other), "")
     if changed:
         raise ProjectError(f"nothing bought: the plan is older than {changed}", where="params.yaml", do="`dvc repro label` makes a new plan")

@@ -6,7 +6,7 @@ does not average out over a purchase; the chance of each picture does. A guess m
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from math import ceil, floor, sqrt
 
@@ -127,8 +127,11 @@ def _reviewed(category: str, said: str) -> Group:
     return category, "", said
 
 
-def learned(ledger: Ledger, ids: Ids, pictures: Mapping[str, Picture], said: Said | None = None) -> Yields:
-    """Count what the answers say of the categories that were asked about. `pictures` tells the query of a picture where the ledger does not, `said` what a review says of it."""
+def learned(ledger: Ledger, ids: Ids, pictures: Mapping[str, Picture], said: Said | None = None, *, but: Collection[str] = ()) -> Yields:
+    """Count what the answers say of the categories that were asked about. `pictures` tells the query of a picture where the ledger does not, `said` what a review says of it.
+
+    `but`: pictures of which no query found any; that they show something was known before they were asked.
+    """
     seen: Counter[Known] = Counter()
     boxes: Counter[Known] = Counter()
     squares: Counter[Known] = Counter()
@@ -136,7 +139,7 @@ def learned(ledger: Ledger, ids: Ids, pictures: Mapping[str, Picture], said: Sai
         about = [(name, identity.id) for name, identity in ids.categories.items() if identity.id in job.reserved.names]
         for asked in job.asked:
             answer = job.answers.get(asked.sha256)
-            if answer is None or answer.state != "labelled":
+            if answer is None or answer.state != "labelled" or asked.sha256 in but:
                 continue
             known, drawn = pictures.get(asked.sha256), Counter(one.category_id for one in answer.boxes)
             found: list[Group] = [(asked.found_for,), (asked.found_for, asked.query or (known.query if known else ""))]

@@ -11,6 +11,7 @@ from boxset.assemble.trust import with_names
 from boxset.compare.suspicious import Suspect, suspects
 from boxset.dataset.coco import Coco, names_of, read_coco
 from boxset.files import read_json, read_jsonl
+from boxset.labeling.gold import Share
 from boxset.predictions.store import read_folder
 from boxset.report.figures import SPLITS
 from boxset.report.pictures import picture_folders
@@ -54,6 +55,7 @@ class Planned(msgspec.Struct, frozen=True, kw_only=True):
     frozen: str = ""
     near_frozen: int = 0
     predictions: str = ""
+    known: Share | None = None
 
 
 @dataclass(frozen=True)

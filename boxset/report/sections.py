@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from boxset.assemble.split import words_on_test
 from boxset.dataset.coco import Coco
 from boxset.dataset.records import PEOPLE
+from boxset.labeling.gold import words as known_words
+from boxset.labeling.measure import gold_words
 from boxset.labeling.plan import expected_words, near_frozen_words, waits_for_review, without_limit
 from boxset.report import html, svg
 from boxset.report.data import Metrics, Planned, PlannedRow, ReportData
@@ -231,7 +233,7 @@ def plan(data: ReportData) -> Html:
     planned = data.plan
     if not planned.items:
         nothing = f"Nothing to buy: {planned.stops_at}. The budget is `label.budget_usd`: {dollars(planned.budget_mills)}."
-        return joined([tag("p", html.coded(nothing)), *_without_limit(planned), *_review(planned), *_near_frozen(planned)])
+        return joined([tag("p", html.coded(nothing)), *_without_limit(planned), *_review(planned), *_near_frozen(planned), *_drawn(data)])
     rows = [(data.names.get(r.category, r.category), r.have, r.target, r.pictures, *_worth(r), r.candidates) for r in planned.rows]
     columns = [Column("category"), *map(Column, ("boxes now", "wanted", "pictures to buy", "boxes expected (80 %)", "a useful box", "pictures to choose from"))]
     cost = f"{counted(len(planned.items), 'picture')} at {dollars(planned.per_picture_mills, to_the_mill=True)} each: {dollars(planned.cost_mills)} at the most"
@@ -240,7 +242,7 @@ def plan(data: ReportData) -> Html:
     old = f"Asking {asked} too would cost {dollars(planned.old_mills)}."
     end = [(planned.predictions, bool(planned.predictions)), (old, planned.old_pictures > 0), (SUBMIT, True)]
     said = (tag("p", html.coded(sentence), class_="soft") for sentence, holds in end if holds)
-    return joined([tag("p", lead), *_without_limit(planned), table(columns, rows, name="what to buy next"), *_review(planned), *_near_frozen(planned), *said])
+    return joined([tag("p", lead), *_without_limit(planned), table(columns, rows, name="what to buy next"), *_review(planned), *_near_frozen(planned), *_drawn(data), *said])
 
 
 def _worth(row: PlannedRow) -> tuple[str, str]:
@@ -256,6 +258,13 @@ def _without_limit(planned: Planned) -> list[Html]:
 
 def _near_frozen(planned: Planned) -> list[Html]:
     return [tag("p", html.coded(f"{one[0].upper()}{one[1:]}."), class_="soft") for one in near_frozen_words(planned.frozen, planned.near_frozen)]
+
+
+def _drawn(data: ReportData) -> list[Html]:
+    """Say how many known pictures the plan has, and how well people drew in those that were answered."""
+    planned = known_words(data.plan.known) if data.plan and data.plan.known else []
+    found = gold_words(data.metrics.get("label", {}).get("gold", {}))
+    return [tag("p", html.coded(f"{one}."), class_="soft") for one in (*planned, *found)]
 
 
 def _review(planned: Planned) -> list[Html]:
