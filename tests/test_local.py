@@ -570,7 +570,7 @@ def test_a_category_that_names_a_class_where_no_annotations_are_found_is_an_erro
     put(a_dot_jpg=photo(1))
     index()
 
-    with pytest.raises(ParamsError, match=r"categories\.hammer\.classes\.own: no annotations were found in own; looked for a \.json.*NAME\.txt beside.*\[\]"):
+    with pytest.raises(ParamsError, match=r"categories\.hammer\.classes\.own: no annotations.*NAME\.txt.*`dvc repro --force --single-item resolve` sees it.*\[\]"):
         take()
     assert take(classes={}, category="hammer")[0]["kept"] == 1
 

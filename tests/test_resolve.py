@@ -159,7 +159,7 @@ def test_lists_that_are_not_watched_are_named(tmp_path: Path, watch: bool, said:
 
     lines = unwatched(params_of(**{"crawl.url_lists": ["one.csv"]}), tmp_path / "dvc.yaml")
 
-    line = "one.csv: changed rows are noticed when params.yaml changes; at every `dvc repro` with `always_changed: true` under resolve in dvc.yaml"
+    line = "one.csv: changed rows are noticed after `dvc repro --force --single-item resolve`; at every `dvc repro` with `always_changed: true` under resolve in dvc.yaml"
     assert lines == [line] * said
 
 
