@@ -515,6 +515,21 @@ def test_in_another_clone_a_lower_number_and_a_rejected_word_take_pictures_out_w
     assert fetched(world) == []
 
 
+def test_a_list_or_supplier_that_came_to_a_full_crawl_is_named_as_not_asked(world: Outside, capsys: pytest.CaptureFixture[str]) -> None:
+    run(world, 4, queries=("claw",))
+    Path("l.csv").write_text("url,category\nhttp://own.example/1.jpg,hammer\n")
+    Path("saws.csv").write_text("url,category\nhttp://own.example/2.jpg,saw\n")
+    capsys.readouterr()
+    lists = {"url_lists": ("l.csv", "saws.csv"), "order__lists": {"l.csv": "mark"}}
+
+    run(world, 4, queries=("claw",), commons=Commons(on=True), **lists)
+    said = capsys.readouterr().out
+    run(world, 4, queries=("claw",), refresh=1, searxng=Searxng(url="http://sx.example"))
+
+    assert "not asked for, as enough pictures came before: l.csv, commons; raise crawl_images to go on with them" in said
+    assert "not asked for, as enough pictures came before: 'claw'; raise" in capsys.readouterr().out
+
+
 def test_a_new_query_takes_nothing_out_and_fills_what_is_missing(world: Outside, capsys: pytest.CaptureFixture[str]) -> None:
     run(world, 12, queries=("claw",))
     first = kept()

@@ -406,10 +406,10 @@ def _ending(order: CrawlOrder, settings: Crawl, rounds: Rounds, rows: list[Image
     kept = counts.pop(KEPT)
     why = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])))
     yield f"{kept:,} of {counted(order.crawl_images, 'picture')} kept, {counted(len(rows), 'address')} tried" + (f" ({why})" if why else "")
-    unasked = rounds.unasked()
+    unasked = [*map(repr, rounds.unasked()), *(name for name in rounds.unmet() if name in order.lists or name not in settings.url_lists)]
     if kept >= order.crawl_images:
         if unasked and order.crawl_images:
-            yield f"not asked for, as enough pictures came before: {', '.join(map(repr, unasked))}; raise crawl_images to go on with them"
+            yield f"not asked for, as enough pictures came before: {', '.join(unasked)}; raise crawl_images to go on with them"
         return
     yield f"{counted(order.crawl_images - kept, 'picture')} short. {'. '.join(_remedies(order, settings, rounds, silent=sum(counts.get(r, 0) for r in PASSING)))}"
 
