@@ -417,6 +417,8 @@ def _nothing_to_do(params: Params) -> Iterator[str]:
     suppliers = params.crawl.searxng.on or params.crawl.openverse.on or params.crawl.commons.on or params.crawl.url_lists
     if not suppliers and any(category.crawl_images for category in params.categories.values()):
         yield "crawl: every supplier is off, so nothing is crawled"
+    elif params.crawl.searxng.on and params.licences.unknown == "deny" and any(category.crawl_images for category in params.categories.values()):
+        yield "licences.unknown: SearXNG states no licence, so deny keeps out all that it finds; `crawl.searxng: {on: false}` saves asking it"
     for name, category in params.categories.items():
         if category.queries and not category.crawl_images:
             yield f"categories.{name}: it has queries and crawl_images is 0, so nothing is crawled"

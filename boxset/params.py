@@ -290,7 +290,13 @@ class Source(Section, frozen=True):
 class Licences(Section, frozen=True):
     """Which licences may enter; SPDX identifiers, `*` stands for anything (`CC-BY-*`)."""
 
-    allow: Annotated[tuple[str, ...], _about("Only these licences enter: SPDX identifiers, `*` for any letters (`CC-BY-*`).", why="empty: all that `project.use` permits")] = ()
+    allow: Annotated[
+        tuple[str, ...],
+        _about(
+            "Of the licences that are stated only these enter: SPDX identifiers, `*` for any letters (`CC-BY-*`).",
+            why="empty: all that `project.use` permits",
+        ),
+    ] = ()
     deny: Annotated[
         tuple[str, ...],
         _about(

@@ -265,6 +265,14 @@ def test_what_is_perhaps_not_meant_is_noted(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(("changes", "noted"), [({}, True), ({"licences.unknown": "allow"}, False), ({"crawl.searxng.on": False}, False)])
+def test_a_search_of_which_nothing_may_enter_is_noted(tmp_path: Path, changes: dict[str, Any], noted: bool) -> None:
+    params, _ = checked(plain(**{"categories.saw.queries": ["saw"], "categories.saw.crawl_images": 9, "licences.unknown": "deny", **changes}))
+
+    assert params is not None
+    assert [note for note in notes(params, tmp_path) if note.startswith("licences.unknown: SearXNG states no licence")] == notes(params, tmp_path)[:1] * noted
+
+
 @pytest.mark.parametrize(("lists", "found"), [
     (["own.csv"], []),
     ([], ["categories.hammer.queries: empty, and 10 pictures are wanted from the crawl"]),

@@ -861,6 +861,14 @@ def test_the_page_limit_is_named_where_more_pages_would_help(world: Outside, cap
     assert "Raise crawl.searxng.pages. Turn on crawl.openverse or crawl.commons. Add queries to categories.hammer.queries" in capsys.readouterr().out
 
 
+def test_where_unknown_licences_are_denied_no_more_pages_of_a_search_that_states_none_are_advised(world: Outside, capsys: pytest.CaptureFixture[str]) -> None:
+    metrics = run(world, 99, searxng=Searxng(url="http://sx.example", pages=2), order__licences=Licences(unknown="deny"))
+
+    assert metrics["dropped"] == {"licence": 40}
+    said = "99 pictures short. `licences` in params.yaml keeps 40 addresses out. Turn on crawl.openverse or crawl.commons"
+    assert said in capsys.readouterr().out
+
+
 def test_the_health_of_each_engine_stands_in_the_metrics_and_on_the_terminal(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with outside(Search(URLS, silent=(("google images", "CAPTCHA"),))) as world:
         metrics = run(world, 12)

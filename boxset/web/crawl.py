@@ -5,7 +5,7 @@ pictures whatever the timing: addresses are fetched ahead, but judged one after 
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import zip_longest
@@ -411,16 +411,21 @@ def _ending(order: CrawlOrder, settings: Crawl, rounds: Rounds, rows: list[Image
         if unasked and order.crawl_images:
             yield f"not asked for, as enough pictures came before: {', '.join(unasked)}; raise crawl_images to go on with them"
         return
-    yield f"{counted(order.crawl_images - kept, 'picture')} short. {'. '.join(_remedies(order, settings, rounds, silent=sum(counts.get(r, 0) for r in PASSING)))}"
+    yield f"{counted(order.crawl_images - kept, 'picture')} short. {'. '.join(_remedies(order, settings, rounds, counts))}"
 
 
-def _remedies(order: CrawlOrder, settings: Crawl, rounds: Rounds, *, silent: int) -> Iterator[str]:
+def _remedies(order: CrawlOrder, settings: Crawl, rounds: Rounds, counts: Mapping[str, int]) -> Iterator[str]:
     if rounds.failed or rounds.put_off():
         names = ", ".join(sorted({*rounds.failed, *rounds.put_off()}))
         yield f"Not all was had from {names}: `dvc repro --force --single-item crawl@{order.category}` goes on there"
+    refused = counts.get(Reason.LICENCE, 0)
+    if refused:
+        yield f"`licences` in params.yaml keeps {counted(refused, 'address')} out"
+    silent = sum(counts.get(reason, 0) for reason in PASSING)
     if silent:
         yield f"Raise crawl.retry to ask {counted(silent, 'address')} again that did not answer, or were busy"
-    cut_off = rounds.cut_off()
+    unstated = {"searxng"} if order.licences.unknown == "deny" else set()  # more of its pages bring nothing that may enter
+    cut_off = [name for name in rounds.cut_off() if name not in unstated]
     if cut_off:
         yield f"Raise {' and '.join(f'crawl.{name}.pages' for name in cut_off)}"
     off = [name for name in ("searxng", "openverse", "commons") if not getattr(settings, name).on]
