@@ -9,10 +9,11 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from boxset.checks import FILES, SPLITS, notes, problems
+from boxset.checks import notes, problems
 from boxset.commands.check import command
 from boxset.labeling.ledger import ANSWERS, PURCHASES, Answered, Asked, Drawn, Reserved, append
 from boxset.params import checked
+from boxset.passedover import FILES, SPLITS
 from boxset.sources import coco, imagenet, open_images, visual_genome
 from boxset.sources.classes import Shared, shared_classes
 from boxset.sources.tables import IndexWriter
