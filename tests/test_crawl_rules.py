@@ -388,8 +388,8 @@ def test_a_row_that_is_taken_out_of_a_list_takes_its_picture_out_and_a_new_one_c
         forget()
         again = crawl_list(world)
 
-    changed = "hammer: l.csv has changed since it was read: {} of its rows are gone, {} not read yet"
-    assert states == [([a, b, c], []), ([a, c, d, e], [changed.format(1, 2)]), ([a, c, d, e], []), ([e], [changed.format(3, 0)])]
+    changed = "hammer: l.csv has changed since it was read: {} of its rows {} gone, {} not read yet"
+    assert states == [([a, b, c], []), ([a, c, d, e], [changed.format(1, "is", 2)]), ([a, c, d, e], []), ([e], [changed.format(3, "are", 0)])]
     assert again == [e]
     assert sorted(fetched(world)) == sorted([a, b, c, d, e])
     assert [path.name for path in (OUT / "images").iterdir()] == [row.picture.file_name for row in rows() if row.picture]
@@ -520,9 +520,8 @@ def test_a_list_or_supplier_that_came_to_a_full_crawl_is_named_as_not_asked(worl
     Path("l.csv").write_text("url,category\nhttp://own.example/1.jpg,hammer\n")
     Path("saws.csv").write_text("url,category\nhttp://own.example/2.jpg,saw\n")
     capsys.readouterr()
-    lists = {"url_lists": ("l.csv", "saws.csv"), "order__lists": {"l.csv": "mark"}}
 
-    run(world, 4, queries=("claw",), commons=Commons(on=True), **lists)
+    run(world, 4, queries=("claw",), commons=Commons(on=True), url_lists=("l.csv", "saws.csv"))
     said = capsys.readouterr().out
     run(world, 4, queries=("claw",), refresh=1, searxng=Searxng(url="http://sx.example"))
 

@@ -33,6 +33,7 @@ from boxset.web.progress import Progress
 from boxset.web.reach import Reach
 from boxset.web.rounds import Memory, Round, Rounds
 from boxset.web.suppliers import Answer, Hit, suppliers_of
+from boxset.web.suppliers.url_lists import list_marks
 from boxset.web.words import folded
 from boxset.wording import counted
 from boxset.work import Flow, in_threads
@@ -406,12 +407,18 @@ def _ending(order: CrawlOrder, settings: Crawl, rounds: Rounds, rows: list[Image
     kept = counts.pop(KEPT)
     why = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])))
     yield f"{kept:,} of {counted(order.crawl_images, 'picture')} kept, {counted(len(rows), 'address')} tried" + (f" ({why})" if why else "")
-    unasked = [*map(repr, rounds.unasked()), *(name for name in rounds.unmet() if name in order.lists or name not in settings.url_lists)]
+    unasked = [*map(repr, rounds.unasked()), *_unmet(order, settings, rounds)]
     if kept >= order.crawl_images:
         if unasked and order.crawl_images:
             yield f"not asked for, as enough pictures came before: {', '.join(unasked)}; raise crawl_images to go on with them"
         return
     yield f"{counted(order.crawl_images - kept, 'picture')} short. {'. '.join(_remedies(order, settings, rounds, counts))}"
+
+
+def _unmet(order: CrawlOrder, settings: Crawl, rounds: Rounds) -> list[str]:
+    """Return the suppliers that were never asked, and the lists with rows for the category."""
+    lists = list_marks(settings.url_lists, {order.category: order.lists}).get(order.category, {})
+    return [name for name in rounds.unmet() if name in lists or name not in settings.url_lists]
 
 
 def _remedies(order: CrawlOrder, settings: Crawl, rounds: Rounds, counts: Mapping[str, int]) -> Iterator[str]:
