@@ -553,12 +553,14 @@ def test_a_removed_query_takes_its_pictures_out_and_the_rest_goes_on_in_order(wo
     assert {row.picture.query for row in rows() if row.picture} == {"sledge"}
 
 
-def test_a_picture_that_people_were_asked_about_stays_whatever_the_queries_say(world: Outside) -> None:
+def test_a_picture_that_people_were_asked_about_stays_whatever_the_queries_say(world: Outside, capsys: pytest.CaptureFixture[str]) -> None:
     run(world)
     bought = [row.picture for row in rows() if row.picture and row.picture.query == "claw"][:2]
     asked = frozenset(picture.sha256 for picture in bought)
     run(world, queries=("sledge",), asked=asked)
     after_removal = kept()
+    assert "14 of 12 pictures kept" in (said := capsys.readouterr().out)
+    assert said.rstrip().endswith("; those that people were asked about stay")
     run(world, 0, queries=(), asked=asked)
     after_all = kept()
     run(world, asked=asked)

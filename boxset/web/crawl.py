@@ -406,7 +406,8 @@ def _ending(order: CrawlOrder, settings: Crawl, rounds: Rounds, rows: list[Image
     counts = outcome_counts(rows)
     kept = counts.pop(KEPT)
     why = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-    yield f"{kept:,} of {counted(order.crawl_images, 'picture')} kept, {counted(len(rows), 'address')} tried" + (f" ({why})" if why else "")
+    beyond = "; those that people were asked about stay" if kept > order.crawl_images else ""
+    yield f"{kept:,} of {counted(order.crawl_images, 'picture')} kept, {counted(len(rows), 'address')} tried" + (f" ({why})" if why else "") + beyond
     unasked = [*map(repr, rounds.unasked()), *_unmet(order, settings, rounds)]
     if kept >= order.crawl_images:
         if unasked and order.crawl_images:
