@@ -572,7 +572,7 @@ class Balance(Section, frozen=True):
 
     mode: Annotated[
         Literal["select", "weights"],
-        _about("select: choose whole pictures against targets and caps; weights: keep all and write repeat factors.", why="leaves nothing out"),
+        _about("select: choose whole pictures against targets and caps; weights: keep every box and write repeat factors.", why="leaves no box out"),
     ] = "weights"
     repeat_threshold: Annotated[
         float,
