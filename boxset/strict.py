@@ -1,6 +1,8 @@
 """Plain values checked against typed sections: every fault, each with the key where it stands."""
 
+import json
 import math
+import re
 import types
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ from msgspec import Meta
 
 from boxset.errors import ParamsError, did_you_mean
 
+PLAIN = re.compile(r"[\w ./-]+")  # needs no quotes in a list
 LIMITS = (("ge", "of at least"), ("gt", "above"), ("le", "of at most"), ("lt", "below"))
 
 
@@ -134,6 +137,9 @@ def _hint(value: Any, of: Any) -> str:
         return did_you_mean(value, get_args(plain))
     if plain is bool and str(value).lower() in ("yes", "no", "on", "off"):
         return f"; write {'true' if str(value).lower() in ('yes', 'on') else 'false'}"
+    if get_origin(plain) is tuple and isinstance(value, str) and value.strip():
+        quoted = json.dumps(value, ensure_ascii=False)
+        return f"; write [{value if PLAIN.fullmatch(value) else quoted}]"
     bare_number = value.replace(",", "").strip() if plain in (int, float) and isinstance(value, str) else ""
     return f"; write {bare_number}" if bare_number.isdecimal() else ""
 

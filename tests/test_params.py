@@ -78,7 +78,12 @@ WRONG = [
     ({"categories.hammer.queries": ["x", {"q": ""}]}, "categories.hammer.queries[1].q: expected a text of 1 to 200 characters, not ''"),
     (
         {"categories.hammer.queries": "hammer"},
-        f"categories.hammer.queries: {A_LIST}, not 'hammer'",
+        f"categories.hammer.queries: {A_LIST}, not 'hammer'; write [hammer]",
+    ),
+    ({"sources.lvis.splits": 3}, "sources.lvis.splits: expected a list of texts, not 3"),
+    (
+        {"categories.hammer.classes": {"lvis": "name:hammer"}},
+        "categories.hammer.classes.lvis: expected a list of texts or sections with the keys name, children, not 'name:hammer'; write [\"name:hammer\"]",
     ),
     ({"categories.hammer.classes": {"lvs": []}}, "categories.hammer.classes.lvs: there is no such source; did you mean lvis?"),
     (
