@@ -174,7 +174,7 @@ class Category(Section, frozen=True):
     guideline: Annotated[
         str,
         _about(
-            "A text file, such as one in Markdown, that says what counts and what does not. Workers see it as it is; the data card has it.",
+            "A text file, such as one in Markdown, that says what counts and what does not. Workers see it as it is; the data card has it as it was when the set was built.",
             why="without one, the category's name must do",
         ),
     ] = ""
