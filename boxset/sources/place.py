@@ -67,7 +67,7 @@ def place_of(path: str, endpoints: Endpoints) -> Place:
         return _Relevant(Bucket.of(where, endpoints))
     folder = Path(where.removeprefix("file://"))
     if not folder.is_dir():
-        raise InputError("there is no such folder", where=str(folder), do="Set sources.….path to a folder of pictures, or s3://bucket/prefix")
+        raise InputError("there is no such folder", where=str(folder), do="Set sources.<name>.path to a folder of pictures, or s3://bucket/prefix")
     return Folder(folder)
 
 
@@ -115,7 +115,7 @@ EMPTY = listing(())  # what a place holds in which there is no picture
 def refuse_emptied(place: Place, known: str) -> None:
     """Raise InputError where no picture lies in a place of which more is known: a drive that is not mounted must not empty a data set."""
     if known not in ("", EMPTY) and not _has_pictures(place):
-        do = "Is it mounted, and is sources.….path right? `on: false` takes a source's pictures out"
+        do = "Is it mounted, and is sources.<name>.path right? `on: false` takes a source's pictures out"
         raise InputError("there is no picture in it any more", where=place.address, do=do)
 
 
