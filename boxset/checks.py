@@ -33,6 +33,7 @@ from boxset.params import (
     second_ids,
     terms_of,
 )
+from boxset.passedover import passed_over
 from boxset.resolve import check_world
 from boxset.strict import Fault
 from boxset.web.suppliers.url_lists import first_of, summary_of
@@ -42,19 +43,6 @@ from boxset.yaml12 import read_yaml
 if TYPE_CHECKING:
     from boxset.labeling.ledger import Ledger
 
-SPLITS = {
-    "open_images": ("train", "validation", "test"),
-    "imagenet": ("train", "val"),
-    "coco": ("train", "val"),
-    "lvis": ("train", "val"),
-}
-FILES = {
-    "open_images": ("classes", "hierarchy", *(f"{kind}_{split}" for kind in ("boxes", "images", "labels") for split in SPLITS["open_images"])),
-    "imagenet": ("synsets", "boxes_train", "boxes_val", "pictures"),
-    "visual_genome": ("objects", "images", "aliases"),
-    "coco": ("instances_train", "instances_val"),
-    "lvis": ("lvis_train", "lvis_val"),
-}
 OPENVERSE_LICENCES = ("cc0", "pdm", "by", "by-sa", "by-nc", "by-nd", "by-nc-sa", "by-nc-nd")
 
 BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?")
@@ -62,9 +50,6 @@ WEB = re.compile(r"https?://([^/\s\[\]]+|\[[0-9A-Fa-f:.]+\](:\d+)?)(/\S*)?")
 CONTACT = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+|https?://\S+\.\S+")
 ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/?[\w+=,.@/-]+")
 WORKTEAM = re.compile(r"arn:aws[a-z-]*:sagemaker:([a-z0-9-]*):\d{12}:workteam/(private-crowd|vendor-crowd|public-crowd)/\S+")
-SPDX = re.compile(r"(?:[A-Z0-9*]|[a-z0-9]+-)[A-Za-z0-9.*+-]*")
-VERSIONLESS = re.compile(r"CC-BY(?:-(?:NC|ND|SA))*|CC0", re.IGNORECASE)
-SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 ALIKE = 0.85  # of two names, as difflib measures it: hammer and hammers, wrench and wrenches
 
 Check = Callable[[Params, Path], Iterator[Fault]]
@@ -152,21 +137,7 @@ def _empty_texts(category: Category, key: str) -> Iterator[Fault]:
 
 def _sources(params: Params, root: Path) -> Iterator[Fault]:
     for name, source in params.sources.items():
-        kind = source.format or name
-        yield from _unknown_words(source.splits, SPLITS.get(kind), f"sources.{name}.splits")
-        yield from _unknown_words(tuple(source.files), FILES.get(kind), f"sources.{name}.files")
-        yield from _unknown_words(tuple(source.sha256), FILES.get(kind), f"sources.{name}.sha256")
         yield from _unreadable(source, f"sources.{name}", root)
-        yield from _passed_over(source, kind, f"sources.{name}")
-        for file, digest in source.sha256.items():
-            if not SHA256.fullmatch(digest):
-                yield Fault(f"sources.{name}.sha256.{file}", "a SHA-256 has 64 hexadecimal digits", "Copy it again")
-
-
-def _unknown_words(words: tuple[str, ...], known: tuple[str, ...] | None, key: str) -> Iterator[Fault]:
-    for word in words:
-        if known and word not in known:
-            yield Fault(key, f"there is no {word}{did_you_mean(word, known)}", f"One of {', '.join(known)}")
 
 
 def _unreadable(source: Source, key: str, root: Path) -> Iterator[Fault]:
@@ -176,15 +147,6 @@ def _unreadable(source: Source, key: str, root: Path) -> Iterator[Fault]:
     for where, place in places.items():
         if place and "://" not in place and not (root / place).exists():
             yield Fault(where, f"{place} is not there", "Correct the path, or set `on: false`")
-
-
-def _passed_over(source: Source, kind: str, key: str) -> Iterator[Fault]:
-    """What a source says that its reader does not look at, so that it would be left out in silence."""
-    of_public = ("splits", "files", "sha256") if kind == "local" else ("splits",) if kind == "visual_genome" else ()
-    for name in (*of_public, *(("annotations", "license", "category") if kind != "local" and kind in FORMATS else ())):
-        if getattr(source, name):
-            do = "Name its folder in `path`, or its file in `annotations`" if kind == "local" else "Delete it"
-            yield Fault(f"{key}.{name}", f"{kind} does not read it", do)
 
 
 def _missing_file(path: str, key: str, root: Path) -> Iterator[Fault]:
@@ -220,18 +182,15 @@ def _mirror(prefix: str, mirror: str, root: Path) -> Iterator[Fault]:
         yield Fault(key, f"{mirror} is not there", "Correct the path, or delete the line")
 
 
-def _licences(params: Params, _: Path) -> Iterator[Fault]:
-    for key, patterns in (("allow", params.licences.allow), ("deny", params.licences.deny)):
-        for pattern in patterns:
-            if not SPDX.fullmatch(pattern):
-                do = "Write CC-BY-4.0, *-NC-* or LicenseRef-own"
-                yield Fault(f"licences.{key}", f"{pattern!r} is not spelt as SPDX does, and would match nothing", do)
-            elif VERSIONLESS.fullmatch(pattern):
-                yield Fault(f"licences.{key}", f"{pattern!r} names no version, and would match nothing", f"Write {pattern}-*")
+def _openverse(params: Params, _: Path) -> Iterator[Fault]:
     for name in params.crawl.openverse.licences:
         if name not in OPENVERSE_LICENCES:
             hint = did_you_mean(name, OPENVERSE_LICENCES)
             yield Fault("crawl.openverse.licences", f"Openverse has no licence {name!r}{hint}", f"One of {', '.join(OPENVERSE_LICENCES)}")
+
+
+def _passed_over(params: Params, _: Path) -> Iterator[Fault]:
+    return passed_over(params)
 
 
 def _trust(params: Params, _: Path) -> Iterator[Fault]:
@@ -385,7 +344,7 @@ def _frozen(params: Params, root: Path) -> Iterator[Fault]:
             yield Fault("split.freeze_test", f"{where}: {err.what}", err.do) if name == held else Fault(where, err.what, err.do)
 
 
-CHECKS: tuple[Check, ...] = (_contact, _without_queries, _categories, _sources, _texts, _addresses, _licences, _trust, _labeler, _classes, _url_lists, _frozen)
+CHECKS: tuple[Check, ...] = (_contact, _without_queries, _categories, _passed_over, _sources, _texts, _addresses, _openverse, _trust, _labeler, _classes, _url_lists, _frozen)
 
 
 def _names_alike(params: Params) -> Iterator[str]:
@@ -417,6 +376,8 @@ def _nothing_to_do(params: Params) -> Iterator[str]:
     suppliers = params.crawl.searxng.on or params.crawl.openverse.on or params.crawl.commons.on or params.crawl.url_lists
     if not suppliers and any(category.crawl_images for category in params.categories.values()):
         yield "crawl: every supplier is off, so nothing is crawled"
+    elif params.crawl.searxng.on and params.licences.unknown == "deny" and any(category.crawl_images for category in params.categories.values()):
+        yield "licences.unknown: SearXNG states no licence, so deny keeps out all that it finds; `crawl.searxng: {on: false}` saves asking it"
     for name, category in params.categories.items():
         if category.queries and not category.crawl_images:
             yield f"categories.{name}: it has queries and crawl_images is 0, so nothing is crawled"

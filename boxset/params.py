@@ -101,7 +101,7 @@ class ClassTerm(Section, frozen=True):
 class Query(Section, frozen=True):
     """One search, in one language."""
 
-    q: Annotated[str, _about("What to search for.", unit="characters", min_length=1, max_length=200)]
+    q: Annotated[str, _about("What to search for.", min_length=1, max_length=200)]
     lang: Annotated[
         str,
         _about("Language of the search, as SearXNG spells it (`fr`, `de`, `all`).", why="engines then choose by the words alone"),
@@ -112,7 +112,7 @@ class Category(Section, frozen=True):
     """One thing that the detector shall find; its key stays for good: folders, ledger and decisions go by it, and `name` is for show."""
 
     id: Annotated[
-        int, _about("The category's id in the data set. Never used again for another one, over the whole git history.", unit="a number from 1", ge=1)
+        int, _about("The category's id in the data set. Never used again for another one, over the whole git history.", unit="an id", ge=1)
     ]
     target: Annotated[
         int, _about("How many boxes are wanted over all splits, after duplicates are united. The purchase plan stops there.", unit="boxes", ge=0)
@@ -121,9 +121,7 @@ class Category(Section, frozen=True):
         str,
         _about(
             "What the data set, its exports and the report call it, and yours to change: nothing is crawled or bought again. No other category's name or key.",
-            unit="characters",
             why="empty: the key",
-            min_length=1,
             max_length=60,
         ),
     ] = ""
@@ -176,7 +174,7 @@ class Category(Section, frozen=True):
     guideline: Annotated[
         str,
         _about(
-            "A Markdown file that says what counts and what does not; shown to workers and copied into the data card.",
+            "A text file, such as one in Markdown, that says what counts and what does not. Workers see it as it is; the data card has it as it was when the set was built.",
             why="without one, the category's name must do",
         ),
     ] = ""
@@ -279,7 +277,7 @@ class Source(Section, frozen=True):
     license: Annotated[str, _about("local only: SPDX identifier for all its pictures, e.g. `LicenseRef-own`.", why="what a COCO file states of each")] = ""
     category: Annotated[
         str,
-        _about("local: the category that pictures which no annotation speaks of are asked about first.", why="empty: they wait until one is named"),
+        _about("local only: the category that people are asked about first in pictures that no annotation file speaks of.", why="empty: they wait until one is named"),
     ] = ""
     retry: Annotated[
         int,
@@ -292,10 +290,19 @@ class Source(Section, frozen=True):
 class Licences(Section, frozen=True):
     """Which licences may enter; SPDX identifiers, `*` stands for anything (`CC-BY-*`)."""
 
-    allow: Annotated[tuple[str, ...], _about("Only these licences enter.", why="empty: all that `project.use` permits")] = ()
+    allow: Annotated[
+        tuple[str, ...],
+        _about(
+            "Of the licences that are stated only these enter: SPDX identifiers, `*` for any letters (`CC-BY-*`).",
+            why="empty: all that `project.use` permits",
+        ),
+    ] = ()
     deny: Annotated[
         tuple[str, ...],
-        _about("These never enter.", why="under `use: commercial` NC licences and research-only sources are out anyway; ND ones are not: `*-ND*` keeps them out"),
+        _about(
+            "These never enter, spelt the same way.",
+            why="under `use: commercial` NC licences and research-only sources are out anyway; ND ones are not: `*-ND*` keeps them out",
+        ),
     ] = ()
     unknown: Annotated[
         UnknownPolicy,
@@ -440,8 +447,8 @@ class Label(Section, frozen=True):
     workers: Annotated[
         int,
         _about(
-            "People who are paid to draw each picture. ground_truth and label_studio ask so many, and their boxes become one answer by agreement; files "
-            "takes its result as it is, whatever stands here. The price counts all of them.",
+            "People who are paid to draw each picture; the price counts all of them. ground_truth and label_studio ask so many, and make one answer of "
+            "what most of them drew; files takes its results as they are.",
             unit="people",
             why="three cost three times as much",
             ge=1,
@@ -470,7 +477,7 @@ class Label(Section, frozen=True):
     review: Annotated[
         ReviewPolicy,
         _about(
-            "What `boxset review` decides: first plans pictures that were said yes before those that nobody has reviewed, required no others.",
+            "Which pictures are planned: first, those with a yes of `boxset review` before those that nobody has reviewed; required, those with a yes alone.",
             why="a purchase shall not wait for a review that nobody does",
         ),
     ] = "first"
@@ -513,9 +520,12 @@ class Labeler(Section, frozen=True):
         _about("You state that no picture shows personal data; the public workforce demands it.", why="only you can state it"),
     ] = False
     title: Annotated[
-        str, _about("Title of the task that workers see.", unit="characters", why="says it in seven words", min_length=1, max_length=128)
+        str, _about("Title of the task that workers see.", why="all that there is to do, in six words", min_length=1, max_length=128)
     ] = "Draw a box round each tool"
-    instructions: Annotated[str, _about("A text file with the instructions for workers.", why="empty: a short text from the categories' names")] = ""
+    instructions: Annotated[
+        str,
+        _about("A text file that tells workers what to do. The guidelines of the categories follow it.", why="empty: a short text from the categories' names"),
+    ] = ""
     trial: Annotated[
         int, _about("Pictures sent first, to look at before the rest goes.", unit="pictures", why="mistakes in instructions show at once", ge=0)
     ] = 10
@@ -572,7 +582,7 @@ class Balance(Section, frozen=True):
 
     mode: Annotated[
         Literal["select", "weights"],
-        _about("select: choose whole pictures against targets and caps; weights: keep all and write repeat factors.", why="leaves nothing out"),
+        _about("select: choose whole pictures against targets and caps; weights: keep every box and write repeat factors.", why="leaves no box out"),
     ] = "weights"
     repeat_threshold: Annotated[
         float,
@@ -664,7 +674,7 @@ class Params(Section, frozen=True):
         dict[str, str],
         _about(
             "Address prefix → mirror, another address or a folder: `https://storage.googleapis.com/openimages/: /mnt/oi/`. "
-            "The longest prefix wins. Mirrors are yours: they are asked directly, and for no robots.txt.",
+            "The longest prefix wins. Mirrors are yours: they are asked directly, without robots.txt.",
             why="the public addresses are used",
         ),
     ] = {}

@@ -12,6 +12,7 @@ from boxset.conflicts import read_lock
 from boxset.errors import InputError, ProjectError
 from boxset.files import read_json, write_json
 from boxset.params import Category, ClassTerm, FlagPolicies, Licences, Params, Query, Source, queries_of, terms_of
+from boxset.passedover import refuse_passed_over
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,7 +122,9 @@ def write_resolved(
     """Write one file per consumer; files of what is gone are removed by `prune`.
 
     `listings`: a mark of what each source has on this machine; `lists`: category → list of addresses → a mark of its rows.
+    Raises ParamsError where something in the parameters would be passed over.
     """
+    refuse_passed_over(params)
     for name, source in params.sources.items():
         write_json(out / "sources" / f"{name}.json", index_order(name, source, (listings or {}).get(name, "")))
         write_json(out / "classes" / f"{name}.json", extract_order(params, name, source))

@@ -1,6 +1,8 @@
 """Plain values checked against typed sections: every fault, each with the key where it stands."""
 
+import json
 import math
+import re
 import types
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ from msgspec import Meta
 
 from boxset.errors import ParamsError, did_you_mean
 
+PLAIN = re.compile(r"[\w ./-]+")  # needs no quotes in a list
 LIMITS = (("ge", "of at least"), ("gt", "above"), ("le", "of at most"), ("lt", "below"))
 
 
@@ -134,6 +137,9 @@ def _hint(value: Any, of: Any) -> str:
         return did_you_mean(value, get_args(plain))
     if plain is bool and str(value).lower() in ("yes", "no", "on", "off"):
         return f"; write {'true' if str(value).lower() in ('yes', 'on') else 'false'}"
+    if get_origin(plain) is tuple and isinstance(value, str) and value.strip():
+        quoted = json.dumps(value, ensure_ascii=False)
+        return f"; write [{value if PLAIN.fullmatch(value) else quoted}]"
     bare_number = value.replace(",", "").strip() if plain in (int, float) and isinstance(value, str) else ""
     return f"; write {bare_number}" if bare_number.isdecimal() else ""
 
@@ -154,9 +160,13 @@ def takes(of: Any) -> str:
     if plain in (int, float):
         limits = [f"{word} {getattr(meta, name):g}" for name, word in LIMITS if getattr(meta, name) is not None]
         return " ".join(part for part in ("a whole number" if plain is int else "a number", " and ".join(limits)) if part).replace("and of", "and")
-    if plain is str:
-        return "a text" + (f" of at most {meta.max_length} characters" if meta.max_length else "") + (", not empty" if meta.min_length else "")
-    return _takes_other(plain)
+    return f"a text{_length(meta)}" if plain is str else _takes_other(plain)
+
+
+def _length(meta: Meta) -> str:
+    if meta.max_length:
+        return f" of {meta.min_length} to {meta.max_length} characters" if meta.min_length else f" of at most {meta.max_length} characters"
+    return " that is not empty" if meta.min_length else ""
 
 
 def _takes_other(plain: Any) -> str:
@@ -164,13 +174,21 @@ def _takes_other(plain: Any) -> str:
         return "true or false"
     if get_origin(plain) is Literal:
         return f"one of {', '.join(get_args(plain))}"
-    if get_origin(plain) is tuple:
-        return f"a list; each {takes(get_args(plain)[0])}"
-    if get_origin(plain) is dict:
-        return f"a map; each {takes(get_args(plain)[1])}"
     if _is_union(plain):
         return " or ".join(takes(part) for part in get_args(plain))
-    return f"a section with the keys {', '.join(keys_of(plain))}"
+    return _several(plain, "a list", "a map", "a section")
+
+
+def _several(of: Any, a_list: str = "lists", a_map: str = "maps", a_section: str = "sections") -> str:
+    """Say what several values of a type are, or one where it holds several: `lists of texts`."""
+    plain = bare(of)
+    if get_origin(plain) is tuple:
+        return f"{a_list} of {_several(get_args(plain)[0])}"
+    if get_origin(plain) is dict:
+        return f"{a_map} of names to {_several(get_args(plain)[1])}"
+    if _is_union(plain):
+        return " or ".join(_several(part) for part in get_args(plain))
+    return "texts" if plain is str else f"{a_section} with the keys {', '.join(keys_of(plain))}"
 
 
 def _is_union(plain: Any) -> bool:

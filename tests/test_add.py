@@ -83,13 +83,19 @@ def test_a_source_that_is_off_is_not_waited_for(tmp_path: Path) -> None:
     assert "no index here of open_images, visual_genome, lvis:" in block
 
 
-def test_the_command_prints_the_block_and_what_will_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("lock", "says"), [
+    ("stages: {}\n", "`dvc repro` will run: resolve, crawl@wrench, label, merge, balance, report"),
+    ("", "`dvc repro` builds the data set with it"),
+])  # fmt: skip
+def test_the_command_prints_the_block_and_what_will_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lock: str, says: str) -> None:
     monkeypatch.chdir(tmp_path)
     copy_of_parameters(tmp_path)
+    if lock:
+        Path("dvc.lock").write_text(lock)
 
     done = CliRunner().invoke(command, ["wrench", "adjustable wrench"])
 
-    assert done.output == f"params.yaml:\n{BLOCK}`dvc repro` will run: resolve, crawl@wrench, label, merge, balance, report\n"
+    assert done.output == f"params.yaml:\n{BLOCK}{says}\n"
 
 
 def test_the_id_was_never_used_and_a_category_that_returns_gets_its_own_back(tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from boxset.checks import FILES, SPLITS, notes, problems
+from boxset.checks import notes, problems
 from boxset.commands.check import command
 from boxset.labeling.ledger import ANSWERS, PURCHASES, Answered, Asked, Drawn, Reserved, append
 from boxset.params import checked
+from boxset.passedover import FILES, SPLITS
 from boxset.sources import coco, imagenet, open_images, visual_genome
 from boxset.sources.classes import Shared, shared_classes
 from boxset.sources.tables import IndexWriter
@@ -263,6 +264,14 @@ def test_what_is_perhaps_not_meant_is_noted(tmp_path: Path) -> None:
         "categories.saw: it has queries and crawl_images is 0, so nothing is crawled",
         "categories.hammers.classes: nothing said of imagenet; `boxset coverage hammers` finds them, [] says: none",
     ]
+
+
+@pytest.mark.parametrize(("changes", "noted"), [({}, True), ({"licences.unknown": "allow"}, False), ({"crawl.searxng.on": False}, False)])
+def test_a_search_of_which_nothing_may_enter_is_noted(tmp_path: Path, changes: dict[str, Any], noted: bool) -> None:
+    params, _ = checked(plain(**{"categories.saw.queries": ["saw"], "categories.saw.crawl_images": 9, "licences.unknown": "deny", **changes}))
+
+    assert params is not None
+    assert [note for note in notes(params, tmp_path) if note.startswith("licences.unknown: SearXNG states no licence")] == notes(params, tmp_path)[:1] * noted
 
 
 @pytest.mark.parametrize(("lists", "found"), [

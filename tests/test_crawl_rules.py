@@ -388,8 +388,8 @@ def test_a_row_that_is_taken_out_of_a_list_takes_its_picture_out_and_a_new_one_c
         forget()
         again = crawl_list(world)
 
-    changed = "hammer: l.csv has changed since it was read: {} of its rows are gone, {} not read yet"
-    assert states == [([a, b, c], []), ([a, c, d, e], [changed.format(1, 2)]), ([a, c, d, e], []), ([e], [changed.format(3, 0)])]
+    changed = "hammer: l.csv has changed since it was read: {} of its rows {} gone, {} not read yet"
+    assert states == [([a, b, c], []), ([a, c, d, e], [changed.format(1, "is", 2)]), ([a, c, d, e], []), ([e], [changed.format(3, "are", 0)])]
     assert again == [e]
     assert sorted(fetched(world)) == sorted([a, b, c, d, e])
     assert [path.name for path in (OUT / "images").iterdir()] == [row.picture.file_name for row in rows() if row.picture]
@@ -515,6 +515,20 @@ def test_in_another_clone_a_lower_number_and_a_rejected_word_take_pictures_out_w
     assert fetched(world) == []
 
 
+def test_a_list_or_supplier_that_came_to_a_full_crawl_is_named_as_not_asked(world: Outside, capsys: pytest.CaptureFixture[str]) -> None:
+    run(world, 4, queries=("claw",))
+    Path("l.csv").write_text("url,category\nhttp://own.example/1.jpg,hammer\n")
+    Path("saws.csv").write_text("url,category\nhttp://own.example/2.jpg,saw\n")
+    capsys.readouterr()
+
+    run(world, 4, queries=("claw",), commons=Commons(on=True), url_lists=("l.csv", "saws.csv"))
+    said = capsys.readouterr().out
+    run(world, 4, queries=("claw",), refresh=1, searxng=Searxng(url="http://sx.example"))
+
+    assert "not asked for, as enough pictures came before: l.csv, commons; raise crawl_images to go on with them" in said
+    assert "not asked for, as enough pictures came before: 'claw'; raise" in capsys.readouterr().out
+
+
 def test_a_new_query_takes_nothing_out_and_fills_what_is_missing(world: Outside, capsys: pytest.CaptureFixture[str]) -> None:
     run(world, 12, queries=("claw",))
     first = kept()
@@ -539,12 +553,14 @@ def test_a_removed_query_takes_its_pictures_out_and_the_rest_goes_on_in_order(wo
     assert {row.picture.query for row in rows() if row.picture} == {"sledge"}
 
 
-def test_a_picture_that_people_were_asked_about_stays_whatever_the_queries_say(world: Outside) -> None:
+def test_a_picture_that_people_were_asked_about_stays_whatever_the_queries_say(world: Outside, capsys: pytest.CaptureFixture[str]) -> None:
     run(world)
     bought = [row.picture for row in rows() if row.picture and row.picture.query == "claw"][:2]
     asked = frozenset(picture.sha256 for picture in bought)
     run(world, queries=("sledge",), asked=asked)
     after_removal = kept()
+    assert "14 of 12 pictures kept" in (said := capsys.readouterr().out)
+    assert said.rstrip().endswith("; those that people were asked about stay")
     run(world, 0, queries=(), asked=asked)
     after_all = kept()
     run(world, asked=asked)
@@ -844,6 +860,14 @@ def test_the_page_limit_is_named_where_more_pages_would_help(world: Outside, cap
     run(world, 99, searxng=Searxng(url="http://sx.example", pages=2))
 
     assert "Raise crawl.searxng.pages. Turn on crawl.openverse or crawl.commons. Add queries to categories.hammer.queries" in capsys.readouterr().out
+
+
+def test_where_unknown_licences_are_denied_no_more_pages_of_a_search_that_states_none_are_advised(world: Outside, capsys: pytest.CaptureFixture[str]) -> None:
+    metrics = run(world, 99, searxng=Searxng(url="http://sx.example", pages=2), order__licences=Licences(unknown="deny"))
+
+    assert metrics["dropped"] == {"licence": 40}
+    said = "99 pictures short. `licences` in params.yaml keeps 40 addresses out. Turn on crawl.openverse or crawl.commons"
+    assert said in capsys.readouterr().out
 
 
 def test_the_health_of_each_engine_stands_in_the_metrics_and_on_the_terminal(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -90,4 +90,4 @@ def test_without_watching_the_first_run_says_how_new_photos_are_noticed(built: P
     (project.root / "dvc.yaml").write_text(yaml.safe_dump(pipeline, sort_keys=False))
     project.set_params({**project.params(), "sources": {**project.params()["sources"], "own": {**project.params()["sources"]["own"], "negatives": 1}}})
 
-    assert "own: new pictures are noticed when params.yaml changes" in project.run("dvc", "repro").stdout
+    assert "own: new pictures are noticed after `dvc repro --force --single-item resolve`; at every" in project.run("dvc", "repro").stdout

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from boxset.checks import FILES
 from boxset.endpoints import Endpoints
 from boxset.errors import ParamsError
 from boxset.params import checked
+from boxset.passedover import FILES
 from boxset.sources import marks
 from boxset.sources.marks import raw_marks
 from tests.project import REPOSITORY

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boxset.errors import InputError, ParamsError
-from boxset.params import Params, Query, checked, queries_of, read_params
+from boxset.params import Category, Params, Project, Query, checked, queries_of, read_params
 from boxset.reference import as_markdown, entry_of, every_entry, value_at, values_at
 from boxset.sources.tables import FLAGS
 from boxset.strict import bare, faults, is_section, keys_of, takes
@@ -60,7 +60,7 @@ def test_sound_parameters_have_nothing_wrong() -> None:
     assert wrong_with(plain()) == []
 
 
-A_LIST = "expected a list; each a text or a section with the keys q, lang"
+A_LIST = "expected a list of texts or sections with the keys q, lang"
 A_NAME = "a name is a small letter followed by small letters, digits and _, 48 at the most"
 WRONG = [
     ({"categories.hammer.targett": 3}, "categories.hammer.targett: unknown key; did you mean target?"),
@@ -75,10 +75,15 @@ WRONG = [
         {"categories.hammer.queries": [{"q": "marteau", "lan": "fr"}]},
         "categories.hammer.queries[0].lan: unknown key; did you mean lang?",
     ),
-    ({"categories.hammer.queries": ["x", {"q": ""}]}, "categories.hammer.queries[1].q: expected a text of at most 200 characters, not empty, not ''"),
+    ({"categories.hammer.queries": ["x", {"q": ""}]}, "categories.hammer.queries[1].q: expected a text of 1 to 200 characters, not ''"),
     (
         {"categories.hammer.queries": "hammer"},
-        f"categories.hammer.queries: {A_LIST}, not 'hammer'",
+        f"categories.hammer.queries: {A_LIST}, not 'hammer'; write [hammer]",
+    ),
+    ({"sources.lvis.splits": 3}, "sources.lvis.splits: expected a list of texts, not 3"),
+    (
+        {"categories.hammer.classes": {"lvis": "name:hammer"}},
+        "categories.hammer.classes.lvis: expected a list of texts or sections with the keys name, children, not 'name:hammer'; write [\"name:hammer\"]",
     ),
     ({"categories.hammer.classes": {"lvs": []}}, "categories.hammer.classes.lvs: there is no such source; did you mean lvis?"),
     (
@@ -291,5 +296,8 @@ def test_values_are_found_by_key() -> None:
 def test_types_are_said_in_words() -> None:
     split = keys_of(bare(keys_of(Params)["split"].type))
 
-    assert takes(split["never_test"].type) == "a list; each a text"
+    assert takes(split["never_test"].type) == "a list of texts"
+    assert takes(keys_of(Category)["classes"].type) == "a map of names to lists of texts or sections with the keys name, children"
+    assert takes(keys_of(Project)["name"].type) == "a text that is not empty"
+    assert takes(keys_of(Category)["name"].type) == "a text of at most 60 characters"
     assert takes(keys_of(bare(split["ratio"].type))["train"].type) == "a number of at least 0 and at most 1"

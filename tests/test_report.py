@@ -461,6 +461,15 @@ def test_the_next_step_follows_from_the_state(change: dict[str, Any], says: str)
     assert next_step(state).startswith(says)
 
 
+@pytest.mark.parametrize("change", [{"budget_usd": 1.0}, {"funnels": {"crawl": {"tried": 0}}}])
+def test_nobody_is_told_to_train_without_a_box(change: dict[str, Any]) -> None:
+    state = msgspec.structs.replace(status(PARAMS, METRICS, BOUGHT), planned=0, **change)
+    without = msgspec.structs.replace(state, categories=tuple(msgspec.structs.replace(c, boxes=0, wanted=9) for c in state.categories))
+
+    assert next_step(state).endswith("; or train as it is")
+    assert "train" not in next_step(without)
+
+
 def test_the_next_step_is_to_sort_the_pictures_of_which_most_wait_before_any_are_bought() -> None:
     state = status(PARAMS, METRICS, BOUGHT)
     waiting = tuple(msgspec.structs.replace(c, to_review=number, boxes=0, wanted=9) for number, c in enumerate(state.categories, 1))

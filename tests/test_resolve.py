@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from boxset.errors import ProjectError
+from boxset.errors import ParamsError, ProjectError
 from boxset.files import link_or_copy, sole_writer, whole_file, write_json, write_text
 from boxset.freezing import _refuse_changed
 from boxset.params import Params, checked
@@ -159,8 +160,30 @@ def test_lists_that_are_not_watched_are_named(tmp_path: Path, watch: bool, said:
 
     lines = unwatched(params_of(**{"crawl.url_lists": ["one.csv"]}), tmp_path / "dvc.yaml")
 
-    line = "one.csv: changed rows are noticed when params.yaml changes; at every `dvc repro` with `always_changed: true` under resolve in dvc.yaml"
+    line = "one.csv: changed rows are noticed after `dvc repro --force --single-item resolve`; at every `dvc repro` with `always_changed: true` under resolve in dvc.yaml"
     assert lines == [line] * said
+
+
+# what would be passed over
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"sources.lvis.sha256": {"lvis_trian": "a" * 64}}, "sources.lvis.sha256: there is no lvis_trian; did you mean lvis_train or lvis_val?"),
+        ({"sources.lvis.sha256": {"lvis_train": "abc"}}, "sources.lvis.sha256.lvis_train: a SHA-256 has 64 hexadecimal digits"),
+        ({"sources.lvis.files": {"train": "x.json"}}, "sources.lvis.files: there is no train"),
+        ({"sources.lvis.splits": ["trian"]}, "sources.lvis.splits: there is no trian; did you mean train?"),
+        ({"sources.lvis.license": "CC0-1.0"}, "sources.lvis.license: lvis does not read it"),
+        ({"licences.deny": ["CC-BY-NC"]}, "licences.deny: 'CC-BY-NC' names no version, and would match nothing"),
+        ({"licences.deny": ["nc"], "licences.allow": ["cc"]}, "licences.allow: 'cc' is not spelt as SPDX does, and would match nothing"),
+    ],
+)
+def test_a_build_refuses_what_it_would_pass_over(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ParamsError, match=re.escape(said)):
+        write_resolved(params_of(**changes), tmp_path / "out", version=1)
+
+    assert not (tmp_path / "out").exists()
 
 
 # pruning

@@ -1,5 +1,7 @@
 """`boxset add`: one more category, written into `params.yaml`."""
 
+from pathlib import Path
+
 import click
 
 from boxset.newcategory import add_category
@@ -20,6 +22,9 @@ def command(name: str, words: tuple[str, ...], *, anyway: bool) -> None:
     block = add_category(name, words, anyway=anyway)
     say("params.yaml:")
     say(block, nl=False)
+    if not Path("dvc.lock").exists():
+        say("`dvc repro` builds the data set with it")
+        return
     extracts = [f"extract@{source}" for source, terms in read_params().categories[name].classes.items() if terms]
     stages = ["resolve", f"crawl@{name}", *extracts, "label", "merge", "balance", "report"]
     say(f"`dvc repro` will run: {', '.join(stages)}")

@@ -12,6 +12,7 @@ from boxset.dataset.geometry import around_turned
 from boxset.errors import InputError
 from boxset.files import link_or_copy, read_bytes, write_json, write_text
 from boxset.labeling.ground_truth import ATTRIBUTE, read_manifest
+from boxset.labeling.instructions import instructions_of
 from boxset.labeling.labeler import LastLook, Progress, nothing_to_see
 from boxset.labeling.ledger import Answered, Drawn, Job, Reserved
 from boxset.labeling.ledger import Asked as Item
@@ -29,13 +30,15 @@ class Folder:
     takes_once = True
 
     def __init__(self, params: Params) -> None:
-        self._root = Path(params.labeler.folder)
+        self._params, self._root = params, Path(params.labeler.folder)
 
     def check(self) -> None:
-        """Nothing can be missing."""
+        """Check the instructions: nothing else can be missing."""
+        instructions_of(self._params, self._params.categories)
 
     def send(self, reserved: Reserved, asked: Sequence[Item], pictures: Mapping[str, Path], last_look: LastLook = nothing_to_see) -> None:
         """Write pictures, a COCO file without boxes, and a word on what to do."""
+        says = instructions_of(self._params, reserved.categories)
         last_look()
         tasks = self._root / reserved.job / "tasks"
         for item in asked:
@@ -43,10 +46,9 @@ class Folder:
         images = [{"id": n, "file_name": item.file_name, "width": item.width, "height": item.height} for n, item in enumerate(asked, 1)]
         categories = [{"id": number, "name": name} for name, number in reserved.categories.items()]
         write_json(tasks / "annotations" / "instances_default.json", {"images": images, "annotations": [], "categories": categories})
-        names = ", ".join(reserved.categories)
-        text = f"Draw a tight box round every {names}.\nPut the COCO file (or Ground Truth's output.manifest) into {self._root}/{reserved.job}/results/.\n"
+        text = f"{says.short}\nPut the COCO file (or Ground Truth's output.manifest) into {self._root}/{reserved.job}/results/.\n"
         text += "It lists every picture that was looked at, also those with nothing to draw; the job waits for those that it does not list.\n"
-        write_text(tasks / "README.txt", text)
+        write_text(tasks / "README.txt", text + (f"\n{says.guidelines}\n" if says.guidelines else ""))
         (self._root / reserved.job / "results").mkdir(parents=True, exist_ok=True)
 
     def jobs(self, prefix: str) -> list[str]:

@@ -19,6 +19,7 @@ from boxset.dataset.geometry import scaled
 from boxset.endpoints import Endpoints
 from boxset.errors import ParamsError, ServiceError
 from boxset.labeling.aws import bucket_and_key, client, code_of, errors, is_denied, keys_under, refused
+from boxset.labeling.instructions import instructions_of
 from boxset.labeling.labeler import LastLook, Progress, nothing_to_see
 from boxset.labeling.ledger import Answered, Asked, Drawing, Drawn, Job, Reserved, reservation_lines, worker_mark
 from boxset.labeling.price import TIERS_MILLS, mills
@@ -45,7 +46,7 @@ TEMPLATE = """<script src="https://assets.crowd.aws/crowd-html-elements.js"></sc
   <crowd-bounding-box name="{element}" src="{{{{ task.input.taskObject | grant_read_access }}}}" header="{title}"
       labels="{{{{ task.input.labels | to_json | escape }}}}">
     <full-instructions header="{title}">{text}</full-instructions>
-    <short-instructions>{text}</short-instructions>
+    <short-instructions>{short}</short-instructions>
   </crowd-bounding-box>
 </crowd-form>
 """
@@ -65,7 +66,7 @@ class GroundTruth:
         self._jobs = client("sagemaker", endpoints, region=params.labeler.region)
 
     def check(self) -> None:
-        """Check region, team, role, price, declarations and the bucket's CORS rule."""
+        """Check region, team, role, price, declarations, instructions and the bucket's CORS rule."""
         labeler = self._labeler
         faults = {
             f"labeler.region: Ground Truth has no bounding boxes in {labeler.region}": labeler.region not in LAMBDA_ACCOUNTS,
@@ -83,6 +84,7 @@ class GroundTruth:
         wrong = next((text for text, is_wrong in faults.items() if is_wrong), "")
         if wrong:
             raise ParamsError(wrong, where="params.yaml", do="`boxset check --explain labeler` says what each key takes")
+        self._template(self._params.categories)
         self._check_bucket()
 
     def _check_bucket(self) -> None:
@@ -113,7 +115,7 @@ class GroundTruth:
             self._put(f"jobs/{reserved.job}/input.manifest", "".join(self._line(item) for item in sorted(asked, key=lambda item: item.sha256)))
             labels = {"document-version": "2018-11-28", "labels": [{"label": name} for name in reserved.categories]}
             self._put(f"jobs/{reserved.job}/labels.json", json.dumps(labels))
-            self._put(f"jobs/{reserved.job}/template.liquid", self._template(reserved))
+            self._put(f"jobs/{reserved.job}/template.liquid", self._template(reserved.categories))
             self._put(f"jobs/{reserved.job}/{LINES}", reservation_lines(reserved, asked))
             last_look()
             self._create(reserved, len(asked))
@@ -251,15 +253,13 @@ class GroundTruth:
             raise refused(err, f"Ground Truth, job {job.name}") from err
         return False
 
-    def _template(self, reserved: Reserved) -> str:
-        path = self._labeler.instructions
-        text = Path(path).read_text(encoding="utf-8") if path else f"Draw a tight box round every {', '.join(reserved.categories)}. None of them there: draw nothing."
-        for part in (text, self._labeler.title):
-            if "{{" in part or "{%" in part:
-                raise ParamsError(
-                    "labeler.instructions: {{ and {% are the template's own", where=path or "params.yaml", do="Write the text without them"
-                )
-        return TEMPLATE.format(element=ELEMENT, title=html.escape(self._labeler.title), text=html.escape(text).replace("\n", "<br>"))
+    def _template(self, asked: Iterable[str]) -> str:
+        says, title = instructions_of(self._params, asked), self._labeler.title
+        if any(sign in part for part in (says.whole, title) for sign in ("{{", "{%")):
+            what = "{{ and {% in the title, the instructions or a guideline are the template's own"
+            raise ParamsError(what, where="params.yaml", do="Write labeler.title, labeler.instructions and categories.*.guideline without them")
+        short, text = (html.escape(part).replace("\n", "<br>") for part in (says.short, says.whole))
+        return TEMPLATE.format(element=ELEMENT, title=html.escape(title), text=text, short=short)
 
     def _line(self, item: Asked) -> str:
         return json.dumps({"source-ref": self._uri(f"pictures/{item.file_name}"), "sha256": item.sha256}) + "\n"

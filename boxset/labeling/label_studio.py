@@ -22,6 +22,7 @@ from boxset.dataset.records import BBox
 from boxset.endpoints import Endpoints
 from boxset.errors import ParamsError, ServiceError
 from boxset.labeling.fuse import are_fusible, fuse
+from boxset.labeling.instructions import instructions_of
 from boxset.labeling.labeler import LastLook, Progress, nothing_to_see
 from boxset.labeling.ledger import Answered, Asked, Drawing, Drawn, Job, Reserved, reservation_lines, worker_mark
 from boxset.labeling.received import UNFIT, Received, Refusal, checked_bbox, listed, reason, record
@@ -65,15 +66,16 @@ class LabelStudio:
     def __init__(self, params: Params, endpoints: Endpoints) -> None:
         self._base, self._endpoints = params.labeler.url.rstrip("/"), endpoints
         self._token, self._access = os.environ.get("LABEL_STUDIO_TOKEN", ""), ""
-        self._title, self._people = params.labeler.title, params.label.workers
+        self._params, self._title, self._people = params, params.labeler.title, params.label.workers
         self._pools = urllib3.PoolManager(timeout=urllib3.Timeout(connect=10, read=120), retries=False)
 
     def check(self) -> None:
-        """Check address and token."""
+        """Check address, token and instructions."""
         if not self._base:
             raise ParamsError("labeler.url: empty", where="params.yaml", do="Set your Label Studio server's address")
         if not self._token:
             raise ServiceError("no token", where=f"Label Studio at {self._base}", do="export LABEL_STUDIO_TOKEN=…")
+        instructions_of(self._params, self._params.categories)
         self._call("GET", "/api/projects?page_size=1")
 
     def send(self, reserved: Reserved, asked: Sequence[Asked], pictures: Mapping[str, Path], last_look: LastLook = nothing_to_see) -> None:
@@ -130,7 +132,9 @@ class LabelStudio:
 
     def _created(self, reserved: Reserved) -> "_Project":
         names = {"title": reserved.job[:50], "description": reserved.job}
-        made = self._call("POST", "/api/projects", {**names, "label_config": self._config(reserved), "maximum_annotations": self._people})
+        told = escape(instructions_of(self._params, reserved.categories).whole).replace("\n", "<br>")  # it is shown as HTML
+        shown = {"label_config": self._config(reserved), "expert_instruction": told, "show_instruction": True}
+        made = self._call("POST", "/api/projects", {**names, **shown, "maximum_annotations": self._people})
         return self._read(made, _Project, f"{reserved.job}: the new project")
 
     def _check_people(self, project: "_Project", job: str) -> None:

@@ -136,6 +136,7 @@ def _tried(stages: Sequence[Mapping[str, Any]]) -> dict[str, int]:
 def next_step(state: Status) -> str:
     """Return the most useful thing to do now; `…` are commands."""
     missing = [c.name for c in state.categories if c.boxes < c.wanted]
+    or_train = "; or train as it is" if any(c.boxes for c in state.categories) else ""
     if not state.is_built:
         return "`dvc repro` builds the data set"
     if state.open_usd > 0.0005:
@@ -155,10 +156,10 @@ def next_step(state: Status) -> str:
         return "name a category for the pictures that wait, as it says above, then `dvc repro`"
     if missing and _waits_for_money(state):
         names = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
-        return f"raise `label.budget_usd` and `dvc repro` for a plan that brings boxes of {names}; or train as it is"
+        return f"raise `label.budget_usd` and `dvc repro` for a plan that brings boxes of {names}{or_train}"
     if missing and not state.funnels["crawl"]["tried"]:
         bring = f"a folder of your own, public boxes (`boxset coverage {missing[0]}`), or a crawl (`queries` and `crawl_images`)"
-        return f"more pictures of {missing[0]} are needed: {bring}; or train as it is"
+        return f"more pictures of {missing[0]} are needed: {bring}{or_train}"
     if missing:
         return f"raise `crawl_images` or add queries for {missing[0]}, then `dvc repro`; `boxset coverage {missing[0]}` looks for public boxes"
     return f"train: `yolo detect train data={TRAINING}`"

@@ -18,6 +18,7 @@ from boxset.sources import tables
 from boxset.sources.classes import FREE, Vocabulary, shared_classes
 from boxset.sources.known import Answer, kinship, state_of
 from boxset.sources.licences import allowed
+from boxset.sources.place import LOOK
 
 Row = dict[str, Any]
 
@@ -109,7 +110,7 @@ def _check_annotated(order: ExtractOrder) -> None:
     if order.format == "local" and order.on and order.path and order.classes:
         where = f"categories.{next(iter(order.classes))}.classes.{order.name}"
         what = f"{where}: no annotations were found in {order.path}; looked for a .json or .json.gz (COCO), labels/*.txt and NAME.txt beside NAME.jpg (YOLO)"
-        do = f"Name the file in sources.{order.name}.annotations; or write [] for the category, and its pictures go to labelling"
+        do = f"Put one there, then `{LOOK}` sees it; name the file in sources.{order.name}.annotations; or write [] for the category, and its pictures go to labelling"
         raise ParamsError(what, where="params.yaml", do=do)
 
 

@@ -120,7 +120,7 @@ def cause_of(err: BaseException) -> str:
 def _hint(address: str, status: int) -> str:
     if address.startswith("s3://") and status in (401, 403):
         return "Export AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, of someone who may read it"
-    return "Check the address, or name a copy under `mirrors` or `sources.….files`"
+    return "Check the address, or name a copy under `mirrors` or `sources.<name>.files`"
 
 
 class _Refused(Exception):  # noqa: N818 - an answer, not an error of ours

@@ -109,7 +109,7 @@ def build(place: Place, annotations: str, license_: str, writer: IndexWriter) ->
         return _yolo(place, {entry.name for entry in entries}, pictures, license_, writer)
     files = [entry.name for entry in entries if _is_json(entry.name) and (entry.name == kind or fnmatch(entry.name, kind))]
     if not files:
-        raise InputError("there is no such file", where=f"{place.address}/{kind}", do="Name the COCO file in sources.….annotations, from the folder")
+        raise InputError("there is no such file", where=f"{place.address}/{kind}", do="Name the COCO file in sources.<name>.annotations, from the folder")
     return _coco(place, files, pictures, license_, writer)
 
 
@@ -136,11 +136,11 @@ def _found(place: Place, entries: list[Entry]) -> str:
     label = next(iter(sorted(texts.in_labels())), None) or next((text for entry in entries if is_picture(entry.name) and (text := texts.of(entry.name))), None)
     if len(files) > 1 or (files and label):
         what = f"several JSON files: {', '.join(files[:4])}" if len(files) > 1 else f"a JSON file, {files[0]}, and YOLO labels, {label}"
-        do = "Name the COCO file in sources.….annotations; `*` stands for any letters, where several belong together; or say yolo, or none"
+        do = "Name the COCO file in sources.<name>.annotations; `*` stands for any letters, where several belong together; or say yolo, or none"
         raise InputError(what, where=place.address, do=do)
     unread = [] if files or label else [one.name for one in place.passed_over() if one.name.lower().endswith(UNREAD)]
     if unread:
-        do = "Unpack it, or export COCO (.json, .json.gz) or YOLO (.txt); where it holds no annotations, say sources.….annotations: none"
+        do = "Unpack it, or export COCO (.json, .json.gz) or YOLO (.txt); where it holds no annotations, say sources.<name>.annotations: none"
         raise InputError(f"no annotations of a kind that is read, but {', '.join(unread[:4])}", where=place.address, do=do)
     return files[0] if files else "yolo" if label else "none"
 
@@ -327,7 +327,7 @@ def _paths(images: Iterable[_Image], file: str, meant: Mapping[Named, str], wher
     for image in images:
         path = meant[file, image.file_name]
         if paths.setdefault(str(image.id), path) != path:
-            do = "Number the images anew; two files that were put into one are read as two: sources.….annotations takes a `*`"
+            do = "Number the images anew; two files that were put into one are read as two: sources.<name>.annotations takes a `*`"
             raise InputError(f"images: {image.id} is {paths[str(image.id)]} and {path}: a box could be of either", where=where, do=do)
     return paths
 

@@ -11,7 +11,7 @@ import yaml
 from boxset.endpoints import Endpoints
 from boxset.files import write_bytes
 from boxset.params import Params, Source
-from boxset.sources.place import WATCHING
+from boxset.sources.place import LOOKING
 from boxset.sources.raw import RawFiles, member_of_zip
 
 HASHED = Path(".boxset/raw.hashed")  # what was hashed before, by size and time of change
@@ -34,7 +34,7 @@ def raw_marks(params: Params, endpoints: Endpoints, known: dict[str, str], *, pi
     if fresh:
         write_bytes(HASHED, msgspec.json.encode({**memory, **fresh}))
     told = {} if _always_looks(pipeline) else marks
-    return marks, [f"{name}: changed files are noticed when params.yaml changes; at every `dvc repro` with `{WATCHING}` under resolve in dvc.yaml" for name in told]
+    return marks, [f"{name}: changed files are noticed {LOOKING}" for name in told]
 
 
 def _always_looks(pipeline: Path) -> bool:

@@ -24,7 +24,8 @@ from boxset.work import in_threads
 PICTURES = {".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".webp", ".bmp", ".gif"}
 OTHER_PICTURES = {".tif", ".tiff", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".dng", ".cr2", ".nef", ".arw"}  # tried, and counted as `not_an_image`
 ANNOTATIONS = {".json", ".txt", ".yaml", ".yml", ".names"}
-WATCHING = "always_changed: true"  # in `dvc.yaml`, under `resolve`
+LOOK = "dvc repro --force --single-item resolve"
+LOOKING = f"after `{LOOK}`; at every `dvc repro` with `always_changed: true` under resolve in dvc.yaml"
 MAX_BYTES = 100_000_000
 HASHED = Path(".boxset/local")  # what was hashed before, by size and time
 READERS = 8
@@ -66,7 +67,7 @@ def place_of(path: str, endpoints: Endpoints) -> Place:
         return _Relevant(Bucket.of(where, endpoints))
     folder = Path(where.removeprefix("file://"))
     if not folder.is_dir():
-        raise InputError("there is no such folder", where=str(folder), do="Set sources.….path to a folder of pictures, or s3://bucket/prefix")
+        raise InputError("there is no such folder", where=str(folder), do="Set sources.<name>.path to a folder of pictures, or s3://bucket/prefix")
     return Folder(folder)
 
 
@@ -114,7 +115,7 @@ EMPTY = listing(())  # what a place holds in which there is no picture
 def refuse_emptied(place: Place, known: str) -> None:
     """Raise InputError where no picture lies in a place of which more is known: a drive that is not mounted must not empty a data set."""
     if known not in ("", EMPTY) and not _has_pictures(place):
-        do = "Is it mounted, and is sources.….path right? `on: false` takes a source's pictures out"
+        do = "Is it mounted, and is sources.<name>.path right? `on: false` takes a source's pictures out"
         raise InputError("there is no picture in it any more", where=place.address, do=do)
 
 
@@ -149,7 +150,7 @@ def unwatched(params: Params, pipeline: Path) -> list[str]:
         return []
     local = {name: "new pictures" for name, source in params.sources.items() if source.on and (source.format or name) == "local"}
     news = {**local, **dict.fromkeys(params.crawl.url_lists, "changed rows")}
-    return [f"{name}: {what} are noticed when params.yaml changes; at every `dvc repro` with `{WATCHING}` under resolve in dvc.yaml" for name, what in news.items()]
+    return [f"{name}: {what} are noticed {LOOKING}" for name, what in news.items()]
 
 
 def needs_world(params: Params) -> bool:

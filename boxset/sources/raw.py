@@ -77,7 +77,7 @@ class RawFiles:
         where = self._where(name, address)
         found = self._fetched(where) if _is_remote(where) else self._out_of_zip(Path(where)) or Path(where.removeprefix("file://"))
         if not found.is_file():
-            do = f"Put it there, or name another place: sources.….files.{name} in params.yaml"
+            do = f"Put it there, or name another place: sources.<name>.files.{name} in params.yaml"
             raise InputError("there is no such file", where=str(found), do=do)
         self._check(name, found)
         return found

@@ -78,7 +78,7 @@ class Bucket:
             return call(self._s3)
         except errors() as err:
             if code_of(err) == "NoSuchBucket":
-                raise ServiceError("NoSuchBucket: there is no such bucket", where=self.address, do="Correct the bucket's name: sources.….path in params.yaml") from err
+                raise ServiceError("NoSuchBucket: there is no such bucket", where=self.address, do="Correct the bucket's name: sources.<name>.path in params.yaml") from err
             if code_of(err) in ("AccessDenied", "403", "Forbidden"):
                 do = f"Its user needs s3:ListBucket on {self.bucket} and s3:GetObject on what lies in it"
                 raise ServiceError("AccessDenied: it may not be listed, or not be read", where=self.address, do=do) from err

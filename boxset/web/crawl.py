@@ -5,7 +5,7 @@ pictures whatever the timing: addresses are fetched ahead, but judged one after 
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import zip_longest
@@ -33,6 +33,7 @@ from boxset.web.progress import Progress
 from boxset.web.reach import Reach
 from boxset.web.rounds import Memory, Round, Rounds
 from boxset.web.suppliers import Answer, Hit, suppliers_of
+from boxset.web.suppliers.url_lists import list_marks
 from boxset.web.words import folded
 from boxset.wording import counted
 from boxset.work import Flow, in_threads
@@ -405,22 +406,34 @@ def _ending(order: CrawlOrder, settings: Crawl, rounds: Rounds, rows: list[Image
     counts = outcome_counts(rows)
     kept = counts.pop(KEPT)
     why = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-    yield f"{kept:,} of {counted(order.crawl_images, 'picture')} kept, {counted(len(rows), 'address')} tried" + (f" ({why})" if why else "")
-    unasked = rounds.unasked()
+    beyond = "; those that people were asked about stay" if kept > order.crawl_images else ""
+    yield f"{kept:,} of {counted(order.crawl_images, 'picture')} kept, {counted(len(rows), 'address')} tried" + (f" ({why})" if why else "") + beyond
+    unasked = [*map(repr, rounds.unasked()), *_unmet(order, settings, rounds)]
     if kept >= order.crawl_images:
         if unasked and order.crawl_images:
-            yield f"not asked for, as enough pictures came before: {', '.join(map(repr, unasked))}; raise crawl_images to go on with them"
+            yield f"not asked for, as enough pictures came before: {', '.join(unasked)}; raise crawl_images to go on with them"
         return
-    yield f"{counted(order.crawl_images - kept, 'picture')} short. {'. '.join(_remedies(order, settings, rounds, silent=sum(counts.get(r, 0) for r in PASSING)))}"
+    yield f"{counted(order.crawl_images - kept, 'picture')} short. {'. '.join(_remedies(order, settings, rounds, counts))}"
 
 
-def _remedies(order: CrawlOrder, settings: Crawl, rounds: Rounds, *, silent: int) -> Iterator[str]:
+def _unmet(order: CrawlOrder, settings: Crawl, rounds: Rounds) -> list[str]:
+    """Return the suppliers that were never asked, and the lists with rows for the category."""
+    lists = list_marks(settings.url_lists, {order.category: order.lists}).get(order.category, {})
+    return [name for name in rounds.unmet() if name in lists or name not in settings.url_lists]
+
+
+def _remedies(order: CrawlOrder, settings: Crawl, rounds: Rounds, counts: Mapping[str, int]) -> Iterator[str]:
     if rounds.failed or rounds.put_off():
         names = ", ".join(sorted({*rounds.failed, *rounds.put_off()}))
         yield f"Not all was had from {names}: `dvc repro --force --single-item crawl@{order.category}` goes on there"
+    refused = counts.get(Reason.LICENCE, 0)
+    if refused:
+        yield f"`licences` in params.yaml keeps {counted(refused, 'address')} out"
+    silent = sum(counts.get(reason, 0) for reason in PASSING)
     if silent:
         yield f"Raise crawl.retry to ask {counted(silent, 'address')} again that did not answer, or were busy"
-    cut_off = rounds.cut_off()
+    unstated = {"searxng"} if order.licences.unknown == "deny" else set()  # more of its pages bring nothing that may enter
+    cut_off = [name for name in rounds.cut_off() if name not in unstated]
     if cut_off:
         yield f"Raise {' and '.join(f'crawl.{name}.pages' for name in cut_off)}"
     off = [name for name in ("searxng", "openverse", "commons") if not getattr(settings, name).on]

@@ -111,6 +111,7 @@ class Rounds:
         self._told: set[str] = set()
         self._named: set[str] = set()  # engines that have named a picture
         self._heard: set[str] = set()  # queries of which something is known under this refresh
+        self._met: set[str] = set()  # suppliers, and lists by their names, that were ever asked
         self.is_online = False  # a supplier has named pictures in this run
         self.failed: dict[str, ServiceError] = {}
         self.bad_pages: list[ServiceError] = []
@@ -142,6 +143,7 @@ class Rounds:
             self._series[_key(answer)].take(answer)
             self._series[_key(answer)].is_put_off = False
             self._named |= answer.engines
+            self._met.add(answer.list_name or answer.supplier)
 
     def _new_rounds(self, turn: int) -> Iterator[Round]:
         while live := [s for s in self._series.values() if s.is_live and (s.supplier.name not in self.failed or self._is_written(s))]:
@@ -171,6 +173,7 @@ class Rounds:
         series.take(answer)
         self._named |= answer.engines
         self._heard.add(answer.q)
+        self._met.add(answer.list_name or answer.supplier)
         if not answer.is_unanswered:
             self._rests.pop(name, None)
             return answer
@@ -257,6 +260,11 @@ class Rounds:
     def unasked(self) -> list[str]:
         """Return the queries of which nothing is known under this refresh."""
         return [query.q for query in self._queries if query.q not in self._heard]
+
+    def unmet(self) -> list[str]:
+        """Return the suppliers, and the lists by their names, that were never asked."""
+        names = [supplier.list_name or supplier.name for supplier in self._suppliers if supplier.name not in self.failed]
+        return [name for name in names if name not in self._met]
 
 
 def _place(answer: Answer) -> tuple[int, int]:

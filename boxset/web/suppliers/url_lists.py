@@ -16,7 +16,7 @@ from boxset.params import Query
 from boxset.sources.licences import stated
 from boxset.text import visible
 from boxset.web.suppliers.answers import Answer, Hit, Supplier, page_address, plain, web_address
-from boxset.wording import counted
+from boxset.wording import counted, noun
 
 PAGE_SIZE = 100
 NAMES = {
@@ -99,7 +99,8 @@ class UrlList:
             self._read = Counter()
             found += [self._as_now(page, standing) for page in pages]
         unread = rows - self._read.total()
-        say(f"{self.list_name} has changed since it was read: {before - self._read.total():,} of its rows are gone, {unread:,} not read yet")
+        gone = before - self._read.total()
+        say(f"{self.list_name} has changed since it was read: {gone:,} of its rows {noun(gone, 'is', 'are')} gone, {unread:,} not read yet")
         if unread and found[-1].last:
             found[-1] = msgspec.structs.replace(found[-1], last=False, more={"row": str(self._read.total())})
         return found
