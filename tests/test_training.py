@@ -95,6 +95,26 @@ def test_hugging_face_gets_the_fields_that_transformers_reads_and_the_names_of_t
     assert (tmp_path / "out/classes.txt").read_text().splitlines() == ["hammer", "saw"]
 
 
+def test_hugging_face_gets_no_folder_of_a_split_without_pictures_as_it_would_load_none_of_the_data_set(tmp_path: Path) -> None:
+    dataset = written(tmp_path / "dataset", coco([image(1)], []))
+
+    export(dataset, "huggingface", tmp_path / "out")
+
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"train", "classes.txt", *TERMS}
+
+
+@pytest.mark.parametrize(("name", "labels"), [("hammer", "hammer:::\nsaw:::\n"), ("Écrou <M6>", "Écrou <M6>:::\nsaw:::\n"), ("drill: big", None), ("#1", None)])
+def test_voc_names_its_categories_for_datumaro_where_its_list_of_them_has_a_place_for_their_names(tmp_path: Path, name: str, labels: str | None) -> None:
+    dataset = written(tmp_path / "dataset", coco([image(1)], []))
+    for path in (dataset / "annotations").iterdir():
+        path.write_text(path.read_text().replace('"hammer"', json.dumps(name)))
+
+    export(dataset, "voc", tmp_path / "out")
+
+    listed = tmp_path / "out/labelmap.txt"
+    assert (listed.read_text(encoding="utf-8") if listed.exists() else None) == labels
+
+
 @pytest.mark.parametrize("format_", sorted(FORMATS))
 def test_where_a_picture_is_missing_nothing_is_exported(tmp_path: Path, format_: str) -> None:
     dataset = written(tmp_path / "dataset", coco([image(1), image(2)], []))
