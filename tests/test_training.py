@@ -69,6 +69,26 @@ def test_lvis_has_what_its_evaluation_asks_for_and_a_crowd_makes_its_category_pa
     assert done == {"pictures": 2, "boxes": 2, "crowds_left_out": 1}
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_to_a_reader_that_takes_crowds_for_objects_the_lvis_export_is_coco_without_crowds(tmp_path: Path) -> None:
+    import supervision as sv
+
+    boxes = [annotation(1, 1, SAW), annotation(2, 1, SAW, iscrowd=1), annotation(3, 2, HAMMER, iscrowd=1)]
+    dataset = written(tmp_path / "dataset", coco([image(1), image(2), image(3)], boxes))
+
+    export(dataset, "lvis", tmp_path / "out")
+
+    read = sv.DetectionDataset.from_coco(
+        images_directory_path=str(tmp_path / "out/images/train"),
+        annotations_path=str(tmp_path / "out/annotations/lvis_train.json"),
+    )
+    assert {Path(name).name: [read.classes[int(n)] for n in one.class_id] for name, one in read.annotations.items()} == {
+        image(1).file_name: ["saw"],
+        image(2).file_name: [],
+        image(3).file_name: [],
+    }
+
+
 @pytest.mark.parametrize(("pictures", "letter"), [(10, "r"), (11, "c"), (100, "c"), (101, "f")])
 def test_lvis_frequency_is_counted_in_pictures_of_train(tmp_path: Path, pictures: int, letter: str) -> None:
     numbers = range(1, pictures + 1)
