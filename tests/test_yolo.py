@@ -9,7 +9,7 @@ import yaml
 
 from boxset.dataset.validation import Fault
 from boxset.formats.check import validate
-from boxset.formats.yolo import class_numbers, write_yolo, yolo_line
+from boxset.formats.yolo import class_numbers, same_boxes, write_yolo, yolo_line
 from tests.build import annotation, coco, image
 from tests.project import Project
 
@@ -71,6 +71,35 @@ def test_a_box_at_the_edge_of_its_picture_lies_within_it_in_single_precision_and
     assert end.max() <= 1
     boxes = np.array(AT_THE_EDGE) / [400, 300, 400, 300]
     assert np.abs(np.hstack([begin, end - begin]) - boxes).max() * 400 < 0.001
+
+
+LINES = ["0 0.20000000 0.20000000 0.39999988 0.10000000\n", "1 0.50000000 0.20000000 0.50000000 0.20000000\n"]
+
+
+@pytest.mark.parametrize(
+    ("said", "same"),
+    [
+        ("".join(LINES), True),
+        ("".join(LINES).replace("0.39999988", "0.40000000"), True),  # as written before
+        ("".join(LINES).replace("0.39999988", "0.39999"), False),
+        ("".join(LINES).replace("1 0.5", "2 0.5"), False),
+        (LINES[0], False),
+        ("", False),
+        ("".join([*LINES, LINES[1]]), False),
+        ("".join(reversed(LINES)), False),
+        ("".join(LINES).replace(" 0.10000000", ""), False),
+        ("".join(LINES).replace("0.10000000", "wide"), False),
+        ("".join(LINES).replace("0.10000000", "nan"), False),
+        ("".join(LINES) + "\n", False),
+    ],
+)
+def test_labels_say_the_same_where_no_box_differs_by_a_millionth_of_its_picture(said: str, same: bool) -> None:
+    assert same_boxes(said, LINES) is same
+
+
+def test_labels_of_a_picture_without_boxes_are_empty() -> None:
+    assert same_boxes("", [])
+    assert not same_boxes(LINES[0], [])
 
 
 @pytest.mark.pipeline
