@@ -25,7 +25,7 @@ from boxset.history import upstreams
 from boxset.labeling.answers import answered_pool, places, unused
 from boxset.labeling.ground_truth import read_manifest
 from boxset.labeling.labeler import LastLook, Progress, nothing_to_see
-from boxset.labeling.ledger import ANSWERS, PURCHASES, Answered, Asked, Closed, Drawn, Job, Reserved, Sent, append, read_ledger, whole_lines
+from boxset.labeling.ledger import ANSWERS, PURCHASES, Answered, Asked, Closed, Drawn, Job, Ledger, Reserved, Sent, append, read_ledger, whole_lines
 from boxset.labeling.plan import Plan, Stock, make_plan, plan_metrics
 from boxset.labeling.price import mills, per_picture_mills
 from boxset.labeling.purchase import Shop, Upstream, cancel, collect, status, submit
@@ -39,6 +39,7 @@ from tests.build import IDS, box, picture, pool
 TARGETS = Targets(categories={"hammer": Target(target=50, max=0), "saw": Target(target=0, max=0)})
 CATEGORIES = {"hammer": Category(id=1, target=50), "saw": Category(id=2, target=0)}
 NOTHING = {"hammer": 0, "saw": 0}  # boxes that there are
+FIFTYONES_OWN = {"id", "label", "bounding_box", "mask", "mask_path", "confidence", "index", "tags", "attributes"}  # the fields of its `Detection`
 
 
 class Workforce:
@@ -499,6 +500,20 @@ def test_the_ledger_takes_in_nothing_that_it_could_not_read_again(tmp_path: Path
     with pytest.raises(InputError, match="could be read again"):
         append(tmp_path / "ledger", ANSWERS, [good, bad])
     assert read_ledger(tmp_path / "ledger") == before
+
+
+def test_what_a_box_tells_of_those_who_drew_it_takes_no_name_that_fiftyone_keeps_for_itself() -> None:
+    (asked,) = crawled(1)["hammer"]
+    one = Asked(job="tools-1", sha256=asked.sha256, file_name=asked.file_name, width=400, height=300, phash=asked.phash)
+    drawn = (Drawn(category_id=1, bbox=(1.0, 2.0, 30.0, 40.0), workers=2, confidence=0.6667), Drawn(category_id=1, bbox=(90.0, 2.0, 30.0, 40.0)))
+    answer = Answered(job="tools-1", sha256=asked.sha256, state="labelled", boxes=drawn, workers=3)
+    reserved = Reserved(job="tools-1", backend="files", version=1, categories={"hammer": 1}, pictures=1, worst_mills=1)
+    ledger = Ledger({"tools-1": Job(reserved, (one,), is_sent=True, closed=None, answers={asked.sha256: answer})}, "")
+
+    said = [box.attributes for box in answered_pool(ledger, IDS, crawled=crawled(1), extracted=[]).annotations]
+
+    assert said == [{"job": "tools-1", "workers": 2, "of_workers": 3, "service_confidence": 0.667}, {"job": "tools-1"}]
+    assert FIFTYONES_OWN.isdisjoint(name for attributes in said for name in attributes)
 
 
 def test_answers_find_their_picture_when_only_a_copy_of_it_is_left(tmp_path: Path) -> None:

@@ -69,6 +69,26 @@ def test_lvis_has_what_its_evaluation_asks_for_and_a_crowd_makes_its_category_pa
     assert done == {"pictures": 2, "boxes": 2, "crowds_left_out": 1}
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_to_a_reader_that_takes_crowds_for_objects_the_lvis_export_is_coco_without_crowds(tmp_path: Path) -> None:
+    import supervision as sv
+
+    boxes = [annotation(1, 1, SAW), annotation(2, 1, SAW, iscrowd=1), annotation(3, 2, HAMMER, iscrowd=1)]
+    dataset = written(tmp_path / "dataset", coco([image(1), image(2), image(3)], boxes))
+
+    export(dataset, "lvis", tmp_path / "out")
+
+    read = sv.DetectionDataset.from_coco(
+        images_directory_path=str(tmp_path / "out/images/train"),
+        annotations_path=str(tmp_path / "out/annotations/lvis_train.json"),
+    )
+    assert {Path(name).name: [read.classes[int(n)] for n in one.class_id] for name, one in read.annotations.items()} == {
+        image(1).file_name: ["saw"],
+        image(2).file_name: [],
+        image(3).file_name: [],
+    }
+
+
 @pytest.mark.parametrize(("pictures", "letter"), [(10, "r"), (11, "c"), (100, "c"), (101, "f")])
 def test_lvis_frequency_is_counted_in_pictures_of_train(tmp_path: Path, pictures: int, letter: str) -> None:
     numbers = range(1, pictures + 1)
@@ -93,6 +113,26 @@ def test_hugging_face_gets_the_fields_that_transformers_reads_and_the_names_of_t
         {**one, "file_name": f"{2:064x}.jpg", "image_id": 2, "objects": nothing},
     ]
     assert (tmp_path / "out/classes.txt").read_text().splitlines() == ["hammer", "saw"]
+
+
+def test_hugging_face_gets_no_folder_of_a_split_without_pictures_as_it_would_load_none_of_the_data_set(tmp_path: Path) -> None:
+    dataset = written(tmp_path / "dataset", coco([image(1)], []))
+
+    export(dataset, "huggingface", tmp_path / "out")
+
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"train", "classes.txt", *TERMS}
+
+
+@pytest.mark.parametrize(("name", "labels"), [("hammer", "hammer:::\nsaw:::\n"), ("Écrou <M6>", "Écrou <M6>:::\nsaw:::\n"), ("drill: big", None), ("#1", None)])
+def test_voc_names_its_categories_for_datumaro_where_its_list_of_them_has_a_place_for_their_names(tmp_path: Path, name: str, labels: str | None) -> None:
+    dataset = written(tmp_path / "dataset", coco([image(1)], []))
+    for path in (dataset / "annotations").iterdir():
+        path.write_text(path.read_text().replace('"hammer"', json.dumps(name)))
+
+    export(dataset, "voc", tmp_path / "out")
+
+    listed = tmp_path / "out/labelmap.txt"
+    assert (listed.read_text(encoding="utf-8") if listed.exists() else None) == labels
 
 
 @pytest.mark.parametrize("format_", sorted(FORMATS))

@@ -3,12 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
 from boxset.dataset.validation import Fault
 from boxset.formats.check import validate
-from boxset.formats.yolo import write_yolo
+from boxset.formats.yolo import class_numbers, same_boxes, write_yolo, yolo_line
 from tests.build import annotation, coco, image
 from tests.project import Project
 
@@ -48,6 +49,57 @@ def test_labels_have_classes_from_0_in_the_order_of_the_ids(tmp_path: Path) -> N
         "names": {0: "hammer", 1: "saw"},
     }
     assert (tmp_path / "labels/train" / f"{1:064x}.txt").read_text() == "1 0.50000000 0.20000000 0.50000000 0.20000000\n"
+
+
+# the whole picture, and boxes of widths at which one that touches the edge would lie beyond it
+AT_THE_EDGE = [
+    (0, 0, 400, 300),
+    *((0, 0, 101 + n * 7.31, 57 + n * 3.17) for n in range(40)),
+    *((399.9 - n * 7.31, 299.9 - n * 3.17, 0.1 + n * 7.31, 0.1 + n * 3.17) for n in range(40)),
+]
+
+
+def test_a_box_at_the_edge_of_its_picture_lies_within_it_in_single_precision_and_loses_less_than_a_thousandth_of_a_pixel() -> None:
+    one = coco([image(1, width=400, height=300)], [])
+
+    lines = [yolo_line(annotation(1, 1, bbox=bbox), one.images[0], class_numbers(one)) for bbox in AT_THE_EDGE]
+
+    read = np.array([line.split()[1:] for line in lines]).astype(np.float32)
+    begin, end = read[:, :2] - read[:, 2:] / 2, read[:, :2] + read[:, 2:] / 2
+    assert (begin.min(), end.max()) == (pytest.approx(0, abs=1e-6), pytest.approx(1, abs=1e-6))
+    assert begin.min() >= 0
+    assert end.max() <= 1
+    boxes = np.array(AT_THE_EDGE) / [400, 300, 400, 300]
+    assert np.abs(np.hstack([begin, end - begin]) - boxes).max() * 400 < 0.001
+
+
+LINES = ["0 0.20000000 0.20000000 0.39999988 0.10000000\n", "1 0.50000000 0.20000000 0.50000000 0.20000000\n"]
+
+
+@pytest.mark.parametrize(
+    ("said", "same"),
+    [
+        ("".join(LINES), True),
+        ("".join(LINES).replace("0.39999988", "0.40000000"), True),  # as written before
+        ("".join(LINES).replace("0.39999988", "0.39999"), False),
+        ("".join(LINES).replace("1 0.5", "2 0.5"), False),
+        (LINES[0], False),
+        ("", False),
+        ("".join([*LINES, LINES[1]]), False),
+        ("".join(reversed(LINES)), False),
+        ("".join(LINES).replace(" 0.10000000", ""), False),
+        ("".join(LINES).replace("0.10000000", "wide"), False),
+        ("".join(LINES).replace("0.10000000", "nan"), False),
+        ("".join(LINES) + "\n", False),
+    ],
+)
+def test_labels_say_the_same_where_no_box_differs_by_a_millionth_of_its_picture(said: str, same: bool) -> None:
+    assert same_boxes(said, LINES) is same
+
+
+def test_labels_of_a_picture_without_boxes_are_empty() -> None:
+    assert same_boxes("", [])
+    assert not same_boxes(LINES[0], [])
 
 
 @pytest.mark.pipeline

@@ -154,7 +154,7 @@ class Annotation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     bbox: BBox
     source: str
     iscrowd: int = 0
-    attributes: dict[str, Any] = {}  # group_of, occluded, truncated, depiction, inside; workers, agreement
+    attributes: dict[str, Any] = {}  # group_of, occluded, truncated, depiction, inside; job, workers, of_workers, service_confidence
 
 
 class State(StrEnum):

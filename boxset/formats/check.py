@@ -15,7 +15,7 @@ from boxset.dataset.validation import Fault, faults_of
 from boxset.errors import InputError
 from boxset.files import read_bytes, read_json, sha256_of
 from boxset.formats.leaks import leaks, strays
-from boxset.formats.yolo import class_numbers, yolo_line
+from boxset.formats.yolo import class_numbers, same_boxes, yolo_line
 from boxset.params import Merge
 
 DECODED = ".npy"  # what Ultralytics' `cache=disk` leaves beside each picture; pictures are named by their content, so it is never out of date
@@ -98,7 +98,7 @@ def _yolo(dataset: Path, parts: dict[str, Coco]) -> Iterator[Fault]:
                 lines[box.image_id].append(yolo_line(box, images[box.image_id], numbers))
         for image_id, expected_lines in lines.items():
             path = dataset / "labels" / split / Path(images[image_id].file_name).with_suffix(".txt").name
-            if not path.is_file() or path.read_text(encoding="utf-8") != "".join(expected_lines):
+            if not path.is_file() or not same_boxes(path.read_text(encoding="utf-8"), expected_lines):
                 yield Fault(f"labels/{split}/{path.name}", "does not say what the COCO file says")
 
 

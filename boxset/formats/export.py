@@ -142,7 +142,10 @@ def _whole_side(start: float, length: float, most: int) -> tuple[int, int]:
 
 
 def _voc(dataset: Path, out: Path, parts: dict[str, Coco]) -> None:
-    """Pascal VOC: one XML file a picture, corners from 1, inclusive."""
+    """Pascal VOC: one XML file a picture, corners from 1, inclusive; `labelmap.txt` names the categories, which Datumaro takes for VOC's own without it."""
+    names = [c.name for c in sorted(parts["train"].categories, key=lambda c: c.id)]
+    if not any(":" in name or name.startswith("#") for name in names):  # its fields end with a colon, its comments begin with #
+        write_text(out / "labelmap.txt", "".join(f"{name}:::\n" for name in names))
     for split, part in parts.items():
         _pictures(dataset, split, part, out / "JPEGImages")
         for image, boxes in _boxes(part):
@@ -245,9 +248,12 @@ def _cvat(dataset: Path, out: Path, parts: dict[str, Coco]) -> None:
 def _hugging_face(dataset: Path, out: Path, parts: dict[str, Coco]) -> None:
     """Hugging Face's imagefolder: metadata.jsonl beside the pictures, classes from 0 in the order of the ids, their names in classes.txt.
 
-    The fields are those of CPPE-5, which Transformers' examples of object detection read.
+    The fields are those of CPPE-5, which Transformers' examples of object detection read. A split without a picture has no folder:
+    Hugging Face loads none of the data set where one of its splits is empty.
     """
     for split, part in parts.items():
+        if not part.images:
+            continue
         _pictures(dataset, split, part, out / split)
         numbers = class_numbers(part)
         write_jsonl(out / split / "metadata.jsonl", (_hugging_face_row(image, boxes, numbers) for image, boxes in _boxes(part)))

@@ -10,6 +10,9 @@ import yaml
 from boxset.dataset.coco import Coco, CocoAnnotation, CocoImage
 from boxset.files import write_text
 
+HAIR = 6e-8  # a share that single precision cannot tell from none, where a box ends at its picture's edge
+MILLIONTH = 1e-6
+
 
 def write_yolo(out: Path, parts: dict[str, Coco]) -> None:
     """Write `labels/<split>/*.txt` and `data.yaml` beside `images/`.
@@ -39,5 +42,29 @@ def class_numbers(coco: Coco) -> dict[int, int]:
 def yolo_line(box: CocoAnnotation, image: CocoImage, numbers: dict[int, int]) -> str:
     """Return one line for one box."""
     x, y, w, h = box.bbox
-    values = ((x + w / 2) / image.width, (y + h / 2) / image.height, w / image.width, h / image.height)
+    (centre_x, width), (centre_y, height) = _side(x, w, image.width), _side(y, h, image.height)
+    values = (centre_x, centre_y, width, height)
     return f"{numbers[box.category_id]} {' '.join(f'{value:.8f}' for value in values)}\n"
+
+
+def same_boxes(said: str, lines: list[str]) -> bool:
+    """Return whether a file of labels says what these lines do; less than a millionth of a picture is no difference, as older versions rounded otherwise."""
+    rows, wanted = said.splitlines(), "".join(lines).splitlines()
+    return len(rows) == len(wanted) and all(map(_same_box, rows, wanted))
+
+
+def _same_box(said: str, line: str) -> bool:
+    (number, *sides), (wanted, *shares) = said.split(" "), line.split(" ")
+    try:
+        return number == wanted and all(abs(float(a) - float(b)) < MILLIONTH for a, b in zip(sides, shares, strict=True))
+    except ValueError:
+        return False
+
+
+def _side(start: float, length: float, whole: int) -> tuple[float, float]:
+    """Return a side's centre and length in shares of the whole: at the edge a hair shorter.
+
+    In single precision the centre less half the length would often lie below 0, and Albumentations refuses such a box in the middle of a training.
+    """
+    centre = (start + length / 2) / whole
+    return centre, min(length / whole, 2 * (min(centre, 1 - centre) - HAIR))

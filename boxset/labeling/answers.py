@@ -97,6 +97,9 @@ def _boxes(answer: Answered, asked: Asked, picture: Picture, category_id: int, c
 
 
 def _agreement(drawn: Drawn, answer: Answered) -> dict[str, Any]:
-    """Return how many drew the box, of how many, and the service's confidence, each where it is known."""
-    known = {"workers": drawn.workers, "of_workers": answer.workers if drawn.workers else 0, "confidence": round(drawn.confidence, 3)}
+    """Return how many drew the box, of how many, and the service's confidence, each where it is known.
+
+    Not `confidence`: FiftyOne keeps that word for the score of a prediction, and takes no file that has it among a box's attributes.
+    """
+    known = {"workers": drawn.workers, "of_workers": answer.workers if drawn.workers else 0, "service_confidence": round(drawn.confidence, 3)}
     return {name: value for name, value in known.items() if value}
