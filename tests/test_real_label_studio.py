@@ -13,7 +13,7 @@ from PIL import Image
 
 from boxset.endpoints import Endpoints
 from boxset.errors import ServiceError
-from boxset.labeling import studio_tasks
+from boxset.labeling import label_studio, studio_tasks
 from boxset.labeling.label_studio import LabelStudio
 from boxset.labeling.ledger import Answered, Job, Ledger, read_ledger
 from boxset.labeling.purchase import Shop, cancel, collect, status, submit
@@ -330,6 +330,26 @@ def test_what_is_drawn_deleted_and_imported_between_two_pages_hides_no_task(buye
     assert sorted(buyer.tasks) == sorted(tasks[1:])
 
 
+def test_of_two_clones_that_import_the_same_pictures_at_once_the_later_one_stops(buyer: Buyer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(label_studio, "BATCH", 2)
+    buyer.is_killed_at("/import", 5)
+    project = buyer.projects[0]["id"]
+    rest = [[{"data": {"sha256": one.sha256, "image": "data:image/jpeg;base64,"}} for one in buyer.job.asked[:2]]]
+
+    def colleague(asked: str) -> None:
+        if asked.endswith("/import") and rest:
+            buyer.ann.call("POST", f"/api/projects/{project}/import", rest.pop())
+
+    buyer.before = colleague
+    with pytest.raises(ServiceError, match="2 pictures went out twice, and no more goes out from here"):
+        buyer.buy(5)
+    stopped = buyer.projects[0]["task_number"], buyer.job.is_sent
+
+    assert stopped == (4, False)
+    assert (buyer.buy(5), buyer.projects[0]["task_number"]) == ((buyer.job.name,), 7)
+    assert buyer.standing()[2].startswith("2 pictures there twice")
+
+
 def _said(call: Callable[..., Any], draw: Callable[[int, int, bool], Any], people: list[int], folder: Path) -> list[Any]:
     """Return what a server says to all that Boxset asks of a project's tasks. What each server counts and dates itself is told by its place."""
     config = '<View><Image name="image" value="$image"/><RectangleLabels name="boxes" toName="image"><Label value="hammer"/></RectangleLabels></View>'
@@ -347,6 +367,7 @@ def _said(call: Callable[..., Any], draw: Callable[[int, int, bool], Any], peopl
     tasks = Tasks(told, "x", folder / ".boxset")
     for fields in (studio_tasks.DRAWN, studio_tasks.NAMES, studio_tasks.DATA):
         list(tasks.of(project["id"], "x", fields))
+    tasks.since(project["id"], "x", made["task_ids"][1])
     told("GET", f"/api/projects/{project['id']}/export?exportType=JSON&download_all_tasks=true")
     pages = [{**page, "tasks": [_plain(task, project["id"], made["task_ids"], people) for task in page["tasks"]]} for page in heard[:-1]]
     fields = {"id", "data", "meta", "created_at", "project", "annotations"}
@@ -383,5 +404,5 @@ def test_the_stand_in_answers_as_this_server_does(buyer: Buyer, tmp_path: Path, 
     real = _said(buyer.ann.call, lambda person, task, skips: crew[person].draw(task, *([] if skips else [hammer(10)]), skips=skips), numbers, tmp_path / buyer.project.name)
     stand_in = _said(studio.call, draws, numbers, tmp_path / "stand-in")
 
-    assert len(real) == 14
+    assert len(real) == 16
     assert stand_in == real

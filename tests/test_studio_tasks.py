@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from boxset.errors import ServiceError
-from boxset.labeling import studio_tasks
+from boxset.labeling import label_studio, studio_tasks
 from boxset.labeling.ledger import read_ledger, reservation_lines
 from boxset.labeling.purchase import collect, status
 from boxset.labeling.studio_tasks import NotOfferedError, Tasks
@@ -88,10 +88,10 @@ def after(reader: Reader, page: int, then: Callable[[], object]) -> None:
 # what is loaded
 
 
-def test_a_look_at_a_job_loads_none_of_its_pictures(team: Team) -> None:
-    team.buy(3)
+def test_no_look_at_a_job_loads_its_pictures_nor_does_sending_it(team: Team) -> None:
     answers, call = list[Any](), team.studio.call
-    team.call = lambda *asked: answers.append(call(*asked)) or answers[-1]
+    team.call = lambda *asked: answers.append(json.dumps(found := call(*asked))) or found
+    team.buy(3)
     for task in team.tasks:
         for person in (ANNA, BEN, CARL):
             team.studio.draw(task, person, 10)
@@ -100,7 +100,7 @@ def test_a_look_at_a_job_loads_none_of_its_pictures(team: Team) -> None:
     collect(team.shop())
 
     assert "data:image" in json.dumps(team.tasks)
-    assert "data:image" not in json.dumps(answers)
+    assert [answer for answer in answers if "data:image" in answer] == []
     assert team.answers() == [([40.0], 3, 0)] * 3
 
 
@@ -294,6 +294,7 @@ def test_a_server_that_gives_its_tasks_otherwise_is_asked_for_the_export(how: st
 
     assert first == again == list("abcd")
     assert (reader.pages, reader.exports) == (1, 2)
+    assert tasks.since(1, "j", 0) == []
 
 
 def test_a_server_without_such_an_address_is_asked_for_the_export(reader: Reader) -> None:
@@ -413,3 +414,100 @@ def test_a_page_to_log_in_is_called_that(place: str, reply: Reply, monkeypatch: 
     says = rf"Label Studio at http://studio\.test: HTTP {reply[0]}: a page for people, as of a login, or the way to one, and no data\. Correct labeler\.url"
     with outside(answer) as world, pytest.raises(ServiceError, match=says):
         service_of(world, monkeypatch).answers(LS_JOB)
+
+
+# two clones that finish one submit at once
+
+
+def meanwhile(team: Team, which: int, then: Callable[[], object]) -> None:
+    """Let something happen right before one of this clone's imports, counted from 1."""
+    call, imports = team.studio.call, [0]
+
+    def told(method: str, path: str, body: Any = None) -> Any:
+        imports[0] += "/import" in path
+        if "/import" in path and imports == [which]:
+            then()
+        return call(method, path, body)
+
+    team.call = told
+
+
+def of_two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Team, Team]:
+    """Two clones, without a bucket, of a submit of six pictures that was killed before any went out; two go out at once."""
+    monkeypatch.setattr(label_studio, "BATCH", 2)
+    ann, bob = Team(tmp_path / "ann", monkeypatch), Team(tmp_path / "bob")
+    ann.studio.fails = "POST /api/projects/1/import"
+    with pytest.raises(ConnectionError):
+        ann.buy(6)
+    (bob.folder / "ledger").mkdir()
+    for path in (ann.folder / "ledger").iterdir():
+        (bob.folder / "ledger" / path.name).write_bytes(path.read_bytes())
+    bob.studio = ann.studio
+    return ann, bob
+
+
+def test_pictures_that_another_clone_has_sent_meanwhile_do_not_go_out_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ann, bob = of_two(tmp_path, monkeypatch)
+    looks, call = [0], ann.studio.call
+
+    def told(method: str, path: str, body: Any = None) -> Any:
+        found = call(method, path, body)
+        looks[0] += path.startswith("/api/tasks")
+        if looks == [1] and path.startswith("/api/tasks"):  # right after the first look at what is there
+            bob.buy(6)
+        return found
+
+    ann.call = told
+
+    assert ann.buy(6) == (ann.job.name,)
+    assert [len(tasks) for tasks in ann.studio.tasks.values()] == [6]
+    assert (ann.job.is_sent, bob.job.is_sent) == (True, True)
+
+
+@pytest.mark.parametrize(("which", "there"), [(1, 4), (3, 8)])
+def test_of_two_clones_that_send_the_same_pictures_at_once_the_later_one_stops_and_nothing_is_deleted(
+    which: int, there: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann, bob = of_two(tmp_path, monkeypatch)
+
+    same = [{"data": {"sha256": one.sha256, "image": IMAGE}} for one in ann.job.asked[2 * which - 2 : 2 * which]]
+    meanwhile(ann, which, lambda: bob.studio.call("POST", "/api/projects/1/import", same))
+
+    says = rf"another clone sends job {ann.job.name} at this moment: 2 pictures went out twice, and no more goes out from here\. Let it finish, and submit again"
+    with pytest.raises(ServiceError, match=says):
+        ann.buy(6)
+    stopped = len(ann.tasks), ann.job.is_sent
+    ann.call = ann.studio.call
+
+    assert bob.buy(6) == (bob.job.name,)
+    assert ann.buy(6) == (ann.job.name,)
+    assert (stopped, len(ann.tasks)) == ((there, False), 8)
+    detail = status(ann.shop().labeler, read_ledger(ann.shop().ledger))[ann.job.name].detail
+    assert detail == "2 pictures there twice, so that people may be asked twice: delete the task in which nobody drew, in the project's list"
+
+
+def test_the_earlier_of_two_clones_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ann, bob = of_two(tmp_path, monkeypatch)
+    call = ann.studio.call
+
+    def told(method: str, path: str, body: Any = None) -> Any:
+        found = call(method, path, body)
+        if "/import" in path and len(ann.tasks) == 2:  # a moment later
+            bob.studio.call("POST", path, body)
+        return found
+
+    ann.call = told
+
+    assert ann.buy(6) == (ann.job.name,)
+    assert len(ann.tasks) == 8
+
+
+def test_what_a_server_does_not_say_of_an_import_stops_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ann, _ = of_two(tmp_path, monkeypatch)
+    call = ann.studio.call
+    ann.call = lambda method, path, body=None: {"task_ids": 7} if (found := call(method, path, body)) and "/import" in path else found
+
+    assert ann.buy(6) == (ann.job.name,)
+    assert len(ann.tasks) == 6
+
+

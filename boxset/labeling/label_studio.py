@@ -6,6 +6,7 @@ Tried against Label Studio Community 1.23.2; see docs/labelling.md.
 import base64
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from html import escape
@@ -89,14 +90,19 @@ class LabelStudio:
             last_look()
             project = self._created(reserved)
             self._check_first(project, reserved.job)
-        here = {_data(task).get("sha256") for task in self._tasks.of(project.id, reserved.job, NAMES)}
-        missing = [item for item in asked if item.sha256 not in here]
+        filling = _Filling(f"Label Studio at {self._base}", reserved.job)
+        filling.sees(self._tasks.of(project.id, reserved.job, NAMES))
+        missing = [item for item in asked if item.sha256 not in filling.here]
         if missing:
             self._check_people(project, reserved.job)
         for batch in _batches(missing, pictures):
-            tasks = [_task(item, reserved, pictures[item.sha256]) for item in batch]
             last_look()
-            self._call("POST", f"/api/projects/{project.id}/import", tasks)
+            filling.sees(self._tasks.since(project.id, reserved.job, filling.last))
+            tasks = [_task(item, reserved, pictures[item.sha256]) for item in batch if item.sha256 not in filling.here]
+            if tasks:
+                filling.imported(self._call("POST", f"/api/projects/{project.id}/import?return_task_ids=true", tasks))
+        if missing:
+            filling.sees(self._tasks.since(project.id, reserved.job, filling.last))
 
     def jobs(self, prefix: str) -> list[str]:
         """Return the names of our projects."""
@@ -115,7 +121,7 @@ class LabelStudio:
         people, seen = _people(project, job), _Seen(project.people)
         found = read_tasks(seen.through(self._tasks.of(project.id, job.name)), job, where=job.name, people=people)
         state = "completed" if len(found.answers) >= len(job.asked) else "open"
-        return Progress(state, len(found.answers), detail=seen.detail(people, {one.sha256 for one in found.partial}))
+        return Progress(state, len(found.answers), detail=seen.detail(people, {one.sha256 for one in found.partial}, {item.sha256 for item in job.asked}))
 
     def answers(self, job: Job) -> Received:
         """Return what people drew, fused by agreement in pictures that as many drew in as were asked."""
@@ -233,6 +239,33 @@ def _task(item: Asked, reserved: Reserved, picture: Path) -> dict[str, Any]:
     return {"data": data, "meta": {"sha256": item.sha256}}
 
 
+@dataclass
+class _Filling:
+    """What is in a job's project while pictures go into it."""
+
+    where: str
+    job: str
+    here: dict[str, int] = field(default_factory=dict)  # of each picture its first task
+    ours: set[int] = field(default_factory=set)  # tasks that are of this submit
+    last: int = 0
+
+    def sees(self, tasks: Iterable[Any]) -> None:
+        """Note tasks. Raises ServiceError where another clone imports the same pictures at this moment, and was first in one: of the two this one stops."""
+        twice = 0
+        for task in tasks:
+            number, first = _number(task), self.here.setdefault(str(_data(task).get("sha256")), _number(task))
+            twice += (first in self.ours) != (number in self.ours) and min(first, number) not in self.ours
+            self.last = max(self.last, number)
+        if twice:
+            what = f"another clone sends job {self.job} at this moment: {counted(twice, 'picture')} went out twice, and no more goes out from here"
+            raise ServiceError(what, where=self.where, do="Let it finish, and submit again; `boxset label status` says what to do about what is there twice")
+
+    def imported(self, answer: Any) -> None:
+        """Note which tasks the server made of an import, where it says so."""
+        made = answer.get("task_ids") if isinstance(answer, dict) else None
+        self.ours |= {number for number in made if isinstance(number, int)} if isinstance(made, list) else set()
+
+
 def _data_uri(path: Path) -> str:
     kind = "png" if path.suffix == ".png" else "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
@@ -266,19 +299,23 @@ class _Seen:
     """What a project's tasks say besides what was drawn. `asks`: how many people it asks."""
 
     asks: int
+    times: Counter[str] = field(default_factory=Counter)
     held: set[str] = field(default_factory=set)
 
     def through(self, tasks: Iterable[Any]) -> Iterator[Any]:
         """Pass tasks on, and note what they say."""
         for task in tasks:
             sha256 = str(_data(task).get("sha256"))
+            self.times[sha256] += 1
             if _data(task) and _is_held(task, self.asks):
                 self.held.add(sha256)
             yield task
 
-    def detail(self, people: int, waits: Set[str]) -> str:
-        """Return what pictures wait for."""
-        return _waits_for(people, len(waits), len(waits & self.held))
+    def detail(self, people: int, waits: Set[str], asked: Set[str]) -> str:
+        """Return what pictures wait for, and what is there twice."""
+        twice = sum(self.times[sha256] > 1 for sha256 in asked)
+        says = f"{counted(twice, 'picture')} there twice, so that people may be asked twice: delete the task in which nobody drew, in the project's list"
+        return "; ".join(filter(None, [_waits_for(people, len(waits), len(waits & self.held)), says if twice else ""]))
 
 
 def _waits_for(people: int, waits: int, held: int) -> str:

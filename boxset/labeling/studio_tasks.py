@@ -123,6 +123,16 @@ class Tasks:
         if not self._has_pages:
             yield from self._exported(project, job, seen)
 
+    def since(self, project: int, job: str, last: int) -> list[dict[str, Any]]:
+        """Return the tasks with greater numbers than `last`, without annotations; none where the server gives no pages."""
+        if not self._has_pages:
+            return []
+        try:
+            return [task for page in self._pages(project, job, NAMES, last) for task in self._named(project, job, page.tasks)]
+        except _Otherwise:
+            self._has_pages = False
+            return []
+
     def _whole(self, project: int, job: str, fields: Fields, seen: set[int]) -> Iterator[dict[str, Any]]:
         """Yield the tasks that are not in `seen`, and note them there, until as many were there at once as the server counts."""
         found = total = 0
@@ -138,9 +148,9 @@ class Tasks:
                 return
         raise self._error(f"{job}: it counts {counted(total, 'task')} and gives {found:,}")
 
-    def _pages(self, project: int, job: str, fields: Fields) -> Iterator[_Page]:
-        """Yield pages of tasks, each beginning behind the one before, until one is empty: what a server counts is not relied on."""
-        read = most = last = 0
+    def _pages(self, project: int, job: str, fields: Fields, last: int = 0) -> Iterator[_Page]:
+        """Yield pages of the tasks behind `last`, each beginning behind the one before, until one is empty: what a server counts is not relied on."""
+        read = most = 0
         while True:
             behind = {"filter": "filter:tasks:id", "operator": "greater", "type": "Number", "value": last}
             page = self._page(project, job, fields, {"filters": {"conjunction": "and", "items": [behind]}, "ordering": ["tasks:id"]})
