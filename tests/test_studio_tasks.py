@@ -486,6 +486,26 @@ def test_of_two_clones_that_send_the_same_pictures_at_once_the_later_one_stops_a
     assert detail == "2 pictures there twice, so that people may be asked twice: delete the task in which nobody drew, in the project's list"
 
 
+def test_a_clone_whose_lower_numbers_are_there_later_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ann, _ = of_two(tmp_path, monkeypatch)
+    ann.studio.tasks[2] = [{"id": n} for n in range(10)]  # another project's, so that there are numbers below ann's
+    late = [ann.studio._task(9, 1, {"data": {"sha256": ann.job.asked[0].sha256, "image": IMAGE}})]
+    looks, call = [0], ann.studio.call
+
+    def told(method: str, path: str, body: Any = None) -> Any:
+        found = call(method, path, body)
+        if path.startswith("/api/tasks") and ann.tasks:
+            looks[0] += 1
+            ann.tasks.extend(late if looks == [2] else [])  # once ann has looked behind her first import
+        return found
+
+    ann.call = told
+
+    with pytest.raises(ServiceError, match="1 picture went out twice"):
+        ann.buy(6)
+    assert len(ann.tasks) == 5
+
+
 def test_the_earlier_of_two_clones_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ann, bob = of_two(tmp_path, monkeypatch)
     call = ann.studio.call

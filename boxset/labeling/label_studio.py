@@ -92,17 +92,18 @@ class LabelStudio:
             self._check_first(project, reserved.job)
         filling = _Filling(f"Label Studio at {self._base}", reserved.job)
         filling.sees(self._tasks.of(project.id, reserved.job, NAMES))
+        filling.start = filling.last
         missing = [item for item in asked if item.sha256 not in filling.here]
         if missing:
             self._check_people(project, reserved.job)
         for batch in _batches(missing, pictures):
             last_look()
-            filling.sees(self._tasks.since(project.id, reserved.job, filling.last))
+            filling.sees(self._tasks.since(project.id, reserved.job, filling.behind))
             tasks = [_task(item, reserved, pictures[item.sha256]) for item in batch if item.sha256 not in filling.here]
             if tasks:
                 filling.imported(self._call("POST", f"/api/projects/{project.id}/import?return_task_ids=true", tasks))
         if missing:
-            filling.sees(self._tasks.since(project.id, reserved.job, filling.last))
+            filling.sees(self._tasks.since(project.id, reserved.job, filling.behind))
 
     def jobs(self, prefix: str) -> list[str]:
         """Return the names of our projects."""
@@ -247,7 +248,13 @@ class _Filling:
     job: str
     here: dict[str, int] = field(default_factory=dict)  # of each picture its first task
     ours: set[int] = field(default_factory=set)  # tasks that are of this submit
+    start: int = 0  # the last task that was there before
     last: int = 0
+
+    @property
+    def behind(self) -> int:
+        """Behind which task to look for new ones: of two imports at once the one with the lower numbers may be there later."""
+        return max(self.start, self.last - 2 * BATCH)
 
     def sees(self, tasks: Iterable[Any]) -> None:
         """Note tasks. Raises ServiceError where another clone imports the same pictures at this moment, and was first in one: of the two this one stops."""
