@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 import pytest
@@ -325,6 +326,8 @@ class Studio:
         return SimpleNamespace(status=200, data=json.dumps(found).encode())
 
     def _answer(self, method: str, path: str, body: Any) -> Any:
+        if path.startswith("tasks?"):
+            return self._page(dict(parse_qsl(urlsplit(path).query)))
         number = int("".join(filter(str.isdigit, path.partition("?")[0])) or 0)
         if method == "GET":
             return [self._shown(task, number) for task in self.tasks.get(number, [])] if number else {"results": self.projects, "count": len(self.projects)}
@@ -334,9 +337,14 @@ class Studio:
         if method == "PATCH":
             self.projects[number - 1].update(body)
             return self.projects[number - 1]
-        self.tasks.setdefault(number, []).extend({"id": 100 * number + n, **task} for n, task in enumerate(body, len(self.tasks.get(number, []))))
+        self.tasks.setdefault(number, []).extend({"id": 100 * number + n, "project": number, **task} for n, task in enumerate(body, len(self.tasks.get(number, []))))
         self._team.ask((f"studio {number}", self.projects[number - 1]["description"]), [task["data"]["sha256"] for task in body])
         return {}
+
+    def _page(self, asks: dict[str, str]) -> dict[str, Any]:
+        number, (behind,) = int(asks["project"]), json.loads(asks["query"])["filters"]["items"]
+        found = [self._shown(task, number) for task in self.tasks.get(number, []) if task["id"] > behind["value"]]
+        return {"total": len(found), "tasks": found[: int(asks["page_size"])]}
 
     def delete_empty(self) -> bool:
         """Delete projects that no task came into; return whether there was one."""
@@ -350,7 +358,7 @@ class Studio:
         ask = next(ask for ask in self._team.truth.of(place) if ask.sha256 == task["data"]["sha256"])
         values = [{"value": {"x": 10 + 5 * n, "y": 10, "width": 4, "height": 4, "rectanglelabels": ["hammer"]}} for n in range(ask.boxes)]
         people = range(self.projects[number - 1]["maximum_annotations"])
-        return {**task, "annotations": [{"id": n, "completed_by": n, "result": values} for n in people] if ask.state in ("answered", "late") else []}
+        return {**task, "annotations": [{"id": n, "completed_by": n, "was_cancelled": False, "result": values} for n in people] if ask.state in ("answered", "late") else []}
 
 
 # the team

@@ -1,6 +1,8 @@
 """A real Label Studio: jobs are bought, drawn in by three people over its API, taken in, given up and finished after a kill as they are with the stand-in."""
 
 import base64
+import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,14 @@ from PIL import Image
 
 from boxset.endpoints import Endpoints
 from boxset.errors import ServiceError
+from boxset.labeling import label_studio, studio_tasks
 from boxset.labeling.label_studio import LabelStudio
 from boxset.labeling.ledger import Answered, Job, Ledger, read_ledger
 from boxset.labeling.purchase import Shop, cancel, collect, status, submit
+from boxset.labeling.studio_tasks import Tasks
 from boxset.params import Labeler, Params, Project
 from tests.real_studio import MISSING, Box, Person, joined, running
+from tests.studio import Studio
 from tests.test_label_studio import EACH, FEE, PAY
 from tests.test_labeling import CATEGORIES, label, plan_of
 
@@ -39,16 +44,21 @@ class Buyer:
         self.picture, self.token, self.project = folder / "picture.jpg", self.ann.token, Project(name=f"tools-{uuid4().hex[:8]}")
         Image.new("RGB", (400, 300), "orange").save(self.picture)
         self.before: Callable[[str], None] = lambda _: None  # comes before each call, told its first word and path
+        self.after: Callable[[str], None] = lambda _: None
+        self.loaded = 0  # pictures that came with answers
 
     def shop(self, trial: int = 0) -> Shop:
         backend = Labeler(backend="label_studio", url=self.ann.url, trial=trial, title='Draw <each> tool & "saw"')
         params = Params(world="live", project=self.project, categories=CATEGORIES, sources={}, label=label(workers=3), labeler=backend)
-        service = LabelStudio(params, Endpoints())
+        service = LabelStudio(params, Endpoints(), self.folder / ".boxset")
         service._token, call = self.token, service._call
 
         def told(method: str, path: str, body: Any = None) -> Any:
             self.before(f"{method} {path.partition('?')[0]}")
-            return call(method, path, body)
+            answer = call(method, path, body)
+            self.loaded += json.dumps(answer).count("data:image")
+            self.after(f"{method} {path.partition('?')[0]}")
+            return answer
 
         service._call = told  # type: ignore[method-assign]
         return Shop(self.folder / "ledger", params, service, lambda _: self.picture)
@@ -243,14 +253,156 @@ def test_of_two_clones_that_make_a_jobs_project_at_once_the_later_one_stops(buye
 
 def test_a_personal_access_token_does_and_a_legacy_one_only_where_the_organisation_allows_it(buyer: Buyer) -> None:
     legacy, kinds = buyer.token, "/api/jwt/settings"
+    buyer.buy(1)
+    buyer.ann.draw(buyer.tasks[0], hammer(10))
     buyer.token = buyer.people[-1].call("POST", "/api/token/")["token"]
     bearer = Person(buyer.ann.url, buyer.ann.call("POST", "/api/token/refresh/", {"refresh": buyer.token})["access"])
 
     buyer.ann.call("POST", kinds, {"api_tokens_enabled": True, "legacy_api_tokens_enabled": False})
     buyer.shop().labeler.check()
+    by_bearer = buyer.standing()
     buyer.token = legacy
     with pytest.raises(ServiceError, match="of a kind that the server does not take"):
         buyer.shop().labeler.check()
 
     bearer.call("POST", kinds, {"api_tokens_enabled": True, "legacy_api_tokens_enabled": True}, kind="Bearer")
     buyer.shop().labeler.check()
+    assert by_bearer == buyer.standing() == ("open", 0, "fewer than 3 people have drawn in 1 picture so far")
+
+
+# how tasks are read
+
+
+def fills_as_before(buyer: Buyer, count: int) -> None:
+    """Buy a job whose tasks are as the version before made them: which picture one asks about stands beside the picture alone."""
+    buyer.is_killed_at("/import", count)
+    old = [{"data": {"sha256": one.sha256, "image": f"data:image/jpeg;base64,{base64.b64encode(buyer.picture.read_bytes()).decode()}"}} for one in buyer.job.asked]
+    assert isinstance(buyer.ann.call("POST", f"/api/projects/{buyer.projects[0]['id']}/import", old), dict)
+    assert buyer.buy(count) == (buyer.job.name,)
+
+
+def test_a_look_loads_no_picture_and_of_a_job_that_the_version_before_filled_each_one_once(buyer: Buyer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(studio_tasks, "PAGE", 2)
+    monkeypatch.setattr(studio_tasks, "WITH_PICTURES", 2)
+    (tmp_path / "old").mkdir()
+    old = Buyer(tmp_path / "old", buyer.people)
+    buyer.buy(5)
+    fills_as_before(old, 5)
+    loaded = []
+
+    for one in (buyer, old):
+        loaded.append(one.loaded)
+        for person in buyer.people[:3]:
+            for task in one.tasks:
+                person.draw(task, hammer(10))
+        collect(one.shop())
+        loaded.append(one.loaded)
+
+    assert loaded == [0, 0, 5, 5]
+    for one in (buyer, old):
+        assert ([drawn(answer) for answer in one.answers], one.end) == ([([(1, (40.0, 30.0, 100.0, 60.0), 3)], 3, 0)] * 5, ("completed", 5 * EACH))
+
+
+def test_what_is_drawn_deleted_and_imported_between_two_pages_hides_no_task(buyer: Buyer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(studio_tasks, "PAGE", 2)
+    buyer.buy(5)
+    ann, ben, carl, _ = buyer.people
+    tasks, project = buyer.tasks, buyer.projects[0]["id"]
+    for person in (ann, ben, carl):
+        for task in tasks[1:4]:
+            person.draw(task, hammer(10))
+    ann.draw(tasks[4], hammer(10))
+    rest: list[Callable[[], Any]] = [
+        lambda: [person.draw(tasks[4], hammer(10)) for person in (ben, carl)],
+        lambda: ann.call("DELETE", f"/api/tasks/{tasks[0]}/"),
+        lambda: ann.call("POST", f"/api/projects/{project}/import", [{"data": {"sha256": "f" * 64, "image": "x"}}]),
+    ]
+
+    def meanwhile(asked: str) -> None:
+        if asked == "GET /api/tasks":
+            while rest:
+                rest.pop(0)()
+
+    buyer.after = meanwhile
+    waits = buyer.standing()
+
+    assert waits == ("open", 4, "")
+    assert sorted(buyer.tasks) == sorted(tasks[1:])
+
+
+def test_of_two_clones_that_import_the_same_pictures_at_once_the_later_one_stops(buyer: Buyer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(label_studio, "BATCH", 2)
+    buyer.is_killed_at("/import", 5)
+    project = buyer.projects[0]["id"]
+    rest = [[{"data": {"sha256": one.sha256, "image": "data:image/jpeg;base64,"}} for one in buyer.job.asked[:2]]]
+
+    def colleague(asked: str) -> None:
+        if asked.endswith("/import") and rest:
+            buyer.ann.call("POST", f"/api/projects/{project}/import", rest.pop())
+
+    buyer.before = colleague
+    with pytest.raises(ServiceError, match="2 pictures went out twice, and no more goes out from here"):
+        buyer.buy(5)
+    stopped = buyer.projects[0]["task_number"], buyer.job.is_sent
+
+    assert stopped == (4, False)
+    assert (buyer.buy(5), buyer.projects[0]["task_number"]) == ((buyer.job.name,), 7)
+    assert buyer.standing()[2].startswith("2 pictures there twice")
+
+
+def _said(call: Callable[..., Any], draw: Callable[[int, int, bool], Any], people: list[int], folder: Path) -> list[Any]:
+    """Return what a server says to all that Boxset asks of a project's tasks. What each server counts and dates itself is told by its place."""
+    config = '<View><Image name="image" value="$image"/><RectangleLabels name="boxes" toName="image"><Label value="hammer"/></RectangleLabels></View>'
+    project = call("POST", "/api/projects", {"title": folder.name, "description": folder.name, "label_config": config, "maximum_annotations": 3})
+    new, old = ({"data": {"sha256": sha, "image": "data:image/jpeg;base64,eHh4"}} for sha in "ab")
+    made = call("POST", f"/api/projects/{project['id']}/import?return_task_ids=true", [{**new, "meta": {"sha256": "a"}}, old, old])
+    for person, task, skips in ((0, 0, False), (1, 0, True), (2, 0, False), (0, 2, False), (0, 2, False)):
+        draw(person, made["task_ids"][task], skips)
+    heard = list[Any]()
+
+    def told(method: str, path: str) -> Any:
+        heard.append(call(method, path))
+        return heard[-1]
+
+    tasks = Tasks(told, "x", folder / ".boxset")
+    for fields in (studio_tasks.DRAWN, studio_tasks.NAMES, studio_tasks.DATA):
+        list(tasks.of(project["id"], "x", fields))
+    tasks.since(project["id"], "x", made["task_ids"][1])
+    told("GET", f"/api/projects/{project['id']}/export?exportType=JSON&download_all_tasks=true")
+    pages = [{**page, "tasks": [_plain(task, project["id"], made["task_ids"], people) for task in page["tasks"]]} for page in heard[:-1]]
+    fields = {"id", "data", "meta", "created_at", "project", "annotations"}
+    export = [_plain({name: task[name] for name in fields}, project["id"], made["task_ids"], people) for task in heard[-1]]
+    return [*pages, sorted(export, key=lambda task: int(task["id"])), {**made, "task_ids": len(made["task_ids"]), "duration": 0}]
+
+
+def _plain(task: dict[str, Any], project: int, tasks: list[int], people: list[int]) -> dict[str, Any]:
+    """Return a task, and its annotations in the order in which they were made, without what a server counts and dates itself."""
+    said = {"id", "project", "result", "completed_by", "was_cancelled", "created_at"}  # of an annotation; an export says more
+    own = {"id": tasks.index(task["id"]), **_masked(task, project)}
+    if "annotations" in task:
+        made = sorted(task["annotations"], key=lambda one: int(one["id"]))
+        shown = [{**{name: one[name] for name in said & one.keys()}, **_masked(one, project)} for one in made]
+        own["annotations"] = [{**one, "id": n, "completed_by": people.index(one["completed_by"])} for n, one in enumerate(shown)]
+    return {**task, **own}
+
+
+def _masked(one: dict[str, Any], project: int) -> dict[str, Any]:
+    dates = {"created_at": re.sub(r"\d", "0", one["created_at"])} if "created_at" in one else {}
+    return {"project": one["project"] == project, **dates}
+
+
+def test_the_stand_in_answers_as_this_server_does(buyer: Buyer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the tests elsewhere rely on: both are asked the same, and what they say is compared field by field."""
+    monkeypatch.setattr(studio_tasks, "PAGE", 2)
+    monkeypatch.setattr(studio_tasks, "WITH_PICTURES", 1)
+    crew, studio = buyer.people[:3], Studio()
+    numbers = [person.call("GET", "/api/current-user/whoami")["id"] for person in crew]
+
+    def draws(person: int, task: int, skips: bool) -> None:
+        studio.draw(studio.tasks[1][task - 1], numbers[person], *([] if skips else [10]), skips=skips)
+
+    real = _said(buyer.ann.call, lambda person, task, skips: crew[person].draw(task, *([] if skips else [hammer(10)]), skips=skips), numbers, tmp_path / buyer.project.name)
+    stand_in = _said(studio.call, draws, numbers, tmp_path / "stand-in")
+
+    assert len(real) == 16
+    assert stand_in == real

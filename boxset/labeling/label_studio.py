@@ -6,7 +6,8 @@ Tried against Label Studio Community 1.23.2; see docs/labelling.md.
 import base64
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from html import escape
 from itertools import count
@@ -26,12 +27,14 @@ from boxset.labeling.instructions import instructions_of
 from boxset.labeling.labeler import LastLook, Progress, nothing_to_see
 from boxset.labeling.ledger import Answered, Asked, Drawing, Drawn, Job, Reserved, reservation_lines, worker_mark
 from boxset.labeling.received import UNFIT, Received, Refusal, checked_bbox, listed, reason, record
+from boxset.labeling.studio_tasks import DATA, MEMORY, NAMES, NotOfferedError, Tasks
 from boxset.params import Params
 from boxset.wording import counted
 
 T = TypeVar("T")
 BATCH, BATCH_BYTES = 50, 20_000_000  # pictures in one import: a server takes requests of 250 MB, and less behind a proxy
 LINES = "ledger"  # in a task's data: its lines of the ledger
+PASSES_BY = (429, 502, 503, 504)  # HTTP statuses that say nothing of what a server can do
 PAGE = 100  # projects asked for at once; a server may give fewer
 
 
@@ -63,10 +66,11 @@ class LabelStudio:
     is_shared = True
     takes_once = False  # what two clones import at once is there twice
 
-    def __init__(self, params: Params, endpoints: Endpoints) -> None:
+    def __init__(self, params: Params, endpoints: Endpoints, memory: Path = MEMORY) -> None:
         self._base, self._endpoints = params.labeler.url.rstrip("/"), endpoints
         self._token, self._access = os.environ.get("LABEL_STUDIO_TOKEN", ""), ""
         self._params, self._title, self._people = params, params.labeler.title, params.label.workers
+        self._tasks = Tasks(lambda method, path: self._call(method, path), self._base, memory)
         self._pools = urllib3.PoolManager(timeout=urllib3.Timeout(connect=10, read=120), retries=False)
 
     def check(self) -> None:
@@ -88,14 +92,20 @@ class LabelStudio:
             last_look()
             project = self._created(reserved)
             self._check_first(project, reserved.job)
-        here = {_data(task).get("sha256") for task in self._tasks(project)}
-        missing = [item for item in asked if item.sha256 not in here]
+        filling = _Filling(f"Label Studio at {self._base}", reserved.job)
+        filling.sees(self._tasks.of(project.id, reserved.job, NAMES))
+        filling.start = filling.last
+        missing = [item for item in asked if item.sha256 not in filling.here]
         if missing:
             self._check_people(project, reserved.job)
         for batch in _batches(missing, pictures):
-            tasks = [{"data": {"sha256": item.sha256, "image": _data_uri(pictures[item.sha256]), LINES: reservation_lines(reserved, [item])}} for item in batch]
             last_look()
-            self._call("POST", f"/api/projects/{project.id}/import", tasks)
+            filling.sees(self._tasks.since(project.id, reserved.job, filling.behind))
+            tasks = [_task(item, reserved, pictures[item.sha256]) for item in batch if item.sha256 not in filling.here]
+            if tasks:
+                filling.imported(self._call("POST", f"/api/projects/{project.id}/import?return_task_ids=true", tasks))
+        if missing:
+            filling.sees(self._tasks.since(project.id, reserved.job, filling.behind))
 
     def jobs(self, prefix: str) -> list[str]:
         """Return the names of our projects."""
@@ -104,23 +114,23 @@ class LabelStudio:
     def lines(self, job: str) -> str:
         """Return what the tasks' data say beside the picture."""
         project = self._project(job)
-        return "".join(str(_data(task).get(LINES, "")) for task in self._tasks(project)) if project else ""
+        return "".join(str(_data(task).get(LINES, "")) for task in self._tasks.of(project.id, job, DATA)) if project else ""
 
     def progress(self, job: Job) -> Progress:
         """Return how many pictures have an answer; the job is over when all have."""
         project = self._project(job.name)
         if project is None:
             return Progress("unknown")
-        people, tasks = _people(project, job), self._tasks(project)
-        found = read_tasks(tasks, job, where=job.name, people=people)
-        waits = {one.sha256 for one in found.partial}
-        held = {_data(task)["sha256"] for task in tasks if _data(task).get("sha256") in waits and _is_held(task, project.people)}
-        return Progress("completed" if len(found.answers) >= len(job.asked) else "open", len(found.answers), detail=_waits_for(people, len(waits), len(held)))
+        people, seen = _people(project, job), _Seen(project.people)
+        found = read_tasks(seen.through(self._tasks.of(project.id, job.name)), job, where=job.name, people=people)
+        state = "completed" if len(found.answers) >= len(job.asked) else "open"
+        return Progress(state, len(found.answers), detail=seen.detail(people, {one.sha256 for one in found.partial}, {item.sha256 for item in job.asked}))
 
     def answers(self, job: Job) -> Received:
         """Return what people drew, fused by agreement in pictures that as many drew in as were asked."""
         project = self._project(job.name)
-        return read_tasks(self._tasks(project), job, where=f"Label Studio, {job.name}", people=_people(project, job)) if project else Received()
+        tasks = self._tasks.of(project.id, job.name) if project else ()
+        return read_tasks(tasks, job, where=f"Label Studio, {job.name}", people=_people(project, job)) if project else Received()
 
     def cancel(self, job: Job) -> bool:  # noqa: ARG002 - a service's call
         """Label Studio has nothing to stop: the project stays, and what is drawn later is not collected."""
@@ -169,10 +179,6 @@ class LabelStudio:
             do = f"Submit again once they are done; delete project {made.id}, which is empty"
             raise ServiceError(f"another clone has just made project {first.id} for job {job}", where=f"Label Studio at {self._base}", do=do)
 
-    def _tasks(self, project: "_Project") -> list[Any]:
-        answer = self._call("GET", f"/api/projects/{project.id}/export?exportType=JSON&download_all_tasks=true")
-        return self._read(answer, list[Any], f"{project.description}: the export")
-
     def _read(self, answer: Any, as_type: type[T], what: str) -> T:
         try:
             return msgspec.convert(answer, as_type)
@@ -206,12 +212,16 @@ class LabelStudio:
         return self._pools.request(method, url, headers=sent, body=None if body is None else msgspec.json.encode(body))
 
     def _content(self, answer: urllib3.BaseHTTPResponse) -> Any:
-        where = f"Label Studio at {self._base}"
+        where, again = f"Label Studio at {self._base}", "Nothing was lost: run it again"
         if answer.status == 401:
             do = "export LABEL_STUDIO_TOKEN=… with a personal access token (Account & Settings), or a legacy one where the organisation allows these"
             raise ServiceError("the token is wrong, or of a kind that the server does not take", where=where, do=do)
         if answer.status >= 400:
-            raise ServiceError(f"HTTP {answer.status}: {answer.data[:200]!r}", where=where, do="Nothing was lost: run it again")
+            refusal = ServiceError if answer.status in PASSES_BY else NotOfferedError
+            raise refusal(f"HTTP {answer.status}: {answer.data[:200]!r}", where=where, do=again)
+        if answer.status >= 300 or answer.data.lstrip()[:1] == b"<":
+            do = "Correct labeler.url; where a proxy wants people to log in, let /api/ pass"
+            raise ServiceError(f"HTTP {answer.status}: a page for people, as of a login, or the way to one, and no data", where=where, do=do)
         return json.loads(answer.data)  # which reads NaN, as Python's servers write it: the box is refused then, not every picture
 
 
@@ -226,6 +236,45 @@ def _batches(asked: Sequence[Asked], pictures: Mapping[str, Path]) -> Iterator[l
         batch, size = [*batch, item], size + own
     if batch:
         yield batch
+
+
+def _task(item: Asked, reserved: Reserved, picture: Path) -> dict[str, Any]:
+    """Return a task as it is imported. `meta` can be had without the picture; beside the picture, too, as other versions look for it there."""
+    data = {"sha256": item.sha256, "image": _data_uri(picture), LINES: reservation_lines(reserved, [item])}
+    return {"data": data, "meta": {"sha256": item.sha256}}
+
+
+@dataclass
+class _Filling:
+    """What is in a job's project while pictures go into it."""
+
+    where: str
+    job: str
+    here: dict[str, int] = field(default_factory=dict)  # of each picture its first task
+    ours: set[int] = field(default_factory=set)  # tasks that are of this submit
+    start: int = 0  # the last task that was there before
+    last: int = 0
+
+    @property
+    def behind(self) -> int:
+        """Behind which task to look for new ones: of two imports at once the one with the lower numbers may be there later."""
+        return max(self.start, self.last - 2 * BATCH)
+
+    def sees(self, tasks: Iterable[Any]) -> None:
+        """Note tasks. Raises ServiceError where another clone imports the same pictures at this moment, and was first in one: of the two this one stops."""
+        twice = 0
+        for task in tasks:
+            number, first = _number(task), self.here.setdefault(str(_data(task).get("sha256")), _number(task))
+            twice += (first in self.ours) != (number in self.ours) and min(first, number) not in self.ours
+            self.last = max(self.last, number)
+        if twice:
+            what = f"another clone sends job {self.job} at this moment: {counted(twice, 'picture')} went out twice, and no more goes out from here"
+            raise ServiceError(what, where=self.where, do="Let it finish, and submit again; `boxset label status` says what to do about what is there twice")
+
+    def imported(self, answer: Any) -> None:
+        """Note which tasks the server made of an import, where it says so."""
+        made = answer.get("task_ids") if isinstance(answer, dict) else None
+        self.ours |= {number for number in made if isinstance(number, int)} if isinstance(made, list) else set()
 
 
 def _data_uri(path: Path) -> str:
@@ -256,6 +305,30 @@ def _is_held(task: dict[str, Any], asks: int) -> bool:
     return len(made) >= asks > len({_worker(one) for one in made})
 
 
+@dataclass
+class _Seen:
+    """What a project's tasks say besides what was drawn. `asks`: how many people it asks."""
+
+    asks: int
+    times: Counter[str] = field(default_factory=Counter)
+    held: set[str] = field(default_factory=set)
+
+    def through(self, tasks: Iterable[Any]) -> Iterator[Any]:
+        """Pass tasks on, and note what they say."""
+        for task in tasks:
+            sha256 = str(_data(task).get("sha256"))
+            self.times[sha256] += 1
+            if _data(task) and _is_held(task, self.asks):
+                self.held.add(sha256)
+            yield task
+
+    def detail(self, people: int, waits: Set[str], asked: Set[str]) -> str:
+        """Return what pictures wait for, and what is there twice."""
+        twice = sum(self.times[sha256] > 1 for sha256 in asked)
+        says = f"{counted(twice, 'picture')} there twice, so that people may be asked twice: delete the task in which nobody drew, in the project's list"
+        return "; ".join(filter(None, [_waits_for(people, len(waits), len(waits & self.held)), says if twice else ""]))
+
+
 def _waits_for(people: int, waits: int, held: int) -> str:
     if not waits:
         return ""
@@ -282,8 +355,8 @@ class _Drawn:
         return Answered(job=job, sha256=sha256, state="labelled", boxes=boxes, workers=len(self.drawings) + len(self.bad), doubtful=left_out)
 
 
-def read_tasks(tasks: Sequence[Any], job: Job, *, where: str, people: int = 1) -> Received:
-    """Read exported tasks: rectangles in percent of the picture, turned ones by the box round them.
+def read_tasks(tasks: Iterable[Any], job: Job, *, where: str, people: int = 1) -> Received:
+    """Read tasks: rectangles in percent of the picture, turned ones by the box round them.
 
     A picture is answered once `people` have drawn in it what can be read; until then what there is stands in `partial`, and a drawing that cannot
     be read refuses its picture. Where one person was asked and one drew, the answer is theirs as it is.
