@@ -22,7 +22,7 @@ from boxset.resolve import Freeze, Ids, Targets
 from boxset.stage import run
 from boxset.terminal import say
 
-VERSION = 16
+VERSION = 17
 OUT = Path("data/label")
 
 
