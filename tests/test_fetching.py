@@ -5,6 +5,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,6 +21,7 @@ from boxset.images.prepare import Limits, Prepared, prepare
 from boxset.web.addresses import dedup_key, is_public, redirected, site_of, vetted
 from boxset.web.fetcher import Fetched, Fetcher, FetchPolicy, retry_after_s
 from boxset.web.robots import header_refusal
+from boxset.web.suppliers import Web
 
 Reply = tuple[int, dict[str, str], bytes]
 OK: Reply = (200, {}, b"x" * 1000)
@@ -191,9 +193,19 @@ def test_a_host_that_is_not_there_is_unreachable(naps: list[float]) -> None:
         assert reason(fetcher.get("http://nowhere.example/")) == "unreachable"
 
 
-def test_nobody_is_asked_without_a_contact() -> None:
+def test_nobody_is_asked_without_a_contact(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"a copy")
+    asked: list[str] = []
+    here = Endpoints(mirrors={"https://photos.example/": f"{tmp_path}/"})
+
+    with Fetcher(here, contact="", resolving=lambda host, *_: [asked.append(host) or host]) as fetcher:  # type: ignore[func-returns-value]
+        copy = fetcher.get("https://photos.example/a.jpg")
+        with pytest.raises(ParamsError, match=r"project\.contact"):
+            fetcher.get("https://elsewhere.example/a.jpg")
     with pytest.raises(ParamsError, match=r"project\.contact"):
-        Fetcher(Endpoints(), contact="")
+        Web(Endpoints(), "").get("http://127.0.0.1:9/search", {})
+
+    assert (copy, asked) == (Fetched(b"a copy"), [])
 
 
 def test_a_contact_that_no_header_can_carry_is_refused_before_anyone_is_asked() -> None:

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.pipeline
 
 PARAMS = """\
 world: live
-project: {name: own, use: commercial, contact: a@shop.example}
+project: {name: own, use: commercial}
 categories:
   hammer: {id: 1, target: 10, classes: {own: [hammer]}}
 sources:
