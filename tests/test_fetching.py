@@ -337,6 +337,34 @@ def test_a_truncated_picture_is_broken_and_a_bomb_is_seen_in_its_header() -> Non
     assert bomb == Refusal(Reason.TOO_MANY_PIXELS, "640x480")
 
 
+TURNED = Image.Exif()
+TURNED[0x0112] = 6
+JPEGS: dict[str, tuple[str, dict[str, Any]]] = {
+    "plain": ("RGB", {}),
+    "with tables of its own": ("RGB", {"optimize": True}),
+    "with whole colours": ("RGB", {"subsampling": 0}),
+    "with restarts": ("RGB", {"restart_marker_rows": 1}),
+    "grey": ("L", {}),
+    "CMYK": ("CMYK", {}),
+    "turned": ("RGB", {"exif": TURNED}),
+}
+
+
+@pytest.mark.parametrize("what", JPEGS)
+def test_a_jpeg_whose_data_ends_early_is_broken_though_its_end_is_marked_and_one_on_plain_grey_is_not(what: str) -> None:
+    mode, more = JPEGS[what]
+    raw = encoded(picture().convert(mode), "JPEG", **more)
+    start = raw.index(b"\xff\xda")
+    on_grey = Image.new("RGB", (640, 480), (128, 128, 128))
+    on_grey.paste(picture((200, 200)), (100, 100))
+
+    cut = [prepare(raw[: start + round((len(raw) - start) * share)].rstrip(b"\xff") + b"\xff\xd9") for share in (0.1, 0.5, 0.9)]
+
+    assert cut == [Refusal(Reason.BROKEN, "its data ends before the picture does")] * 3
+    assert isinstance(prepare(raw), Prepared)
+    assert isinstance(prepare(encoded(on_grey.convert(mode), "JPEG", **more)), Prepared)
+
+
 @pytest.mark.parametrize(
     ("url", "photo"),
     [
