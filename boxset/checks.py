@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from boxset.assemble.trust import frozen_words
 from boxset.dataset.frozen import frozen_names, frozen_path, read_frozen
+from boxset.endpoints import needs_contact
 from boxset.errors import BoxsetError, InputError, ParamsError, did_you_mean
 from boxset.files import read_json
 from boxset.history import check_ids_against_history, past_claims
@@ -104,7 +105,7 @@ def _contact(params: Params, _: Path) -> Iterator[Fault]:
         yield Fault("project.contact", f"{contact!r} is neither an e-mail address nor the address of a page", "Write one that reaches you")
     elif not is_sendable(contact):
         yield Fault("project.contact", f"{contact!r}: {UNSENDABLE[0]}", UNSENDABLE[1])
-    if not contact and params.world == "live":
+    if not contact and needs_contact(params):
         yield Fault("project.contact", *NO_CONTACT)
 
 

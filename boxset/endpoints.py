@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from boxset.params import Params
+from boxset.errors import ParamsError
+from boxset.params import NO_CONTACT, Params, Source
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,11 @@ class Endpoints:
     mirrors: Mapping[str, str] = field(default_factory=dict)
     gateway: str | None = None
     aws: str | None = None
+
+    def check_contact(self, contact: str) -> None:
+        """Raise ParamsError where the internet would be asked without saying who asks."""
+        if not contact and self.gateway is None:
+            raise ParamsError(f"project.contact: {NO_CONTACT[0]}", where="params.yaml", do=NO_CONTACT[1])
 
     def mirrored(self, address: str) -> str:
         """Return the mirror's address or path for an address; the longest prefix wins; without one the address itself."""
@@ -45,6 +51,18 @@ class Endpoints:
         parts = urlsplit(address)
         query = f"?{parts.query}" if parts.query else ""
         return f"{self.gateway}{parts.path or '/'}{query}", {"Host": parts.netloc}
+
+
+def needs_contact(params: Params) -> bool:
+    """Return whether anything that is declared comes from the internet: a public source, or what a crawl finds. One's own pictures do not."""
+    crawls = any(category.crawl_images and (category.queries or params.crawl.url_lists) for category in params.categories.values())
+    return params.world == "live" and (crawls or any(source.on and _is_fetched(source.format or name, source) for name, source in params.sources.items()))
+
+
+def _is_fetched(format_: str, source: Source) -> bool:
+    """Return whether a source's files or pictures may be asked for; ImageNet's are on this machine unless an address is named."""
+    named = any(place.startswith(("http://", "https://")) for place in (source.path, *source.files.values()))
+    return format_ != "local" and (format_ != "imagenet" or named)
 
 
 @contextmanager

@@ -71,7 +71,8 @@ class Project(Section, frozen=True):
     contact: Annotated[
         str,
         _about(
-            "An e-mail address or page of yours, sent to every site that is fetched from. No live crawl starts without one.", why="only you know it"
+            "An e-mail address or page of yours, sent to every site that is fetched from. Nothing comes from the internet without one; own pictures alone need none.",
+            why="only you know it",
         ),
     ] = ""
     bucket: Annotated[

@@ -14,6 +14,11 @@ def noun(count: int, word: str, many: str = "") -> str:
     return word if count == 1 else many or _plural(word)
 
 
+def boxes_and_crowds(boxes: int, crowds: int) -> str:
+    """Return how many boxes there are, and how many crowds apart, which no target, score or price counts."""
+    return counted(boxes, "box") + (f" and {counted(crowds, 'crowd')}" if crowds else "")
+
+
 def _plural(word: str) -> str:
     if word.endswith("y") and word[-2] not in "aeiou":
         return f"{word[:-1]}ies"

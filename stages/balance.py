@@ -15,7 +15,7 @@ from boxset.resolve import Formats, Targets
 from boxset.stage import run
 from boxset.terminal import say
 
-VERSION = 14
+VERSION = 15
 OUT = Path("data/dataset")
 SPLITS = Path("splits.csv")
 MERGED = Path("data/merge")

@@ -11,7 +11,7 @@ from boxset.resolve import ExtractOrder
 from boxset.sources.extract import extract
 from boxset.stage import run
 
-VERSION = 8
+VERSION = 9
 
 
 def main(name: str) -> None:

@@ -12,7 +12,7 @@ from boxset.params import read_params
 from boxset.resolve import Ids, check_folders
 from boxset.stage import run
 
-VERSION = 12
+VERSION = 13
 OUT = Path("data/merge")
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from boxset.report.page import read_report_data, write_report
 from boxset.stage import run
 
-VERSION = 15
+VERSION = 16
 OUT = Path("data/report")
 
 

@@ -11,7 +11,7 @@ from boxset.sources.marks import raw_marks
 from boxset.sources.place import listings, needs_world, unwatched
 from boxset.stage import run
 from boxset.terminal import say
-from boxset.web.suppliers.url_lists import list_marks
+from boxset.web.suppliers.url_lists import changed_lists, list_marks
 
 VERSION = 7
 OUT = Path("data/resolve")
@@ -22,12 +22,15 @@ def main() -> None:
     params = read_params()
     check_world(params, OUT)
     check_ids_against_history(params)
+    known, known_rows = known_listings(OUT), known_lists(OUT)
     with open_world(params) if needs_world(params) else nullcontext(Endpoints(mirrors=params.mirrors)) as endpoints:
-        found, lines = listings(params, endpoints, known_listings(OUT))
-        raw, more = raw_marks(params, endpoints, known_listings(OUT))
-    for line in [*lines, *more, *unwatched(params, Path("dvc.yaml"))]:
+        own, lines = listings(params, endpoints, known)
+        found = {**own, **raw_marks(params, endpoints, known)}
+    rows = list_marks(params.crawl.url_lists, known_rows)
+    news = [*(name for name, mark in found.items() if mark != known.get(name, "")), *changed_lists(params.crawl.url_lists, known_rows, rows)]
+    for line in [*lines, *unwatched(params, Path("dvc.yaml"), news)]:
         say(line)
-    write_resolved(params, OUT, version=VERSION, listings={**found, **raw}, lists=list_marks(params.crawl.url_lists, known_lists(OUT)))
+    write_resolved(params, OUT, version=VERSION, listings=found, lists=rows)
     prune(params, Path())
 
 

@@ -163,9 +163,9 @@ def plain_suspects(coco: Coco, seen: Predictions) -> list[Said]:
                 label.support = max(label.support, one.trust * min(1, one.over(label) / 0.5))
     best: dict[Label, tuple[str, float]] = {}
     for kind, score, label in [*_mislabelled(guesses), *_placed(guesses), *_spurious(labels, guesses, seen)]:
-        if label not in best or score > best[label][1]:
+        if score >= LEAST[kind] and score > best.get(label, ("", 0.0))[1]:
             best[label] = kind, score
-    found = [(kind, score, label.sha, label.box) for label, (kind, score) in best.items() if score >= LEAST[kind]]
+    found = [(kind, score, label.sha, label.box) for label, (kind, score) in best.items()]
     return sorted([*found, *_missed(coco, guesses)])
 
 

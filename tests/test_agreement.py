@@ -19,6 +19,7 @@ from boxset.endpoints import Endpoints
 from boxset.errors import InputError, ServiceError
 from boxset.labeling import purchase
 from boxset.labeling.agreement import Agreement, Off, Shared, Tally, agreement, off_workers, quality, things
+from boxset.labeling.aws import DENIED
 from boxset.labeling.ground_truth import GroundTruth
 from boxset.labeling.label_studio import read_tasks
 from boxset.labeling.ledger import (
@@ -403,14 +404,17 @@ def test_who_drew_what_is_named_as_missing_where_the_order_of_the_pictures_is_no
     assert [str(one) for one in found.unread] == [f"s3://b/{RESPONSES}: who drew what is not there for 1 of 1 answered pictures"]
 
 
-@pytest.mark.parametrize("denied", ["worker-response", "iteration-1/1/x.json", "input.manifest"])
-def test_a_right_that_is_missing_keeps_no_answer_back_and_a_fault_that_passes_is_tried_again(denied: str) -> None:
+@pytest.mark.parametrize(
+    ("denied", "code"),
+    [("worker-response", "AccessDenied"), ("iteration-1/1/x.json", "AccessDenied"), ("input.manifest", "AccessDenied"), *(("input.manifest", code) for code in DENIED[1:])],
+)
+def test_a_right_that_is_missing_keeps_no_answer_back_and_a_fault_that_passes_is_tried_again(denied: str, code: str) -> None:
     objects = {f"{RESPONSES}iteration-1/1/x.json": response(("w1", [1]), ("w2", [1]))}
 
-    found = ground_truth(Bucket(dict(objects), denied)).answers(LS_JOB)
+    found = ground_truth(Bucket(dict(objects), denied, code)).answers(LS_JOB)
 
     assert (len(found.answers), found.drawings) == (2, ())
-    assert [one.what.startswith("who drew what may not be read: AccessDenied") for one in found.unread] == [True]
+    assert [one.what.startswith(f"who drew what may not be read: {code}: ") for one in found.unread] == [True]
     with pytest.raises(ServiceError, match="SlowDown"):
         ground_truth(Bucket(dict(objects), denied, "SlowDown")).answers(LS_JOB)
 

@@ -48,6 +48,12 @@ def test_what_a_job_cost_for_pictures_without_a_box_in_the_set_is_named_apart() 
     ]
 
 
+def test_crowds_are_counted_apart() -> None:
+    (found,) = by_origin(traced({"train": coco([image(1)], [annotation(n, 1, source="lvis", iscrowd=int(n == 1)) for n in (1, 2, 3)])}), {})
+
+    assert (found.boxes, found.crowds, found.pictures) == (2, 1, 1)
+
+
 @pytest.mark.pipeline
 def test_the_command_writes_a_row_for_each_box_of_a_version(small: Project) -> None:
     said = small.run("boxset", "audit").stdout
@@ -63,7 +69,7 @@ def test_the_command_writes_a_row_for_each_box_of_a_version(small: Project) -> N
     assert all(row["licence"] and row["asks"] for row in rows)
     assert {row["box_licence"] for row in rows if row["origin"] == "imagenet"} == {"LicenseRef-research-only"}
     hammers = [row for row in rows if (row["origin"], row["category"]) == ("lvis", "hammer")]
-    assert only.startswith(f"lvis.csv: {len(hammers)} box")
+    assert only.startswith(f"lvis.csv: {sum(row['iscrowd'] == '0' for row in hammers)} box")
     assert "may not be passed on without permission" in said
     assert "did you mean lvis?" in wrong.stderr
     assert "did you mean hammer?" in misspelt.stderr

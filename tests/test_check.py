@@ -127,6 +127,32 @@ PROBLEMS: list[tuple[dict[str, Any], list[str]]] = [
 ]  # fmt: skip
 
 
+OWN = {"own": {"format": "local", "path": "photos"}}
+CRAWLED = {"categories.hammer.queries": ["hammer"], "categories.hammer.crawl_images": 5}
+
+
+@pytest.mark.parametrize(
+    ("needed", "changes"),
+    [
+        (True, {}),
+        (False, {"world": "embedded"}),
+        (False, {"sources": {}}),
+        (False, {"sources": OWN}),
+        (False, {"sources": {"own": {"format": "local", "path": "s3://shop/photos"}}}),
+        (False, {"sources": {**OWN, "lvis": {"on": False}}}),
+        (False, {"sources": {**OWN, "imagenet": {"path": "raw/imagenet"}}}),
+        (True, {"sources": {**OWN, "imagenet": {"path": "https://mirror.example/"}}}),
+        (True, {"sources": OWN, **CRAWLED}),
+        (False, {"sources": OWN, **CRAWLED, "categories.hammer.crawl_images": 0}),
+        (True, {"sources": OWN, "crawl.url_lists": ["mine.csv"], "categories.hammer.crawl_images": 5}),
+    ],
+)
+def test_a_contact_is_asked_for_where_something_comes_from_the_internet(tmp_path: Path, *, needed: bool, changes: dict[str, Any]) -> None:
+    found = [fault for fault in faults_in(tmp_path, **{"world": "live", **changes}) if fault.startswith("project.contact")]
+
+    assert found == ["project.contact: empty, and nothing is fetched from the internet without one"] * needed
+
+
 @pytest.mark.parametrize(("changes", "expected"), PROBLEMS, ids=[(expected or ["sound"])[0][:60] + f"-{i}" for i, (_, expected) in enumerate(PROBLEMS)])
 def test_a_problem_is_found_before_anything_runs(tmp_path: Path, changes: dict[str, Any], expected: list[str]) -> None:
     assert faults_in(tmp_path, **changes) == expected

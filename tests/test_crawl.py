@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from boxset.dataset.records import ImageRow
@@ -59,6 +60,22 @@ def requests() -> list[dict[str, Any]]:
 def content() -> dict[str, bytes]:
     """The whole output."""
     return {path.name: path.read_bytes() for path in sorted(OUT.rglob("*")) if path.is_file()}
+
+
+def test_without_a_contact_nobody_is_asked_and_where_nothing_is_wanted_none_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service on loopback would answer; a project whose pictures are all its own never comes to it."""
+    monkeypatch.chdir(tmp_path)
+    nothing = CrawlOrder(category="hammer", queries=(), confusers=(), crawl_images=0, reject_words=(), use="research", licences=Licences())
+    some = msgspec.structs.replace(nothing, queries=(Query(q="claw hammer"),), crawl_images=5)
+    Path("mine.csv").write_text("url,category\nhttps://photos.example/a.jpg,hammer\n")
+    listed = Crawl(searxng=Searxng(on=False), url_lists=("mine.csv",))
+
+    metrics = crawl(nothing, Crawl(), OUT, endpoints=Endpoints(), contact="")
+
+    assert (metrics["seen"], rows()) == (0, [])
+    for order, settings in ((some, Crawl(searxng=Searxng(url="http://127.0.0.1:9"))), (msgspec.structs.replace(some, queries=()), listed)):
+        with pytest.raises(ParamsError, match=r"project\.contact"):
+            crawl(order, settings, OUT, endpoints=Endpoints(), contact="")
 
 
 def test_rows_add_up_and_pictures_are_exactly_the_kept_ones(world: Endpoints) -> None:

@@ -288,6 +288,26 @@ def test_another_spelling_is_no_way_round_a_site_that_wants_to_be_left_alone(her
     assert [row.outcome for row in rows()] == outcomes
 
 
+def test_a_list_of_dead_sites_is_a_result_once_another_category_has_reached_somebody(here: Path) -> None:
+    """Of a machine that has never reached anybody it is left open whether it is online."""
+    Path("mine.csv").write_text("url,category\n" + "".join(f"https://dead{n}.example/{n}.jpg,hammer\n" for n in range(7)))
+    search = Search({"claw": URLS["claw"]})
+
+    def listed(world: Outside) -> dict[str, Any]:
+        return run(world, 5, queries=(), searxng=Searxng(on=False), url_lists=("mine.csv",))
+
+    with outside(lambda asked: (0, {}, b"") if asked.host.startswith("dead") else search(asked)) as world:
+        with pytest.raises(ServiceError, match=r"no site answers .* take them out of the list"):
+            listed(world)
+        run(world, 3, queries=("claw",))
+        OUT.rename(OUT.parent / "saw")
+        forget()
+
+        metrics = listed(world)
+
+    assert (metrics["seen"], metrics["kept"], metrics["dropped"]) == (7, 0, {"unreachable": 7})
+
+
 def test_a_server_that_does_not_answer_is_asked_under_another_name_only(here: Path) -> None:
     bare, www, slash = spellings(1)
     search = Search({"claw": [bare, slash, www]})

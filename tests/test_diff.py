@@ -83,7 +83,25 @@ def test_what_becomes_a_crowd_is_told() -> None:
     old = coco(("a", [HAMMER]))
     crowd = msgspec.structs.replace(old, annotations=(msgspec.structs.replace(old.annotations[0], iscrowd=1),))
 
-    assert [c.kind for c in compare(old, crowd).box_changes] == ["relabelled"]
+    found = compare(old, crowd)
+
+    assert [(c.kind, c.old_category, c.category) for c in found.box_changes] == [("relabelled", "hammer", "hammer (crowds)")]
+    assert list(found.categories) == ["hammer", "hammer (crowds)", "screwdriver"]
+
+
+def test_crowds_are_counted_apart_as_metrics_and_report_do() -> None:
+    plain = coco(("a", [HAMMER, DRIVER]))
+    extra = msgspec.structs.replace(annotation(3, 1, 1, (0.0, 0.0, 90.0, 90.0)), iscrowd=1)
+    crowded = msgspec.structs.replace(plain, annotations=(*plain.annotations, extra))
+
+    found = compare(plain, crowded)
+
+    assert (found.boxes, found.splits["train"]["boxes"]) == (Change(old=2, new=2),) * 2
+    assert {name: (c.old_boxes, c.new_boxes, c.added) for name, c in found.categories.items()} == {
+        "hammer": (1, 1, 0),
+        "hammer (crowds)": (0, 1, 1),
+        "screwdriver": (1, 1, 0),
+    }
 
 
 def test_a_better_copy_replaces_a_picture_and_its_boxes_are_compared_at_the_new_size() -> None:

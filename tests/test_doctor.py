@@ -286,6 +286,14 @@ def test_a_source_that_is_not_set_up_is_no_fault(live: Path) -> None:
     assert findings(live)["lvis"] == Finding("lvis", OK, "indexed")
 
 
+def test_a_project_of_own_pictures_alone_needs_no_contact(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text(
+        "world: live\nproject: {name: own}\ncategories: {hammer: {id: 1, target: 5}}\nsources: {own: {format: local, path: photos, category: hammer}}\n"
+    )
+
+    assert findings(tmp_path)["contact"] == Finding("contact", OK, "empty; nothing that is declared comes from the internet")
+
+
 def test_the_command_shows_a_table_and_exits_1_where_something_is_to_be_fixed(live: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(live)
     ready = CliRunner().invoke(command, [])

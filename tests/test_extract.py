@@ -88,6 +88,7 @@ def test_boxes_are_clipped_scaled_and_empty_ones_counted() -> None:
     pool = read_pool(OUT / "annotations.json")
     assert [(a.bbox, a.iscrowd) for a in pool.annotations] == [((0.0, 5.0, 40.25, 25.0), 0), ((5.0, 5.0, 10.0, 15.0), 1)]
     assert metrics["boxes_dropped"] == {"empty_box": 1}
+    assert (metrics["boxes"], metrics["images"], metrics["crowds"]) == ({"hammer": 1}, {"hammer": 1}, 1)
 
 
 def test_a_picture_with_an_empty_box_is_not_fully_boxed_for_its_category_alone() -> None:

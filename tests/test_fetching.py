@@ -5,6 +5,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,6 +21,7 @@ from boxset.images.prepare import Limits, Prepared, prepare
 from boxset.web.addresses import dedup_key, is_public, redirected, site_of, vetted
 from boxset.web.fetcher import Fetched, Fetcher, FetchPolicy, retry_after_s
 from boxset.web.robots import header_refusal
+from boxset.web.suppliers import Web
 
 Reply = tuple[int, dict[str, str], bytes]
 OK: Reply = (200, {}, b"x" * 1000)
@@ -191,9 +193,19 @@ def test_a_host_that_is_not_there_is_unreachable(naps: list[float]) -> None:
         assert reason(fetcher.get("http://nowhere.example/")) == "unreachable"
 
 
-def test_nobody_is_asked_without_a_contact() -> None:
+def test_nobody_is_asked_without_a_contact(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"a copy")
+    asked: list[str] = []
+    here = Endpoints(mirrors={"https://photos.example/": f"{tmp_path}/"})
+
+    with Fetcher(here, contact="", resolving=lambda host, *_: [asked.append(host) or host]) as fetcher:  # type: ignore[func-returns-value]
+        copy = fetcher.get("https://photos.example/a.jpg")
+        with pytest.raises(ParamsError, match=r"project\.contact"):
+            fetcher.get("https://elsewhere.example/a.jpg")
     with pytest.raises(ParamsError, match=r"project\.contact"):
-        Fetcher(Endpoints(), contact="")
+        Web(Endpoints(), "").get("http://127.0.0.1:9/search", {})
+
+    assert (copy, asked) == (Fetched(b"a copy"), [])
 
 
 def test_a_contact_that_no_header_can_carry_is_refused_before_anyone_is_asked() -> None:
@@ -323,6 +335,34 @@ def test_a_truncated_picture_is_broken_and_a_bomb_is_seen_in_its_header() -> Non
     assert isinstance(truncated, Refusal)
     assert truncated.reason is Reason.BROKEN
     assert bomb == Refusal(Reason.TOO_MANY_PIXELS, "640x480")
+
+
+TURNED = Image.Exif()
+TURNED[0x0112] = 6
+JPEGS: dict[str, tuple[str, dict[str, Any]]] = {
+    "plain": ("RGB", {}),
+    "with tables of its own": ("RGB", {"optimize": True}),
+    "with whole colours": ("RGB", {"subsampling": 0}),
+    "with restarts": ("RGB", {"restart_marker_rows": 1}),
+    "grey": ("L", {}),
+    "CMYK": ("CMYK", {}),
+    "turned": ("RGB", {"exif": TURNED}),
+}
+
+
+@pytest.mark.parametrize("what", JPEGS)
+def test_a_jpeg_whose_data_ends_early_is_broken_though_its_end_is_marked_and_one_on_plain_grey_is_not(what: str) -> None:
+    mode, more = JPEGS[what]
+    raw = encoded(picture().convert(mode), "JPEG", **more)
+    start = raw.index(b"\xff\xda")
+    on_grey = Image.new("RGB", (640, 480), (128, 128, 128))
+    on_grey.paste(picture((200, 200)), (100, 100))
+
+    cut = [prepare(raw[: start + round((len(raw) - start) * share)].rstrip(b"\xff") + b"\xff\xd9") for share in (0.1, 0.5, 0.9)]
+
+    assert cut == [Refusal(Reason.BROKEN, "its data ends before the picture does")] * 3
+    assert isinstance(prepare(raw), Prepared)
+    assert isinstance(prepare(encoded(on_grey.convert(mode), "JPEG", **more)), Prepared)
 
 
 @pytest.mark.parametrize(

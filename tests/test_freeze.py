@@ -9,6 +9,7 @@ import yaml
 
 from boxset.dataset.photos import photo_numbers
 from boxset.freezing import yaml_text
+from boxset.wording import boxes_and_crowds
 from tests.project import Project
 from tests.test_pipeline import change
 
@@ -50,11 +51,12 @@ def records(project: Project) -> tuple[Any, Any]:
 def test_freezing_prints_what_to_do_and_names_the_commit(small: Project) -> None:
     head = small.run("git", "rev-parse", "HEAD").stdout.strip()
     pictures, boxes = records(small)
+    crowds = sum(box["iscrowd"] for box in boxes)
 
     printed = small.run("boxset", "freeze", "v1", "-m", "it's the first").stdout.splitlines()
 
     assert printed == [
-        f"frozen/v1.jsonl: {len(pictures)} pictures and {len(boxes)} boxes, as commit {head[:9]} has them in test",
+        f"frozen/v1.jsonl: {len(pictures)} pictures, {boxes_and_crowds(len(boxes) - crowds, crowds)}, as commit {head[:9]} has them in test",
         "to hold test to it: write `freeze_test: v1` under `split` in params.yaml, then",
         "  dvc repro",
         "  git add frozen params.yaml dvc.lock metrics splits.csv && git commit -m 'Freeze the test set as v1'",

@@ -20,6 +20,7 @@ from boxset.dataset.records import ImageRow, Pool, Refused, read_pool, read_refu
 from boxset.endpoints import Endpoints
 from boxset.errors import InputError, ParamsError, ServiceError
 from boxset.files import read_jsonl, write_json
+from boxset.labeling.aws import DENIED
 from boxset.params import ClassTerm, FlagPolicies, Licences, Source, checked
 from boxset.resolve import ExtractOrder, IndexOrder, index_order, known_listings
 from boxset.sources.coverage import coverage
@@ -813,9 +814,10 @@ def test_a_bucket_that_is_not_there_or_refuses_is_named(bucket: Any) -> None:
         index("s3://nowhere/x")
 
 
-def test_a_bucket_that_may_not_be_listed_says_which_rights_are_needed(bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("code", DENIED)
+def test_a_bucket_that_may_not_be_listed_says_which_rights_are_needed(bucket: Any, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     def denied(*_: Any, **__: Any) -> Any:
-        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "Access Denied"}}, "ListObjectsV2")
+        raise ClientError({"Error": {"Code": code, "Message": "Access Denied"}}, "ListObjectsV2")
 
     monkeypatch.setattr("botocore.paginate.PageIterator.__iter__", denied)
 

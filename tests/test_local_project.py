@@ -12,7 +12,7 @@ pytestmark = pytest.mark.pipeline
 
 PARAMS = """\
 world: live
-project: {name: own, use: commercial, contact: a@shop.example}
+project: {name: own, use: commercial}
 categories:
   hammer: {id: 1, target: 10, classes: {own: [hammer]}}
 sources:
@@ -83,11 +83,21 @@ def test_licence_author_and_pages_reach_the_data_sets_attribution(built: Project
     assert fields["landing_page"] == f"https://pages.example/{fields['source_id'].partition('.')[0]}"
 
 
-def test_without_watching_the_first_run_says_how_new_photos_are_noticed(built: Project, tmp_path: Path) -> None:
+def test_without_watching_it_is_said_how_new_photos_are_noticed_when_there_are_some_and_else_nothing(built: Project, tmp_path: Path) -> None:
     project = built.copy_to(tmp_path / "p")
     pipeline = yaml.safe_load((project.root / "dvc.yaml").read_text())
     del pipeline["stages"]["resolve"]["always_changed"]
     (project.root / "dvc.yaml").write_text(yaml.safe_dump(pipeline, sort_keys=False))
-    project.set_params({**project.params(), "sources": {**project.params()["sources"], "own": {**project.params()["sources"]["own"], "negatives": 1}}})
 
-    assert "own: new pictures are noticed after `dvc repro --force --single-item resolve`; at every" in project.run("dvc", "repro").stdout
+    def said(target: int) -> list[str]:
+        params = project.params()
+        params["categories"]["hammer"]["target"] = target
+        project.set_params(params)
+        return [line for line in project.run("dvc", "repro", "resolve").stdout.splitlines() if "are noticed after" in line]
+
+    unchanged = said(11)
+    (project.root / "store/new.jpg").write_bytes(photo(200))
+
+    assert unchanged == []
+    assert [line.partition(":")[0] for line in said(12)] == ["store"]
+    assert said(13) == []

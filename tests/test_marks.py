@@ -26,7 +26,7 @@ def mark(source: dict[str, Any], *, known: str = "", mirrors: dict[str, str] | N
     """The mark of the one source of a project, or None where it has none."""
     params, _ = checked(plain(sources={"lvis": source}))
     assert params is not None
-    return raw_marks(params, Endpoints(mirrors=mirrors or {}), {"lvis": known})[0].get("lvis")
+    return raw_marks(params, Endpoints(mirrors=mirrors or {}), {"lvis": known}).get("lvis")
 
 
 def lvis_file(folder: str = "raw", text: str = "one") -> Path:

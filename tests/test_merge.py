@@ -251,6 +251,12 @@ def test_nothing_is_absent_where_a_box_stays_whoever_says_so() -> None:
     assert not [fault for fault in faults_of({"train": result.coco}) if "absent" in fault.what]
 
 
+def test_crowds_are_counted_apart() -> None:
+    result = merged(pool(picture("a"), picture("b"), box("a"), box("a", (9, 9, 300, 250), iscrowd=1), box("b", iscrowd=1)))
+
+    assert {name: result.metrics[name] for name in ("boxes", "images", "crowds")} == {"boxes": {"hammer": 1, "saw": 0}, "images": {"hammer": 1, "saw": 0}, "crowds": 2}
+
+
 def test_a_crawled_picture_waits_until_people_have_looked() -> None:
     crawled = {"hammer": (picture("seen", source="crawl"), picture("unseen", source="crawl"))}
 

@@ -6,15 +6,17 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from boxset.compare.diff import diff
+from boxset.dataset.records import KEPT
 from boxset.report.data import ReportData
 from boxset.report.diff_page import diff_page
 from boxset.report.html import Column, table
 from boxset.report.page import render
 from boxset.report.pictures import Pictures
 from boxset.report.suspicious_page import suspicious_page
-from boxset.web.preview import Row
+from boxset.web.preview import Row, Shot
 from boxset.web.preview_page import STYLE, page
 from tests.browser import MISSING, Browser
 from tests.suspects import suspect
@@ -149,6 +151,24 @@ def test_on_paper_no_table_is_cut_off(window: Browser, tmp_path: Path) -> None:
     window.resize(1280, 860)
 
     assert (cut, over) == ([], 0)
+
+
+@pytest.mark.xdist_group("browser")
+@pytest.mark.skipif(bool(MISSING), reason=MISSING)
+def test_on_paper_no_picture_of_a_preview_is_torn_its_words_are_whole_and_there_is_no_menu(window: Browser, tmp_path: Path) -> None:
+    Image.new("RGB", (64, 48)).save(tmp_path / "a.jpg")
+    shot = Shot(tmp_path / "a.jpg", "https://photos.example/a.jpg", "A hammer whose title is far longer than a card is wide", "photos.example", "", 64, 48)
+    (tmp_path / "page.html").write_text(page({"hammer": [Row("lvis: hammer", (shot,) * 3, {KEPT: 3}, "")], "saw": []}))
+    window.ask("POST", "/goog/cdp/execute", {"cmd": "Emulation.setEmulatedMedia", "params": {"media": "print"}})
+
+    window.go((tmp_path / "page.html").as_uri())
+    found = window.run("return ['li', 'nav', '.row'].map((name) => getComputedStyle(document.querySelector(name))).map((s) => [s.breakInside, s.breakAfter, s.display])")
+    cut = window.run("return [...document.querySelectorAll('.line')].filter((line) => line.scrollWidth > line.clientWidth).length")
+    ground = window.run("return getComputedStyle(document.body).backgroundColor")
+    window.ask("POST", "/goog/cdp/execute", {"cmd": "Emulation.setEmulatedMedia", "params": {"media": ""}})
+
+    assert (found[0][0], found[1][2], found[2][1]) == ("avoid", "none", "avoid")
+    assert (cut, ground) == (0, "rgb(255, 255, 255)")
 
 
 def colours_of(sheet: str) -> dict[str, dict[str, str]]:

@@ -18,9 +18,9 @@ from boxset.cli import cli
 from boxset.dataset.reasons import Reason, Refusal
 from boxset.dataset.records import ImageRow
 from boxset.endpoints import Endpoints, open_world
-from boxset.errors import ServiceError
+from boxset.errors import ParamsError, ServiceError
 from boxset.files import read_jsonl, write_json
-from boxset.params import Commons, Openverse, Params, Searxng, Source, read_params
+from boxset.params import Commons, Openverse, Params, Project, Searxng, Source, read_params
 from boxset.resolve import crawl_order, index_order
 from boxset.sources.index import build_index
 from boxset.web.crawl import crawl
@@ -136,6 +136,21 @@ def test_own_pictures_without_labels_need_no_index(params: Params, world: Endpoi
         ("shelf 1/one.jpg", "LicenseRef-own", ()),
         ("shelf 1/two.jpg", "LicenseRef-own", ("catalogue",)),
     ]
+
+
+def test_without_a_contact_own_pictures_are_shown_and_nobody_is_asked(params: Params) -> None:
+    Path("own").mkdir()
+    (Path("own") / "one.jpg").write_bytes(encoded(textured(1)))
+    own = Source(format="local", path="own", annotations="none", category="hammer", license="LicenseRef-own")
+    searching = msgspec.structs.replace(one_search(params), project=Project(name="own"), sources={"own": own})
+    hammer = msgspec.structs.replace(params.categories["hammer"], queries=())
+    resting = msgspec.structs.replace(searching, categories={"hammer": hammer})
+
+    rows = preview("hammer", resting, endpoints=Endpoints(), most=5, seconds=60)
+
+    assert [len(row.shots) for row in rows] == [1]
+    with pytest.raises(ParamsError, match=r"project\.contact"):
+        preview("hammer", searching, endpoints=Endpoints(), most=5, seconds=60)
 
 
 def test_each_list_of_ones_own_has_a_row_that_names_its_file(params: Params, world: Endpoints) -> None:

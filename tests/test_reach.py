@@ -93,6 +93,41 @@ def test_where_those_of_earlier_runs_are_silent_too_the_run_ends() -> None:
     assert net.looks == ["http://a.example/1", "http://b.example/3"]
 
 
+@pytest.mark.parametrize("times", [7, 2 * IN_A_ROW])
+def test_a_list_of_dead_sites_is_a_result_where_what_another_category_fetched_still_answers(times: int) -> None:
+    net = Net()
+    net.reach = Reach(lambda _: DEAD, net._look, where="hammer", others=["http://a.example/1", "http://a.example/2", "http://b.example/1"])
+    net.ask(times)
+    net.reach.check()
+
+    assert set(net.looks) == {"http://a.example/1"}
+
+
+def test_where_those_of_other_categories_are_silent_too_the_run_ends_after_a_few_of_them_were_asked() -> None:
+    net = Net()
+    net.look = DEAD
+    others = [f"http://other{number // 2}.example/{number}" for number in range(40)]
+    net.reach = Reach(lambda _: DEAD, net._look, where="hammer", before=["http://a.example/1"], others=others)
+    net.ask(7)
+
+    with pytest.raises(ServiceError, match="no site answers"):
+        net.reach.check()
+    assert net.looks == ["http://a.example/1", "http://other0.example/0", "http://other1.example/2", "http://other2.example/4"]
+
+
+def test_what_to_do_about_a_list_of_dead_sites_is_said_where_nothing_has_ever_answered() -> None:
+    def said(*before: str) -> str:
+        net = Net(*before)
+        net.look = DEAD
+        net.ask(7)
+        with pytest.raises(ServiceError) as caught:
+            net.reach.check()
+        return str(caught.value)
+
+    assert said().endswith("once there is a network. If there is one, these sites are gone: take them out of the list, or search for something else")
+    assert said("http://a.example/1").endswith("once there is a network")
+
+
 def test_dead_sites_alone_end_nothing_where_a_search_has_brought_something() -> None:
     net, found = Net(), [False]
     net.reach = Reach(lambda _: DEAD, net._look, where="hammer", is_online=lambda: found[0])

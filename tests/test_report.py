@@ -148,6 +148,7 @@ def test_a_crowd_reaches_no_target(tmp_path: Path) -> None:
     assert "hammer lvis: 2 wanted: 3 lvis 2 2 3 1 2" in words
     assert "hammer 2 0 0 2" in words
     assert "3 boxes, and 1 crowd 0 of 2 categories at their target" in words
+    assert sum(row["boxes"] for row in box_series(read_report_data(tmp_path))) == 3
 
 
 def test_pictures_that_may_only_be_passed_on_unchanged_are_counted(tmp_path: Path) -> None:
@@ -262,7 +263,8 @@ def test_places_are_the_cells_whose_middle_a_box_covers() -> None:
 
 
 def test_pictures_are_counted_by_their_boxes() -> None:
-    dataset = {"train": coco(("a", []), ("b", [HAMMER] * 6), ("c", [HAMMER]))}
+    drawn = coco(("a", []), ("b", [HAMMER] * 6), ("c", [HAMMER] * 2))
+    dataset = {"train": msgspec.structs.replace(drawn, annotations=(*drawn.annotations[:-1], msgspec.structs.replace(drawn.annotations[-1], iscrowd=1)))}
 
     assert figures.boxes_per_image(dataset) == {"0": 1, "1": 1, "2": 0, "3": 0, "4": 0, "5–9": 1, "10+": 0}
 

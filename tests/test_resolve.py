@@ -22,7 +22,7 @@ from boxset.resolve import CrawlOrder, ExtractOrder, Ids, IndexOrder, Targets, c
 from boxset.sources.place import unwatched
 from boxset.stage import run
 from boxset.web.pictures import Journal, Outcome
-from boxset.web.suppliers.url_lists import list_marks
+from boxset.web.suppliers.url_lists import changed_lists, list_marks
 from boxset.world.server import Outside
 from tests.project import REPOSITORY
 from tests.test_check import project
@@ -154,11 +154,29 @@ def test_a_list_that_is_not_here_or_cannot_be_read_is_taken_as_it_was(tmp_path: 
     assert marks_after({}) == before
 
 
+def test_a_list_is_news_when_it_is_new_and_when_rows_of_ours_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def news() -> list[str]:
+        known = known_lists(Path("out"))
+        return changed_lists(LISTED["crawl.url_lists"], known, list_marks(LISTED["crawl.url_lists"], known))
+
+    monkeypatch.chdir(tmp_path)
+    write_lists(one=f"{ONE}https://a.example/9.jpg,file\n", two=TWO)
+    assert news() == ["one.csv", "two.csv"]
+    marks_after()
+    assert news() == []
+    write_lists(one=ONE)
+    assert news() == []
+    write_lists(one=ONE.replace("3.jpg", "4.jpg"))
+    assert news() == ["one.csv"]
+    Path("one.csv").unlink()
+    assert news() == []
+
+
 @pytest.mark.parametrize(("watch", "said"), [(False, 1), (True, 0)])
 def test_lists_that_are_not_watched_are_named(tmp_path: Path, watch: bool, said: int) -> None:
     (tmp_path / "dvc.yaml").write_text(f"stages: {{resolve: {{cmd: x, always_changed: {str(watch).lower()}}}}}\n")
 
-    lines = unwatched(params_of(**{"crawl.url_lists": ["one.csv"]}), tmp_path / "dvc.yaml")
+    lines = unwatched(params_of(**{"crawl.url_lists": ["one.csv"]}), tmp_path / "dvc.yaml", ["one.csv"])
 
     line = "one.csv: changed rows are noticed after `dvc repro --force --single-item resolve`; at every `dvc repro` with `always_changed: true` under resolve in dvc.yaml"
     assert lines == [line] * said

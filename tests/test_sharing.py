@@ -7,7 +7,9 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 
+from boxset.cli import cli
 from boxset.dataset.coco import Coco, CocoImage, CocoLicense
 from boxset.errors import InputError, ProjectError
 from boxset.formats.card import TRAINING
@@ -17,6 +19,7 @@ from boxset.formats.sharing import LeftOut, Shared, left_out_words, passing_of, 
 from boxset.sources.terms import LETS, NOBODY, PERMISSION
 from tests.build import annotation, coco, image
 from tests.project import Project
+from tests.test_training import HAMMER, written
 
 LICENCES = ("CC-BY-4.0", "CC-BY-NC-2.0", "unknown", "LicenseRef-research-only", "LicenseRef-own")
 OPEN, NO_COMMERCE, UNKNOWN, RESEARCH, OWN = range(1, 6)
@@ -115,6 +118,20 @@ def test_what_copies_state_is_read_from_the_project_and_wanted_there(tmp_path: P
     (merged / "conflicts.jsonl").write_text("".join(json.dumps({"sha256": s, "what": w, "kept": "", "other": o}) + "\n" for s, w, o in rows))
 
     assert stated_elsewhere(dataset) == {"a": {"CC-BY-NC-2.0"}, "b": {""}}
+
+
+def test_the_table_of_what_stays_counts_crowds_apart_as_everything_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = [annotation(1, 1, HAMMER), annotation(2, 1, HAMMER, iscrowd=1), annotation(3, 2, HAMMER, iscrowd=1)]
+    written(tmp_path / "data/dataset", coco([image(1), image(2)], drawn))
+    (tmp_path / "params.yaml").write_text("world: live\nproject: {name: tools}\ncategories: {hammer: {id: 3, target: 5}}\nsources: {}\n")
+    monkeypatch.chdir(tmp_path)
+
+    said = CliRunner().invoke(cli, ["export", "coco-yolo", "out", "--for", "share"]).stdout.splitlines()
+
+    assert [line.split() for line in said if line.startswith("hammer")] == [["hammer", "1", "0", "0", "1", "1"]]
+    assert said[-1] == "out: 2 pictures, 1 box and 2 crowds"
+    assert "2 pictures, 1 box and 2 crowds." in (tmp_path / "out/README.md").read_text()
+    assert "| coco | 2 | 1 |" in (tmp_path / "out/README.md").read_text()
 
 
 @pytest.mark.pipeline

@@ -122,6 +122,19 @@ def test_what_a_model_mostly_overlooks_is_not_called_spurious() -> None:
     assert [(s.kind, int(s.sha256, 16)) for s in suspects({"train": labelled}, found_mostly)] == [("spurious", n) for n in (98, 99, 100)]
 
 
+def test_a_label_is_listed_by_the_likeliest_kind_among_those_that_list_it() -> None:
+    """One label in ten is not found, so that spurious is little; another category is seen on one of these, more likely than that but less than is listed."""
+    images = [image(n, exhaustive_category_ids=(1, 2)) for n in range(1, 101)]
+    labelled = coco(images, [annotation(n, n, HAMMER, bbox=BOX) for n in range(1, 101)])
+    seen = {f"{n:064x}": [(HAMMER, BOX, 0.9)] if n <= 90 else [] for n in range(1, 101)}
+    doubtful: list[Seen] = [(SAW, BOX, 0.42)]
+
+    found = suspects({"train": labelled}, predictions({**seen, f"{100:064x}": doubtful}))
+
+    assert LEAST["spurious"] < found[0].score < 0.42 < LEAST["mislabelled"]
+    assert {(s.kind, int(s.sha256, 16)) for s in found} == {("spurious", n) for n in range(91, 101)}
+
+
 def test_pictures_that_the_detector_was_not_run_on_are_left_alone() -> None:
     labelled = coco([image(1), image(2)], [annotation(1, 1, bbox=BOX), annotation(2, 2, bbox=BOX)])
 

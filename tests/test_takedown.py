@@ -15,7 +15,8 @@ from PIL import Image
 
 from boxset.cli import cli
 from boxset.dataset.decisions import Decisions, Verdict, append_decisions, decided, decisions_of, read_decisions
-from boxset.dataset.records import KEPT, ImageRow, Picture
+from boxset.dataset.reasons import Reason
+from boxset.dataset.records import KEPT, ImageRow, Picture, Seen
 from boxset.dataset.takedown import Takedowns, TakenDown, append_takedowns, names_of, read_takedowns, takedowns_for, takedowns_of
 from boxset.dataset.validation import Fault
 from boxset.errors import InputError
@@ -275,6 +276,67 @@ def test_an_undo_lets_in_what_it_names_and_nothing_else(tmp_path: Path, monkeypa
 
     assert done.output.startswith("1 copy of the picture let in again")
     assert read_takedowns().contents == {"b" * 64}
+
+
+OWN = picture("own", source="own", source_id="shelf/a.jpg", url="shelf/a.jpg#0a1b2c3d")
+THEIRS = picture(
+    "theirs", source="crawl", source_id="b", url="https://a.example/b.jpg", landing_url="https://a.example/b", author_url="https://a.example/ann", phash="f0" * 8, coco_id="7"
+)
+
+
+def built(*, down: bool) -> None:
+    """Write what a build remembers of one's own picture and of one that was crawled: kept, or left out as taken down."""
+    for place, one in {"extract/own": OWN, "crawl/hammer": THEIRS}.items():
+        left_out = ImageRow(source_id=one.source_id, url=one.url, outcome=Reason.TAKEN_DOWN, seen=Seen.of(one))
+        row = left_out if down else ImageRow(source_id=one.source_id, url=one.url, outcome=KEPT, picture=one)
+        write_jsonl(Path("data") / place / "images.jsonl", [row])
+
+
+@pytest.mark.parametrize(
+    ("taken", "undone", "which"),
+    [
+        ("own:shelf/a.jpg", "own:shelf/a.jpg", OWN),
+        ("photos/shelf/a.jpg", "a.jpg", OWN),
+        (OWN.sha256, "./photos/shelf/a.jpg", OWN),
+        ("https://a.example/b", "https://a.example/b", THEIRS),
+        ("https://a.example/ann", "https://a.example/ann", THEIRS),
+        ("coco:7", "coco:7", THEIRS),
+        ("crawl:b", THEIRS.sha256[:40], THEIRS),
+    ],
+)
+def test_after_a_build_a_picture_is_let_in_again_by_any_name_by_which_it_was_taken_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: str, undone: str, which: Picture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").touch()
+    built(down=False)
+    assert CliRunner().invoke(cli, ["takedown", taken, "--by", "me"]).exception is None
+    assert read_takedowns().contents == {which.sha256}
+    built(down=True)
+
+    done = CliRunner().invoke(cli, ["takedown", undone, "--undo", "--by", "me"])
+
+    assert (done.exception, read_takedowns().contents) == (None, frozenset())
+
+
+def test_what_only_calls_a_picture_keeps_nothing_out() -> None:
+    (line,) = takedowns_for([THEIRS], why="", by="me", at=AT, called="https://a.example/ann")
+
+    assert keeps_out([line], picture("other", source="crawl", source_id="c", url="https://a.example/ann", phash="3c" * 8)) == [False]
+
+
+def test_of_several_pictures_none_is_let_in_again_unasked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").touch()
+    append_takedowns(line for one in (OWN, THEIRS) for line in takedowns_for([one], why="", by="me", at=AT, called="https://a.example/ann"))
+
+    asked = CliRunner().invoke(cli, ["takedown", "https://a.example/ann", "--undo", "--by", "me"])
+    before = read_takedowns().contents
+    done = CliRunner().invoke(cli, ["takedown", "https://a.example/ann", "--undo", "--all", "--by", "me"])
+
+    assert str(asked.exception).startswith("https://a.example/ann: 2 pictures fit")
+    assert before == {OWN.sha256, THEIRS.sha256}
+    assert (done.exception, read_takedowns().contents) == (None, frozenset())
 
 
 def test_a_picture_that_was_paid_for_or_decided_on_and_is_not_here_can_be_taken_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,9 +44,10 @@ def test_roboflows_category_ids_have_no_gaps(tmp_path: Path) -> None:
     one = image(1, neg_category_ids=(HAMMER,), exhaustive_category_ids=(SAW,))
     dataset = written(tmp_path / "dataset", coco([one], [annotation(1, 1, SAW), annotation(2, 1, SAW, iscrowd=1)]))
 
-    export(dataset, "roboflow", tmp_path / "out")
+    done = export(dataset, "roboflow", tmp_path / "out")
 
     read = msgspec.json.decode((tmp_path / "out/train/_annotations.coco.json").read_bytes(), type=Coco)
+    assert done == {"pictures": 1, "boxes": 1, "crowds": 1, "crowds_left_out": 0}
     assert [(c.id, c.name) for c in read.categories] == [(1, "hammer"), (2, "saw")]
     assert [(a.category_id, a.iscrowd) for a in read.annotations] == [(2, 0), (2, 1)]
     assert known(read.images[0]) == ((1,), (), (2,))
@@ -66,7 +67,7 @@ def test_lvis_has_what_its_evaluation_asks_for_and_a_crowd_makes_its_category_pa
     }
     assert [a["id"] for a in read["annotations"]] == [1, 2]
     assert [known(msgspec.convert(one, CocoImage)) for one in read["images"]] == [((), (SAW,), (HAMMER,)), ((HAMMER,), (), ())]
-    assert done == {"pictures": 2, "boxes": 2, "crowds_left_out": 1}
+    assert done == {"pictures": 2, "boxes": 2, "crowds": 0, "crowds_left_out": 1}
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -69,7 +69,7 @@ def hold(merged: Coco, frozen: Frozen, *, files: Collection[str], is_denied: IsD
         "name": frozen.name,
         "sha256": frozen.sha256,
         "images": len(held.images),
-        "boxes": len(held.annotations),
+        "boxes": sum(not annotation.iscrowd for annotation in held.annotations),
         "denied": len(denied),
         "near_left_out": len(near),
         "merged_no_more": len(kept) - len(twins),

@@ -457,12 +457,12 @@ def _metrics(coco: Coco, pictures: list[Picture], *, dropped: tuple[Dropped, ...
     }
 
 
-def counts(coco: Coco) -> dict[str, dict[str, int]]:
-    """Return boxes and images by category, by its key."""
+def counts(coco: Coco) -> dict[str, Any]:
+    """Return boxes, and images that have some, by category, by its key; crowds apart, in all."""
     names = {category.id: category.key for category in coco.categories}
     boxes = dict.fromkeys(names.values(), 0)
     images: dict[str, set[int]] = {name: set() for name in names.values()}
-    for annotation in coco.annotations:
+    for annotation in (a for a in coco.annotations if not a.iscrowd):
         boxes[names[annotation.category_id]] += 1
         images[names[annotation.category_id]].add(annotation.image_id)
-    return {"boxes": boxes, "images": {name: len(found) for name, found in images.items()}}
+    return {"boxes": boxes, "images": {name: len(found) for name, found in images.items()}, "crowds": len(coco.annotations) - sum(boxes.values())}

@@ -7,13 +7,13 @@ import click
 
 from boxset.errors import InputError, did_you_mean
 from boxset.terminal import console, print_whole, say
-from boxset.wording import counted, money
+from boxset.wording import boxes_and_crowds, money
 
 if TYPE_CHECKING:
     from boxset.compare.audit import Origin, Traced
     from boxset.sources.terms import Passing
 
-NUMBERS = ("boxes", "pictures", "cost", "cost elsewhere", "a box")
+NUMBERS = ("boxes", "crowds", "pictures", "cost", "cost elsewhere", "a box")
 
 
 @click.command()
@@ -43,7 +43,8 @@ def command(origin: str, category: str, rev: str | None, file: Path | None) -> N
     rows = [row for row in every if origin in ("", row.origin) and category in ("", row.category)]
     if file is not None:
         _write(file, rows)
-        say(f"{file}: {counted(len(rows), 'box')}")
+        crowds = sum(row.iscrowd for row in rows)
+        say(f"{file}: {boxes_and_crowds(len(rows) - crowds, crowds)}")
         return
     only = {name: usd for name, usd in spent.items() if origin in ("", name)} if not category else {}
     is_whole = not (origin or category)
@@ -73,13 +74,14 @@ def _print(origins: "list[Origin]", pictures: "list[Passing]", *, with_rest: boo
 
     from boxset.sources.terms import passing_on
 
+    has_crowds = any(one.crowds for one in origins)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("from", "boxes", "pictures", "cost", *(["cost elsewhere"] if with_rest else []), "a box", "licence of its boxes", "credit"):
+    for title in ("from", "boxes", *(["crowds"] if has_crowds else []), "pictures", "cost", *(["cost elsewhere"] if with_rest else []), "a box", "licence of its boxes", "credit"):
         table.add_column(title, justify="right" if title in NUMBERS else "left", no_wrap=True)
     for one in origins:
-        rest = [money(one.usd_elsewhere)] if with_rest else []
-        each = money(one.usd / one.boxes, to_the_mill=True) if one.usd else "–"
-        table.add_row(Text(one.name), f"{one.boxes:,}", f"{one.pictures:,}", money(one.usd), *rest, each, Text(one.licence or "–"), Text(one.credit or "–"))
+        rest, crowds = [money(one.usd_elsewhere)] if with_rest else [], [f"{one.crowds:,}"] if has_crowds else []
+        each = money(one.usd / one.boxes, to_the_mill=True) if one.usd and one.boxes else "–"
+        table.add_row(Text(one.name), f"{one.boxes:,}", *crowds, f"{one.pictures:,}", money(one.usd), *rest, each, Text(one.licence or "–"), Text(one.credit or "–"))
     print_whole(console(highlight=False), table)
     if with_rest:
         say(f"{money(sum(one.usd + one.usd_elsewhere for one in origins))} were spent or reserved in all; elsewhere: for pictures that have no box of the job in this data set")

@@ -8,7 +8,7 @@ import click
 
 from boxset.errors import ProjectError
 from boxset.terminal import console, say
-from boxset.wording import counted
+from boxset.wording import boxes_and_crowds, counted
 
 if TYPE_CHECKING:
     from boxset.formats.export import Copy
@@ -37,7 +37,7 @@ def command(format_: str, out: Path, purpose: str | None, dataset: Path) -> None
         _print(only.shared)
     crowds = done["crowds_left_out"]
     left = f"; {counted(crowds, 'crowd')} left out, as {format_} has no place for them" if crowds else ""
-    say(f"{out}: {counted(done['pictures'], 'picture')}, {counted(done['boxes'], 'box')}{left}")
+    say(f"{out}: {counted(done['pictures'], 'picture')}, {boxes_and_crowds(done['boxes'], done['crowds'])}{left}")
 
 
 def _only(dataset: Path, purpose: str) -> "Copy":
@@ -68,7 +68,7 @@ def _print(done: "Shared") -> None:
     table.add_column("")
     for title in (*done.parts, "all", "of"):
         table.add_column(title, justify="right", no_wrap=True)
-    stay, whole = ([Counter(a.category_id for a in part.annotations) for part in parts.values()] for parts in (done.parts, done.whole))
+    stay, whole = ([Counter(a.category_id for a in part.annotations if not a.iscrowd) for part in parts.values()] for parts in (done.parts, done.whole))
     for category in done.parts["train"].categories:
         counts = [count[category.id] for count in stay]
         table.add_row(Text(category.name), *(f"{n:,}" for n in (*counts, sum(counts), sum(count[category.id] for count in whole))))

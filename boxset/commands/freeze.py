@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from boxset.terminal import say
-from boxset.wording import counted
+from boxset.wording import boxes_and_crowds, counted
 
 
 @click.command("freeze")
@@ -30,7 +30,9 @@ def command(name: str, text: str, *, tagged: bool) -> None:
     if tagged:
         set_tag(root, name, message, frozen.commit)
     coco = frozen.coco
-    say(f"frozen/{name}.jsonl: {counted(len(coco.images), 'picture')} and {counted(len(coco.annotations), 'box')}, as commit {frozen.commit[:9]} has them in test")
+    crowds = sum(a.iscrowd for a in coco.annotations)
+    held = f"{counted(len(coco.images), 'picture')}, {boxes_and_crowds(len(coco.annotations) - crowds, crowds)}"
+    say(f"frozen/{name}.jsonl: {held}, as commit {frozen.commit[:9]} has them in test")
     say(f"to hold test to it: write `freeze_test: {yaml_text(name)}` under `split` in params.yaml, then")
     tag = () if tagged else (f"git tag -a {name} -m {shlex.quote(message)} {frozen.commit[:9]}",)
     keep = f"git add frozen params.yaml dvc.lock metrics splits.csv && git commit -m {shlex.quote(f'Freeze the test set as {name}')}"

@@ -1,6 +1,7 @@
 """`boxset takedown`: keep a picture out of every later build, as its owner wants."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from hashlib import md5
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from boxset.wording import counted
 if TYPE_CHECKING:
     from boxset.compare.explain import Records, Story
     from boxset.dataset.records import Picture
-    from boxset.dataset.takedown import TakenDown
+    from boxset.dataset.takedown import Takedowns, TakenDown
 
 DECISIONS = Path("decisions")
 LYING_ABOUT = ("labelling", "preview", ".boxset/preview")  # folders of ours that no build clears
@@ -25,7 +26,7 @@ AFTER = "decisions/takedown.jsonl: commit it, then `dvc repro` and `dvc push`"
 @click.argument("picture", required=False)
 @click.option("--why", default="", help="What was asked, when and by whom; stands in the file and in `boxset explain`.")
 @click.option("--by", default="", help="Who takes it down; your name in git if left out.")
-@click.option("--all", "take_all", is_flag=True, help="Take down every picture that fits, where several do.")
+@click.option("--all", "take_all", is_flag=True, help="Take down, or let in again, every picture that fits, where several do.")
 @click.option("--undo", is_flag=True, help="Let it in again.")
 @click.option("--list", "is_list", is_flag=True, help="Print what is taken down.")
 def command(picture: str | None, *, why: str, by: str, take_all: bool, undo: bool, is_list: bool) -> None:
@@ -45,7 +46,7 @@ def command(picture: str | None, *, why: str, by: str, take_all: bool, undo: boo
     if not picture:
         raise click.UsageError("name one picture, or --list")
     with sole_writer(DECISIONS):
-        lines = _undone(picture, why=why, by=by) if undo else _taken_down(picture, why=why, by=by, take_all=take_all)
+        lines = _undone(picture, why=why, by=by, take_all=take_all) if undo else _taken_down(picture, why=why, by=by, take_all=take_all)
         append_takedowns(lines, DECISIONS)
     say(f"{_what(lines)} {'let in again' if undo else 'taken down'} in {AFTER}")
 
@@ -58,7 +59,7 @@ def _what(lines: "list[TakenDown]") -> str:
 def _taken_down(name: str, *, why: str, by: str, take_all: bool) -> "list[TakenDown]":
     from boxset.commands.explain import read_records
     from boxset.commands.review import decided_now, decider
-    from boxset.compare.explain import copies_told
+    from boxset.compare.explain import contents_called, copies_told
     from boxset.dataset.takedown import TakenDown, takedowns_for
 
     records, who, now = read_records(Path()), decider(by), decided_now()
@@ -74,10 +75,11 @@ def _taken_down(name: str, *, why: str, by: str, take_all: bool) -> "list[TakenD
     for line in _elsewhere({picture.sha256 for some in found for picture in some}, records):
         say(line)
     addresses = [story.name for story in stories] or [name]
+    is_plain = Path(name).is_file() or any(map(contents_called(name), (picture.sha256 for some in found for picture in some)))
     return [
         line
         for some, address in zip(found, addresses, strict=True)
-        for line in takedowns_for(some, why=why, by=who, at=now) or [TakenDown(names=(_address(address),), why=why, by=who, at=now)]
+        for line in takedowns_for(some, why=why, by=who, at=now, called="" if is_plain else name) or [TakenDown(names=(_address(address),), why=why, by=who, at=now)]
     ]
 
 
@@ -133,22 +135,41 @@ def _elsewhere(contents: set[str], records: "Records") -> "Iterable[str]":
         yield f"It was sent to be labelled in {', '.join(jobs)}: that service has a copy. What was paid stays in ledger/."
 
 
-def _undone(name: str, *, why: str, by: str) -> "list[TakenDown]":
+def _undone(name: str, *, why: str, by: str, take_all: bool) -> "list[TakenDown]":
     import msgspec
 
     from boxset.commands.review import decided_now, decider
-    from boxset.compare.explain import contents_called
-    from boxset.dataset.takedown import read_takedowns
+    from boxset.dataset.takedown import linked, read_takedowns
 
     down = read_takedowns(DECISIONS)
-    called, asked = contents_called(name), _address(name) if "://" in name else name
-    found = [one for one in down.held if asked in one.names or called(one.sha256)]
+    found = _down_by_name(name, down) or _down_by_record(name, down)
     if not found:
         raise InputError("is not taken down", where=name, do="`boxset takedown --list` names what is, by SHA-256 and address")
-    names = {word for one in found for word in one.names}
-    lines = [one for one in down.held if one in found or names & set(one.names)]
+    pictures = [lines for lines in linked(down.held) if any(one in found for one in lines)]
+    if len(pictures) > 1 and not take_all:
+        named = "\n".join(lines[0].key for lines in pictures)
+        raise InputError(counted(len(pictures), "picture fits", "pictures fit"), where=name, do=f"Name one of them, or --all lets them all in again:\n{named}")
     who, now = decider(by), decided_now()
-    return [msgspec.structs.replace(one, is_back=True, why=why, by=who, at=max(now, one.at)) for one in lines]
+    return [msgspec.structs.replace(one, is_back=True, why=why, by=who, at=max(now, one.at)) for lines in pictures for one in lines]
+
+
+def _down_by_name(name: str, down: "Takedowns") -> "list[TakenDown]":
+    """Return what is taken down under a name by what its lines say themselves."""
+    from boxset.compare.explain import contents_called
+
+    called, asked = contents_called(name), _address(name) if "://" in name else name
+    return [one for one in down.held if {name, asked} & {*one.names, one.called} or called(one.sha256)]
+
+
+def _down_by_record(name: str, down: "Takedowns") -> "list[TakenDown]":
+    """Return what is taken down of the pictures that a name fits by the project's records: a build that left a picture out remembers what it was called."""
+    from boxset.commands.explain import read_records
+    from boxset.compare.explain import copies_told
+
+    records = read_records(Path())
+    with suppress(InputError):
+        return [one for story in _stories(name, records) for one in down.of(copies_told(story, records)) if one]
+    return []
 
 
 def _print_list(held: "tuple[TakenDown, ...]") -> None:

@@ -41,10 +41,11 @@ class Traced(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
-    """What one job or source brought. `usd_elsewhere`: of a job's money, what went to pictures that have no box of it in the data set."""
+    """What one job or source brought, crowds apart. `usd_elsewhere`: of a job's money, what went to pictures that have no box of it in the data set."""
 
     name: str
     boxes: int
+    crowds: int
     pictures: int
     usd: Fraction
     usd_elsewhere: Fraction
@@ -127,10 +128,11 @@ def by_origin(rows: Iterable[Traced], spent: Mapping[str, Fraction]) -> list[Ori
 
 
 def _origin_of(name: str, rows: list[Traced], spent: Fraction) -> Origin:
-    usd = sum((row.usd for row in rows), NOTHING)
+    usd, crowds = sum((row.usd for row in rows), NOTHING), sum(row.iscrowd for row in rows)
     return Origin(
         name=name,
-        boxes=len(rows),
+        boxes=len(rows) - crowds,
+        crowds=crowds,
         pictures=len({row.file_name for row in rows}),
         usd=usd,
         usd_elsewhere=spent - usd,

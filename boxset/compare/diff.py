@@ -53,7 +53,7 @@ class BoxChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class CategoryChange(msgspec.Struct, frozen=True, kw_only=True):
-    """A category's boxes in both versions; `old + came + added - went - removed + relabelled_to - relabelled_from == new`."""
+    """A category's boxes, or its crowds, in both versions; `old + came + added - went - removed + relabelled_to - relabelled_from == new`."""
 
     old_images: int
     new_images: int
@@ -105,8 +105,8 @@ class Diff(msgspec.Struct, frozen=True, kw_only=True):
     old: str
     new: str
     images: Change
-    boxes: Change
-    categories: dict[str, CategoryChange]
+    boxes: Change  # without crowds, as everything counts them
+    categories: dict[str, CategoryChange]  # the crowds of a category, where it has any, on their own
     renamed: dict[str, str]  # categories that are called otherwise now: old name → new one
     splits: dict[str, dict[str, Change]]  # split → images, boxes
     licences: dict[str, Change]  # images
@@ -138,7 +138,7 @@ class _Shot:
     image: CocoImage
     split: str
     licence: str
-    boxes: tuple[tuple[str, int, BBox, str], ...]  # category, iscrowd, bbox, source; sorted, so that of two equal ways to pair them one is taken
+    boxes: tuple[tuple[str, int, BBox, str], ...]  # category, crowds by a name of their own, iscrowd, bbox, source; sorted, so that of two equal ways to pair them one is taken
 
     @property
     def counts(self) -> dict[str, int]:
@@ -165,8 +165,8 @@ def diff(old: Mapping[str, Coco], new: Mapping[str, Coco], *, names: tuple[str, 
         old=names[0],
         new=names[1],
         images=Change(old=len(before), new=len(after)),
-        boxes=Change(old=sum(len(s.boxes) for s in before), new=sum(len(s.boxes) for s in after)),
-        categories=_categories((before, after), (removed, added), box_changes, order=_category_order(old, new, called=called)),
+        boxes=_boxes(before, after),
+        categories=_categories((before, after), (removed, added), box_changes, order=_category_order(old, new, called=called, shots=[*before, *after])),
         renamed=_renamed(old, new),
         splits={split: _split_change(before, after, split) for split in dict.fromkeys((*old, *new))},
         licences=_changes(before, after, lambda shot: shot.licence),
@@ -203,6 +203,11 @@ def _called(old: Mapping[str, Coco], new: Mapping[str, Coco]) -> dict[str, str]:
     return {key: name if counts[name] == 1 else f"{name} ({key})" for key, name in names.items()}
 
 
+def _of_crowds(name: str) -> str:
+    """Return what the crowds of a category are called: they are counted apart from its boxes."""
+    return f"{name} (crowds)"
+
+
 def _renamed(old: Mapping[str, Coco], new: Mapping[str, Coco]) -> dict[str, str]:
     was, now = _names(old), _names(new)
     return {name: now[key] for key, name in was.items() if now.get(key, name) != name}
@@ -217,7 +222,7 @@ def _shots_of(split: str, coco: Coco, called: Mapping[str, str]) -> list[_Shot]:
     licences = {licence.id: licence.name for licence in coco.licenses}
     boxes: dict[int, list[tuple[str, int, BBox, str]]] = {}
     for a in coco.annotations:
-        boxes.setdefault(a.image_id, []).append((categories[a.category_id], a.iscrowd, a.bbox, a.source))
+        boxes.setdefault(a.image_id, []).append((_of_crowds(categories[a.category_id]) if a.iscrowd else categories[a.category_id], a.iscrowd, a.bbox, a.source))
     return [_Shot(image, split, licences.get(image.license, ""), tuple(sorted(boxes.get(image.id, ())))) for image in coco.images]
 
 
@@ -316,10 +321,12 @@ def _kept_image_changes(old: _Shot, new: _Shot) -> list[ImageChange]:
     return [_image_change(kind, new, old=old) for kind in kinds]
 
 
-def _category_order(*versions: Mapping[str, Coco], called: Mapping[str, str]) -> list[str]:
-    """Return what all categories are called, by id."""
+def _category_order(*versions: Mapping[str, Coco], called: Mapping[str, str], shots: Iterable[_Shot]) -> list[str]:
+    """Return what all categories are called, by id, the crowds of each after its boxes where there are some."""
     known = {(c.id, called[c.key]) for version in versions for coco in version.values() for c in coco.categories}
-    return list(dict.fromkeys(name for _, name in sorted(known)))
+    crowds = {category for shot in shots for category, crowd, *_ in shot.boxes if crowd}
+    every = (one for _, name in sorted(known) for one in (name, *({_of_crowds(name)} & crowds)))
+    return list(dict.fromkeys(every))
 
 
 def _categories(
@@ -359,8 +366,13 @@ def _split_change(old: list[_Shot], new: list[_Shot], split: str) -> dict[str, C
     before, after = ([shot for shot in side if shot.split == split] for side in (old, new))
     return {
         "images": Change(old=len(before), new=len(after)),
-        "boxes": Change(old=sum(len(s.boxes) for s in before), new=sum(len(s.boxes) for s in after)),
+        "boxes": _boxes(before, after),
     }
+
+
+def _boxes(old: Iterable[_Shot], new: Iterable[_Shot]) -> Change:
+    before, after = (sum(not crowd for shot in side for _, crowd, *_ in shot.boxes) for side in (old, new))
+    return Change(old=before, new=after)
 
 
 def _changes(old: list[_Shot], new: list[_Shot], of: Callable[[_Shot], str]) -> dict[str, Change]:

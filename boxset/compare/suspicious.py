@@ -139,12 +139,13 @@ One = tuple[str, float, int, int]
 """Kind, score, the label's place and the prediction's, each -1 where there is none."""
 
 
-def _best_of_labels(seen: Iterable[One]) -> Iterator[One]:
+def _best_of_labels(seen: Iterable[One]) -> Iterable[One]:
+    """Return of each label the likeliest kind among those whose own threshold it passes."""
     best: dict[int, One] = {}
     for one in seen:
-        if one[2] not in best or one[1] > best[one[2]][1]:
+        if one[1] >= LEAST[one[0]] and (one[2] not in best or one[1] > best[one[2]][1]):
             best[one[2]] = one
-    return (one for one in best.values() if one[1] >= LEAST[one[0]])
+    return best.values()
 
 
 def _missed(found: _Found, *, absent: bool) -> Iterator[tuple[float, int]]:

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Meta
 
 from boxset.dataset.records import Picture, content_mark, remembered
-from boxset.dataset.similar import COPY_BITS, Print, copies
+from boxset.dataset.similar import COPY_BITS, Groups, Print, copies
 from boxset.files import append_lines, as_line, read_lines, sha256_of
 
 FOLDER, FILE = Path("decisions"), "takedown.jsonl"
@@ -27,6 +27,7 @@ class TakenDown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
     """One line: a picture to be kept out, or (`is_back`) to be let in again; by what it is known."""
 
     names: tuple[str, ...] = ()  # addresses of the picture itself, and SOURCE:ID
+    called: Annotated[str, Meta(max_length=4000)] = ""  # how it was named otherwise: an undo finds it by that, and nothing is kept out by it
     sha256: Annotated[str, Meta(pattern="^([0-9a-f]{64})?$")] = ""  # of the picture as stored; empty where only an address is known
     phash: Annotated[str, Meta(pattern="^([0-9a-f]{16})?$")] = ""
     grid: Annotated[str, Meta(pattern="^([0-9a-f]{96})?$")] = ""
@@ -102,12 +103,26 @@ def names_of(picture: Print) -> tuple[str, ...]:
     return tuple(sorted({address, picture.original_url, *own} - {""}))
 
 
-def takedowns_for(copies_of_one: Sequence[Picture], *, why: str, by: str, at: datetime) -> list[TakenDown]:
+def takedowns_for(copies_of_one: Sequence[Picture], *, why: str, by: str, at: datetime, called: str = "") -> list[TakenDown]:
     """Return the lines that take a picture down, given all its copies: each bears the names of all, so that they are let in again together."""
     names = tuple(sorted({name for picture in copies_of_one if picture.source for name in names_of(picture)}))
+    other = "" if called in names else called
     return [
-        TakenDown(names=names, sha256=p.sha256, phash=p.phash, grid=p.grid, width=p.width, height=p.height, why=why, by=by, at=at) for p in copies_of_one
+        TakenDown(names=names, called=other, sha256=p.sha256, phash=p.phash, grid=p.grid, width=p.width, height=p.height, why=why, by=by, at=at)
+        for p in copies_of_one
     ]
+
+
+def linked(lines: Sequence[TakenDown]) -> list[list[TakenDown]]:
+    """Return the lines by picture: those of one bear names in common."""
+    groups = Groups(len(lines))
+    bearing: dict[str, list[int]] = {}
+    for place, line in enumerate(lines):
+        for name in line.names:
+            bearing.setdefault(name, []).append(place)
+    for places in bearing.values():
+        groups.join_all(places)
+    return [[lines[place] for place in places] for places in groups.members()]
 
 
 def takedowns_of(lines: Iterable[TakenDown]) -> Takedowns:

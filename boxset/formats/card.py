@@ -9,7 +9,7 @@ from boxset.assemble.trust import with_names
 from boxset.dataset.coco import Coco, names_of
 from boxset.formats.sharing import passing_of
 from boxset.sources.terms import BoxTerms, asks, box_terms, passing_on
-from boxset.wording import counted
+from boxset.wording import boxes_and_crowds, counted
 
 NO_FORMATS: Mapping[str, str] = {}
 
@@ -31,11 +31,10 @@ def card(
     images = sum(len(part.images) for part in parts.values())
     crowds = sum(a.iscrowd for part in parts.values() for a in part.annotations)
     boxes = sum(len(part.annotations) for part in parts.values()) - crowds
-    apart = f" and {counted(crowds, 'crowd')}" if crowds else ""
     named = with_names(test, names_of(parts["train"].categories))
     val = short_words(named, ("val",))
     sections = [
-        f"# {name}\n\n{counted(images, 'picture')}, {counted(boxes, 'box')}{apart}.",
+        f"# {name}\n\n{counted(images, 'picture')}, {boxes_and_crowds(boxes, crowds)}.",
         "## Boxes\n\n" + _boxes_table(parts),
         *(f"## {title}\n\n" + "\n".join(f"- {line}" for line in lines) for title, lines in says.items() if lines),
         "## Sources\n\n" + _sources(parts, formats),
@@ -91,10 +90,11 @@ def _boxes_table(parts: Mapping[str, Coco]) -> str:
 
 def _sources(parts: Mapping[str, Coco], formats: Mapping[str, str]) -> str:
     images = Counter(image.source for part in parts.values() for image in part.images)
-    boxes = Counter(a.source for part in parts.values() for a in part.annotations)
+    drawn = {a.source for part in parts.values() for a in part.annotations}
+    boxes = Counter(a.source for part in parts.values() for a in part.annotations if not a.iscrowd)
     rows = []
-    for name in sorted(images.keys() | boxes.keys()):
-        terms = box_terms(name, formats) if boxes[name] else BoxTerms("", "")
+    for name in sorted(images.keys() | drawn):
+        terms = box_terms(name, formats) if name in drawn else BoxTerms("", "")
         credit = f"[{terms.credit}]({terms.page})" if terms.page else terms.credit
         rows.append((name, f"{images[name]:,}", f"{boxes[name]:,}", terms.licence, credit))
     return _table(("source", "pictures", "boxes", "licence of its boxes", "credit for them"), rows)

@@ -37,7 +37,7 @@ class Copy:
 
 
 def export(dataset: Path, format_: str, out: Path, *, only: Copy | None = None) -> dict[str, int]:
-    """Write the data set in a format into an empty folder, with its licences and its card; return pictures, boxes and crowds left out.
+    """Write the data set in a format into an empty folder, with its licences and its card; return pictures, boxes, and crowds kept and left out.
 
     `only`: the part of it that is written, with a card and a list of licences of its own. Raises ParamsError for an unknown format, InputError
     where the folder is not empty, the data set has no list of licences, or a picture of it was taken down since it was built,
@@ -59,9 +59,10 @@ def export(dataset: Path, format_: str, out: Path, *, only: Copy | None = None) 
     if format_ in TRAINING_OF:
         path = out / "README.md"
         write_text(path, path.read_text(encoding="utf-8").replace(TRAINING, f"{TRAINING_OF[format_]}\n{GROUPS}"))
-    crowds = 0 if format_ in KEEP_CROWDS else sum(a.iscrowd for part in parts.values() for a in part.annotations)
-    boxes = sum(len(part.annotations) for part in parts.values())
-    return {"pictures": sum(len(part.images) for part in parts.values()), "boxes": boxes - crowds, "crowds_left_out": crowds}
+    crowds = sum(a.iscrowd for part in parts.values() for a in part.annotations)
+    boxes = sum(len(part.annotations) for part in parts.values()) - crowds
+    kept = crowds if format_ in KEEP_CROWDS else 0
+    return {"pictures": sum(len(part.images) for part in parts.values()), "boxes": boxes, "crowds": kept, "crowds_left_out": crowds - kept}
 
 
 def _check_none_missing(dataset: Path, parts: dict[str, Coco]) -> None:

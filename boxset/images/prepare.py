@@ -9,6 +9,7 @@ import io
 import warnings
 from dataclasses import dataclass, field
 
+import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError
 
 from boxset.dataset.reasons import Reason, Refusal
@@ -35,6 +36,9 @@ OTHERS = (  # kinds of pictures that are not read, by where their mark stands
     (0, b"\xff\x0a", "JPEG XL"), (4, b"JXL ", "JPEG XL"), (4, b"jP  ", "JPEG 2000"), (0, b"%PDF", "PDF"),
     (0, b"version https://git-lfs", "a Git-LFS pointer"),
 )  # fmt: skip
+
+NOTHING = (128, (128,) * 3, (127,) * 4, (128,) * 4)  # what a decoder draws, without a word, where a JPEG's data has ended: in grey, in RGB, in CMYK both ways
+MORE = bytes(range(1, 255))  # data of a scan, whatever it would draw, with no marker in it
 
 _Broken = (OSError, SyntaxError, ValueError, IndexError, EOFError, Image.DecompressionBombError, Image.DecompressionBombWarning, ImageCms.PyCMSError)
 
@@ -91,8 +95,12 @@ def _prepared(raw: bytes, opened: Image.Image) -> Prepared:
     orientation = _orientation(opened)
     raw_width, raw_height = opened.size
     animated = bool(getattr(opened, "is_animated", False)) and opened.format != "MPO"
-    content = _kept_jpeg(raw, opened, orientation) or _rewritten(opened, orientation)
+    content = kept = _kept_jpeg(raw, opened, orientation)
+    if content is None:
+        content = _rewritten(opened, orientation)
     stored, small = _decoded_small(content)
+    if opened.format in ("JPEG", "MPO"):
+        _refuse_cut(kept or raw, small.picture if kept else opened)
     digest = hashlib.sha256(content).hexdigest()
     return Prepared(
         content=content,
@@ -173,8 +181,6 @@ def _plain(picture: Image.Image) -> Image.Image:
 
 
 def _of_16_bits(picture: Image.Image) -> Image.Image:
-    import numpy as np
-
     values = np.array(picture, dtype=np.int32)
     clear = values == picture.info["transparency"] if isinstance(picture.info.get("transparency"), int) else None
     values >>= 8
@@ -197,6 +203,24 @@ def _decoded_small(content: bytes) -> tuple[tuple[int, int], Small]:
         stored.draft("RGB", (max(1, size[0] * LEAST_SIDE // longer), max(1, size[1] * LEAST_SIDE // longer)))
         stored.load()
         return size, Small.of(stored)
+
+
+def _refuse_cut(jpeg: bytes, decoded: Image.Image) -> None:
+    """Raise OSError where a JPEG's data ends before its picture, though its end is marked: what is put before that mark would then be drawn."""
+    bare = without_metadata(jpeg) if _ends_in_nothing(decoded) else None
+    if bare is None:
+        return
+    _, drawn = _decoded_small(bare)
+    _, more = _decoded_small(bare[:-2] + MORE + bare[-2:])
+    if not np.array_equal(drawn.pixels, more.pixels):
+        raise OSError("its data ends before the picture does")
+
+
+def _ends_in_nothing(picture: Image.Image) -> bool:
+    """Return whether the whole last row is as a decoder draws where there is no data; so it is of some sound pictures too."""
+    width, height = picture.size
+    corner = picture.getpixel((width - 1, height - 1))
+    return corner in NOTHING and picture.crop((0, height - 1, width, height)).getcolors(1) == [(width, corner)]
 
 
 def _seems(raw: bytes) -> str:

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 from boxset.endpoints import Endpoints
 from boxset.errors import ParamsError, ProjectError, ServiceError
 
+DENIED = ("AccessDenied", "AccessDeniedException", "403", "Forbidden")  # S3's code, the other services', and those of S3 where an answer has no body
+
 
 def client(service: str, endpoints: Endpoints, *, region: str | None) -> Any:
     """Return a boto3 client; in the embedded world with made-up credentials and the stand-in's address. No region: the environment's."""
@@ -55,9 +57,10 @@ def keys_under(s3: Any, bucket: str, prefix: str, *, where: str) -> Iterator[str
         raise refused(err, where) from err
 
 
-def is_denied(err: ServiceError) -> bool:
-    """Return whether a failed AWS call lacked a right, so that another try changes nothing."""
-    return isinstance(err.__cause__, Exception) and code_of(err.__cause__) in ("AccessDenied", "AccessDeniedException")
+def is_denied(err: Exception) -> bool:
+    """Return whether a failed AWS call, or the one that a ServiceError tells of, lacked a right, so that another try changes nothing."""
+    failed = err.__cause__ if isinstance(err, ServiceError) else err
+    return isinstance(failed, Exception) and code_of(failed) in DENIED
 
 
 def refused(err: Exception, where: str) -> ServiceError:
@@ -65,8 +68,8 @@ def refused(err: Exception, where: str) -> ServiceError:
     code = code_of(err)
     hints = {
         "NoCredentialsError": "Export AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        **dict.fromkeys(DENIED, "The user lacks a right on the bucket; docs/labelling.md lists those that are needed"),
         "AccessDeniedException": "The user lacks a right; docs/labelling.md lists those that are needed",
-        "AccessDenied": "The user lacks a right on the bucket; docs/labelling.md lists those that are needed",
         "NoSuchBucket": "Create the bucket, or correct labeler.bucket",
     }
     return ServiceError(f"{code}: {str(err)[:200]}", where=where, do=hints.get(code, "Nothing was lost: run it again"))

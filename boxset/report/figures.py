@@ -1,7 +1,7 @@
 """What the report counts, from values alone: sizes, places, numbers of boxes, and what looks odd."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -59,6 +59,11 @@ def boxes_of(dataset: Mapping[str, Coco]) -> list[Box]:
     return found
 
 
+def without_crowds(boxes: Iterable[Box]) -> list[Box]:
+    """Return the boxes of one object each: what targets, scores and sizes count."""
+    return [box for box in boxes if not box.annotation.iscrowd]
+
+
 def by_category(boxes: Sequence[Box]) -> dict[str, list[Box]]:
     """Return the boxes of each category."""
     found: dict[str, list[Box]] = {}
@@ -83,7 +88,7 @@ def boxes_per_image(dataset: Mapping[str, Coco]) -> dict[str, int]:
 
 
 def _counts_in(coco: Coco) -> list[int]:
-    boxes = Counter(a.image_id for a in coco.annotations)
+    boxes = Counter(a.image_id for a in coco.annotations if not a.iscrowd)
     return [boxes[image.id] for image in coco.images]
 
 
@@ -112,7 +117,7 @@ def odd_boxes(boxes: Sequence[Box]) -> list[Odd]:
 
 
 def _odd_in(boxes: Sequence[Box]) -> list[Odd]:
-    usual = [box for box in boxes if not box.annotation.iscrowd]
+    usual = without_crowds(boxes)
     whole = [Odd(box, f"covers {box.share:.0%} of the picture", FAR + box.share) for box in usual if box.share >= WHOLE]
     if len(usual) < MANY:
         return whole

@@ -8,7 +8,7 @@ from boxset.compare.suspicious import frozen_words
 from boxset.files import write_json, write_text
 from boxset.report import gallery, html, sections
 from boxset.report.data import ReportData, read_report_data
-from boxset.report.figures import Box, boxes_of
+from boxset.report.figures import Box, boxes_of, without_crowds
 from boxset.report.html import Content, Html, tag
 from boxset.report.pictures import Pictures
 from boxset.report.suspicious_page import suspicious_section
@@ -30,11 +30,12 @@ def write_report(out: Path, data: ReportData) -> None:
 def render(data: ReportData) -> str:
     """Return the page; the same data give the same bytes."""
     boxes = boxes_of(data.dataset)
+    plain = without_crowds(boxes)
     made: dict[str, tuple[str, Callable[[], Html]]] = {
-        "categories": ("Categories", lambda: sections.categories(data, boxes)),
+        "categories": ("Categories", lambda: sections.categories(data, plain)),
         "splits": ("Splits", lambda: sections.splits(data)),
         "funnel": ("Funnel", lambda: sections.funnel(data)),
-        "boxes": ("Boxes", lambda: sections.boxes(data, boxes)),
+        "boxes": ("Boxes", lambda: sections.boxes(data, plain)),
         "known": ("What is known", lambda: sections.known(data)),
         "licences": ("Licences", lambda: sections.licences(data)),
         "plan": ("Next purchase", lambda: sections.plan(data)),
@@ -50,13 +51,13 @@ def render(data: ReportData) -> str:
 
 
 def box_series(data: ReportData) -> list[dict[str, str | int]]:
-    """Return boxes by category, source and split, one record each, as `dvc plots` reads them."""
-    counts = Counter((box.category, box.annotation.source, box.split) for box in boxes_of(data.dataset))
+    """Return boxes by category, source and split, one record each, as `dvc plots` reads them; crowds apart."""
+    counts = Counter((box.category, box.annotation.source, box.split) for box in without_crowds(boxes_of(data.dataset)))
     return [{"category": c, "source": s, "split": p, "boxes": n} for (c, s, p), n in sorted(counts.items())]
 
 
 def _header(data: ReportData, boxes: Sequence[Box]) -> Html:
-    have = Counter(box.category for box in boxes if not box.annotation.iscrowd)
+    have = Counter(box.category for box in without_crowds(boxes))
     crowds = len(boxes) - have.total()
     wanted = data.wanted
     reached = sum(have[name] >= target for name, target in wanted.items())

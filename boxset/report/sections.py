@@ -25,8 +25,7 @@ SHOWN = {PEOPLE: f"{PEOPLE}: drawn by people for this project"}
 
 
 def categories(data: ReportData, boxes: Sequence[Box]) -> Html:
-    """Boxes of each category by source, against those wanted, and what balance did; crowds apart, which no target counts."""
-    boxes = [box for box in boxes if not box.annotation.iscrowd]
+    """Boxes of each category by source, against those wanted, and what balance did. `boxes`: without crowds, which no target counts."""
     colours = svg.colours_of(sorted({box.annotation.source for box in boxes}))
     grouped = by_category(boxes)
     wanted = data.wanted
@@ -146,7 +145,7 @@ def _reasons(metrics: Metrics) -> str:
 
 
 def boxes(data: ReportData, found: Sequence[Box]) -> Html:
-    """How large the boxes are, how many a picture has, and where in it they lie."""
+    """How large the boxes are, how many a picture has, and where in it they lie. `found`: without crowds."""
     grouped = {name: some for name, some in by_category(found).items() if name in data.categories}
     order = [name for name in data.categories if name in grouped]
     under = (f"under {px} px" for px in SIZE_STEPS[:3])

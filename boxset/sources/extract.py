@@ -322,10 +322,12 @@ def _as_seen(stated: float, raster: float) -> bool | None:
 
 
 def _metrics(order: ExtractOrder, pool: Pool, rows: list[ImageRow], fate: _Fate) -> dict[str, Any]:
-    boxes = {category: sum(a.category == category for a in pool.annotations) for category in order.classes}
-    images = {category: len({a.sha256 for a in pool.annotations if a.category == category}) for category in order.classes}
+    plain = [a for a in pool.annotations if not a.iscrowd]
+    boxes = {category: sum(a.category == category for a in plain) for category in order.classes}
+    images = {category: len({a.sha256 for a in plain if a.category == category}) for category in order.classes}
+    drawn = {"boxes": boxes, "images": images, "crowds": len(pool.annotations) - len(plain)}
     counts = outcome_counts(rows)
     kept = counts.pop(KEPT)
     assert kept + sum(counts.values()) == len(rows)
     lost = count_reasons(fate.lost)
-    return {"seen": len(rows), "kept": kept, "dropped": counts, "boxes": boxes, "images": images, "boxes_dropped": lost, "boxes_clipped": fate.clipped}
+    return {"seen": len(rows), "kept": kept, "dropped": counts, **drawn, "boxes_dropped": lost, "boxes_clipped": fate.clipped}

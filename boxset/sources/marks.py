@@ -6,20 +6,18 @@ import zipfile
 from pathlib import Path
 
 import msgspec
-import yaml
 
 from boxset.endpoints import Endpoints
 from boxset.files import write_bytes
 from boxset.params import Params, Source
-from boxset.sources.place import LOOKING
 from boxset.sources.raw import RawFiles, member_of_zip
 
 HASHED = Path(".boxset/raw.hashed")  # what was hashed before, by size and time of change
 Known = dict[str, tuple[int, int, str]]
 
 
-def raw_marks(params: Params, endpoints: Endpoints, known: dict[str, str], *, pipeline: Path = Path("dvc.yaml")) -> tuple[dict[str, str], list[str]]:
-    """Return a mark for every public source some of whose files lie on this machine, and lines to show. Addresses are not asked.
+def raw_marks(params: Params, endpoints: Endpoints, known: dict[str, str]) -> dict[str, str]:
+    """Return a mark for every public source some of whose files lie on this machine. Addresses are not asked.
 
     A mark changes with the content alone, so that a copy elsewhere has the same one. Where none of the files is here (a colleague's
     clone) what is `known` of them stays, so that nothing is built anew.
@@ -33,13 +31,7 @@ def raw_marks(params: Params, endpoints: Endpoints, known: dict[str, str], *, pi
             marks[name] = hashlib.sha256(json.dumps(sorted(found.items())).encode()).hexdigest() if found else known.get(name, "")
     if fresh:
         write_bytes(HASHED, msgspec.json.encode({**memory, **fresh}))
-    told = {} if _always_looks(pipeline) else marks
-    return marks, [f"{name}: changed files are noticed {LOOKING}" for name in told]
-
-
-def _always_looks(pipeline: Path) -> bool:
-    stages = (yaml.safe_load(pipeline.read_text(encoding="utf-8")) or {}).get("stages", {}) if pipeline.exists() else {}
-    return bool(not stages or stages.get("resolve", {}).get("always_changed"))
+    return marks
 
 
 def _places(name: str, source: Source, endpoints: Endpoints) -> dict[str, Path]:

@@ -143,14 +143,17 @@ def listings(params: Params, endpoints: Endpoints, known: dict[str, str]) -> tup
     return marks, lines
 
 
-def unwatched(params: Params, pipeline: Path) -> list[str]:
-    """Return a line for every local source and list of addresses of which a change would go unnoticed, as `resolve` runs only when parameters change."""
+def unwatched(params: Params, pipeline: Path, news: Iterable[str]) -> list[str]:
+    """Return a line for every source on this machine and list of addresses of which the next change would go unnoticed, as `resolve` runs only when parameters change.
+
+    `news`: those that are new, or hold something else than when they were last looked into; of others it was said before.
+    """
     stage = yaml.safe_load(pipeline.read_text(encoding="utf-8")).get("stages", {}).get("resolve", {}) if pipeline.exists() else {"always_changed": True}
     if stage.get("always_changed"):
         return []
-    local = {name: "new pictures" for name, source in params.sources.items() if source.on and (source.format or name) == "local"}
-    news = {**local, **dict.fromkeys(params.crawl.url_lists, "changed rows")}
-    return [f"{name}: {what} are noticed {LOOKING}" for name, what in news.items()]
+    kinds = {name: "new pictures" if (source.format or name) == "local" else "changed files" for name, source in params.sources.items()}
+    told = {name: kinds.get(name, "changed rows") for name in news}
+    return [f"{name}: {what} are noticed {LOOKING}" for name, what in told.items()]
 
 
 def needs_world(params: Params) -> bool:

@@ -20,10 +20,9 @@ from urllib.parse import urlsplit
 
 from boxset import __version__
 from boxset.endpoints import Endpoints
-from boxset.errors import InputError, ParamsError
+from boxset.errors import InputError
 from boxset.files import make_folder, whole_file
 from boxset.images.archive import readable
-from boxset.params import NO_CONTACT
 from boxset.terminal import say
 
 CHUNK = 1 << 20
@@ -131,8 +130,7 @@ class RawFiles:
         sent = {"User-Agent": f"Boxset/{__version__} (contact: {self._contact})", "Accept-Encoding": "identity"}
         with _locked(target.with_name(f".{target.name}.lock")):
             if not target.exists():
-                if self._endpoints.gateway is None and not self._contact:
-                    raise ParamsError(f"project.contact: {NO_CONTACT[0]}", where="params.yaml", do=NO_CONTACT[1])
+                self._endpoints.check_contact(self._contact)
                 download(address, target, endpoints=self._endpoints, headers=sent, sleep=self._sleep)
         self._out_of_cache[str(target)] = address
         return target

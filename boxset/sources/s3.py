@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 from boxset.dataset.reasons import Reason, Refusal
 from boxset.endpoints import Endpoints
 from boxset.errors import ServiceError
-from boxset.labeling.aws import bucket_and_key, client, code_of, errors, refused
+from boxset.labeling.aws import bucket_and_key, client, code_of, errors, is_denied, refused
 
 T = TypeVar("T")
 
@@ -79,7 +79,7 @@ class Bucket:
         except errors() as err:
             if code_of(err) == "NoSuchBucket":
                 raise ServiceError("NoSuchBucket: there is no such bucket", where=self.address, do="Correct the bucket's name: sources.<name>.path in params.yaml") from err
-            if code_of(err) in ("AccessDenied", "403", "Forbidden"):
+            if is_denied(err):
                 do = f"Its user needs s3:ListBucket on {self.bucket} and s3:GetObject on what lies in it"
                 raise ServiceError("AccessDenied: it may not be listed, or not be read", where=self.address, do=do) from err
             raise refused(err, self.address) from err

@@ -82,8 +82,10 @@ def crawl(
         flow = Flow(settings.connections, settings.per_host, tried.ahead)
         before = (row.url for row in earlier if row.picture is not None)
         look = partial(fetcher.get, max_bytes=1)
-        reach = Reach(fetcher.get, look, where=order.category, before=before, is_online=lambda: rounds.is_online)
-        fetching = _fetching(reach, journal, shelf, flow=flow, elsewhere=stored_elsewhere(out.parent.parent, out))
+        elsewhere = stored_elsewhere(out.parent.parent, out)
+        others = [url for url in elsewhere if _tells_of_the_network(url, endpoints)]
+        reach = Reach(fetcher.get, look, where=order.category, before=before, others=others, is_online=lambda: rounds.is_online)
+        fetching = _fetching(reach, journal, shelf, flow=flow, elsewhere=elsewhere)
         tried.run(fetching, journal, progress)
         reach.check()
         rows = _looked_again(tried.rows, earlier, settings, get=look, say=progress.say)
@@ -96,6 +98,11 @@ def crawl(
     for line in [*health_lines(found), *_ending(order, settings, rounds, rows)]:
         progress.say(line)
     return _metrics(order, rows, found, repeated=tried.repeated)
+
+
+def _tells_of_the_network(url: str, endpoints: Endpoints) -> bool:
+    """Return whether an answer of an address shows that this machine is online: one's own file, or a mirror's, does not."""
+    return url.startswith(("http://", "https://")) and endpoints.mirror_of(url) is None
 
 
 def _check_any_answered(rounds: Rounds, category: str) -> None:

@@ -28,7 +28,7 @@ from boxset.dataset.reasons import Reason, Refusal
 from boxset.endpoints import Endpoints
 from boxset.errors import ParamsError
 from boxset.files import EXHAUSTED, too_many_files
-from boxset.params import NO_CONTACT, UNSENDABLE, is_sendable
+from boxset.params import UNSENDABLE, is_sendable
 from boxset.web.addresses import is_public, redirected, vetted
 from boxset.web.mirror import from_folder
 from boxset.web.robots import MAX_BYTES, Robots, header_refusal
@@ -102,8 +102,8 @@ def resolve(host: str, port: int) -> list[str]:
 class Fetcher:
     """Fetches addresses politely and safely; a context manager; may be used from many threads.
 
-    `contact` is sent to every site; without one only the embedded world and mirrors are asked. Raises ParamsError otherwise,
-    and where no header can carry it.
+    `contact` is sent to every site; without one only the embedded world and folders that are mirrors are asked, and `get` raises ParamsError
+    before anything else is. Raises ParamsError where no header can carry it.
     """
 
     def __init__(
@@ -116,11 +116,9 @@ class Fetcher:
         sleep: Callable[[float], None] = time.sleep,
         rng: random.Random | None = None,
     ) -> None:
-        if not contact and endpoints.gateway is None:
-            raise ParamsError(f"project.contact: {NO_CONTACT[0]}", where="params.yaml", do=NO_CONTACT[1])
         if not is_sendable(contact):
             raise ParamsError(f"project.contact: {contact!r}: {UNSENDABLE[0]}", where="params.yaml", do=UNSENDABLE[1])
-        self.policy, self._endpoints, self._sleep = policy, endpoints, sleep
+        self.policy, self._endpoints, self._contact, self._sleep = policy, endpoints, contact, sleep
         self._rng = rng or random.Random()  # noqa: S311 - only spreads retries; nothing that is kept depends on it
         self._agent = f"{AGENT}/{__version__} (training-set builder; contact: {contact or 'none'})"
         self._resolving, self._hosts, self._lock = resolving, dict[str, _Host](), Lock()
@@ -164,6 +162,7 @@ class Fetcher:
             shelved = from_folder(self._endpoints, at, max_bytes=max_bytes)
             if shelved is not None:
                 return shelved if isinstance(shelved, Refusal) else Fetched(shelved)
+            self._endpoints.check_contact(self._contact)
             kept_out = self._robots.refusal(at) if self.policy.robots and self._endpoints.mirror_of(at) is None else None
             if kept_out is not None:
                 return kept_out

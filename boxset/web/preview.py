@@ -127,13 +127,15 @@ class _Trial:
 def preview(category: str, params: Params, *, endpoints: Endpoints, most: int, seconds: float, tell: Callable[[str], None] = lambda _: None) -> list[Row]:
     """Return the rows of a category, sources first. Ends after about `seconds`; what fails or is late says so in its row.
 
-    `tell` is told what is waited for, before the wait.
+    `tell` is told what is waited for, before the wait. Raises ParamsError where the internet would be asked without a contact.
     """
     clock = Clock(time.monotonic() + seconds)
     look = _Look(category, params, endpoints, most, clock)
     tell(f"looks into its sources and asks the search services; {seconds:g} s in all, at the most")
     parts = [*_from_sources(look), *_from_queries(look)]
     found = len({hit.url for part in parts for hit in part.hits})
+    if any(hit for part in parts if part.get is None for hit in part.hits):
+        endpoints.check_contact(params.project.contact)
     if found:
         tell(f"fetches {counted(found, 'picture')}, {clock.left_s + GRACE_S:.0f} s at the most")
     outcomes = _fetched(look, parts)
@@ -238,6 +240,8 @@ def _from_queries(look: _Look) -> list[_Part]:
     parts: list[_Part] = []
     settings, category = look.params.crawl, look.category
     jobs: list[Callable[[], None]] = []
+    if queries_of(look.params.categories[category]):
+        look.endpoints.check_contact(look.params.project.contact)
     for supplier in suppliers_of(settings, look.endpoints, contact=look.params.project.contact, category=category):
         queries = queries_of(look.params.categories[category]) if supplier.takes_queries else (Query(q="", lang=""),)
         own = [_Part(_asked(supplier, query), judged=True, said=LATE, query=query.q, supplier=supplier.name, is_answered=False) for query in queries]

@@ -42,6 +42,12 @@ em.bad{background:var(--badly);color:var(--bad)}
 a{color:inherit;text-decoration-color:var(--line)}a:hover{text-decoration-color:currentcolor}
 nav{display:flex;flex-wrap:wrap;gap:.2rem 1rem}nav a{color:var(--accent)}
 @media(max-width:600px){body{padding:1.1rem .9rem 3rem}ul{grid-template-columns:repeat(auto-fill,minmax(150px,1fr))}}
+@media print{
+:root{color-scheme:light;--paper:#fff}
+*{print-color-adjust:exact;-webkit-print-color-adjust:exact}
+html{font-size:12px}body{max-width:none;padding:0;font-size:1rem}nav{display:none}
+h1,h2,h3,p{break-after:avoid}li{break-inside:avoid}.words .line{white-space:normal}
+ul{grid-template-columns:repeat(auto-fill,minmax(122px,1fr));gap:.5rem}li>div:first-child{height:96px}img{max-height:96px}}
 """
 WHY = {
     "duplicate": "copy of another", "duplicate_address": "address seen above", "reject_word": "reject word", "site_limit": "site is full", "too_small": "too small",

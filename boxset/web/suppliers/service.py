@@ -40,7 +40,7 @@ class Web:
     def __init__(
         self, endpoints: Endpoints, contact: str, *, sleep: Callable[[float], None] = time.sleep, now: Callable[[], float] = time.monotonic
     ) -> None:
-        self._endpoints, self.sleep, self._now = endpoints, sleep, now
+        self._endpoints, self._contact, self.sleep, self._now = endpoints, contact, sleep, now
         self._agent = f"Boxset/{__version__} (training-set builder; contact: {contact or 'none'}) urllib3"
         self._pools = urllib3.PoolManager(timeout=urllib3.Timeout(connect=10, read=60))
         self._free_at: dict[str, float] = {}
@@ -48,7 +48,11 @@ class Web:
     def get(
         self, address: str, parameters: dict[str, Any], *, headers: dict[str, str] | None = None, pace_s: float = 0.0, follow: bool = True
     ) -> Reply:
-        """Return the service's reply; where it is busy or nothing answers it is asked twice more. Raises ServiceError where nothing answers."""
+        """Return the service's reply; where it is busy or nothing answers it is asked twice more.
+
+        Raises ServiceError where nothing answers, ParamsError where the internet would be asked without a contact.
+        """
+        self._endpoints.check_contact(self._contact)
         for wait_s in WAITS_S:
             try:
                 reply = self._once(address, parameters, headers or {}, pace_s=pace_s, follow=follow)

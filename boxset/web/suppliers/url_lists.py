@@ -176,6 +176,12 @@ def list_marks(names: Iterable[str], known: Mapping[str, Mapping[str, str]]) -> 
     return marks
 
 
+def changed_lists(names: Iterable[str], known: Mapping[str, Mapping[str, str]], marks: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """Return the lists that have other rows of a `known` category than then, and those of which nothing is known yet. `marks`: as `list_marks` returns them."""
+    rows = {name: [[side.get(category, {}).get(name) for category in known] for side in (known, marks)] for name in dict.fromkeys(names)}
+    return [name for name, (before, now) in rows.items() if before != now or not any(before)]
+
+
 def first_of(bad: list[str]) -> str:
     """Return the first few of the rows that cannot be used, and how many more there are."""
     more = f" and {len(bad) - SHOWN:,} more" if len(bad) > SHOWN else ""
