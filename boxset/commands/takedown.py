@@ -82,13 +82,16 @@ def _taken_down(name: str, *, why: str, by: str, take_all: bool) -> "list[TakenD
 
 
 def _stories(name: str, records: "Records") -> "list[Story]":
-    """Return what is known of a picture; nothing of an address or a file that the project does not know. Raises InputError for other names."""
+    """Return what is known of a picture; nothing of an address or a file that the project does not know.
+
+    Raises InputError for other names, and where what was built is not here to know it: its copies would stay.
+    """
     from boxset.commands.explain import stories_of
 
     try:
         return stories_of(name, records)
     except InputError:
-        if "://" in name or Path(name).is_file():
+        if ("://" in name or Path(name).is_file()) and not records.not_here():
             return []
         raise
 

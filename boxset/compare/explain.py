@@ -15,7 +15,7 @@ from boxset.dataset.reasons import Reason
 from boxset.dataset.records import ImageRow, Picture, Pool, State
 from boxset.dataset.takedown import TakenDown
 from boxset.errors import InputError
-from boxset.wording import counted, money
+from boxset.wording import counted, money, noun
 
 FEWEST_DIGITS = 6  # of a SHA-256, that name a picture
 WHY = {
@@ -112,6 +112,7 @@ class Records:
     decisions: Decisions = NOBODY
     names: Mapping[int, str] = field(default_factory=dict)  # category id → name
     forms: Sequence[Callable[[str], str]] = ()  # of an address, in which spellings of it are equal; each one says so of more than the one before
+    not_here: Callable[[], Sequence[str]] = tuple  # outputs that were built and are not on this machine
 
     @cached_property
     def rows(self) -> list[tuple[str, ImageRow]]:
@@ -238,6 +239,8 @@ def _unknown(name: str, records: Records) -> InputError:
     near = get_close_matches(name.rpartition("/")[2], by_end, n=2) if "/" in name else []
     hint = f"; did you mean {' or '.join(by_end[end] for end in near)}?" if near else ""
     do = "Give a SHA-256 or its start, a file name of the data set, the address it came from or was published at, or SOURCE:ID"
+    if not_here := records.not_here():
+        do = f"{counted(len(not_here), 'folder')} of data/ that may know it {noun(len(not_here), 'is', 'are')} not here: `dvc pull`, then try again"
     return InputError(f"nothing is known of it{hint}", where=name, do=do)
 
 
