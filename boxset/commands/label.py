@@ -9,7 +9,7 @@ import click
 
 from boxset.errors import InputError
 from boxset.terminal import WholeHelp, say
-from boxset.wording import counted, dollars
+from boxset.wording import counted, dollars, noun
 
 if TYPE_CHECKING:
     from boxset.labeling.costs import By
@@ -274,13 +274,17 @@ def _answers(ledger: "Ledger") -> "set[tuple[str, Answered]]":
 
 @command.command()
 @click.argument("jobs", nargs=-1, metavar="[JOB]...")
-@click.confirmation_option(prompt="Stop these jobs?")
-def cancel(jobs: tuple[str, ...]) -> None:
+@click.option("--yes", is_flag=True, help="Stop them; without this, name them and ask.")
+def cancel(jobs: tuple[str, ...], yes: bool) -> None:
     """Stop every open job, or those named; what was answered is kept, the rest is given up."""
     from boxset.labeling.ledger import read_ledger
     from boxset.labeling.purchase import cancel as stop
-    from boxset.labeling.show import stopped_lines
+    from boxset.labeling.show import open_lines, stopped_lines
 
+    named = open_lines(read_ledger(LEDGER), jobs)
+    if named and not yes:
+        say("\n".join(named))
+        click.confirm(f"Stop {noun(len(named), 'this job', 'these jobs')}?", abort=True)
     with _shop() as shop:
         names = stop(shop, jobs)
         for line in stopped_lines(read_ledger(LEDGER), names):
