@@ -330,6 +330,16 @@ def test_a_file_that_is_no_picture_is_not_shown(browser: Browser) -> None:
     assert (whole[1]["Content-Type"], whole[1]["X-Content-Type-Options"]) == ("image/jpeg", "nosniff")
 
 
+def test_a_stored_file_of_another_type_is_neither_decoded_nor_sent() -> None:
+    folder = Path("data/crawl/hammer/images")
+    folder.mkdir(parents=True)
+    (folder / "page.html").write_bytes(b"<script>alert(1)</script>")
+    Image.new("RGB", (4, 4)).save(folder / "a.jpg", "TIFF")
+    page, tiff = (Desk(session(1, file_name=name), Path()) for name in ("page.html", "a.jpg"))
+
+    assert (page.get(f"picture/{sha(0)}").status, tiff.get(f"thumb/{sha(0)}").status) == (404, 404)
+
+
 BODIES: dict[str, bytes] = {
     "nothing": b"",
     "no JSON": b"{",
