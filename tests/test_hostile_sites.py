@@ -277,8 +277,10 @@ ROBOTS_ANSWERS: dict[str, tuple[Behave, str]] = {
     "drips, and says of no length": (head_then(b"HTTP/1.1 200 OK\r\n\r\nUser-agent: *\n", "drip", b"#"), "timeout"),
     "redirected": (lambda g: g.answer(b"", "301 Moved", Location="/robots-here"), "robots"),
     "redirected to a machine of ours": (lambda g: g.answer(b"", "301 Moved", Location="http://10.0.0.1/"), "private_address"),
+    "redirected to where nobody should ask": (lambda g: g.answer(b"", "301 Moved", Location="http://u:p@127.0.0.1:22/"), "fetched"),
     "redirected for ever": (lambda g: g.answer(b"", "301 Moved", Location="/robots.txt"), "fetched"),
     "huge, what matters first": (lambda g: g.answer(b"User-agent: *\nDisallow: /\n" + b"# much more\n" * 200_000), "robots"),
+    "huge, what matters beyond 500 KiB": (lambda g: g.answer(b"# much more\n" * 43_000 + b"User-agent: *\nDisallow: /\n"), "fetched"),
     "endless": (head_then(b"HTTP/1.1 200 OK\r\n\r\nUser-agent: *\nDisallow: /\n", "flood", b"# more\n" * 100), "robots"),
 }
 
