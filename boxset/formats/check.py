@@ -17,6 +17,7 @@ from boxset.files import read_bytes, read_json, sha256_of
 from boxset.formats.leaks import leaks, strays
 from boxset.formats.yolo import class_numbers, yolo_line
 from boxset.params import Merge
+from boxset.wording import counted
 
 DECODED = ".npy"  # what Ultralytics' `cache=disk` leaves beside each picture; pictures are named by their content, so it is never out of date
 
@@ -57,6 +58,9 @@ def taken_down(dataset: Path, parts: dict[str, Coco]) -> list[str]:
 
 
 def _pictures(folder: Path, split: str, coco: Coco) -> Iterator[Fault]:
+    if coco.images and not any(folder.glob("*")):
+        yield Fault(f"images/{split}", f"none of its {counted(len(coco.images), 'picture')} is here: `dvc pull` fetches them; --no-pictures checks the records alone")
+        return
     for image in coco.images:
         yield from _picture(folder / Path(image.file_name).name, f"{split} image {image.id}", image)
     names = {image.file_name for image in coco.images}
