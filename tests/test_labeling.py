@@ -22,7 +22,7 @@ from boxset.compare.sightings import Sightings
 from boxset.dataset.decisions import Decision, Verdict, decided, decisions_of
 from boxset.dataset.records import Picture, Pool, Refused
 from boxset.errors import BudgetError, InputError, ProjectError
-from boxset.files import append_lines
+from boxset.files import append_lines, write_json
 from boxset.history import upstreams
 from boxset.labeling.answers import answered_pool, places, unused
 from boxset.labeling.ground_truth import read_manifest
@@ -1041,6 +1041,27 @@ def test_cancel_names_what_it_would_stop_before_it_asks(tmp_path: Path, monkeypa
     assert asked.splitlines()[:2] == [f"{name}: 0 of 2 pictures answered", "Stop this job? [y/N]: n"]
     assert "Stop" not in nothing
     assert read_ledger(Path("ledger")) == before
+
+
+def test_who_waits_for_answers_sees_how_far_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text("world: live\nproject: {name: tools}\ncategories: {hammer: {id: 1, target: 5}, saw: {id: 2, target: 5}}\nsources: {}\n")
+    (name,) = submit(shop(tmp_path, Workforce(), label()), plan_of(tmp_path, label(), 2)).sent
+    Path("labelling", name, "tasks/annotations").mkdir(parents=True)
+    images = enumerate(read_ledger(Path("ledger")).jobs[name].asked, 1)
+    asked = [{"id": n, "file_name": one.file_name, "width": one.width, "height": one.height} for n, one in images]
+    waits = iter([[], asked[:1], asked])
+
+    def work(_: float) -> None:
+        write_json(Path("labelling", name, "results/a.json"), {"images": next(waits), "annotations": [], "categories": []})
+
+    monkeypatch.setattr("time.sleep", work)
+
+    said = CliRunner().invoke(cli, ["label", "collect", "--wait"]).output.splitlines()
+
+    assert said[:2] == [f"{name}: 0 of 2 pictures answered", f"{name}: 1 of 2 pictures answered"]
+    assert said[-1] == "2 new answers in ledger/ : commit it, then `dvc repro`"
+    assert not [line for line in said[2:] if "pictures answered" in line]
 
 
 def test_cancel_without_anything_to_stop_says_so(tmp_path: Path) -> None:

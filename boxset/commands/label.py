@@ -209,7 +209,7 @@ def costs(categories: tuple[str, ...], by: "By", as_json: bool) -> None:
 
 
 @command.command()
-@click.option("--wait", is_flag=True, help="Ask again until every job is over.")
+@click.option("--wait", is_flag=True, help="Ask again until every job is over, and say how far it is.")
 @click.option("--every-s", type=click.FloatRange(min=1), callback=_finite, default=60.0, show_default=True, help="Seconds between two looks while waiting.")
 @click.option("--again", is_flag=True, help="Look at jobs that are over too: for answers and drawings that came, or could be read, only since.")
 def collect(wait: bool, every_s: float, again: bool) -> None:
@@ -218,9 +218,9 @@ def collect(wait: bool, every_s: float, again: bool) -> None:
 
     from boxset.labeling.ledger import read_ledger
     from boxset.labeling.purchase import collect as take
-    from boxset.labeling.show import status_table
+    from boxset.labeling.show import open_lines, status_table
 
-    before = read_ledger(LEDGER)
+    before, said = read_ledger(LEDGER), list[str]()
     if not before.jobs:
         say("nothing was ever bought")
         return
@@ -229,6 +229,7 @@ def collect(wait: bool, every_s: float, again: bool) -> None:
         found = take(shop, again=again)
         while (wait or embedded) and any(progress.state == "open" for progress in found.progress.values()):
             if not embedded:
+                said = _said_anew(open_lines(read_ledger(LEDGER), ()), said)
                 time.sleep(every_s)
             found = take(shop, again=again)
         after = read_ledger(LEDGER)
@@ -236,6 +237,14 @@ def collect(wait: bool, every_s: float, again: bool) -> None:
     say(_news(before, after))
     _say_unread(found)
     _check_none_refused(found)
+
+
+def _said_anew(lines: list[str], before: list[str]) -> list[str]:
+    """Say the lines that were not said the last time, and return all of them."""
+    for line in lines:
+        if line not in before:
+            say(line)
+    return lines
 
 
 def _news(before: "Ledger", after: "Ledger") -> str:
