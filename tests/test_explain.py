@@ -89,6 +89,16 @@ def test_a_crawled_picture_that_was_labelled_has_its_whole_history() -> None:
     )
 
 
+@pytest.mark.parametrize(("state", "says"), [("labelled", "its answer is newer than this merge"), ("open", "nobody has looked at it yet")])
+def test_what_was_answered_after_the_merge_is_not_called_unseen(state: str, says: str) -> None:
+    bought = Bought(sha256=sha("a"), job="job-1", backend="files", categories=("hammer",), price_usd=0.116, state=state, boxes={})
+
+    (story,) = explain(URL, records(bought=[bought], dropped={sha("a"): "unlabelled"}))
+
+    assert story.verdict.startswith(f"not in the data set: unlabelled: {says}")
+    assert story.steps[-1].what.startswith(f"left out, unlabelled: {says}")
+
+
 def test_an_address_that_died_since_is_told() -> None:
     dead = msgspec.structs.replace(crawled(), checked=2, died=2)
 

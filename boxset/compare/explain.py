@@ -315,9 +315,9 @@ def _verdict(sha256: str, image: CocoImage | None, records: Records) -> str:
         return f"in the data set: {split}, {counted(boxes, 'box')}"
     if image is not None:
         return f"left out by balance: {WHY[_reason(image, records)]}" if records.dataset else "merged; the data set is not built yet"
-    reason = records.dropped.get(sha256)
-    if reason:
-        return f"not in the data set: {_why(reason)}"
+    dropped = _dropped(sha256, records)
+    if dropped:
+        return f"not in the data set: {dropped}"
     if any(picture.sha256 == sha256 for picture in records.pictures):
         return "kept; not merged yet"
     if sha256 in records.decisions.taken_down.contents:
@@ -467,14 +467,22 @@ def _drew_lines(bought: Bought, records: Records) -> list[str]:
 
 def _merge_steps(sha256: str, image: CocoImage | None, records: Records, *, copies: int) -> list[Step]:
     if image is None:
-        reason = records.dropped.get(sha256)
-        return [Step(where="merge", what=f"left out, {_why(reason)}", is_end=True)] if reason else []
+        dropped = _dropped(sha256, records)
+        return [Step(where="merge", what=f"left out, {dropped}", is_end=True)] if dropped else []
     what = f"the best of {copies} copies: {image.source} {image.source_id}" if copies > 1 else "the only copy"
     details = [f"also in {other}" for other in image.also_in]
     near = sum(other.group == image.group for other in (records.merged.images if records.merged else ())) - 1
     details += [f"{counted(near, 'picture')} much like it, in the same split"] if near > 0 else []
     details += [f"contradiction: {line}" for line in records.conflicts.get(image.sha256, ())]
     return [Step(where="merge", what=what, details=tuple(details))]
+
+
+def _dropped(sha256: str, records: Records) -> str:
+    """Say why the merge left a picture out; nothing where it did not."""
+    reason = records.dropped.get(sha256)
+    if reason == Reason.UNLABELLED and any(one.sha256 == sha256 and one.state == "labelled" for one in records.bought):
+        return f"{reason}: its answer is newer than this merge, and `dvc repro` takes it in, or it is about no category of now"
+    return _why(reason) if reason else ""
 
 
 def _dataset_steps(sha256: str, image: CocoImage | None, records: Records) -> list[Step]:
