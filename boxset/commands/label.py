@@ -211,7 +211,7 @@ def costs(categories: tuple[str, ...], by: "By", as_json: bool) -> None:
 @command.command()
 @click.option("--wait", is_flag=True, help="Ask again until every job is over, and say how far it is.")
 @click.option("--every-s", type=click.FloatRange(min=1), callback=_finite, default=60.0, show_default=True, help="Seconds between two looks while waiting.")
-@click.option("--again", is_flag=True, help="Look at jobs that are over too: for answers and drawings that came, or could be read, only since.")
+@click.option("--again", is_flag=True, help="Look at jobs that are over, too: for answers and drawings that came later, or could not be read before.")
 def collect(wait: bool, every_s: float, again: bool) -> None:
     """Take the answers into the ledger; then `dvc repro` builds with them."""
     import time
