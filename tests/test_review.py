@@ -237,8 +237,10 @@ def test_every_answer_says_that_nothing_else_may_be_loaded_and_nobody_may_frame_
     for path in ("", "page.js", "screen/0", f"thumb/{sha(0)}", "nothing", "../secret"):
         headers = browser.get(path)[1]
         assert {name: headers.get(name) for name in HEADERS} == HEADERS
-    assert "default-src 'none'" in HEADERS["Content-Security-Policy"]
-    assert "unsafe" not in HEADERS["Content-Security-Policy"]
+    policy = HEADERS["Content-Security-Policy"]
+    assert {part for part in policy.split("; ") if part.endswith("'none'")} == {f"{name} 'none'" for name in ("default-src", "base-uri", "form-action", "frame-ancestors")}
+    assert "unsafe" not in policy
+    assert (HEADERS["Referrer-Policy"], HEADERS["X-Frame-Options"], HEADERS["X-Content-Type-Options"]) == ("same-origin", "DENY", "nosniff")
 
 
 def test_pictures_are_small_first_and_whole_where_they_are_looked_at(browser: Browser) -> None:
