@@ -50,6 +50,16 @@ def test_a_clone_without_the_pictures_is_told_in_a_line_for_each_split(tmp_path:
     assert [fault for fault in validate(tmp_path) if "image 1" in fault.where and "missing" in fault.what] == []
 
 
+def test_a_clone_without_the_labels_is_told_in_a_line_for_each_split(tmp_path: Path) -> None:
+    one, none = coco([image(1), image(2)], [annotation(1, 1)]), coco([], [])
+    for split, part in {"train": one, "val": none, "test": none}.items():
+        write_json(tmp_path / f"annotations/instances_{split}.json", part)
+
+    found = [fault for fault in validate(tmp_path, pictures=False) if fault.where.startswith("labels/")]
+
+    assert found == [Fault("labels/train", "none of its 2 files is here: `dvc pull` fetches them")]
+
+
 def test_labels_have_classes_from_0_in_the_order_of_the_ids(tmp_path: Path) -> None:
     one = coco([image(1, width=400, height=300)], [annotation(1, 1, 2, bbox=(100, 30, 200, 60)), annotation(2, 1, 1, iscrowd=1)])
 

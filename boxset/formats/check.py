@@ -100,6 +100,9 @@ def _yolo(dataset: Path, parts: dict[str, Coco]) -> Iterator[Fault]:
         for box in coco.annotations:
             if not box.iscrowd and box.image_id in images and box.category_id in numbers:
                 lines[box.image_id].append(yolo_line(box, images[box.image_id], numbers))
+        if lines and not any((dataset / "labels" / split).glob("*.txt")):
+            yield Fault(f"labels/{split}", f"none of its {counted(len(lines), 'file')} is here: `dvc pull` fetches them")
+            continue
         for image_id, expected_lines in lines.items():
             path = dataset / "labels" / split / Path(images[image_id].file_name).with_suffix(".txt").name
             if not path.is_file() or path.read_text(encoding="utf-8") != "".join(expected_lines):
