@@ -32,7 +32,7 @@ def command(picture: str | None, *, why: str, by: str, take_all: bool, undo: boo
     """Keep a PICTURE, and every copy of it, out of all later builds, exports, reviews and purchases, the frozen test set among them.
 
     PICTURE is named as for `boxset explain`: an address, its page or its author's, a SHA-256, a file name, SOURCE:ID, or a picture file that its
-    owner sent. The address of a picture, or a file, that this project does not know yet stays out too.
+    owner sent. The address of a picture, or a file, that this project does not know yet stays out too; in a clone `dvc pull` first.
     """
     from boxset.dataset.takedown import append_takedowns, read_takedowns
     from boxset.files import sole_writer
