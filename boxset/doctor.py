@@ -19,7 +19,7 @@ from boxset.errors import BoxsetError, InputError, ParamsError
 from boxset.outdated import lacking_in_pipeline, lacking_lines, outdated_stages
 from boxset.params import Params, Query, Source
 from boxset.predictions.store import FOLDER, names
-from boxset.stage import locked_outputs
+from boxset.stage import outputs_not_here
 from boxset.wording import counted, dollars, noun
 
 OK, FIX, LATER = "ok", "FIX", "-"
@@ -225,23 +225,14 @@ def _predictions(project: Patient) -> Iterator[Finding]:
 
 def _outputs(project: Patient) -> Iterator[Finding]:
     try:
-        locked = locked_outputs(project.root / "dvc.lock")
+        missing = outputs_not_here(project.root, project.params)
     except BoxsetError as err:
         if not conflicts(project.root):  # they have lines of their own
             yield Finding("outputs", FIX, f"{Path(err.where).name}: {err.what}", err.do)
         return
-    missing = sorted(path for path in locked if not (project.root / path).exists() and _is_wanted(project, path))
     if missing:
         some = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
         yield Finding("outputs", FIX, f"dvc.lock has {some}, and they are not here", "dvc pull")
-
-
-def _is_wanted(project: Patient, path: str) -> bool:
-    """Return whether an output belongs to a source or category that is still declared."""
-    parts = Path(path).parts
-    if project.params is None or len(parts) < 3 or parts[:2] not in {("data", "index"), ("data", "extract"), ("data", "crawl")}:
-        return True
-    return parts[2] in (project.params.categories if parts[1] == "crawl" else project.params.sources)
 
 
 def _world(_: Patient, params: Params) -> Iterator[Finding]:

@@ -310,30 +310,36 @@ def _cached(root: Path, md5: str) -> bytes | None:
 
 def _cache_folders(root: Path) -> list[Path]:
     """Return where DVC's cache may be: the nearest configuration that says so, else `.dvc/cache`."""
+    config, stated = _configured(root, "cache", "dir")
+    return [config.parent / Path(stated).expanduser() if stated else config.parent / "cache"]
+
+
+def _configured(root: Path, section: str, key: str) -> tuple[Path, str]:
+    """Return what the nearest configuration of DVC that says something of a key says, and which it is; the project's own and nothing where none does."""
     here = root.resolve()
     dvc = next((folder / ".dvc" for folder in (here, *here.parents) if (folder / ".dvc").is_dir()), here / ".dvc")
     personal = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "dvc" / "config"
-    for config in (dvc / "config.local", dvc / "config", personal):
-        stated = _cache_dir_in(config)
-        if stated:
-            return [config.parent / Path(stated).expanduser()]
-    return [dvc / "cache"]
+    stated = ((config, _value_in(config, section, key)) for config in (dvc / "config.local", dvc / "config", personal))
+    return next((found for found in stated if found[1]), (dvc / "config", ""))
 
 
-def _cache_dir_in(config: Path) -> str:
+def _value_in(config: Path, section: str, key: str) -> str:
     parser = ConfigParser(interpolation=None)
     try:
         parser.read(config)
     except (ConfigError, UnicodeDecodeError):
         return ""
-    return parser.get("cache", "dir", fallback="")
+    return parser.get(section, key, fallback="")
 
 
 def _from_remote(version: Revision, path: str, output: str) -> bytes:
-    """Return a file from the default remote. Raises ProjectError where there is none, or where it lacks the file."""
+    """Return a file from the default remote, by its name now: the version may be older than the remote. Raises ProjectError where it is not had."""
+    _, remote = _configured(version.root, "core", "remote")
     with tempfile.TemporaryDirectory() as folder:
         got = Path(folder) / "got"
-        command = (sys.executable, "-m", "dvc", "get", "-q", str(version.root.resolve()), path, "--rev", version.commit, "-o", str(got))
+        command = [sys.executable, "-m", "dvc", "get", "-q", str(version.root.resolve()), path, "--rev", version.commit, "-o", str(got)]
+        if remote:
+            command += ["--remote", remote]
         done = subprocess.run(command, cwd=version.root, capture_output=True, check=False)  # noqa: S603 - DVC, with our own words
         if done.returncode == 0 and got.is_file():
             return got.read_bytes()

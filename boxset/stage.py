@@ -10,6 +10,7 @@ from pathlib import Path
 from boxset.conflicts import read_lock
 from boxset.errors import BoxsetError, ProjectError
 from boxset.files import sole_writer, unforeseen
+from boxset.params import Params
 from boxset.terminal import show_what_can_be_shown
 
 
@@ -63,6 +64,21 @@ def refuse_silent_rebuild(out: Path, *, lock: Path = Path("dvc.lock")) -> None:
 def locked_outputs(lock: Path) -> set[str]:
     """Return the paths of all outputs in `dvc.lock`. Raises ProjectError where it cannot be read."""
     return {out["path"] for stage in read_lock(lock).values() for out in stage.get("outs", [])}
+
+
+def outputs_not_here(root: Path, params: Params | None) -> list[str]:
+    """Return what `dvc.lock` has and this machine has not, but what is of a source or category that is declared no more.
+
+    Raises ProjectError where the lock cannot be read.
+    """
+    return sorted(path for path in locked_outputs(root / "dvc.lock") if not (root / path).exists() and _is_declared(path, params))
+
+
+def _is_declared(path: str, params: Params | None) -> bool:
+    parts = Path(path).parts
+    if params is None or len(parts) < 3 or parts[:2] not in {("data", "index"), ("data", "extract"), ("data", "crawl")}:
+        return True
+    return parts[2] in (params.categories if parts[1] == "crawl" else params.sources)
 
 
 def end_with_parent() -> None:

@@ -89,6 +89,16 @@ def test_a_crawled_picture_that_was_labelled_has_its_whole_history() -> None:
     )
 
 
+@pytest.mark.parametrize(("state", "says"), [("labelled", "its answer is newer than this merge"), ("open", "nobody has looked at it yet")])
+def test_what_was_answered_after_the_merge_is_not_called_unseen(state: str, says: str) -> None:
+    bought = Bought(sha256=sha("a"), job="job-1", backend="files", categories=("hammer",), price_usd=0.116, state=state, boxes={})
+
+    (story,) = explain(URL, records(bought=[bought], dropped={sha("a"): "unlabelled"}))
+
+    assert story.verdict.startswith(f"not in the data set: unlabelled: {says}")
+    assert story.steps[-1].what.startswith(f"left out, unlabelled: {says}")
+
+
 def test_an_address_that_died_since_is_told() -> None:
     dead = msgspec.structs.replace(crawled(), checked=2, died=2)
 
@@ -304,6 +314,21 @@ def test_the_command_reads_a_project_and_knows_a_picture_file_by_its_content(tmp
         "      answered: 1 hammer",
         "",
     ]
+
+
+@pytest.mark.parametrize("command", ["explain", "takedown"])
+def test_where_what_was_built_is_not_here_nothing_known_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    """A takedown that knows an address alone would let the picture's copies stay."""
+    monkeypatch.chdir(tmp_path)
+    outs = "".join(f"    - path: {path}\n" for path in ("data/crawl/hammer", "data/crawl/gone", "data/extract/lvis", "data/report"))
+    (tmp_path / "dvc.lock").write_text(f"schema: '2.0'\nstages:\n  all:\n    cmd: x\n    outs:\n{outs}")
+
+    (tmp_path / "params.yaml").write_text("world: live\nproject: {name: tools}\ncategories: {hammer: {id: 1, target: 5}}\nsources: {lvis: {on: false}}\n")
+
+    done = CliRunner().invoke(cli, [command, URL])
+
+    assert str(done.exception) == f"{URL}: nothing is known of it. 2 folders of data/ that may know it are not here: `dvc pull`, then try again"
+    assert not (tmp_path / "decisions/takedown.jsonl").exists()
 
 
 def test_every_reason_has_words() -> None:

@@ -185,6 +185,20 @@ def test_one_private_address_among_public_ones_is_enough_and_names_are_looked_up
     assert looked_up == [("rebind.example", 80)]
 
 
+def test_a_name_that_changes_its_address_is_connected_to_where_it_was_vetted(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers, connected = iter([["93.184.215.14"], ["127.0.0.1"]]), []
+
+    def connect(address: tuple[str, int], **_: Any) -> None:
+        connected.append(address)
+        raise OSError("nobody there")
+
+    monkeypatch.setattr("socket.create_connection", connect)
+
+    with Fetcher(Endpoints(), contact="a@b", policy=FetchPolicy(robots=False, tries=1), resolving=lambda *_: next(answers)) as fetcher:
+        assert reason(fetcher.get("http://rebind.example/")) == "unreachable"
+    assert connected == [("93.184.215.14", 80)]
+
+
 def test_a_host_that_is_not_there_is_unreachable(naps: list[float]) -> None:
     def resolving(host: str, port: int) -> list[str]:
         raise OSError("no such host")
@@ -214,7 +228,11 @@ def test_a_contact_that_no_header_can_carry_is_refused_before_anyone_is_asked() 
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://a/b", "http://u:p@a/", "http://a:22/", "javascript:1", "data:image/png;base64,x", "http://", "http://a\nb/", "//[::1", "x" * 5000]
+    "url",
+    [
+        *("ftp://a/b", "file:///etc/passwd", "http://u:p@a/", "http://a:22/", "javascript:1", "data:image/png;base64,x"),
+        *("http://", "http://a\nb/", "//[::1", f"http://a/{'x' * 5000}"),
+    ],
 )
 def test_addresses_that_nobody_should_ask_are_refused(url: str) -> None:
     assert isinstance(vetted(url), Refusal)

@@ -222,16 +222,20 @@ def test_a_listing_that_was_collected_says_how_to_get_it(repo: Path) -> None:
     assert error.value.do.startswith("`dvc fetch --all-commits data/dataset`")
 
 
-def test_what_is_not_here_comes_from_the_remote(repo: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("named", ["before", "after"])
+def test_what_is_not_here_comes_from_the_remote_also_where_it_was_named_after_the_version(repo: Path, tmp_path: Path, named: str) -> None:
     def dvc(*arguments: str) -> None:
         subprocess.run(["dvc", *arguments], cwd=repo, check=True, capture_output=True)
 
     dvc("init", "-q")
-    dvc("remote", "add", "-q", "-d", "store", str(tmp_path / "store"))
+    if named == "before":
+        dvc("remote", "add", "-q", "-d", "store", str(tmp_path / "store"))
     commit_output(repo, b"one")
     (repo / "dvc.yaml").write_text("stages:\n  balance:\n    cmd: x\n    outs:\n      - data/dataset\n")
     git(repo, "add", "-A")
     git(repo, "commit", "-qm", "Stage")
+    if named == "after":
+        dvc("remote", "add", "-q", "-d", "store", str(tmp_path / "store"))
     shutil.copytree(repo / ".dvc/cache/files", tmp_path / "store/files")
     shutil.rmtree(repo / ".dvc/cache")
 

@@ -124,6 +124,17 @@ def test_every_breach_of_http_has_its_outcome_and_the_next_picture_comes(site: S
     assert after.body == OK
 
 
+def test_an_answer_that_comes_too_slowly_is_given_up_long_before_its_deadline() -> None:
+    def drips_to_the_end(guest: Guest) -> None:
+        guest.say(b"HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\n")
+        for _ in range(40):
+            guest.site.closing.wait(0.05)
+            guest.say(b"x")
+
+    with open_site({"/drip": drips_to_the_end}) as site, fetching(site, timeout_s=3600) as fetcher:
+        assert reason(fetcher.get(site.url("/drip"))) == "timeout"
+
+
 def test_what_follows_an_answer_is_not_taken_for_the_next_one() -> None:
     def poisoned(guest: Guest) -> bool:
         return guest.answer(b"good" + EVIL, Content_Length="4")
@@ -266,8 +277,10 @@ ROBOTS_ANSWERS: dict[str, tuple[Behave, str]] = {
     "drips, and says of no length": (head_then(b"HTTP/1.1 200 OK\r\n\r\nUser-agent: *\n", "drip", b"#"), "timeout"),
     "redirected": (lambda g: g.answer(b"", "301 Moved", Location="/robots-here"), "robots"),
     "redirected to a machine of ours": (lambda g: g.answer(b"", "301 Moved", Location="http://10.0.0.1/"), "private_address"),
+    "redirected to where nobody should ask": (lambda g: g.answer(b"", "301 Moved", Location="http://u:p@127.0.0.1:22/"), "fetched"),
     "redirected for ever": (lambda g: g.answer(b"", "301 Moved", Location="/robots.txt"), "fetched"),
     "huge, what matters first": (lambda g: g.answer(b"User-agent: *\nDisallow: /\n" + b"# much more\n" * 200_000), "robots"),
+    "huge, what matters beyond 500 KiB": (lambda g: g.answer(b"# much more\n" * 43_000 + b"User-agent: *\nDisallow: /\n"), "fetched"),
     "endless": (head_then(b"HTTP/1.1 200 OK\r\n\r\nUser-agent: *\nDisallow: /\n", "flood", b"# more\n" * 100), "robots"),
 }
 

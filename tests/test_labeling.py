@@ -11,16 +11,18 @@ from typing import Any
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from boxset.assemble.merge import boxes_counted, merge
+from boxset.cli import cli
 from boxset.commands.label import _upstreams
 from boxset.compare.sightings import Sightings
 from boxset.dataset.decisions import Decision, Verdict, decided, decisions_of
 from boxset.dataset.records import Picture, Pool, Refused
 from boxset.errors import BudgetError, InputError, ProjectError
-from boxset.files import append_lines
+from boxset.files import append_lines, write_json
 from boxset.history import upstreams
 from boxset.labeling.answers import answered_pool, places, unused
 from boxset.labeling.ground_truth import read_manifest
@@ -1030,6 +1032,51 @@ def test_cancel_tells_what_is_stopped_from_what_the_service_is_still_stopping(tm
 
     says = {"open": [f"stopping  {name}: the service has been told; `boxset label collect` closes it"], "completed": [f"stopped  {name}"]}
     assert stopped_lines(read_ledger(buying.ledger), [name]) == says[state]
+
+
+def test_a_plans_sentences_are_not_broken_where_no_terminal_is(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+
+    plan_table(plan_of(tmp_path, label()))
+
+    shown = capsys.readouterr().out.splitlines()
+    assert "budget $100.00, spent or reserved $0.00. It stops because no pictures are left for hammer: add queries, or raise crawl_images." in shown
+    assert "20 pictures, 1 worker each, $0.116 a picture: $2.32 at the most" in shown
+
+
+def test_cancel_names_what_it_would_stop_before_it_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text("world: live\nproject: {name: tools}\ncategories: {hammer: {id: 1, target: 5}}\nsources: {}\n")
+    nothing = CliRunner().invoke(cli, ["label", "cancel"], input="n\n").output
+    (name,) = submit(shop(tmp_path, Workforce(), label()), plan_of(tmp_path, label(), 2)).sent
+    before = read_ledger(Path("ledger"))
+
+    asked = CliRunner().invoke(cli, ["label", "cancel"], input="n\n").output
+
+    assert asked.splitlines()[:2] == [f"{name}: 0 of 2 pictures answered", "Stop this job? [y/N]: n"]
+    assert "Stop" not in nothing
+    assert read_ledger(Path("ledger")) == before
+
+
+def test_who_waits_for_answers_sees_how_far_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text("world: live\nproject: {name: tools}\ncategories: {hammer: {id: 1, target: 5}, saw: {id: 2, target: 5}}\nsources: {}\n")
+    (name,) = submit(shop(tmp_path, Workforce(), label()), plan_of(tmp_path, label(), 2)).sent
+    Path("labelling", name, "tasks/annotations").mkdir(parents=True)
+    images = enumerate(read_ledger(Path("ledger")).jobs[name].asked, 1)
+    asked = [{"id": n, "file_name": one.file_name, "width": one.width, "height": one.height} for n, one in images]
+    waits = iter([[], asked[:1], asked])
+
+    def work(_: float) -> None:
+        write_json(Path("labelling", name, "results/a.json"), {"images": next(waits), "annotations": [], "categories": []})
+
+    monkeypatch.setattr("time.sleep", work)
+
+    said = CliRunner().invoke(cli, ["label", "collect", "--wait"]).output.splitlines()
+
+    assert said[:2] == [f"{name}: 0 of 2 pictures answered", f"{name}: 1 of 2 pictures answered"]
+    assert said[-1] == "2 new answers in ledger/ : commit it, then `dvc repro`"
+    assert not [line for line in said[2:] if "pictures answered" in line]
 
 
 def test_cancel_without_anything_to_stop_says_so(tmp_path: Path) -> None:

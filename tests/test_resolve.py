@@ -322,6 +322,23 @@ def test_a_moved_world_ends_the_stage_and_changes_nothing(tmp_path: Path) -> Non
     assert {file: file.read_bytes() for file in (tmp_path / "data").rglob("*.json")} == before
 
 
+def test_one_run_at_a_time_writes_a_folder_also_after_another_one_was_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    hold = "from pathlib import Path\nfrom boxset.files import sole_writer\nwith sole_writer(Path('data/merge')):\n    print('held', flush=True)\n    input()"
+    pipe, environment = subprocess.PIPE, {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    with subprocess.Popen([sys.executable, "-c", hold], stdin=pipe, stdout=pipe, env=environment) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"held\n"
+        with pytest.raises(ProjectError, match="data/merge: another run still writes here"), sole_writer(Path("data/merge"), wait=False):
+            pass
+        other.kill()
+
+    with sole_writer(Path("data/merge"), wait=False):
+        written = sorted(path.as_posix() for path in Path().rglob("*.lock"))
+
+    assert written == [".boxset/locks/data-merge.lock"]
+
+
 def test_a_lock_that_cannot_be_written_is_said_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".boxset").write_text("a file, where the folder should be")

@@ -237,8 +237,10 @@ def test_every_answer_says_that_nothing_else_may_be_loaded_and_nobody_may_frame_
     for path in ("", "page.js", "screen/0", f"thumb/{sha(0)}", "nothing", "../secret"):
         headers = browser.get(path)[1]
         assert {name: headers.get(name) for name in HEADERS} == HEADERS
-    assert "default-src 'none'" in HEADERS["Content-Security-Policy"]
-    assert "unsafe" not in HEADERS["Content-Security-Policy"]
+    policy = HEADERS["Content-Security-Policy"]
+    assert {part for part in policy.split("; ") if part.endswith("'none'")} == {f"{name} 'none'" for name in ("default-src", "base-uri", "form-action", "frame-ancestors")}
+    assert "unsafe" not in policy
+    assert (HEADERS["Referrer-Policy"], HEADERS["X-Frame-Options"], HEADERS["X-Content-Type-Options"]) == ("same-origin", "DENY", "nosniff")
 
 
 def test_pictures_are_small_first_and_whole_where_they_are_looked_at(browser: Browser) -> None:
@@ -328,6 +330,16 @@ def test_a_file_that_is_no_picture_is_not_shown(browser: Browser) -> None:
     assert browser.get(f"thumb/{sha(1)}")[0] == 404
     whole = browser.get(f"picture/{sha(1)}")
     assert (whole[1]["Content-Type"], whole[1]["X-Content-Type-Options"]) == ("image/jpeg", "nosniff")
+
+
+def test_a_stored_file_of_another_type_is_neither_decoded_nor_sent() -> None:
+    folder = Path("data/crawl/hammer/images")
+    folder.mkdir(parents=True)
+    (folder / "page.html").write_bytes(b"<script>alert(1)</script>")
+    Image.new("RGB", (4, 4)).save(folder / "a.jpg", "TIFF")
+    page, tiff = (Desk(session(1, file_name=name), Path()) for name in ("page.html", "a.jpg"))
+
+    assert (page.get(f"picture/{sha(0)}").status, tiff.get(f"thumb/{sha(0)}").status) == (404, 404)
 
 
 BODIES: dict[str, bytes] = {

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from boxset.dataset.validation import Fault
+from boxset.files import write_json
 from boxset.formats.check import validate
 from boxset.formats.yolo import class_numbers, same_boxes, write_yolo, yolo_line
 from tests.build import annotation, coco, image
@@ -35,6 +36,29 @@ def test_pictures_are_found_from_any_working_directory(tmp_path: Path, monkeypat
     monkeypatch.chdir(tmp_path / start)
 
     assert roots_of_ultralytics(named, tmp_path / "datasets") == {split: dataset / "images" / split for split in ("train", "val", "test")}
+
+
+def test_a_clone_without_the_pictures_is_told_in_a_line_for_each_split(tmp_path: Path) -> None:
+    one = coco([image(1), image(2)], [annotation(1, 1)])
+    write_yolo(tmp_path, {"train": one, "val": one, "test": coco([], [])})
+    for split, part in {"train": one, "val": one, "test": coco([], [])}.items():
+        write_json(tmp_path / f"annotations/instances_{split}.json", part)
+
+    found = [fault for fault in validate(tmp_path) if fault.where.startswith("images/")]
+
+    what = "none of its 2 pictures is here: `dvc pull` fetches them; --no-pictures checks the records alone"
+    assert found == [Fault("images/train", what), Fault("images/val", what)]
+    assert [fault for fault in validate(tmp_path) if "image 1" in fault.where and "missing" in fault.what] == []
+
+
+def test_a_clone_without_the_labels_is_told_in_a_line_for_each_split(tmp_path: Path) -> None:
+    one, none = coco([image(1), image(2)], [annotation(1, 1)]), coco([], [])
+    for split, part in {"train": one, "val": none, "test": none}.items():
+        write_json(tmp_path / f"annotations/instances_{split}.json", part)
+
+    found = [fault for fault in validate(tmp_path, pictures=False) if fault.where.startswith("labels/")]
+
+    assert found == [Fault("labels/train", "none of its 2 files is here: `dvc pull` fetches them")]
 
 
 def test_labels_have_classes_from_0_in_the_order_of_the_ids(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from boxset.terminal import say
 @click.command("add")
 @click.argument("name")
 @click.argument("words", nargs=-1)
-@click.option("--anyway", is_flag=True, help="Add it though no index here has a class of that name.")
+@click.option("--anyway", is_flag=True, help="Add it without WORDS though no index here has a class of that name.")
 def command(name: str, words: tuple[str, ...], *, anyway: bool) -> None:
     """Add the category NAME to params.yaml, searched for by WORDS and its name.
 

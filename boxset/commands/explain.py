@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from boxset.errors import InputError
+from boxset.errors import BoxsetError, InputError
 from boxset.terminal import console, say
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from boxset.web.suppliers import Hit as Found
 
 MANY = 5
+TOLD_IN = ("data/crawl/", "data/extract/", "data/merge", "data/dataset")  # outputs that tell of pictures
 
 
 @click.command()
@@ -114,7 +115,21 @@ def read_records(root: Path) -> "Records":
         closed={sha256: one.closed for sha256, one in read_known(data / "label").items()},
         forms=(_plain, _key),
         near_frozen=frozenset(one.sha256 for one in record.near) if (record := read_record(data / "dataset")) else frozenset(),
+        not_here=lambda: _not_here(root),
     )
+
+
+def _not_here(root: Path) -> list[str]:
+    """Return the folders that tell of pictures, were built, and are not on this machine; none where that cannot be read."""
+    from boxset.params import read_params
+    from boxset.stage import outputs_not_here
+
+    params = None
+    with suppress(BoxsetError):
+        params = read_params(root / "params.yaml")
+    with suppress(BoxsetError):
+        return [path for path in outputs_not_here(root, params) if path.startswith(TOLD_IN)]
+    return []
 
 
 def _names(data: Path) -> dict[int, str]:

@@ -9,7 +9,7 @@ import click
 
 from boxset.errors import InputError
 from boxset.terminal import WholeHelp, say
-from boxset.wording import counted, dollars
+from boxset.wording import counted, dollars, noun
 
 if TYPE_CHECKING:
     from boxset.labeling.costs import By
@@ -219,9 +219,9 @@ def costs(categories: tuple[str, ...], by: "By", as_json: bool) -> None:
 
 
 @command.command()
-@click.option("--wait", is_flag=True, help="Ask again until every job is over.")
+@click.option("--wait", is_flag=True, help="Ask again until every job is over, and say how far it is.")
 @click.option("--every-s", type=click.FloatRange(min=1), callback=_finite, default=60.0, show_default=True, help="Seconds between two looks while waiting.")
-@click.option("--again", is_flag=True, help="Look at jobs that are over too: for answers and drawings that came, or could be read, only since.")
+@click.option("--again", is_flag=True, help="Look at jobs that are over, too: for answers and drawings that came later, or could not be read before.")
 def collect(wait: bool, every_s: float, again: bool) -> None:
     """Take the answers into the ledger; then `dvc repro` builds with them."""
     import time
@@ -229,9 +229,9 @@ def collect(wait: bool, every_s: float, again: bool) -> None:
     from boxset.labeling.gold import read_known
     from boxset.labeling.ledger import read_ledger
     from boxset.labeling.purchase import collect as take
-    from boxset.labeling.show import status_table
+    from boxset.labeling.show import open_lines, status_table
 
-    before = read_ledger(LEDGER)
+    before, said = read_ledger(LEDGER), list[str]()
     if not before.jobs:
         say("nothing was ever bought")
         return
@@ -240,6 +240,7 @@ def collect(wait: bool, every_s: float, again: bool) -> None:
         found = take(shop, again=again)
         while (wait or embedded) and any(progress.state == "open" for progress in found.progress.values()):
             if not embedded:
+                said = _said_anew(open_lines(read_ledger(LEDGER), ()), said)
                 time.sleep(every_s)
             found = take(shop, again=again)
         after = read_ledger(LEDGER)
@@ -248,6 +249,14 @@ def collect(wait: bool, every_s: float, again: bool) -> None:
     say(_news(before, after))
     _say_unread(found)
     _check_none_refused(found)
+
+
+def _said_anew(lines: list[str], before: list[str]) -> list[str]:
+    """Say the lines that were not said the last time, and return all of them."""
+    for line in lines:
+        if line not in before:
+            say(line)
+    return lines
 
 
 def _news(before: "Ledger", after: "Ledger") -> str:
@@ -286,13 +295,17 @@ def _answers(ledger: "Ledger") -> "set[tuple[str, Answered]]":
 
 @command.command()
 @click.argument("jobs", nargs=-1, metavar="[JOB]...")
-@click.confirmation_option(prompt="Stop these jobs?")
-def cancel(jobs: tuple[str, ...]) -> None:
+@click.option("--yes", is_flag=True, help="Stop them; without this, name them and ask.")
+def cancel(jobs: tuple[str, ...], yes: bool) -> None:
     """Stop every open job, or those named; what was answered is kept, the rest is given up."""
     from boxset.labeling.ledger import read_ledger
     from boxset.labeling.purchase import cancel as stop
-    from boxset.labeling.show import stopped_lines
+    from boxset.labeling.show import open_lines, stopped_lines
 
+    named = open_lines(read_ledger(LEDGER), jobs)
+    if named and not yes:
+        say("\n".join(named))
+        click.confirm(f"Stop {noun(len(named), 'this job', 'these jobs')}?", abort=True)
     with _shop() as shop:
         names = stop(shop, jobs)
         for line in stopped_lines(read_ledger(LEDGER), names):

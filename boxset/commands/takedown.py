@@ -33,7 +33,7 @@ def command(picture: str | None, *, why: str, by: str, take_all: bool, undo: boo
     """Keep a PICTURE, and every copy of it, out of all later builds, exports, reviews and purchases, the frozen test set among them.
 
     PICTURE is named as for `boxset explain`: an address, its page or its author's, a SHA-256, a file name, SOURCE:ID, or a picture file that its
-    owner sent. The address of a picture, or a file, that this project does not know yet stays out too.
+    owner sent. The address of a picture, or a file, that this project does not know yet stays out too; in a clone `dvc pull` first.
     """
     from boxset.dataset.takedown import append_takedowns, read_takedowns
     from boxset.files import sole_writer
@@ -84,13 +84,16 @@ def _taken_down(name: str, *, why: str, by: str, take_all: bool) -> "list[TakenD
 
 
 def _stories(name: str, records: "Records") -> "list[Story]":
-    """Return what is known of a picture; nothing of an address or a file that the project does not know. Raises InputError for other names."""
+    """Return what is known of a picture; nothing of an address or a file that the project does not know.
+
+    Raises InputError for other names, and where what was built is not here to know it: its copies would stay.
+    """
     from boxset.commands.explain import stories_of
 
     try:
         return stories_of(name, records)
     except InputError:
-        if "://" in name or Path(name).is_file():
+        if ("://" in name or Path(name).is_file()) and not records.not_here():
             return []
         raise
 

@@ -15,7 +15,7 @@ from boxset.dataset.reasons import Reason
 from boxset.dataset.records import ImageRow, Picture, Pool, State
 from boxset.dataset.takedown import TakenDown
 from boxset.errors import InputError
-from boxset.wording import counted, money
+from boxset.wording import counted, money, noun
 
 FEWEST_DIGITS = 6  # of a SHA-256, that name a picture
 WHY = {
@@ -113,6 +113,7 @@ class Records:
     decisions: Decisions = NOBODY
     names: Mapping[int, str] = field(default_factory=dict)  # category id → name
     forms: Sequence[Callable[[str], str]] = ()  # of an address, in which spellings of it are equal; each one says so of more than the one before
+    not_here: Callable[[], Sequence[str]] = tuple  # outputs that were built and are not on this machine
 
     @cached_property
     def rows(self) -> list[tuple[str, ImageRow]]:
@@ -239,6 +240,8 @@ def _unknown(name: str, records: Records) -> InputError:
     near = get_close_matches(name.rpartition("/")[2], by_end, n=2) if "/" in name else []
     hint = f"; did you mean {' or '.join(by_end[end] for end in near)}?" if near else ""
     do = "Give a SHA-256 or its start, a file name of the data set, the address it came from or was published at, or SOURCE:ID"
+    if not_here := records.not_here():
+        do = f"{counted(len(not_here), 'folder')} of data/ that may know it {noun(len(not_here), 'is', 'are')} not here: `dvc pull`, then try again"
     return InputError(f"nothing is known of it{hint}", where=name, do=do)
 
 
@@ -313,9 +316,9 @@ def _verdict(sha256: str, image: CocoImage | None, records: Records) -> str:
         return f"in the data set: {split}, {counted(boxes, 'box')}"
     if image is not None:
         return f"left out by balance: {WHY[_reason(image, records)]}" if records.dataset else "merged; the data set is not built yet"
-    reason = records.dropped.get(sha256)
-    if reason:
-        return f"not in the data set: {_why(reason)}"
+    dropped = _dropped(sha256, records)
+    if dropped:
+        return f"not in the data set: {dropped}"
     if any(picture.sha256 == sha256 for picture in records.pictures):
         return "kept; not merged yet"
     if sha256 in records.decisions.taken_down.contents:
@@ -471,14 +474,22 @@ def _drew_lines(bought: Bought, records: Records) -> list[str]:
 
 def _merge_steps(sha256: str, image: CocoImage | None, records: Records, *, copies: int) -> list[Step]:
     if image is None:
-        reason = records.dropped.get(sha256)
-        return [Step(where="merge", what=f"left out, {_why(reason)}", is_end=True)] if reason else []
+        dropped = _dropped(sha256, records)
+        return [Step(where="merge", what=f"left out, {dropped}", is_end=True)] if dropped else []
     what = f"the best of {copies} copies: {image.source} {image.source_id}" if copies > 1 else "the only copy"
     details = [f"also in {other}" for other in image.also_in]
     near = sum(other.group == image.group for other in (records.merged.images if records.merged else ())) - 1
     details += [f"{counted(near, 'picture')} much like it, in the same split"] if near > 0 else []
     details += [f"contradiction: {line}" for line in records.conflicts.get(image.sha256, ())]
     return [Step(where="merge", what=what, details=tuple(details))]
+
+
+def _dropped(sha256: str, records: Records) -> str:
+    """Say why the merge left a picture out; nothing where it did not."""
+    reason = records.dropped.get(sha256)
+    if reason == Reason.UNLABELLED and any(one.sha256 == sha256 and one.state == "labelled" for one in records.bought):
+        return f"{reason}: its answer is newer than this merge, and `dvc repro` takes it in, or it is about no category of now"
+    return _why(reason) if reason else ""
 
 
 def _dataset_steps(sha256: str, image: CocoImage | None, records: Records) -> list[Step]:

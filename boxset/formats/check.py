@@ -17,6 +17,7 @@ from boxset.files import read_bytes, read_json, sha256_of
 from boxset.formats.leaks import leaks, strays
 from boxset.formats.yolo import class_numbers, same_boxes, yolo_line
 from boxset.params import Merge
+from boxset.wording import counted
 
 DECODED = ".npy"  # what Ultralytics' `cache=disk` leaves beside each picture; pictures are named by their content, so it is never out of date
 
@@ -57,6 +58,9 @@ def taken_down(dataset: Path, parts: dict[str, Coco]) -> list[str]:
 
 
 def _pictures(folder: Path, split: str, coco: Coco) -> Iterator[Fault]:
+    if coco.images and not any(folder.glob("*")):
+        yield Fault(f"images/{split}", f"none of its {counted(len(coco.images), 'picture')} is here: `dvc pull` fetches them; --no-pictures checks the records alone")
+        return
     for image in coco.images:
         yield from _picture(folder / Path(image.file_name).name, f"{split} image {image.id}", image)
     names = {image.file_name for image in coco.images}
@@ -96,6 +100,9 @@ def _yolo(dataset: Path, parts: dict[str, Coco]) -> Iterator[Fault]:
         for box in coco.annotations:
             if not box.iscrowd and box.image_id in images and box.category_id in numbers:
                 lines[box.image_id].append(yolo_line(box, images[box.image_id], numbers))
+        if lines and not any((dataset / "labels" / split).glob("*.txt")):
+            yield Fault(f"labels/{split}", f"none of its {counted(len(lines), 'file')} is here: `dvc pull` fetches them")
+            continue
         for image_id, expected_lines in lines.items():
             path = dataset / "labels" / split / Path(images[image_id].file_name).with_suffix(".txt").name
             if not path.is_file() or not same_boxes(path.read_text(encoding="utf-8"), expected_lines):

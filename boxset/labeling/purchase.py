@@ -363,7 +363,7 @@ class Collected:
 def collect(shop: Shop, *, again: bool = False) -> Collected:
     """Take in what has been answered; close jobs that are over. Running it again takes in nothing twice.
 
-    `again`: look at jobs that are over too, for what came or could be read only since.
+    `again`: look at jobs that are over, too, for what came later or could not be read before.
     What cannot be taken in is returned, and the rest goes on. A job of which a picture is refused stays open, so that it is not bought again.
     """
     ledger = _with_all_sent(shop, read_ledger(shop.ledger))

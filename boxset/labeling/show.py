@@ -37,20 +37,24 @@ def plan_table(plan: Plan) -> None:
         f"{counted(len(plan.items), 'picture')}, {counted(plan.workers, 'worker')} each, {dollars(plan.per_picture_mills, to_the_mill=True)} a picture: "
         f"{dollars(plan.cost_mills)} at the most",
         highlight=False,
+        soft_wrap=True,
     )
     for sentence in gold.words(plan.known) if isinstance(plan.known, gold.Share) else ():
         terminal.print(sentence, highlight=False, soft_wrap=True)
     terminal.print(
-        f"budget {dollars(plan.budget_mills)}, spent or reserved {dollars(plan.committed_mills)}. It stops because {plan.stops_at}.", highlight=False
+        f"budget {dollars(plan.budget_mills)}, spent or reserved {dollars(plan.committed_mills)}. It stops because {plan.stops_at}.",
+        highlight=False,
+        soft_wrap=True,
     )
     for sentence in [*without_limit(plan.to_targets_pictures, plan.to_targets_mills, plan.to_targets_stops_at, planned=len(plan.items)), *_worth(plan)]:
         terminal.print(sentence, highlight=False, soft_wrap=True)
     if isinstance(plan.predictions, str):
         terminal.print(plan.predictions, highlight=False, soft_wrap=True, markup=False)
     for sentence in [*near_frozen_words(plan.frozen, plan.near_frozen), *waits_for_review(plan.review, {row.category: row.waiting for row in plan.rows})]:
-        terminal.print(sentence, highlight=False)
+        terminal.print(sentence, highlight=False, soft_wrap=True)
     if plan.old_pictures:
-        terminal.print(f"not included: asking {counted(plan.old_pictures, 'old picture')} about {', '.join(plan.old_categories)}, {dollars(plan.old_mills)}", highlight=False)
+        asking = f"asking {counted(plan.old_pictures, 'old picture')} about {', '.join(plan.old_categories)}, {dollars(plan.old_mills)}"
+        terminal.print(f"not included: {asking}", highlight=False, soft_wrap=True)
 
 
 def _worth(plan: Plan) -> Iterator[str]:
@@ -219,6 +223,12 @@ def _left_lying(ledger: Ledger, progress: dict[str, Progress]) -> Iterator[str]:
         if state == "elsewhere":
             do = f"collect it in the clone or with the settings that bought it, or give it up with {give_up}"
             yield f"{name} was sent with labeler.backend: {job.reserved.backend}, which does not know it here: {do}"
+
+
+def open_lines(ledger: Ledger, names: Sequence[str]) -> list[str]:
+    """Return a line for each open job, or for those named: how much of it is answered."""
+    jobs = [job for job in ledger.jobs.values() if job.closed is None and (not names or job.name in names)]
+    return [f"{job.name}: {len(job.answers):,} of {counted(len(job.asked), 'picture')} answered" for job in jobs]
 
 
 def stopped_lines(ledger: Ledger, stopped: Sequence[str]) -> list[str]:
