@@ -3,19 +3,21 @@
 import csv
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import yaml
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from boxset.assemble.split import NAMES, read_splits
 from boxset.dataset.coco import Coco, CocoImage, read_coco
 from boxset.dataset.records import read_extracted
 from boxset.dataset.takedown import FOLDER, read_takedowns
-from boxset.dataset.validation import Fault, faults_of
+from boxset.dataset.validation import BARE, Fault, faults_of, usable
 from boxset.errors import InputError
 from boxset.files import read_bytes, read_json, sha256_of
 from boxset.formats.leaks import leaks, strays
 from boxset.formats.yolo import class_numbers, yolo_line
+from boxset.images.prepare import orientation_of
 from boxset.params import Merge
 
 DECODED = ".npy"  # what Ultralytics' `cache=disk` leaves beside each picture; pictures are named by their content, so it is never out of date
@@ -31,10 +33,11 @@ def read_parts(dataset: Path) -> dict[str, Coco]:
 def validate(dataset: Path, *, pictures: bool = True, bits: int = Merge().duplicate_bits) -> list[Fault]:
     """Return all faults of a data set's folder. `bits`: `merge.duplicate_bits`, for copies across splits. Raises InputError where it is none."""
     parts = read_parts(dataset)
-    found = [*faults_of(parts), *_yolo(dataset, parts), *_tables(dataset, parts), *_label_caches(dataset)]
-    found += leaks(parts, bits=bits, extracted=[picture for pool in read_extracted(dataset.parent).values() for picture in pool.pictures])
+    whole = usable(parts)
+    found = [*faults_of(parts), *_yolo(dataset, whole), *_tables(dataset, parts), *_label_caches(dataset)]
+    found += leaks(whole, bits=bits, extracted=[picture for pool in read_extracted(dataset.parent).values() for picture in pool.pictures])
     found += _strays(dataset.parent.parent, parts)
-    found += [Fault(f"picture {sha256}", "was taken down since: `dvc repro` takes it out") for sha256 in taken_down(dataset, parts)]
+    found += [Fault(f"picture {sha256}", "was taken down since: `dvc repro` takes it out") for sha256 in taken_down(dataset, whole)]
     if pictures:
         found += [fault for split, coco in parts.items() for fault in _pictures(dataset / "images" / split, split, coco)]
     return found
@@ -57,8 +60,8 @@ def taken_down(dataset: Path, parts: dict[str, Coco]) -> list[str]:
 
 
 def _pictures(folder: Path, split: str, coco: Coco) -> Iterator[Fault]:
-    for image in coco.images:
-        yield from _picture(folder / Path(image.file_name).name, f"{split} image {image.id}", image)
+    for image in (image for image in coco.images if BARE.fullmatch(image.file_name)):
+        yield from _picture(folder / image.file_name, f"{split} image {image.id}", image)
     names = {image.file_name for image in coco.images}
     here = sorted(path.name for path in folder.glob("*")) if folder.is_dir() else []
     yield from (Fault(f"images/{split}/{name}", "a picture that no record speaks of") for name in here if name not in names and not name.endswith(DECODED))
@@ -74,15 +77,14 @@ def _picture(path: Path, where: str, image: CocoImage) -> Iterator[Fault]:
         with Image.open(path) as opened:
             if opened.size != (image.width, image.height):
                 yield Fault(where, f"says {image.width}x{image.height}, the picture is {opened.size[0]}x{opened.size[1]}")
-            if opened.getexif().get(0x0112, 1) != 1:
+            if orientation_of(opened) != 1:
                 yield Fault(where, "the picture carries an EXIF orientation")
-    except (OSError, UnidentifiedImageError):
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         yield Fault(where, f"{image.file_name} cannot be decoded")
 
 
 def _yolo(dataset: Path, parts: dict[str, Coco]) -> Iterator[Fault]:
-    data = dataset / "data.yaml"
-    said = (yaml.safe_load(data.read_text(encoding="utf-8")) or {}) if data.is_file() else {}
+    said = _read_yaml(dataset / "data.yaml")
     names, root = said.get("names"), str(said.get("path") or "")
     if root and not Path(root).is_absolute():
         yield Fault("data.yaml", f"its path is {root!r}: trainers take that from the folder that they are started in; leave it out")
@@ -98,8 +100,22 @@ def _yolo(dataset: Path, parts: dict[str, Coco]) -> Iterator[Fault]:
                 lines[box.image_id].append(yolo_line(box, images[box.image_id], numbers))
         for image_id, expected_lines in lines.items():
             path = dataset / "labels" / split / Path(images[image_id].file_name).with_suffix(".txt").name
-            if not path.is_file() or path.read_text(encoding="utf-8") != "".join(expected_lines):
+            if not path.is_file() or _text(path) != "".join(expected_lines):
                 yield Fault(f"labels/{split}/{path.name}", "does not say what the COCO file says")
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    """Return what a YAML file says; nothing where there is none, or where it is no map."""
+    try:
+        said = yaml.safe_load(_text(path)) if path.is_file() else {}
+    except yaml.YAMLError:
+        said = {}
+    return said if isinstance(said, dict) else {}
+
+
+def _text(path: Path) -> str:
+    """Return a file's text; what is no UTF-8 is none of ours, and reads as other characters."""
+    return path.read_text(encoding="utf-8", errors="replace")
 
 
 def _label_caches(dataset: Path) -> Iterator[Fault]:
@@ -120,11 +136,15 @@ def _tables(dataset: Path, parts: dict[str, Coco]) -> Iterator[Fault]:
         if not path.is_file():
             yield Fault(name, "is missing")
             continue
-        rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+        try:
+            rows = list(csv.DictReader(_text(path).splitlines()))
+        except csv.Error as err:
+            yield Fault(name, f"is no table: {err}")
+            continue
         listed = {row.get("file_name") for row in rows}
         yield from (Fault(f"{name}: {missing}", "has no row") for missing in sorted(wanted - listed))
         if name == "repeat_factors.csv":
-            yield from (Fault(f"{name}: {row['file_name']}", f"factor {row['factor']}") for row in rows if not _is_factor(row.get("factor") or ""))
+            yield from (Fault(f"{name}: {row.get('file_name')}", f"factor {row.get('factor')}") for row in rows if not _is_factor(row.get("factor") or ""))
 
 
 def _is_factor(text: str) -> bool:

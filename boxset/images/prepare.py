@@ -88,7 +88,7 @@ def prepare(raw: bytes, limits: Limits = Limits()) -> Prepared | Refusal:
 
 
 def _prepared(raw: bytes, opened: Image.Image) -> Prepared:
-    orientation = _orientation(opened)
+    orientation = orientation_of(opened)
     raw_width, raw_height = opened.size
     animated = bool(getattr(opened, "is_animated", False)) and opened.format != "MPO"
     content = _kept_jpeg(raw, opened, orientation) or _rewritten(opened, orientation)
@@ -110,7 +110,7 @@ def _prepared(raw: bytes, opened: Image.Image) -> Prepared:
     )
 
 
-def _orientation(opened: Image.Image) -> int:
+def orientation_of(opened: Image.Image) -> int:
     """Return the EXIF orientation, 1 to 8; 1 where none is stated, or nothing that can be read: whatever is wrong there, the picture is whole."""
     try:
         stated = opened.getexif().get(ORIENTATION)
