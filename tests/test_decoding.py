@@ -4,9 +4,11 @@ import io
 import os
 import random
 import signal
+import struct
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -170,6 +172,17 @@ def test_no_decoder_beyond_the_five_is_ever_reached(kind: str) -> None:
     named = {"TIFF": "TIFF, which is not read", "JPEG2000": "JPEG 2000, which is not read", "PDF": "PDF, which is not read"}
 
     assert prepare(encoded(Image.linear_gradient("L").convert("RGB"), kind)) == Refusal(Reason.NOT_AN_IMAGE, named.get(kind, "unknown type"))
+
+
+def test_a_picture_on_which_the_decoder_itself_fails_is_broken() -> None:
+    head = struct.pack(">IIBBBBB", 20, 20, 16, 0, 0, 0, 255)  # interlaced in a way that there is not
+    png = bytearray(encoded(Image.new("I;16", (20, 20)), "PNG"))
+    png[16:33] = head + struct.pack(">I", zlib.crc32(b"IHDR" + head))
+
+    found = prepare(bytes(png))
+
+    assert isinstance(found, Refusal)
+    assert found.reason is Reason.BROKEN
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP"])

@@ -306,5 +306,17 @@ def test_the_command_reads_a_project_and_knows_a_picture_file_by_its_content(tmp
     ]
 
 
+@pytest.mark.parametrize("command", [["explain"], ["takedown", "--by", "Anna"]], ids=" ".join)
+@pytest.mark.parametrize("name", ["a" * 300, f"openverse:{'a' * 300}", f"https://shop.example/{'a' * 5000}"], ids=["name", "number", "address"])
+def test_a_name_that_no_file_can_have_is_one_that_nothing_is_known_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str], name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").touch()
+
+    error = CliRunner().invoke(cli, [*command, name]).exception
+
+    assert isinstance(error, InputError)
+    assert (error.where, error.what) in {(name, "nothing is known of it"), (name, "is no address that is ever asked, and no picture")}
+
+
 def test_every_reason_has_words() -> None:
     assert set(WHY) == set(Reason)

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from contextlib import suppress
+from errno import ENAMETOOLONG
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,14 +57,25 @@ def stories_of(picture: str, records: "Records") -> "list[Story]":
 
 def _name_of(picture: str) -> str:
     """Return the SHA-256 as stored of a file that is here, else the name as it is."""
-    path = Path(picture)
-    if not path.is_file() or re.fullmatch(r"[0-9a-f]{64}\..+", path.name):
+    path = file_called(picture)
+    if path is None or re.fullmatch(r"[0-9a-f]{64}\..+", path.name):
         return picture
     from boxset.files import read_bytes
     from boxset.images.prepare import Prepared, prepare
 
     prepared = prepare(read_bytes(path))
     return prepared.sha256 if isinstance(prepared, Prepared) else picture
+
+
+def file_called(name: str) -> Path | None:
+    """Return the file of this name that is here; None where there is none, as for an address that is longer than a file's name can be."""
+    path = Path(name)
+    try:
+        return path if path.is_file() else None
+    except OSError as err:
+        if err.errno != ENAMETOOLONG:
+            raise
+        return None
 
 
 def _print(terminal: Any, story: "Story") -> None:

@@ -36,7 +36,7 @@ OTHERS = (  # kinds of pictures that are not read, by where their mark stands
     (0, b"version https://git-lfs", "a Git-LFS pointer"),
 )  # fmt: skip
 
-_Broken = (OSError, SyntaxError, ValueError, IndexError, EOFError, Image.DecompressionBombError, Image.DecompressionBombWarning, ImageCms.PyCMSError)
+_Broken = (OSError, SyntaxError, ValueError, IndexError, EOFError, Image.DecompressionBombError, ImageCms.PyCMSError)
 
 
 @dataclass(frozen=True)
@@ -70,21 +70,27 @@ def prepare(raw: bytes, limits: Limits = Limits()) -> Prepared | Refusal:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            opened = Image.open(io.BytesIO(raw), formats=FORMATS)
-        except UnidentifiedImageError:
-            return Refusal(Reason.NOT_AN_IMAGE, _seems(raw))
-        except Image.DecompressionBombError as err:
-            return Refusal(Reason.TOO_MANY_PIXELS, _short(err).partition(" exceeds")[0])
+            return _within_limits(raw, limits)
         except _Broken as err:
             return Refusal(Reason.BROKEN, _short(err))
-        with opened:
-            width, height = opened.size
-            if width * height > limits.max_pixels or max(width, height) > limits.max_side:
-                return Refusal(Reason.TOO_MANY_PIXELS, f"{width}x{height}")
-            try:
-                return _prepared(raw, opened)
-            except _Broken as err:
-                return Refusal(Reason.BROKEN, _short(err))
+        except MemoryError:
+            return Refusal(Reason.BROKEN, "it takes too much memory to decode")
+        except Exception as err:  # noqa: BLE001 - decoders fail in any way on bytes that were made to hurt them
+            return Refusal(Reason.BROKEN, type(err).__name__)
+
+
+def _within_limits(raw: bytes, limits: Limits) -> Prepared | Refusal:
+    try:
+        opened = Image.open(io.BytesIO(raw), formats=FORMATS)
+    except UnidentifiedImageError:
+        return Refusal(Reason.NOT_AN_IMAGE, _seems(raw))
+    except Image.DecompressionBombError as err:
+        return Refusal(Reason.TOO_MANY_PIXELS, _short(err).partition(" exceeds")[0])
+    with opened:
+        width, height = opened.size
+        if width * height > limits.max_pixels or max(width, height) > limits.max_side:
+            return Refusal(Reason.TOO_MANY_PIXELS, f"{width}x{height}")
+        return _prepared(raw, opened)
 
 
 def _prepared(raw: bytes, opened: Image.Image) -> Prepared:
