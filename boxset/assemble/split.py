@@ -6,8 +6,6 @@ groups, the fewest, and the floor (`min_boxes`) where new groups do not fill it:
 of branches) the same rule decides. Where the test set is frozen, it is what was frozen and nothing else (`assemble.freeze`).
 """
 
-import csv
-import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -65,20 +63,20 @@ def read_splits(path: Path) -> Remembered:
     if conflict:
         raise conflict
     found: Remembered = {}
-    with io.StringIO(content.decode(errors="replace"), newline="") as file:  # what is no UTF-8 is no SHA-256 either, and has a line
-        for number, row in enumerate(csv.reader(file), 1):
-            if (number == 1 and tuple(row) == HEADER) or not row:
-                continue
-            if len(row) == 2 and row[0] in OWN_ROWS:
-                found[row[0]] = "|".join(sorted({*found.get(row[0], row[1]).split("|"), *row[1].split("|")}))
-                continue
-            if len(row) != 2 or row[1] not in NAMES or not SHA256.fullmatch(row[0]):
-                raise InputError(
-                    f"expected a SHA-256 and train, val or test, found {','.join(row)[:80]!r}",
-                    where=f"{path}:{number}",
-                    do="Take the line from git's history",
-                )
-            found[row[0]] = max(found.get(row[0], "train"), row[1], key=STRENGTH.__getitem__)
+    for number, line in enumerate(content.decode(errors="replace").splitlines(), 1):  # what is no UTF-8 is no SHA-256 either, and has a line
+        row = [cell.strip('"') for cell in line.split(",")]  # as a spreadsheet may write them; no cell holds a comma
+        if not line or (number == 1 and tuple(row) == HEADER):
+            continue
+        if len(row) == 2 and row[0] in OWN_ROWS:
+            found[row[0]] = "|".join(sorted({*found.get(row[0], row[1]).split("|"), *row[1].split("|")}))
+            continue
+        if len(row) != 2 or row[1] not in NAMES or not SHA256.fullmatch(row[0]):
+            raise InputError(
+                f"expected a SHA-256 and train, val or test, found {line[:80]!r}",
+                where=f"{path}:{number}",
+                do="Take the line from git's history",
+            )
+        found[row[0]] = max(found.get(row[0], "train"), row[1], key=STRENGTH.__getitem__)
     return found
 
 
