@@ -16,7 +16,7 @@ from boxset.assemble.freeze import ALL_COUNT, Futile, Holding, futile, held_reco
 from boxset.assemble.merge import every_image
 from boxset.assemble.split import may_be_in_test, sources_of
 from boxset.compare.diff import BoxChange, diff
-from boxset.dataset.coco import Coco, CocoAnnotation, CocoImage, read_coco
+from boxset.dataset.coco import Coco, CocoAnnotation, CocoImage, part_of, read_coco
 from boxset.dataset.frozen import Frozen, frozen_names, frozen_path, read_frozen, removed_categories, write_frozen
 from boxset.dataset.reasons import Reason
 from boxset.dataset.records import ImageRow, Picture, Pool, picture_files
@@ -65,7 +65,7 @@ def hold_test(merged: Coco, params: Params, root: Path = Path()) -> tuple[Holdin
     dropped = {one["sha256"]: one["near"] for one in _dropped(data) if "near" in one}
     is_denied = _Denied(params, data, denied_by_merge(data))
     holding = hold(merged, frozen, files=picture_files(data).keys(), is_denied=is_denied, bits=params.merge.duplicate_bits, dropped=dropped)
-    held = _part(holding.coco, holding.images)
+    held = part_of(holding.coco, holding.images)
     changes = diff({"test": held}, {"test": holding.today}, names=(frozen.name, "now")).box_changes
     against = sum(not may_be_in_test(sources_of([image]), params.split) for image in held.images)
     counted = {"changed": {"boxes": len(changes), "images": len({change.sha256 for change in changes})}, "against_rules": against}
@@ -109,11 +109,6 @@ def with_freeze(metrics: dict[str, Any], holding: Holding | None) -> dict[str, A
         return metrics
     out = Counter(metrics.get("left_out", {})) + Counter(left_out(holding))
     return {**metrics, "frozen": holding.metrics, **({"left_out": dict(out)} if out else {})}
-
-
-def _part(coco: Coco, ids: frozenset[int]) -> Coco:
-    images = tuple(image for image in coco.images if image.id in ids)
-    return msgspec.structs.replace(coco, images=images, annotations=tuple(a for a in coco.annotations if a.image_id in ids))
 
 
 def _left_out(image: CocoImage) -> LeftOut:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
-from boxset.dataset.coco import Coco
+from boxset.dataset.coco import Coco, part_of
 from boxset.dataset.reasons import Reason
 from boxset.params import Balance
 from boxset.resolve import Target, Targets
@@ -52,18 +52,6 @@ def boxes_by_image(coco: Coco) -> dict[int, dict[int, int]]:
             counts = found.setdefault(annotation.image_id, {})
             counts[annotation.category_id] = counts.get(annotation.category_id, 0) + 1
     return found
-
-
-def part_of(coco: Coco, image_ids: Iterable[int]) -> Coco:
-    """Return the set with some of its images."""
-    wanted = set(image_ids)
-    return Coco(
-        info=coco.info,
-        licenses=coco.licenses,
-        categories=coco.categories,
-        images=tuple(image for image in coco.images if image.id in wanted),
-        annotations=tuple(annotation for annotation in coco.annotations if annotation.image_id in wanted),
-    )
 
 
 def repeat_factors(coco: Coco, threshold: float) -> dict[int, float]:

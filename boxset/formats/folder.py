@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
+
 from boxset.assemble.balance import Chosen
 from boxset.assemble.split import NAMES, Parted
-from boxset.dataset.coco import Coco, CocoImage, names_of, write_coco
+from boxset.dataset.coco import Coco, CocoImage, names_of, part_of, write_coco
 from boxset.dataset.records import picture_files
 from boxset.errors import ProjectError
 from boxset.files import link_or_copy, write_csv, write_text
@@ -36,13 +38,8 @@ def write_dataset(out: Path, chosen: Chosen, parted: Parted, *, name: str, guide
 
 
 def _part(coco: Coco, split: str, parted: Parted, name: str) -> Coco:
-    return Coco(
-        info={"description": f"{name}, {split}", "version": "1.0", "contributor": "Boxset"},
-        licenses=coco.licenses,
-        categories=coco.categories,
-        images=tuple(image for image in coco.images if parted.assignment[image.id] == split),
-        annotations=tuple(annotation for annotation in coco.annotations if parted.assignment[annotation.image_id] == split),
-    )
+    part = part_of(coco, {number for number, assigned in parted.assignment.items() if assigned == split})
+    return msgspec.structs.replace(part, info={"description": f"{name}, {split}", "version": "1.0", "contributor": "Boxset"})
 
 
 def write_factors(out: Path, coco: Coco, splits: Mapping[int, str], factors: Mapping[int, float]) -> None:
