@@ -8,11 +8,9 @@ from typing import Any
 
 import msgspec
 
-from boxset.dataset.coco import Coco, CocoAnnotation, CocoImage
+from boxset.dataset.coco import SPLITS, Coco, CocoAnnotation, CocoImage
 from boxset.errors import InputError
 from boxset.history import Revision
-
-SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)

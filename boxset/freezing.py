@@ -19,7 +19,7 @@ from boxset.compare.diff import BoxChange, diff
 from boxset.dataset.coco import Coco, CocoAnnotation, CocoImage, part_of, read_coco
 from boxset.dataset.frozen import Frozen, frozen_names, frozen_path, read_frozen, removed_categories, write_frozen
 from boxset.dataset.reasons import Reason
-from boxset.dataset.records import ImageRow, Picture, Pool, picture_files
+from boxset.dataset.records import CRAWL, ImageRow, Picture, Pool, picture_files
 from boxset.dataset.takedown import FOLDER, read_takedowns
 from boxset.dataset.validation import Fault
 from boxset.errors import ParamsError, ProjectError
@@ -134,7 +134,7 @@ class _Denied:
 
     def _refused(self) -> set[tuple[str, str]]:
         tried = [(p.parent.name, p) for p in sorted(self._data.glob("extract/*/images.jsonl"))]
-        tried += [("crawl", p) for p in sorted(self._data.glob("crawl/*/images.jsonl"))]
+        tried += [(CRAWL, p) for p in sorted(self._data.glob("crawl/*/images.jsonl"))]
         rows = ((source, row) for source, path in tried for row in read_jsonl(path, ImageRow))
         return {(source, row.source_id) for source, row in rows if row.outcome in DENIES}
 

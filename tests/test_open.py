@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 import boxset
-from boxset.api import SPLITS
-from boxset.dataset.coco import Coco, write_coco
+from boxset.dataset.coco import SPLITS, Coco, write_coco
 from boxset.errors import InputError, ProjectError
 from tests.versions import coco, sha
 

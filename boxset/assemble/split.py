@@ -16,13 +16,12 @@ from typing import Any
 from boxset.assemble.balance import boxes_by_image
 from boxset.assemble.trust import frozen_words, trust, trust_words
 from boxset.conflicts import conflict_in
-from boxset.dataset.coco import Coco, CocoImage
+from boxset.dataset.coco import SPLITS, Coco, CocoImage
 from boxset.errors import InputError
 from boxset.files import write_csv
 from boxset.params import Split
 from boxset.wording import counted
 
-NAMES = ("train", "val", "test")
 STRENGTH = {"train": 0, "val": 1, "test": 2}
 HEADER = ("sha256", "split")
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -70,7 +69,7 @@ def read_splits(path: Path) -> Remembered:
         if len(row) == 2 and row[0] in OWN_ROWS:
             found[row[0]] = "|".join(sorted({*found.get(row[0], row[1]).split("|"), *row[1].split("|")}))
             continue
-        if len(row) != 2 or row[1] not in NAMES or not SHA256.fullmatch(row[0]):
+        if len(row) != 2 or row[1] not in SPLITS or not SHA256.fullmatch(row[0]):
             raise InputError(
                 f"expected a SHA-256 and train, val or test, found {line[:80]!r}",
                 where=f"{path}:{number}",
@@ -220,7 +219,7 @@ def _allowed(images: Iterable[CocoImage], settings: Split, frozen: frozenset[int
     """Return the splits that a group may be in: whole groups, so one picture of a source that never is in test keeps all of its group out."""
     if frozen is not None:
         return frozenset({"test"} if any(image.id in frozen for image in images) else {"train", "val"})
-    return frozenset(NAMES if may_be_in_test(sources_of(images), settings) else ("train", "val"))
+    return frozenset(SPLITS if may_be_in_test(sources_of(images), settings) else ("train", "val"))
 
 
 def sources_of(images: Iterable[CocoImage]) -> set[str]:
@@ -239,7 +238,7 @@ def _kept(group: _Group, *, is_decided: bool) -> str:
     Where it may not be there, it goes to train if that `is_decided` by a new rule or a freeze; otherwise what was tested on stays out of train.
     """
     past = max(group.past, key=STRENGTH.__getitem__, default="")
-    return past if past in group.allowed or not past else next(name for name in (NAMES if is_decided else NAMES[::-1]) if name in group.allowed)
+    return past if past in group.allowed or not past else next(name for name in (SPLITS if is_decided else SPLITS[::-1]) if name in group.allowed)
 
 
 def _is_evicted(group: _Group) -> bool:
@@ -255,11 +254,11 @@ class _State:
         self.total: Counter[int] = Counter()
         for group in groups:
             self.total.update(group.weight)
-        self.have = {name: Counter[int]() for name in NAMES}
+        self.have = {name: Counter[int]() for name in SPLITS}
         for group in groups:
             if assigned[group.key]:
                 self.have[assigned[group.key]].update(group.weight)
-        self._ratio = {name: getattr(settings.ratio, name) for name in NAMES}
+        self._ratio = {name: getattr(settings.ratio, name) for name in SPLITS}
 
     def place_new(self) -> None:
         """Place groups without a past, those of the rarest categories first, each where it is missed most.
@@ -269,7 +268,7 @@ class _State:
         new = [group for group in self.groups if not self.split_of[group.key]]
         for group in sorted(new, key=lambda g: (-self._rarity(g), g.key)):
             is_scarce = bool(_rule(self._settings)) and "test" in group.allowed and self._missed(group, "test") > 0
-            self._put(group, "test" if is_scarce else max(sorted(group.allowed, key=NAMES.index), key=lambda name: self._missed(group, name)))
+            self._put(group, "test" if is_scarce else max(sorted(group.allowed, key=SPLITS.index), key=lambda name: self._missed(group, name)))
 
     def _rarity(self, group: _Group) -> float:
         return sum(count / self.total[category] for category, count in group.weight.items())
@@ -298,7 +297,7 @@ class _State:
             if not self.split_of[group.key]:
                 new.update(group.weight)
         moved = 0
-        for name in NAMES:
+        for name in SPLITS:
             surplus = self.have[name][0] - self._ratio[name] * self.total[0]
             if surplus <= _tolerance(self.total[0]):
                 continue
@@ -308,7 +307,7 @@ class _State:
     def _shed(self, name: str, surplus: float, new: int) -> int:
         """Move groups of a split that is too large to those that lack more than the new groups can fill."""
         moved = 0
-        lacking = {other: self._ratio[other] * self.total[0] - self.have[other][0] for other in NAMES if other != name}
+        lacking = {other: self._ratio[other] * self.total[0] - self.have[other][0] for other in SPLITS if other != name}
         short = sum(max(0.0, value) for value in lacking.values()) - new
         for group in sorted((g for g in self.groups if self.split_of[g.key] == name), key=lambda g: (-len(g.images), g.key)):
             size = group.weight[0]
@@ -351,10 +350,10 @@ def _tolerance(images: int) -> float:
 def counts_of(coco: Coco, assignment: Mapping[int, str]) -> dict[str, Any]:
     """Return the pictures of each split, and the boxes of each category in all and in each split; crowds apart, which no score counts."""
     names = {category.id: category.key for category in coco.categories}
-    images = {name: sum(part == name for part in assignment.values()) for name in NAMES}
-    boxes = {name: dict.fromkeys(names.values(), 0) for name in NAMES}
+    images = {name: sum(part == name for part in assignment.values()) for name in SPLITS}
+    boxes = {name: dict.fromkeys(names.values(), 0) for name in SPLITS}
     for image, counts in boxes_by_image(coco).items():
         for category, count in counts.items():
             boxes[assignment[image]][names[category]] += count
-    total = {category: sum(boxes[name][category] for name in NAMES) for category in names.values()}
+    total = {category: sum(boxes[name][category] for name in SPLITS) for category in names.values()}
     return {"images": images, "boxes": total, "boxes_by_split": boxes}

@@ -13,6 +13,8 @@ from boxset.dataset.records import write_records
 from boxset.errors import no_category
 from boxset.files import read_json
 
+SPLITS = ("train", "val", "test")  # of a data set, in this order
+
 
 class CocoLicense(msgspec.Struct, frozen=True, kw_only=True):
     """A licence; `name` is its SPDX identifier, or `unknown`."""

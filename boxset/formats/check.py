@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 from PIL import Image
 
-from boxset.assemble.split import NAMES, read_splits
-from boxset.dataset.coco import Coco, CocoImage, read_coco
+from boxset.assemble.split import read_splits
+from boxset.dataset.coco import SPLITS, Coco, CocoImage, read_coco
 from boxset.dataset.records import read_extracted
 from boxset.dataset.takedown import FOLDER, read_takedowns
 from boxset.dataset.validation import BARE, Fault, faults_of, usable
@@ -27,7 +27,7 @@ def read_parts(dataset: Path) -> dict[str, Coco]:
     """Return the COCO file of each split of a data set's folder. Raises InputError where it is none."""
     if not (dataset / "annotations").is_dir():
         raise InputError("no annotations/ here", where=str(dataset), do="Name a data set's folder; `dvc repro` or `dvc pull` brings it")
-    return {split: read_coco(dataset / "annotations" / f"instances_{split}.json") for split in NAMES}
+    return {split: read_coco(dataset / "annotations" / f"instances_{split}.json") for split in SPLITS}
 
 
 def validate(dataset: Path, *, pictures: bool = True, bits: int = Merge().duplicate_bits) -> list[Fault]:
@@ -123,7 +123,7 @@ def _label_caches(dataset: Path) -> Iterator[Fault]:
 
     A label that is another is another file, which its folder's time tells, whatever times DVC's links carry.
     """
-    for split in NAMES:
+    for split in SPLITS:
         cache, labels = dataset / "labels" / f"{split}.cache", dataset / "labels" / split
         if cache.is_file() and labels.is_dir() and cache.stat().st_mtime_ns < labels.stat().st_mtime_ns:
             yield Fault(f"labels/{cache.name}", "is older than the labels, and a trainer may take it for them; remove it")

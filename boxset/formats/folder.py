@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 
 from boxset.assemble.balance import Chosen
-from boxset.assemble.split import NAMES, Parted
-from boxset.dataset.coco import Coco, CocoImage, names_of, part_of, write_coco
+from boxset.assemble.split import Parted
+from boxset.dataset.coco import SPLITS, Coco, CocoImage, names_of, part_of, write_coco
 from boxset.dataset.records import picture_files
 from boxset.errors import ProjectError
 from boxset.files import link_or_copy, write_csv, write_text
@@ -23,7 +23,7 @@ def write_dataset(out: Path, chosen: Chosen, parted: Parted, *, name: str, guide
     `guidelines`: key of a category → path; `formats`: source → its format, for the terms of its boxes.
     """
     coco = chosen.coco
-    parts = {split: _part(coco, split, parted, name) for split in NAMES}
+    parts = {split: _part(coco, split, parted, name) for split in SPLITS}
     where = picture_files(pictures)
     for split, part in parts.items():
         write_coco(out / "annotations" / f"instances_{split}.json", part)

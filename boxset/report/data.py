@@ -9,10 +9,9 @@ import msgspec
 
 from boxset.assemble.trust import with_names
 from boxset.compare.suspicious import Suspect, suspects
-from boxset.dataset.coco import Coco, names_of, read_coco
+from boxset.dataset.coco import SPLITS, Coco, names_of, read_coco
 from boxset.files import read_json, read_jsonl
 from boxset.predictions.store import read_folder
-from boxset.report.figures import SPLITS
 from boxset.report.pictures import picture_folders
 from boxset.resolve import Targets
 

@@ -7,7 +7,6 @@ from statistics import median
 
 from boxset.dataset.coco import Coco, CocoAnnotation, CocoImage
 
-SPLITS = ("train", "val", "test")
 TRAINING_SIDE = 640  # pixels of the longer side that detectors are mostly trained at
 SIZE_STEPS = (8, 16, 32, 64, 128, 256)
 MANY = 20  # boxes of a category from which its outliers mean something

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from boxset.dataset.decisions import FILE, UNUSABLE, Decision, Verdict, append_decisions, decided, read_decisions
-from boxset.dataset.records import Picture
+from boxset.dataset.records import CRAWL, Picture
 from boxset.errors import InputError
 from boxset.files import sole_writer
 from boxset.text import visible
@@ -196,7 +196,7 @@ def _site(picture: Picture) -> str:
 
 def picture_file(picture: Picture, root: Path) -> Path:
     """Return where a stored picture lies: with its crawl, or with its source."""
-    folder = f"crawl/{picture.category}" if picture.source == "crawl" else f"extract/{picture.source}"
+    folder = f"crawl/{picture.category}" if picture.source == CRAWL else f"extract/{picture.source}"
     return root / "data" / folder / "images" / Path(picture.file_name).name
 
 
