@@ -93,6 +93,7 @@ def _print(terminal: Any, story: "Story") -> None:
 
 def read_records(root: Path) -> "Records":
     """Read all that the project remembers of its pictures; whatever was not built is empty."""
+    from boxset.assemble.merge import Conflict, Dropped
     from boxset.compare.explain import Records
     from boxset.dataset.coco import read_coco
     from boxset.dataset.decisions import read_decisions
@@ -107,8 +108,8 @@ def read_records(root: Path) -> "Records":
     rows = sorted([*data.glob("extract/*/images.jsonl"), *data.glob("crawl/*/images.jsonl")])
     merged = data / "merge/annotations.json"
     conflicts: dict[str, list[str]] = {}
-    for one in read_jsonl(data / "merge/conflicts.jsonl", dict[str, str]):
-        conflicts.setdefault(one["sha256"], []).append(f"{one['what']}: kept {one['kept']}, against {one['other']}")
+    for one in read_jsonl(data / "merge/conflicts.jsonl", Conflict):
+        conflicts.setdefault(one.sha256, []).append(f"{one.what}: kept {one.kept}, against {one.other}")
     return Records(
         tried={_where(path): read_jsonl(path, ImageRow) for path in rows},
         hits=_hits(data),
@@ -116,7 +117,7 @@ def read_records(root: Path) -> "Records":
         bought=[one for job in ledger.jobs.values() for one in _bought_in(job)],
         drew=lambda bought: _drew(ledger, bought),
         merged=read_coco(merged) if merged.exists() else None,
-        dropped={one["sha256"]: one["reason"] for one in read_jsonl(data / "merge/dropped.jsonl", dict[str, str])},
+        dropped={one.sha256: one.reason for one in read_jsonl(data / "merge/dropped.jsonl", Dropped)},
         conflicts=conflicts,
         dataset=read_dataset(data / "dataset"),
         wanted={path.stem: _wanted(path) for path in sorted((root / "metrics/crawl").glob("*.json"))},

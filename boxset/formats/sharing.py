@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from boxset.assemble.merge import REFUSING
+from boxset.assemble.merge import REFUSING, Conflict
 from boxset.dataset.coco import Coco, CocoImage, part_of
 from boxset.errors import InputError, ProjectError
 from boxset.files import read_jsonl
@@ -139,8 +139,8 @@ def stated_elsewhere(dataset: Path) -> dict[str, set[str]]:
     if not file.exists():
         raise ProjectError("is missing, and says where sources contradict each other about a licence", where=str(file), do="`dvc pull merge`, or `dvc repro`")
     found: dict[str, set[str]] = {}
-    for row in read_jsonl(file, dict[str, str]):
-        if row["what"] == "licence":
-            source, _, licence = row["other"].partition(": ")
-            found.setdefault(row["sha256"], set()).add("" if source == REFUSING else licence)
+    for row in read_jsonl(file, Conflict):
+        if row.what == "licence":
+            source, _, licence = row.other.partition(": ")
+            found.setdefault(row.sha256, set()).add("" if source == REFUSING else licence)
     return found

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from boxset.assemble.merge import Conflict
 from boxset.assemble.trust import with_names
 from boxset.compare.suspicious import Suspect, suspects
 from boxset.dataset.coco import SPLITS, Coco, names_of, read_coco
@@ -63,7 +64,7 @@ class ReportData:
     metrics: Mapping[str, Metrics] = field(default_factory=dict)
     targets: Targets = field(default_factory=lambda: Targets(categories={}))
     plan: Planned | None = None
-    conflicts: tuple[Metrics, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
     balance_says: tuple[str, ...] = ()
     folders: tuple[Path, ...] = ()
     suspicious: tuple[Suspect, ...] | None = None  # None: there are no predictions
@@ -109,7 +110,7 @@ def read_report_data(root: Path) -> ReportData:
         metrics=read_metrics(root / "metrics"),
         targets=read_json(targets, Targets) if targets.exists() else Targets(categories={}),
         plan=read_json(plan, Planned) if plan.exists() else None,
-        conflicts=tuple(read_jsonl(data / "merge/conflicts.jsonl", dict[str, Any])),
+        conflicts=tuple(read_jsonl(data / "merge/conflicts.jsonl", Conflict)),
         balance_says=balance_words(data / "dataset/README.md"),
         folders=tuple(picture_folders(root)),
         suspicious=_suspicious(dataset, root / "predictions"),
