@@ -45,7 +45,7 @@ def check_ids_against_history(params: Params, root: Path = Path()) -> None:
     Looks at every version of `params.yaml` on every branch and tag. Whoever used an id first owns it, so that a mistake in
     the past can be put right. Without git or history there is nothing to check.
     """
-    owner, home = first_claims(_past_claims(root))
+    owner, home = past_claims(root)
     for name, category in params.categories.items():
         taken = owner.get(category.id)
         if taken and taken.name != name:
@@ -61,7 +61,7 @@ def check_ids_against_history(params: Params, root: Path = Path()) -> None:
 
 def past_claims(root: Path = Path()) -> tuple[dict[int, Claim], dict[str, Claim]]:
     """Return who owns each id that any version of `params.yaml` ever gave out, and each past category's own id."""
-    return first_claims(_past_claims(root))
+    return first_claims(_claims(root))
 
 
 def first_claims(claims: Iterable[Claim]) -> tuple[dict[int, Claim], dict[str, Claim]]:
@@ -74,7 +74,7 @@ def first_claims(claims: Iterable[Claim]) -> tuple[dict[int, Claim], dict[str, C
     return owner, home
 
 
-def _past_claims(root: Path) -> Iterator[Claim]:
+def _claims(root: Path) -> Iterator[Claim]:
     """Yield what stood in every version of `params.yaml`, oldest first."""
     versions = _versions(root, "params.yaml")
     texts = _blobs(root, [blob for blob, _, _ in versions])
@@ -189,7 +189,7 @@ def has_tag(name: str, root: Path = Path()) -> bool:
     return _git_or_none(root, "rev-parse", "--verify", "--quiet", f"refs/tags/{name}") is not None
 
 
-def tag_exists(root: Path, name: str) -> None:
+def refuse_tag_that_is_there(name: str, root: Path) -> None:
     """Raise ProjectError where git has a tag of this name already."""
     if has_tag(name, root):
         raise ProjectError(f"git has a tag {name} already", where=name, do="Take another name, or leave out --tag")
