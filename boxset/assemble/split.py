@@ -52,6 +52,11 @@ class _Group:
     past: frozenset[str]
     allowed: frozenset[str]
 
+    @property
+    def was(self) -> str:
+        """Where it was: the strongest split where its pictures were in several; empty for a new one."""
+        return _strongest(self.past)
+
 
 def read_splits(path: Path) -> Remembered:
     """Read which split each picture went to; nothing where there is no file. Raises InputError naming the line."""
@@ -75,7 +80,7 @@ def read_splits(path: Path) -> Remembered:
                 where=f"{path}:{number}",
                 do="Take the line from git's history",
             )
-        found[row[0]] = max(found.get(row[0], "train"), row[1], key=STRENGTH.__getitem__)
+        found[row[0]] = _strongest((found.get(row[0], row[1]), row[1]))
     return found
 
 
@@ -111,7 +116,7 @@ def split(
     if frozen is None and (is_new_rule or (is_new_ratio and rule)):
         moved["rule"] += state.rebalance()  # what may be in test, where new groups do not fill it
     moved["floor"] = state.raise_to_floor()
-    assignment = {image: assigned_split for group in groups for image in group.images if (assigned_split := state.split_of[group.key])}
+    assignment = {image: state.split_of[group.key] for group in groups for image in group.images}
     rule = rule if frozen is None else past.get(RULE, "")  # rules wait while the test set is frozen
     remembered = {**_rows(coco, assignment, past, copies), RATIO: ratio, **({RULE: rule} if rule else {})}
     counts = counts_of(coco, assignment)
@@ -196,7 +201,7 @@ def words_on_test(metrics: Mapping[str, Any]) -> list[str]:
 
 def _groups(coco: Coco, past: Remembered, settings: Split, frozen: frozenset[int] | None) -> list[_Group]:
     boxes = boxes_by_image(coco)
-    members: dict[int, list[Any]] = {}
+    members: dict[int, list[CocoImage]] = {}
     for image in coco.images:
         members.setdefault(image.group, []).append(image)
     groups = []
@@ -211,8 +216,12 @@ def _groups(coco: Coco, past: Remembered, settings: Split, frozen: frozenset[int
 
 def _known_copies(past: Remembered, copies: Mapping[str, Sequence[str]]) -> Remembered:
     """Return the past with pictures that stand in for copies of theirs: these go where the copies were, to the strongest of their splits."""
-    were = {sha256: [past[other] for other in (sha256, *others) if other in past] for sha256, others in copies.items()}
-    return {**past, **{sha256: max(splits, key=STRENGTH.__getitem__) for sha256, splits in were.items() if splits}}
+    were = {sha256: _strongest(past[other] for other in (sha256, *others) if other in past) for sha256, others in copies.items()}
+    return {**past, **{sha256: name for sha256, name in were.items() if name}}
+
+
+def _strongest(splits: Iterable[str]) -> str:
+    return max(splits, key=STRENGTH.__getitem__, default="")
 
 
 def _allowed(images: Iterable[CocoImage], settings: Split, frozen: frozenset[int] | None) -> frozenset[str]:
@@ -233,17 +242,18 @@ def may_be_in_test(sources: set[str], settings: Split) -> bool:
 
 
 def _kept(group: _Group, *, is_decided: bool) -> str:
-    """Return the split that a group had, the strongest where its pictures had several; empty for a new one.
+    """Return the split that a group was in; empty for a new one.
 
     Where it may not be there, it goes to train if that `is_decided` by a new rule or a freeze; otherwise what was tested on stays out of train.
     """
-    past = max(group.past, key=STRENGTH.__getitem__, default="")
-    return past if past in group.allowed or not past else next(name for name in (SPLITS if is_decided else SPLITS[::-1]) if name in group.allowed)
+    if not _is_evicted(group):
+        return group.was
+    return next(name for name in (SPLITS if is_decided else SPLITS[::-1]) if name in group.allowed)
 
 
 def _is_evicted(group: _Group) -> bool:
     """Return whether a group may not be where it was."""
-    return bool(group.past) and max(group.past, key=STRENGTH.__getitem__) not in group.allowed
+    return bool(group.past) and group.was not in group.allowed
 
 
 class _State:
@@ -292,16 +302,13 @@ class _State:
 
     def rebalance(self) -> int:
         """Move groups only where the wished shares cannot be reached by placing the new ones; return how many with a past moved."""
-        new: Counter[int] = Counter()
-        for group in self.groups:
-            if not self.split_of[group.key]:
-                new.update(group.weight)
+        new = sum(len(group.images) for group in self.groups if not self.split_of[group.key])
         moved = 0
         for name in SPLITS:
             surplus = self.have[name][0] - self._ratio[name] * self.total[0]
             if surplus <= _tolerance(self.total[0]):
                 continue
-            moved += self._shed(name, surplus, new[0])
+            moved += self._shed(name, surplus, new)
         return moved
 
     def _shed(self, name: str, surplus: float, new: int) -> int:
