@@ -232,6 +232,4 @@ def change_lines(record: Record, most: int) -> list[str]:
 
 
 def _words(change: BoxChange) -> str:
-    label = f"{change.old_category} → {change.category}" if change.old_category else change.category
-    places = " → ".join(f"[{', '.join(f'{value:.0f}' for value in bbox)}]" for bbox in (change.old_bbox, change.bbox) if bbox is not None)
-    return f"{change.kind} {label} {places} ({change.source})"
+    return f"{change.kind} {change.label} {change.places} ({change.source})"
