@@ -267,6 +267,13 @@ def test_few_boxes_have_no_outliers_but_one_round_the_whole_picture() -> None:
     assert [one.why for one in odd] == ["covers 99% of the picture"]
 
 
+def test_a_name_that_turns_the_direction_of_reading_turns_none_in_a_plot() -> None:
+    name = "saw\u202e<b>"
+    plots = [svg.stacked_bar({name: 1}, {name: "red"}, full=1, label=name), svg.histogram({name: 1}, label=name), svg.sparkline([1], label=name)]
+
+    assert [("\u202e" in plot.text, "<b>" in plot.text, "saw\ufffd&lt;b&gt;" in plot.text) for plot in plots] == [(False, False, True)] * 3
+
+
 def test_a_bar_marks_what_is_wanted() -> None:
     bar = svg.stacked_bar({"lvis": 30}, {"lvis": "red"}, full=60, mark=45, label="hammer").text
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import log
 from statistics import median
 
 from boxset.dataset.coco import Coco, CocoAnnotation, CocoImage
@@ -115,8 +116,7 @@ def _odd_in(boxes: Sequence[Box]) -> list[Odd]:
     whole = [Odd(box, f"covers {box.share:.0%} of the picture", FAR + box.share) for box in usual if box.share >= WHOLE]
     if len(usual) < MANY:
         return whole
-    seen = {id(odd.box) for odd in whole}
-    found = whole
+    found, seen = [*whole], {id(odd.box) for odd in whole}
     for what, values in (("size", [box.share for box in usual]), ("shape", [box.aspect for box in usual])):
         middle, scores = median(values), _robust_scores(values)
         for box, own, score in zip(usual, values, scores, strict=True):
@@ -135,8 +135,6 @@ def _odd_words(what: str, own: float, middle: float) -> str:
 
 def _robust_scores(values: Sequence[float]) -> list[float]:
     """Return each value's distance from the median in robust standard deviations, on a scale of ratios (logarithms)."""
-    from math import log
-
     logs = [log(value) for value in values]
     middle = median(logs)
     spread = median(abs(value - middle) for value in logs)

@@ -1,10 +1,9 @@
 """Small plots as inline SVG, drawn by hand: no library, no script, the same bytes every time."""
 
 from collections.abc import Mapping, Sequence
-from html import escape
 
 from boxset.dataset.records import PEOPLE
-from boxset.report.html import Html
+from boxset.report.html import Html, escape
 
 PALETTE = tuple(f"var(--c{number})" for number in range(8))
 
