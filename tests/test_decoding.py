@@ -1,9 +1,11 @@
 """Decoding in processes of their own: whatever a picture does to its decoder, it is one broken picture and the rest goes on."""
 
+import errno
 import io
 import os
 import random
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -12,6 +14,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from PIL import Image
@@ -155,6 +158,18 @@ def test_a_folder_that_cannot_be_written_is_an_error(decoders: Decoders, tmp_pat
 
     with pytest.raises(ProjectError, match="cannot write"):
         decoders.prepare(photo(), tmp_path / "file")
+
+
+def test_a_decoder_that_the_system_does_not_start_leaves_no_connection_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ends: list[socket.socket] = []
+    pair = socket.socketpair
+    monkeypatch.setattr("boxset.images.decoders.socket.socketpair", lambda: ends.extend(pair()) or tuple(ends))
+    monkeypatch.setattr("boxset.images.decoders.subprocess.Popen", Mock(side_effect=OSError(errno.EAGAIN, "no more processes")))
+
+    with pytest.raises(OSError, match="no more processes"):
+        Decoders().prepare(photo(), tmp_path)
+
+    assert [end.fileno() for end in ends] == [-1, -1]
 
 
 def test_a_decoder_sees_nothing_of_ours(decoders: Decoders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
