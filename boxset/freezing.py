@@ -59,11 +59,11 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 # holding it
 
 
-def hold_test(merged: Coco, params: Params, root: Path = Path()) -> tuple[Holding, Record] | None:
+def hold_test(merged: Coco, params: Params) -> tuple[Holding, Record] | None:
     """Hold the test set of a project to `split.freeze_test`; None where that is empty. Raises InputError or ProjectError."""
     if not params.split.freeze_test:
         return None
-    frozen, data = read_frozen(frozen_path(params.split.freeze_test, root)), root / "data"
+    frozen, data = read_frozen(frozen_path(params.split.freeze_test)), Path("data")
     dropped = {one.sha256: one.near for one in read_jsonl(data / "merge/dropped.jsonl", Dropped) if one.near}
     is_denied = _Denied(params, data, denied_by_merge(data))
     holding = hold(merged, frozen, files=picture_files(data).keys(), is_denied=is_denied, bits=params.merge.duplicate_bits, dropped=dropped)
