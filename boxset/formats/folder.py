@@ -10,7 +10,7 @@ from boxset.assemble.split import Parted
 from boxset.dataset.coco import SPLITS, Coco, CocoImage, names_of, part_of, write_coco
 from boxset.dataset.records import picture_files
 from boxset.errors import ProjectError
-from boxset.files import link_or_copy, write_csv, write_text
+from boxset.files import link_or_copy, read_text, write_csv, write_text
 from boxset.formats.card import NO_FORMATS, card
 from boxset.formats.yolo import write_yolo
 
@@ -61,5 +61,5 @@ def _attribution(image: CocoImage, split: str, licence: str) -> tuple[str, ...]:
 
 
 def texts_of(guidelines: Mapping[str, str], names: Mapping[str, str]) -> dict[str, str]:
-    """Return what the guideline of each category says, by its name for show; of those that have one."""
-    return {names.get(key, key): Path(path).read_text(encoding="utf-8") for key, path in guidelines.items() if path and Path(path).is_file()}
+    """Return what the guideline of each category says, by its name for show; of those that have one. Raises InputError where one is no text."""
+    return {names.get(key, key): read_text(Path(path)) for key, path in guidelines.items() if path and Path(path).is_file()}
