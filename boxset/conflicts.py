@@ -60,4 +60,4 @@ def locked_stages(content: bytes) -> dict[str, Any] | None:
         stages = (yaml.load(content, Loader=LOADER) or {}).get("stages", {})  # noqa: S506 - a safe loader
     except (yaml.YAMLError, ValueError, AttributeError):
         return None
-    return stages if isinstance(stages, dict) else None
+    return stages if isinstance(stages, dict) and all(isinstance(stage, dict) for stage in stages.values()) else None

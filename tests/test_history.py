@@ -285,7 +285,7 @@ def test_a_version_before_the_first_build_is_told(repo: Path) -> None:
         Revision("HEAD", repo).read(ANNOTATIONS)
 
 
-@pytest.mark.parametrize("text", ["<<<<<<< HEAD\nschema: '2.0'\n=======\n>>>>>>> main\n", "- a\n", "stages: [a]\n"])
+@pytest.mark.parametrize("text", ["<<<<<<< HEAD\nschema: '2.0'\n=======\n>>>>>>> main\n", "- a\n", "stages: [a]\n", "stages: {a: 1}\n"])
 def test_a_version_whose_lock_is_none_is_told(repo: Path, text: str) -> None:
     (repo / "dvc.lock").write_text(text)
     git(repo, "add", "-A")

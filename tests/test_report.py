@@ -281,6 +281,13 @@ def test_a_bar_marks_what_is_wanted() -> None:
     assert '<path class="mark" d="M75.000 0V16"><title>wanted: 45</title>' in bar
 
 
+def test_a_card_that_is_no_text_is_named_by_its_line(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_bytes(b"# x\n\xe4\n")
+
+    with pytest.raises(InputError, match=r"README\.md:2: not UTF-8"):
+        balance_words(tmp_path / "README.md")
+
+
 def test_what_balance_says_comes_from_the_card(tmp_path: Path) -> None:
     write_text(tmp_path / "README.md", "# x\n\n## Balance\n\n- one\n- two\n\n## Sources\n\n- other\n")
 

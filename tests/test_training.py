@@ -107,6 +107,15 @@ def test_where_a_picture_is_missing_nothing_is_exported(tmp_path: Path, format_:
     assert not (tmp_path / "out").exists()
 
 
+def test_a_card_that_is_no_text_goes_along_as_it_is(tmp_path: Path) -> None:
+    dataset = written(tmp_path / "dataset", coco([image(1)], []))
+    (dataset / "README.md").write_bytes(b"# N\xe4gel\n")
+
+    export(dataset, "voc", tmp_path / "out")
+
+    assert (tmp_path / "out/README.md").read_bytes() == b"# N\xe4gel\n"
+
+
 def test_a_guideline_that_is_no_text_is_named_by_its_line(tmp_path: Path) -> None:
     (tmp_path / "how.txt").write_bytes(b"Was ein Hammer ist:\r\nN\xe4gel\n")
 

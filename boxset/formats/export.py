@@ -59,7 +59,7 @@ def export(dataset: Path, format_: str, out: Path, *, only: Copy | None = None) 
         _write_terms(out, format_, only)
     if format_ in TRAINING_OF:
         path = out / "README.md"
-        write_text(path, path.read_text(encoding="utf-8").replace(TRAINING, f"{TRAINING_OF[format_]}\n{GROUPS}"))
+        write_bytes(path, read_bytes(path).replace(TRAINING.encode(), f"{TRAINING_OF[format_]}\n{GROUPS}".encode()))
     crowds = 0 if format_ in KEEP_CROWDS else sum(a.iscrowd for part in parts.values() for a in part.annotations)
     boxes = sum(len(part.annotations) for part in parts.values())
     return {"pictures": sum(len(part.images) for part in parts.values()), "boxes": boxes - crowds, "crowds_left_out": crowds}

@@ -11,7 +11,7 @@ from boxset.assemble.merge import Conflict
 from boxset.assemble.trust import with_names
 from boxset.compare.suspicious import Suspect, suspects
 from boxset.dataset.coco import SPLITS, Coco, names_of, read_coco
-from boxset.files import read_json, read_jsonl
+from boxset.files import read_json, read_jsonl, read_text
 from boxset.predictions.store import read_folder
 from boxset.report.pictures import picture_folders
 from boxset.resolve import Targets
@@ -136,6 +136,6 @@ def read_metrics(folder: Path) -> dict[str, Metrics]:
 
 def balance_words(card: Path) -> tuple[str, ...]:
     """Return what balance says it did, from the data set's card."""
-    text = card.read_text(encoding="utf-8") if card.exists() else ""
+    text = read_text(card) if card.exists() else ""
     section = text.partition("## Balance\n")[2].partition("\n## ")[0]
     return tuple(line.removeprefix("- ") for line in section.splitlines() if line.startswith("- "))
