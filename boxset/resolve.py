@@ -244,7 +244,10 @@ def prune(params: Params, root: Path) -> None:
 
 def _remove(path: Path) -> None:
     try:
-        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
     except OSError as err:
         do = "Nothing declares it any more: remove it, then run again"
         raise ProjectError(f"cannot remove it: {err.strerror or err}", where=str(path), do=do) from err

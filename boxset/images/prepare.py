@@ -143,7 +143,8 @@ def _names_srgb(profile: bytes) -> bool:
 
 def _rewritten(opened: Image.Image, orientation: int) -> bytes:
     lossy = opened.format in LOSSY
-    opened.seek(0) if getattr(opened, "is_animated", False) else None
+    if getattr(opened, "is_animated", False):
+        opened.seek(0)
     opened.load()
     picture = _without_info(_in_srgb(_plain(opened), opened.info.get("icc_profile")))
     picture = picture.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else picture
