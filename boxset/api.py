@@ -8,11 +8,9 @@ from typing import Any
 
 import msgspec
 
-from boxset.dataset.coco import Coco, CocoAnnotation, CocoImage
+from boxset.dataset.coco import SPLITS, Coco, CocoAnnotation, CocoImage
 from boxset.errors import InputError
 from boxset.history import Revision
-
-SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,7 @@ def read_version(rev: str | None, root: Path = Path()) -> dict[str, Coco]:
         path = f"data/dataset/annotations/instances_{split}.json"
         try:
             found[split] = msgspec.json.decode(version.read(path), type=Coco)
-        except msgspec.MsgspecError as err:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as err:
             do = "If another version of Boxset wrote it, `dvc repro` writes it anew"
             raise InputError(f"not what was expected: {err}", where=f"{path}, {version.title}", do=do) from err
     return found

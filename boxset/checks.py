@@ -15,7 +15,7 @@ from boxset.assemble.trust import frozen_words
 from boxset.dataset.frozen import frozen_names, frozen_path, read_frozen
 from boxset.endpoints import needs_contact
 from boxset.errors import BoxsetError, InputError, ParamsError, did_you_mean
-from boxset.files import read_json
+from boxset.files import read_json, read_text
 from boxset.history import check_ids_against_history, past_claims
 from boxset.labeling.price import TIERS_MILLS, mills
 from boxset.params import (
@@ -114,7 +114,7 @@ def _categories(params: Params, root: Path) -> Iterator[Fault]:
         key = f"categories.{name}"
         yield from _numbers(category, key)
         yield from _empty_texts(category, key)
-        yield from _missing_file(category.guideline, f"{key}.guideline", root)
+        yield from _no_text(category.guideline, f"{key}.guideline", root)
 
 
 def _numbers(category: Category, key: str) -> Iterator[Fault]:
@@ -155,8 +155,17 @@ def _missing_file(path: str, key: str, root: Path) -> Iterator[Fault]:
         yield Fault(key, f"{path} is not there", "Write it, or correct the path; it is taken from the project's folder")
 
 
+def _no_text(path: str, key: str, root: Path) -> Iterator[Fault]:
+    yield from _missing_file(path, key, root)
+    try:
+        if path and (root / path).is_file():
+            read_text(root / path)
+    except InputError as err:
+        yield Fault(key, f"{path} is {err.what}", err.do)
+
+
 def _texts(params: Params, root: Path) -> Iterator[Fault]:
-    yield from _missing_file(params.labeler.instructions, "labeler.instructions", root)
+    yield from _no_text(params.labeler.instructions, "labeler.instructions", root)
     for position, path in enumerate(params.crawl.url_lists):
         yield from _missing_file(path, f"crawl.url_lists[{position}]", root)
 

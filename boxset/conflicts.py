@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from boxset.errors import InputError, ProjectError
+from boxset.lines import LOADER
 
 MARKER = re.compile(rb"^(?:<{7} .*|={7}|>{7} .*|\|{7} .*)\r?$", re.MULTILINE)
 BUILT = "Either side will do, as `dvc repro` writes it anew: `git checkout --ours dvc.lock metrics`, then `dvc repro`"
@@ -47,8 +48,16 @@ def read_lock(path: Path) -> dict[str, Any]:
     conflict = conflict_in(content, path)
     if conflict:
         raise ProjectError(conflict.what, where=conflict.where, do=conflict.do)
-    try:
-        stages: dict[str, Any] = (yaml.safe_load(content) or {}).get("stages", {})
-    except (yaml.YAMLError, AttributeError) as err:
-        raise ProjectError("not what DVC writes", where=str(path), do=f"`git checkout HEAD {path.name}`, then `dvc repro`") from err
+    stages = locked_stages(content)
+    if stages is None:
+        raise ProjectError("not what DVC writes", where=str(path), do=f"`git checkout HEAD {path.name}`, then `dvc repro`")
     return stages
+
+
+def locked_stages(content: bytes) -> dict[str, Any] | None:
+    """Return the stages in the text of a `dvc.lock`; None where it is none."""
+    try:
+        stages = (yaml.load(content, Loader=LOADER) or {}).get("stages", {})  # noqa: S506 - a safe loader
+    except (yaml.YAMLError, ValueError, AttributeError):
+        return None
+    return stages if isinstance(stages, dict) and all(isinstance(stage, dict) for stage in stages.values()) else None

@@ -113,6 +113,15 @@ def read_bytes(path: Path, *, do: str = "") -> bytes:
         raise InputError(f"cannot read: {err.strerror or err}", where=str(path)) from err
 
 
+def read_text(path: Path) -> str:
+    """Read a text of a person's, with whatever line ends. Raises InputError naming the line that is not UTF-8."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as err:
+        line = err.object.count(b"\n", 0, err.start) + 1
+        raise InputError("not UTF-8", where=f"{path}:{line}", do="Save it as UTF-8") from err
+
+
 def write_jsonl(path: Path, rows: Iterable[object]) -> None:
     """Write one JSON object a line, keys in the order of their type."""
     encoder = msgspec.json.Encoder()

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Collection, Iterator
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,13 @@ import msgspec
 import yaml
 
 from boxset.assemble.freeze import ALL_COUNT, Futile, Holding, futile, held_records, hold, left_out
-from boxset.assemble.merge import every_image
+from boxset.assemble.merge import Dropped, every_image
 from boxset.assemble.split import may_be_in_test, sources_of
 from boxset.compare.diff import BoxChange, diff
-from boxset.dataset.coco import Coco, CocoAnnotation, CocoImage, read_coco
+from boxset.dataset.coco import Coco, CocoAnnotation, CocoImage, part_of, read_coco
 from boxset.dataset.frozen import Frozen, frozen_names, frozen_path, read_frozen, removed_categories, write_frozen
 from boxset.dataset.reasons import Reason
-from boxset.dataset.records import ImageRow, Picture, Pool, picture_files
+from boxset.dataset.records import CRAWL, ImageRow, Picture, Pool, picture_files
 from boxset.dataset.takedown import FOLDER, read_takedowns
 from boxset.dataset.validation import Fault
 from boxset.errors import ParamsError, ProjectError
@@ -57,21 +59,21 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 # holding it
 
 
-def hold_test(merged: Coco, params: Params, root: Path = Path()) -> tuple[Holding, Record] | None:
+def hold_test(merged: Coco, params: Params) -> tuple[Holding, Record] | None:
     """Hold the test set of a project to `split.freeze_test`; None where that is empty. Raises InputError or ProjectError."""
     if not params.split.freeze_test:
         return None
-    frozen, data = read_frozen(frozen_path(params.split.freeze_test, root)), root / "data"
-    dropped = {one["sha256"]: one["near"] for one in _dropped(data) if "near" in one}
+    frozen, data = read_frozen(frozen_path(params.split.freeze_test)), Path("data")
+    dropped = {one.sha256: one.near for one in read_jsonl(data / "merge/dropped.jsonl", Dropped) if one.near}
     is_denied = _Denied(params, data, denied_by_merge(data))
     holding = hold(merged, frozen, files=picture_files(data).keys(), is_denied=is_denied, bits=params.merge.duplicate_bits, dropped=dropped)
-    held = _part(holding.coco, holding.images)
+    held = part_of(holding.coco, holding.images)
     changes = diff({"test": held}, {"test": holding.today}, names=(frozen.name, "now")).box_changes
     against = sum(not may_be_in_test(sources_of([image]), params.split) for image in held.images)
-    counted = {"changed": {"boxes": len(changes), "images": len({change.sha256 for change in changes})}, "against_rules": against}
-    holding.metrics.update(counted)
+    changed = {"boxes": len(changes), "images": len({change.sha256 for change in changes})}
     near, denied = (tuple(map(_left_out, some)) for some in (holding.near, holding.denied))
-    return holding, Record(name=frozen.name, sha256=frozen.sha256, changes=changes, near=near, denied=denied)
+    told = replace(holding, metrics={**holding.metrics, "changed": changed, "against_rules": against})
+    return told, Record(name=frozen.name, sha256=frozen.sha256, changes=changes, near=near, denied=denied)
 
 
 def futile_labels(
@@ -90,12 +92,7 @@ def futile_labels(
 
 def denied_by_merge(data: Path) -> set[str]:
     """Return the pictures, by SHA-256, that `merge` left out for what wins over a freeze."""
-    return {one["sha256"] for one in _dropped(data) if one["reason"] in DENIES}
-
-
-def _dropped(data: Path) -> list[dict[str, str]]:
-    """Return what `merge` left out."""
-    return read_jsonl(data / "merge/dropped.jsonl", dict[str, str])
+    return {one.sha256 for one in read_jsonl(data / "merge/dropped.jsonl", Dropped) if one.reason in DENIES}
 
 
 def write_record(out: Path, record: Record) -> None:
@@ -111,11 +108,6 @@ def with_freeze(metrics: dict[str, Any], holding: Holding | None) -> dict[str, A
     return {**metrics, "frozen": holding.metrics, **({"left_out": dict(out)} if out else {})}
 
 
-def _part(coco: Coco, ids: frozenset[int]) -> Coco:
-    images = tuple(image for image in coco.images if image.id in ids)
-    return msgspec.structs.replace(coco, images=images, annotations=tuple(a for a in coco.annotations if a.image_id in ids))
-
-
 def _left_out(image: CocoImage) -> LeftOut:
     return LeftOut(sha256=image.sha256, source=image.source, source_id=image.source_id)
 
@@ -127,19 +119,19 @@ class _Denied:
         """Take what `merge` left out for such a reason (`refused`, by SHA-256)."""
         self._params, self._data, self._contents = params, data, refused
         self._down = read_takedowns(data.parent / FOLDER)  # no dependency of the stage: what takes a picture out changes what is merged
-        self._known: set[tuple[str, str]] | None = None
 
     def __call__(self, image: CocoImage, licence: str) -> bool:
         if not allowed("" if licence == "unknown" else licence, self._params.project.use, self._params.licences):
             return True
         if image.sha256 in self._contents or self._down.of([image])[0]:
             return True
-        self._known = self._refused() if self._known is None else self._known
-        return (image.source, image.source_id) in self._known
+        return (image.source, image.source_id) in self._refused
 
+    @cached_property
     def _refused(self) -> set[tuple[str, str]]:
+        """Return what sources and crawls left out for such a reason, by source and id; read where the rest does not say."""
         tried = [(p.parent.name, p) for p in sorted(self._data.glob("extract/*/images.jsonl"))]
-        tried += [("crawl", p) for p in sorted(self._data.glob("crawl/*/images.jsonl"))]
+        tried += [(CRAWL, p) for p in sorted(self._data.glob("crawl/*/images.jsonl"))]
         rows = ((source, row) for source, path in tried for row in read_jsonl(path, ImageRow))
         return {(source, row.source_id) for source, row in rows if row.outcome in DENIES}
 
@@ -240,6 +232,4 @@ def change_lines(record: Record, most: int) -> list[str]:
 
 
 def _words(change: BoxChange) -> str:
-    label = f"{change.old_category} → {change.category}" if change.old_category else change.category
-    places = " → ".join(f"[{', '.join(f'{value:.0f}' for value in bbox)}]" for bbox in (change.old_bbox, change.bbox) if bbox is not None)
-    return f"{change.kind} {label} {places} ({change.source})"
+    return f"{change.kind} {change.label} {change.places} ({change.source})"

@@ -1,5 +1,6 @@
 """Files of another version: what git and DVC remember, read without changing the work tree and without pulling a picture."""
 
+import io
 import json
 import os
 import re
@@ -12,11 +13,12 @@ from configparser import Error as ConfigError
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import yaml
 
+from boxset.conflicts import locked_stages
 from boxset.errors import InputError, ParamsError, ProjectError, did_you_mean
+from boxset.lines import LOADER
 from boxset.params import Params, put_back
 
 WORK_TREE = "work tree"
@@ -43,7 +45,7 @@ def check_ids_against_history(params: Params, root: Path = Path()) -> None:
     Looks at every version of `params.yaml` on every branch and tag. Whoever used an id first owns it, so that a mistake in
     the past can be put right. Without git or history there is nothing to check.
     """
-    owner, home = first_claims(_past_claims(root))
+    owner, home = past_claims(root)
     for name, category in params.categories.items():
         taken = owner.get(category.id)
         if taken and taken.name != name:
@@ -59,7 +61,7 @@ def check_ids_against_history(params: Params, root: Path = Path()) -> None:
 
 def past_claims(root: Path = Path()) -> tuple[dict[int, Claim], dict[str, Claim]]:
     """Return who owns each id that any version of `params.yaml` ever gave out, and each past category's own id."""
-    return first_claims(_past_claims(root))
+    return first_claims(_claims(root))
 
 
 def first_claims(claims: Iterable[Claim]) -> tuple[dict[int, Claim], dict[str, Claim]]:
@@ -72,7 +74,7 @@ def first_claims(claims: Iterable[Claim]) -> tuple[dict[int, Claim], dict[str, C
     return owner, home
 
 
-def _past_claims(root: Path) -> Iterator[Claim]:
+def _claims(root: Path) -> Iterator[Claim]:
     """Yield what stood in every version of `params.yaml`, oldest first."""
     versions = _versions(root, "params.yaml")
     texts = _blobs(root, [blob for blob, _, _ in versions])
@@ -97,15 +99,18 @@ def _versions(root: Path, path: str) -> list[tuple[str, str, str]]:
 
 
 def _blobs(root: Path, names: list[str]) -> dict[str, bytes]:
-    """Return the content of many blobs from one git process."""
-    answer = _git_or_none(root, "cat-file", "--batch", stdin="\n".join(names).encode() + b"\n") if names else None
-    contents, position = {}, 0
-    for name in names if answer else ():
-        assert answer is not None
-        end = answer.index(b"\n", position)
-        size = int(answer[position:end].split()[2])
-        contents[name] = answer[end + 1 : end + 1 + size]
-        position = end + size + 2
+    """Return the content of many blobs from one git process. Raises ProjectError where this clone lacks one and cannot fetch it."""
+    if not names:
+        return {}
+    answer = io.BytesIO(_git_or_none(root, "cat-file", "--batch", stdin="\n".join(names).encode() + b"\n") or b"")
+    contents = {}
+    for name in names:
+        head = answer.readline().split()  # name, kind, size; or that it is missing
+        if len(head) < 3:
+            do = "A clone that was made with --filter needs its remote for this: run it again where that answers, or clone anew without"
+            raise ProjectError("git has not every version of params.yaml here", where=str(root.resolve().name), do=do)
+        contents[name] = answer.read(int(head[2]))
+        answer.readline()
     return contents
 
 
@@ -114,16 +119,11 @@ def _ids_in(text: bytes) -> dict[str, int]:
     block = CATEGORIES_BLOCK.search(text + b"\n")  # a tenth of the file: the rest need not be parsed, unless the block alone makes no sense
     for part in ((block[0], text) if block else (text,)):
         try:
-            categories = _yaml(part).get("categories") or {}
+            categories = yaml.load(part, Loader=LOADER).get("categories") or {}  # noqa: S506 - a safe loader
             return {str(name): c["id"] for name, c in categories.items() if isinstance(c, dict) and isinstance(c.get("id"), int)}
-        except (yaml.YAMLError, AttributeError, UnicodeDecodeError):
+        except (yaml.YAMLError, AttributeError, ValueError):
             continue
     return {}
-
-
-def _yaml(text: bytes) -> Any:
-    """Parse YAML, in C where PyYAML has it: ten times as fast."""
-    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe loaders
 
 
 def upstreams(root: Path, paths: Sequence[str]) -> dict[str, dict[str, bytes]]:
@@ -189,7 +189,7 @@ def has_tag(name: str, root: Path = Path()) -> bool:
     return _git_or_none(root, "rev-parse", "--verify", "--quiet", f"refs/tags/{name}") is not None
 
 
-def tag_exists(root: Path, name: str) -> None:
+def refuse_tag_that_is_there(name: str, root: Path) -> None:
     """Raise ProjectError where git has a tag of this name already."""
     if has_tag(name, root):
         raise ProjectError(f"git has a tag {name} already", where=name, do="Take another name, or leave out --tag")
@@ -240,7 +240,9 @@ class Revision:
         if text is None:
             do = "Nothing had been built and committed then; take a later revision"
             raise ProjectError("there is no dvc.lock", where=f"revision {self.rev}", do=do)
-        stages = (_yaml(text) or {}).get("stages", {})
+        stages = locked_stages(text)
+        if stages is None:
+            raise ProjectError("its dvc.lock is not what DVC writes", where=f"revision {self.rev}", do="Take another revision")
         return {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", ()) if "md5" in out}
 
     def _from_dvc(self, path: str) -> bytes:

@@ -54,7 +54,7 @@ def add_category(name: str, words: tuple[str, ...], root: Path = Path(), *, anyw
     params = read_params(path)
     _check_name(name, params)
     searches = tuple(dict.fromkeys([*words, name.replace("_", " ")]))
-    text = path.read_text(encoding="utf-8")
+    text = path.read_bytes().decode()  # with the line ends that it has
     found = with_owners(classes_found(params, searches, root), owned_classes(params, root), params)
     _check_not_owned(name, found)
     if not words and not anyway:
@@ -300,17 +300,18 @@ def with_block(text: str, block: str) -> str:
     `categories` is written on one line with categories in it.
     """
     node = _categories_node(text)
-    lines = text.splitlines(keepends=True)
+    end = "\r\n" if "\r\n" in text else "\n"
+    block, lines = block.replace("\n", end), text.splitlines(keepends=True)
     if node.flow_style:
         if node.value:
             do = "Give each category lines of its own, as `boxset init` writes them"
             raise ParamsError("categories: written on one line", where=f"params.yaml:{node.start_mark.line + 1}", do=do)
-        return text[: node.start_mark.index].rstrip(" ") + "\n" + block + text[node.end_mark.index :].lstrip("\n")
+        return text[: node.start_mark.index].rstrip(" ") + end + block + text[node.end_mark.index :].removeprefix(end)
     name = block.partition(":")[0].strip()
     after = next((key for key, _ in node.value if str(key.value) > name), None)
     place = _start_of(after.start_mark, lines) if after and _is_sorted(node) else _end_of(node, lines)
     if place == len(lines) and not lines[-1].endswith("\n"):
-        lines[-1] += "\n"
+        lines[-1] += end
     return "".join([*lines[:place], _indented(block, node.start_mark.column), *lines[place:]])
 
 

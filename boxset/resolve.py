@@ -131,8 +131,7 @@ def write_resolved(
     for name in params.categories:
         write_json(out / "queries" / f"{name}.json", crawl_order(params, name, (lists or {}).get(name, {})))
     write_json(out / "targets.json", Targets(categories={n: Target(target=c.target, max=c.max) for n, c in params.categories.items()}))
-    by_id = sorted(params.categories.items(), key=lambda item: item[1].id)
-    write_json(out / "ids.json", Ids(categories={key: _identity(key, category) for key, category in by_id}))
+    write_json(out / "ids.json", ids_of(params))
     write_json(out / "formats.json", Formats(sources=formats_of(params)))
     write_json(out / "freeze.json", Freeze(freeze_test=params.split.freeze_test))
     write_json(out / "world.json", {"world": params.world, "version": version})
@@ -141,6 +140,12 @@ def write_resolved(
 def formats_of(params: Params) -> dict[str, str]:
     """Return each source's format, by which the terms of its boxes are known."""
     return {name: source.format or name for name, source in params.sources.items()}
+
+
+def ids_of(params: Params) -> Ids:
+    """Return what tells the categories apart, in the order of their ids."""
+    by_id = sorted(params.categories.items(), key=lambda item: item[1].id)
+    return Ids(categories={key: _identity(key, category) for key, category in by_id})
 
 
 def _identity(key: str, category: Category) -> Identity:
@@ -242,7 +247,10 @@ def prune(params: Params, root: Path) -> None:
 
 def _remove(path: Path) -> None:
     try:
-        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
     except OSError as err:
         do = "Nothing declares it any more: remove it, then run again"
         raise ProjectError(f"cannot remove it: {err.strerror or err}", where=str(path), do=do) from err

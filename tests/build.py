@@ -60,7 +60,7 @@ def merged(
     *pools: Pool,
     crawled: dict[str, tuple[Picture, ...]] | None = None,
     answers: Pool | None = None,
-    refused: Refused | None = None,
+    refused: Refused = Refused(),
     decisions: Decisions = NOBODY,
     **settings: Any,
 ) -> Any:

@@ -54,6 +54,18 @@ def test_one_block_is_written_and_no_other_byte_changes(tmp_path: Path) -> None:
     assert problems(tmp_path)[1] == []
 
 
+def test_line_ends_stay_as_they_are(tmp_path: Path) -> None:
+    path = copy_of_parameters(tmp_path)
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    before = path.read_bytes().splitlines(keepends=True)
+
+    add_category("wrench", ("adjustable wrench",), tmp_path)
+
+    after = path.read_bytes().splitlines(keepends=True)
+    assert all(line.endswith(b"\r\n") for line in after)
+    assert len(after) == len(before) + len(BLOCK.splitlines())
+
+
 def test_classes_are_those_that_the_indexes_have_under_these_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     copy_of_parameters(tmp_path)
@@ -191,6 +203,12 @@ def test_a_block_replaces_an_empty_map() -> None:
 
     assert parsed_yaml(changed, where="x")["categories"] == {"a": {"id": 1, "target": 5}}
     assert parsed_yaml(changed, where="x")["sources"] == {"lvis": {"on": True}}
+
+
+def test_what_follows_an_empty_map_stays_apart_from_it() -> None:
+    changed = with_block(HEAD + "categories: {}\n\n# about sources\n" + TAIL, "  a:\n    id: 1\n    target: 5\n")
+
+    assert changed == HEAD + "categories:\n  a:\n    id: 1\n    target: 5\n\n# about sources\n" + TAIL
 
 
 def test_categories_on_one_line_are_left_alone() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from boxset.errors import InputError
 from boxset.images.archive import pictures_in
+from boxset.sources.raw import read_text
 
 ROOT = "ILSVRC/Data/CLS-LOC"
 NAMES = [f"{ROOT}/train/n{n % 3:08d}/n{n % 3:08d}_{n}.JPEG" for n in range(30)]
@@ -137,3 +138,32 @@ def test_a_member_that_is_encrypted_is_refused_by_name(tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match=r"a\.zip: ILSVRC/.*JPEG in it is encrypted\. Unpack it"):
         list(pictures_in(tmp_path / "a.zip", NAMES[:1]))
+
+
+def spoilt(path: Path, mark: bytes, offset: int, byte: int) -> None:
+    """Change one byte behind the last place of a mark."""
+    raw = bytearray(path.read_bytes())
+    raw[raw.rindex(mark) + offset] = byte
+    path.write_bytes(raw)
+
+
+@pytest.mark.parametrize(("mark", "offset", "byte"), [(b"PK\x01\x02", 6, 200), (b"PK\x01\x02", 8, 32), (b"ILSVRC", 0, 255)], ids=["version", "patch", "name"])
+def test_a_zip_that_was_changed_on_its_way_is_broken(tmp_path: Path, mark: bytes, offset: int, byte: int) -> None:
+    zip_of(tmp_path / "a.zip", ["ILSVRC/\u00e9.JPEG"])  # its name is marked as UTF-8
+    spoilt(tmp_path / "a.zip", mark, offset, byte)
+
+    with pytest.raises(InputError, match=r"a\.zip: broken archive: .*\. Fetch it again"):
+        list(pictures_in(tmp_path / "a.zip", ["\u00e9.JPEG"]))
+
+
+def test_a_member_whose_lzma_was_changed_is_broken_for_pictures_and_for_lists(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("a.csv", b"ImageId\n" * 100)
+    raw = bytearray((tmp_path / "a.zip").read_bytes())
+    raw[raw.index(b"a.csv") + 9] = 255  # the head of its packed content
+    (tmp_path / "a.zip").write_bytes(raw)
+
+    with pytest.raises(InputError, match="broken archive"):
+        list(pictures_in(tmp_path / "a.zip", ["a.csv"]))
+    with pytest.raises(InputError, match="broken archive"):
+        read_text(tmp_path / "a.zip", "a.csv")

@@ -73,6 +73,13 @@ def test_a_section_that_a_stage_names_and_that_is_left_to_its_defaults_is_a_prob
         assert [(fault.key, fault.do) for fault in missing] == [(name, f"Write {name}: {{}}")]
 
 
+@pytest.mark.parametrize("key", ["categories.hammer.guideline", "labeler.instructions"])
+def test_a_text_that_is_not_utf_8_is_a_problem_before_anything_runs(tmp_path: Path, key: str) -> None:
+    (tmp_path / "how.txt").write_bytes("Was ein Hammer ist:\nNägel\n".encode("latin-1"))
+
+    assert faults_in(tmp_path, **{key: "how.txt"}) == [f"{key}: how.txt is not UTF-8"]
+
+
 PROBLEMS: list[tuple[dict[str, Any], list[str]]] = [
     ({"project.contact": "me"}, ["project.contact: 'me' is neither an e-mail address nor the address of a page"]),
     ({"project.contact": "https://shop.example/bot"}, []),

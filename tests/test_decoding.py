@@ -1,15 +1,20 @@
 """Decoding in processes of their own: whatever a picture does to its decoder, it is one broken picture and the rest goes on."""
 
+import errno
 import io
 import os
 import random
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from PIL import Image
@@ -163,6 +168,18 @@ def test_a_folder_that_cannot_be_written_is_an_error(decoders: Decoders, tmp_pat
         decoders.prepare(photo(), tmp_path / "file")
 
 
+def test_a_decoder_that_the_system_does_not_start_leaves_no_connection_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ends: list[socket.socket] = []
+    pair = socket.socketpair
+    monkeypatch.setattr("boxset.images.decoders.socket.socketpair", lambda: ends.extend(pair()) or tuple(ends))
+    monkeypatch.setattr("boxset.images.decoders.subprocess.Popen", Mock(side_effect=OSError(errno.EAGAIN, "no more processes")))
+
+    with pytest.raises(OSError, match="no more processes"):
+        Decoders().prepare(photo(), tmp_path)
+
+    assert [end.fileno() for end in ends] == [-1, -1]
+
+
 def test_a_decoder_sees_nothing_of_ours(decoders: Decoders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
 
@@ -178,6 +195,17 @@ def test_no_decoder_beyond_the_five_is_ever_reached(kind: str) -> None:
     named = {"TIFF": "TIFF, which is not read", "JPEG2000": "JPEG 2000, which is not read", "PDF": "PDF, which is not read"}
 
     assert prepare(encoded(Image.linear_gradient("L").convert("RGB"), kind)) == Refusal(Reason.NOT_AN_IMAGE, named.get(kind, "unknown type"))
+
+
+def test_a_picture_on_which_the_decoder_itself_fails_is_broken() -> None:
+    head = struct.pack(">IIBBBBB", 20, 20, 16, 0, 0, 0, 255)  # interlaced in a way that there is not
+    png = bytearray(encoded(Image.new("I;16", (20, 20)), "PNG"))
+    png[16:33] = head + struct.pack(">I", zlib.crc32(b"IHDR" + head))
+
+    found = prepare(bytes(png))
+
+    assert isinstance(found, Refusal)
+    assert found.reason is Reason.BROKEN
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP"])

@@ -1,5 +1,6 @@
 """`boxset doctor`: every prerequisite, and the command that mends it."""
 
+import io
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,8 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
-from boxset.commands.doctor import command
+from boxset.commands.doctor import command, table
 from boxset.doctor import FIX, LATER, OK, Finding, bytes_needed, examine, patient
 from boxset.endpoints import Endpoints
 from boxset.labeling.ledger import PURCHASES, Reserved, append
@@ -318,3 +320,12 @@ def test_the_folder_of_predictions_is_looked_at_where_the_pipeline_reads_it(live
     assert (elsewhere.verdict, elsewhere.what) == (FIX, "predictions/v1.jsonl.gz: DVC keeps these predictions, and they are not here")
     assert (missing.verdict, missing.what) == (FIX, "the folder predictions/ is missing")
     assert missing.do == "mkdir predictions && touch predictions/.gitkeep"
+
+
+def test_brackets_in_a_finding_are_shown_as_they_are() -> None:
+    finding = Finding("[x]", FIX, r"no folder C:\data\[new]", "`pip install '.[dvc]'`")
+    terminal = Console(file=io.StringIO(), width=200)
+
+    terminal.print(table([finding]))
+
+    assert terminal.file.getvalue().split() == ["[x]", "FIX", "no", "folder", r"C:\data\[new]", "`pip", "install", "'.[dvc]'`"]

@@ -331,5 +331,17 @@ def test_where_what_was_built_is_not_here_nothing_known_says_so(tmp_path: Path, 
     assert not (tmp_path / "decisions/takedown.jsonl").exists()
 
 
+@pytest.mark.parametrize("command", [["explain"], ["takedown", "--by", "Anna"]], ids=" ".join)
+@pytest.mark.parametrize("name", ["a" * 300, f"openverse:{'a' * 300}", f"https://shop.example/{'a' * 5000}"], ids=["name", "number", "address"])
+def test_a_name_that_no_file_can_have_is_one_that_nothing_is_known_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str], name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").touch()
+
+    error = CliRunner().invoke(cli, [*command, name]).exception
+
+    assert isinstance(error, InputError)
+    assert (error.where, error.what) in {(name, "nothing is known of it"), (name, "is no address that is ever asked, and no picture")}
+
+
 def test_every_reason_has_words() -> None:
     assert set(WHY) == set(Reason)

@@ -144,6 +144,27 @@ def test_a_version_that_is_no_yaml_is_passed_over(repo: Path) -> None:
     check_ids_against_history(params(hammer=1), repo)
 
 
+def test_a_version_with_a_day_that_is_none_is_read_like_any_other(repo: Path) -> None:
+    (repo / "params.yaml").write_text("categories:\n  drill: {id: 1, name: 2026-02-30}\n")
+    git(repo, "add", "-A")
+    git(repo, "commit", "-qm", "Call it by a day")
+    commit_params(repo, hammer=2)
+
+    check_ids_against_history(params(hammer=2), repo)
+
+
+def test_a_clone_without_the_versions_of_before_says_so(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    commit_params(repo, hammer=1)
+    commit_params(repo, hammer=1, saw=2)
+    git(repo, "config", "uploadpack.allowFilter", "true")
+    clone = tmp_path_factory.mktemp("clone") / "part"
+    git(repo, "clone", "-q", "--filter=blob:none", repo.as_uri(), str(clone))
+    git(clone, "remote", "set-url", "origin", (repo / "gone").as_uri())
+
+    with pytest.raises(ProjectError, match=r"^part: git has not every version of params\.yaml here\. A clone that was made with --filter"):
+        check_ids_against_history(params(hammer=1), clone)
+
+
 def test_two_hundred_versions_take_no_call_of_git_each(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     base = {f"tool_{number}": number for number in range(1, 8)}
     stream = b""
@@ -265,6 +286,16 @@ def test_a_version_before_the_first_build_is_told(repo: Path) -> None:
     commit_params(repo, hammer=1)
 
     with pytest.raises(ProjectError, match="there is no dvc"):
+        Revision("HEAD", repo).read(ANNOTATIONS)
+
+
+@pytest.mark.parametrize("text", ["<<<<<<< HEAD\nschema: '2.0'\n=======\n>>>>>>> main\n", "- a\n", "stages: [a]\n", "stages: {a: 1}\n"])
+def test_a_version_whose_lock_is_none_is_told(repo: Path, text: str) -> None:
+    (repo / "dvc.lock").write_text(text)
+    git(repo, "add", "-A")
+    git(repo, "commit", "-qm", "Merge")
+
+    with pytest.raises(ProjectError, match=r"^revision HEAD: its dvc\.lock is not what DVC writes\. Take another revision$"):
         Revision("HEAD", repo).read(ANNOTATIONS)
 
 

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 import boxset
-from boxset.api import SPLITS
-from boxset.dataset.coco import Coco, write_coco
+from boxset.dataset.coco import SPLITS, Coco, write_coco
 from boxset.errors import InputError, ProjectError
 from tests.versions import coco, sha
 
@@ -68,9 +67,10 @@ def test_a_project_that_was_not_built_is_told(tmp_path: Path) -> None:
         boxset.open(tmp_path)
 
 
-def test_a_file_of_another_form_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [b"{}", b'{"info": {"description": "\xff"}}'], ids=["other fields", "no text"])
+def test_a_file_of_another_form_is_named(tmp_path: Path, content: bytes) -> None:
     write(tmp_path)
-    (tmp_path / "data/dataset/annotations/instances_val.json").write_text("{}")
+    (tmp_path / "data/dataset/annotations/instances_val.json").write_bytes(content)
 
     with pytest.raises(InputError, match=r"instances_val\.json, work tree: not what was expected"):
         boxset.open(tmp_path)

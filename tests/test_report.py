@@ -283,11 +283,25 @@ def test_few_boxes_have_no_outliers_but_one_round_the_whole_picture() -> None:
     assert [one.why for one in odd] == ["covers 99% of the picture"]
 
 
+def test_a_name_that_turns_the_direction_of_reading_turns_none_in_a_plot() -> None:
+    name = "saw\u202e<b>"
+    plots = [svg.stacked_bar({name: 1}, {name: "red"}, full=1, label=name), svg.histogram({name: 1}, label=name), svg.sparkline([1], label=name)]
+
+    assert [("\u202e" in plot.text, "<b>" in plot.text, "saw\ufffd&lt;b&gt;" in plot.text) for plot in plots] == [(False, False, True)] * 3
+
+
 def test_a_bar_marks_what_is_wanted() -> None:
     bar = svg.stacked_bar({"lvis": 30}, {"lvis": "red"}, full=60, mark=45, label="hammer").text
 
     assert 'width="50.000" height="10" fill="red"><title>lvis: 30</title>' in bar
     assert '<path class="mark" d="M75.000 0V16"><title>wanted: 45</title>' in bar
+
+
+def test_a_card_that_is_no_text_is_named_by_its_line(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_bytes(b"# x\n\xe4\n")
+
+    with pytest.raises(InputError, match=r"README\.md:2: not UTF-8"):
+        balance_words(tmp_path / "README.md")
 
 
 def test_what_balance_says_comes_from_the_card(tmp_path: Path) -> None:

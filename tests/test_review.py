@@ -408,6 +408,17 @@ def test_a_file_that_was_spoilt_meanwhile_is_named_to_the_page(browser: Browser)
     assert (status, said["error"].partition(": not")[0]) == (500, f"decisions/{FILE}:1")
 
 
+def test_a_screen_that_cannot_be_shown_for_a_spoilt_file_says_so_and_the_server_goes_on(browser: Browser) -> None:
+    path = Path("decisions") / FILE
+    path.write_text("<<<<<<< HEAD\n=======\n>>>>>>> origin/main\n")
+
+    status, _, said = browser.get("screen/0")
+
+    assert (status, json.loads(said)["error"].partition(". ")[0]) == (500, f"decisions/{FILE}:1: a merge conflict of git is not resolved")
+    path.write_text("")
+    assert browser.get("screen/0")[0] == 200
+
+
 def test_the_server_listens_on_loopback_alone_and_names_a_port_that_is_taken(desk: Desk) -> None:
     with serving(desk) as address:
         port = int(urlsplit(address).port or 0)

@@ -183,6 +183,17 @@ def test_a_line_that_is_none_names_itself(tmp_path: Path, line: str) -> None:
         read_splits(tmp_path / "splits.csv")
 
 
+def test_a_quote_that_does_not_end_names_its_line_and_takes_no_other(tmp_path: Path) -> None:
+    rows = [f"{number:064x},train" for number in range(3000)]
+    (tmp_path / "splits.csv").write_text("\n".join(["sha256,split", f'"{"a" * 64}","test"', '"', *rows]))
+
+    with pytest.raises(InputError, match=r"splits\.csv:3: expected a SHA-256 and train, val or test, found '\"'\."):
+        read_splits(tmp_path / "splits.csv")
+
+    (tmp_path / "splits.csv").write_text(f'"sha256","split"\r\n"{"a" * 64}","test"\r\n')
+    assert read_splits(tmp_path / "splits.csv") == {"a" * 64: "test"}
+
+
 SPLITS_BEFORE_RULES = "876aaba3d88b2cd80b835d26ecc1d54b228b0bc1b466fdd75a509e3d2c57cd2b"
 
 

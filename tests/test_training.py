@@ -15,6 +15,7 @@ from boxset.dataset.validation import Fault
 from boxset.errors import InputError, ProjectError
 from boxset.formats.check import validate
 from boxset.formats.export import FORMATS, TERMS, export
+from boxset.formats.folder import texts_of
 from boxset.newproject import Answers, project_files
 from tests.build import annotation, coco, image
 from tests.project import REPOSITORY, Project
@@ -145,6 +146,22 @@ def test_where_a_picture_is_missing_nothing_is_exported(tmp_path: Path, format_:
         export(dataset, format_, tmp_path / "out")
 
     assert not (tmp_path / "out").exists()
+
+
+def test_a_card_that_is_no_text_goes_along_as_it_is(tmp_path: Path) -> None:
+    dataset = written(tmp_path / "dataset", coco([image(1)], []))
+    (dataset / "README.md").write_bytes(b"# N\xe4gel\n")
+
+    export(dataset, "voc", tmp_path / "out")
+
+    assert (tmp_path / "out/README.md").read_bytes() == b"# N\xe4gel\n"
+
+
+def test_a_guideline_that_is_no_text_is_named_by_its_line(tmp_path: Path) -> None:
+    (tmp_path / "how.txt").write_bytes(b"Was ein Hammer ist:\r\nN\xe4gel\n")
+
+    with pytest.raises(InputError, match=r"how\.txt:2: not UTF-8\. Save it as UTF-8$"):
+        texts_of({"hammer": str(tmp_path / "how.txt")}, {})
 
 
 def test_a_file_in_the_place_of_the_folder_is_named(tmp_path: Path) -> None:

@@ -4,12 +4,13 @@
 images with the category (Gupta, Dollár, Girshick: LVIS, 2019, appendix). `select` chooses whole images by integer programming.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
-from boxset.dataset.coco import Coco
+from boxset.dataset.coco import Coco, part_of
 from boxset.dataset.reasons import Reason
 from boxset.params import Balance
 from boxset.resolve import Target, Targets
@@ -54,24 +55,12 @@ def boxes_by_image(coco: Coco) -> dict[int, dict[int, int]]:
     return found
 
 
-def part_of(coco: Coco, image_ids: Iterable[int]) -> Coco:
-    """Return the set with some of its images."""
-    wanted = set(image_ids)
-    return Coco(
-        info=coco.info,
-        licenses=coco.licenses,
-        categories=coco.categories,
-        images=tuple(image for image in coco.images if image.id in wanted),
-        annotations=tuple(annotation for annotation in coco.annotations if annotation.image_id in wanted),
-    )
-
-
 def repeat_factors(coco: Coco, threshold: float) -> dict[int, float]:
     """Return each image's repeat factor, at least 1."""
     boxes = boxes_by_image(coco)
     images = len(coco.images) or 1
-    shares = {c.id: sum(c.id in counts for counts in boxes.values()) / images for c in coco.categories}
-    factors = {c: max(1.0, sqrt(threshold / share)) for c, share in shares.items() if share}
+    with_category = Counter(category for counts in boxes.values() for category in counts)
+    factors = {category: max(1.0, sqrt(threshold / (count / images))) for category, count in with_category.items()}
     return {image.id: round(max([1.0, *(factors[c] for c in boxes.get(image.id, ()))]), 6) for image in coco.images}
 
 

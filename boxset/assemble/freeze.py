@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from boxset.dataset.coco import Coco, CocoAnnotation, CocoImage, CocoLicense
+from boxset.dataset.coco import Coco, CocoAnnotation, CocoImage, CocoLicense, part_of
 from boxset.dataset.frozen import Frozen, removed_categories
 from boxset.dataset.photos import numbers_of
 from boxset.dataset.reasons import Reason
@@ -63,7 +63,7 @@ def hold(merged: Coco, frozen: Frozen, *, files: Collection[str], is_denied: IsD
     near = _near(kept, merged.images, bits, {dropped[image.sha256] for image in kept if image.sha256 in dropped})
     gone = removed_categories(frozen.coco.categories, merged.categories)
     held = held_records(frozen.coco, without=barred, gone=gone)
-    rest = _part(merged, {image.id for image in merged.images} - {image.id for image in near} - {twin.id for twin in twins.values()})
+    rest = part_of(merged, {image.id for image in merged.images} - {image.id for image in near} - {twin.id for twin in twins.values()})
     new = sorted({category.key for category in merged.categories} - {category.key for category in frozen.coco.categories})
     metrics = {
         "name": frozen.name,
@@ -76,7 +76,7 @@ def hold(merged: Coco, frozen: Frozen, *, files: Collection[str], is_denied: IsD
         "removed_boxes": sum(annotation.category_id in gone for annotation in frozen.coco.annotations),
         "unknown_categories": new,
     }
-    today = _part(merged, {twin.id for twin in twins.values()})
+    today = part_of(merged, {twin.id for twin in twins.values()})
     return Holding(_united(rest, held), frozenset(image.id for image in kept), today, near, tuple(denied), metrics)
 
 
@@ -144,7 +144,7 @@ def _linked(kept: list[CocoImage], images: Sequence[CocoImage], bits: int) -> se
 
 def held_records(coco: Coco, *, without: Collection[str], gone: frozenset[int]) -> Coco:
     """Return the frozen set without pictures that may not stay and without what is said of categories that there are no more."""
-    part = _part(coco, {image.id for image in coco.images if image.sha256 not in without})
+    part = part_of(coco, {image.id for image in coco.images if image.sha256 not in without})
     if not gone:
         return part
     annotations = tuple(annotation for annotation in part.annotations if annotation.category_id not in gone)
@@ -154,11 +154,6 @@ def held_records(coco: Coco, *, without: Collection[str], gone: frozenset[int]) 
 def _forget(image: CocoImage, gone: frozenset[int]) -> CocoImage:
     fields = ("neg_category_ids", "not_exhaustive_category_ids", "exhaustive_category_ids")
     return change(image, **{field: tuple(number for number in getattr(image, field) if number not in gone) for field in fields})
-
-
-def _part(coco: Coco, ids: set[int]) -> Coco:
-    images = tuple(image for image in coco.images if image.id in ids)
-    return change(coco, images=images, annotations=tuple(annotation for annotation in coco.annotations if annotation.image_id in ids))
 
 
 def _united(rest: Coco, held: Coco) -> Coco:

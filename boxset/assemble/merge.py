@@ -25,7 +25,7 @@ from boxset.dataset.geometry import clipped, iou, scaled
 from boxset.dataset.photos import photo_numbers
 from boxset.dataset.reasons import Reason, count_reasons
 from boxset.dataset.records import Annotation, BBox, Picture, Pool, Presence, Refused, State
-from boxset.dataset.similar import Groups, distance, near_pairs, same_frame, same_picture, same_shape
+from boxset.dataset.similar import Groups, distance, same_frame, same_shape, twins
 from boxset.errors import ProjectError
 from boxset.params import Merge
 from boxset.resolve import Ids
@@ -86,7 +86,7 @@ def merge(
     answers: Pool,
     ids: Ids,
     settings: Merge,
-    refused: Refused | None = None,
+    refused: Refused = Refused(),
     decisions: Decisions = NOBODY,
 ) -> Merged:
     """Merge. The order of sources changes nothing; merging with itself changes nothing. `refused`: what sources keep out for its licence."""
@@ -95,7 +95,7 @@ def merge(
     best_of = {copy.sha256: image.best.sha256 for image in images for copy in image.copies}
     group_of = {image.best.sha256: image.group for image in images}
     reviewed = Reviewed.of(pictures, best_of, decisions, ids)
-    barred = _barred(images, refused or Refused()) | reviewed.barred()
+    barred = _barred(images, refused) | reviewed.barred()
     images = [image for image in images if image.best.sha256 not in barred]
     image_of = {copy.sha256: image for image in images for copy in image.copies}
     everything = [*pools.values(), answers]
@@ -117,7 +117,7 @@ def merge(
     )
     copies = {image.best.sha256: others for image in kept if (others := tuple(sorted({c.sha256 for c in image.copies} - {image.best.sha256})))}
     denied = [one for one in denied if one.sha256 not in barred]
-    conflicts = [*said, *crossed, *map(_against_review, denied), *_licences_at_odds(kept, refused or Refused())]
+    conflicts = [*said, *crossed, *map(_against_review, denied), *_licences_at_odds(kept, refused)]
     united = sum(len(image.copies) - 1 for image in kept)
     metrics = _metrics(coco, pictures, dropped=dropped, united=united, fused=fused, denied=sum(one.boxes for one in denied), conflicts=len(conflicts))
     return Merged(coco, tuple(sorted(conflicts, key=lambda c: (c.sha256, c.what, c.kept, c.other))), dropped, metrics, copies)
@@ -148,6 +148,14 @@ def _picture_order(picture: Picture) -> tuple[str, str, str, str]:
 
 
 def _images(pictures: Sequence[Picture], settings: Merge) -> list[_Image]:
+    """Return the pictures, which are in the order of their content, as images. A group is called by the lowest content in it: that of its lowest position."""
+    same, near = _joined(pictures, settings.duplicate_bits)
+    images = [_image(tuple(pictures[m] for m in members), pictures[near.root(members[0])].sha256, settings) for members in same.members()]
+    return sorted(images, key=lambda image: image.best.sha256)
+
+
+def _joined(pictures: Sequence[Picture], bits: int) -> tuple[Groups, Groups]:
+    """Return the positions of pictures joined where they are copies of one, and where they are merely near as well."""
     same, near = Groups(len(pictures)), Groups(len(pictures))
     for key in ("sha256", "coco_id", "flickr_id"):
         for positions in _positions(pictures, key):
@@ -156,20 +164,20 @@ def _images(pictures: Sequence[Picture], settings: Merge) -> list[_Image]:
                 same.join_all(alike)
     for positions in _told(pictures):
         near.join_all(positions)
-    for i, j in near_pairs([picture.phash for picture in pictures], settings.duplicate_bits):
-        if same_picture(pictures[i], pictures[j], settings.duplicate_bits):
-            near.join(i, j)
-            if _is_copy(pictures[i], pictures[j]):
-                same.join(i, j)
-    groups = {member: min(pictures[m].sha256 for m in members) for members in near.members() for member in members}
-    trust = {source: place for place, source in enumerate(settings.trust)}
-    images = []
-    for members in same.members():
-        copies = tuple(pictures[m] for m in members)
-        best = min(copies, key=lambda p: (-p.width * p.height, not p.license, trust.get(p.source, len(trust)), _picture_order(p)))
-        licensed = best if best.license else min(copies, key=lambda p: (not p.license, trust.get(p.source, len(trust)), _picture_order(p)))
-        images.append(_Image(best, copies, groups[members[0]], licensed if licensed.license else best))
-    return sorted(images, key=lambda image: image.best.sha256)
+    for i, j in twins(pictures, bits):
+        near.join(i, j)
+        if _is_copy(pictures[i], pictures[j]):
+            same.join(i, j)
+    return same, near
+
+
+def _image(copies: tuple[Picture, ...], group: str, settings: Merge) -> _Image:
+    def trusted(picture: Picture) -> tuple[Any, ...]:
+        return _trust(picture.source, settings), _picture_order(picture)
+
+    best = min(copies, key=lambda p: (-p.width * p.height, not p.license, trusted(p)))
+    licensed = best if best.license else min((p for p in copies if p.license), key=trusted, default=best)
+    return _Image(best, copies, group, licensed)
 
 
 def _barred(images: Iterable[_Image], refused: Refused) -> dict[str, Reason]:

@@ -6,8 +6,6 @@ groups, the fewest, and the floor (`min_boxes`) where new groups do not fill it:
 of branches) the same rule decides. Where the test set is frozen, it is what was frozen and nothing else (`assemble.freeze`).
 """
 
-import csv
-import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,13 +16,12 @@ from typing import Any
 from boxset.assemble.balance import boxes_by_image
 from boxset.assemble.trust import frozen_words, trust, trust_words
 from boxset.conflicts import conflict_in
-from boxset.dataset.coco import Coco, CocoImage
+from boxset.dataset.coco import SPLITS, Coco, CocoImage
 from boxset.errors import InputError
 from boxset.files import write_csv
 from boxset.params import Split
 from boxset.wording import counted
 
-NAMES = ("train", "val", "test")
 STRENGTH = {"train": 0, "val": 1, "test": 2}
 HEADER = ("sha256", "split")
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -55,6 +52,11 @@ class _Group:
     past: frozenset[str]
     allowed: frozenset[str]
 
+    @property
+    def was(self) -> str:
+        """Where it was: the strongest split where its pictures were in several; empty for a new one."""
+        return _strongest(self.past)
+
 
 def read_splits(path: Path) -> Remembered:
     """Read which split each picture went to; nothing where there is no file. Raises InputError naming the line."""
@@ -65,20 +67,20 @@ def read_splits(path: Path) -> Remembered:
     if conflict:
         raise conflict
     found: Remembered = {}
-    with io.StringIO(content.decode(errors="replace"), newline="") as file:  # what is no UTF-8 is no SHA-256 either, and has a line
-        for number, row in enumerate(csv.reader(file), 1):
-            if (number == 1 and tuple(row) == HEADER) or not row:
-                continue
-            if len(row) == 2 and row[0] in OWN_ROWS:
-                found[row[0]] = "|".join(sorted({*found.get(row[0], row[1]).split("|"), *row[1].split("|")}))
-                continue
-            if len(row) != 2 or row[1] not in NAMES or not SHA256.fullmatch(row[0]):
-                raise InputError(
-                    f"expected a SHA-256 and train, val or test, found {','.join(row)[:80]!r}",
-                    where=f"{path}:{number}",
-                    do="Take the line from git's history",
-                )
-            found[row[0]] = max(found.get(row[0], "train"), row[1], key=STRENGTH.__getitem__)
+    for number, line in enumerate(content.decode(errors="replace").splitlines(), 1):  # what is no UTF-8 is no SHA-256 either, and has a line
+        row = [cell.strip('"') for cell in line.split(",")]  # as a spreadsheet may write them; no cell holds a comma
+        if not line or (number == 1 and tuple(row) == HEADER):
+            continue
+        if len(row) == 2 and row[0] in OWN_ROWS:
+            found[row[0]] = "|".join(sorted({*found.get(row[0], row[1]).split("|"), *row[1].split("|")}))
+            continue
+        if len(row) != 2 or row[1] not in SPLITS or not SHA256.fullmatch(row[0]):
+            raise InputError(
+                f"expected a SHA-256 and train, val or test, found {line[:80]!r}",
+                where=f"{path}:{number}",
+                do="Take the line from git's history",
+            )
+        found[row[0]] = _strongest((found.get(row[0], row[1]), row[1]))
     return found
 
 
@@ -114,7 +116,7 @@ def split(
     if frozen is None and (is_new_rule or (is_new_ratio and rule)):
         moved["rule"] += state.rebalance()  # what may be in test, where new groups do not fill it
     moved["floor"] = state.raise_to_floor()
-    assignment = {image: assigned_split for group in groups for image in group.images if (assigned_split := state.split_of[group.key])}
+    assignment = {image: state.split_of[group.key] for group in groups for image in group.images}
     rule = rule if frozen is None else past.get(RULE, "")  # rules wait while the test set is frozen
     remembered = {**_rows(coco, assignment, past, copies), RATIO: ratio, **({RULE: rule} if rule else {})}
     counts = counts_of(coco, assignment)
@@ -199,7 +201,7 @@ def words_on_test(metrics: Mapping[str, Any]) -> list[str]:
 
 def _groups(coco: Coco, past: Remembered, settings: Split, frozen: frozenset[int] | None) -> list[_Group]:
     boxes = boxes_by_image(coco)
-    members: dict[int, list[Any]] = {}
+    members: dict[int, list[CocoImage]] = {}
     for image in coco.images:
         members.setdefault(image.group, []).append(image)
     groups = []
@@ -214,15 +216,19 @@ def _groups(coco: Coco, past: Remembered, settings: Split, frozen: frozenset[int
 
 def _known_copies(past: Remembered, copies: Mapping[str, Sequence[str]]) -> Remembered:
     """Return the past with pictures that stand in for copies of theirs: these go where the copies were, to the strongest of their splits."""
-    were = {sha256: [past[other] for other in (sha256, *others) if other in past] for sha256, others in copies.items()}
-    return {**past, **{sha256: max(splits, key=STRENGTH.__getitem__) for sha256, splits in were.items() if splits}}
+    were = {sha256: _strongest(past[other] for other in (sha256, *others) if other in past) for sha256, others in copies.items()}
+    return {**past, **{sha256: name for sha256, name in were.items() if name}}
+
+
+def _strongest(splits: Iterable[str]) -> str:
+    return max(splits, key=STRENGTH.__getitem__, default="")
 
 
 def _allowed(images: Iterable[CocoImage], settings: Split, frozen: frozenset[int] | None) -> frozenset[str]:
     """Return the splits that a group may be in: whole groups, so one picture of a source that never is in test keeps all of its group out."""
     if frozen is not None:
         return frozenset({"test"} if any(image.id in frozen for image in images) else {"train", "val"})
-    return frozenset(NAMES if may_be_in_test(sources_of(images), settings) else ("train", "val"))
+    return frozenset(SPLITS if may_be_in_test(sources_of(images), settings) else ("train", "val"))
 
 
 def sources_of(images: Iterable[CocoImage]) -> set[str]:
@@ -236,17 +242,18 @@ def may_be_in_test(sources: set[str], settings: Split) -> bool:
 
 
 def _kept(group: _Group, *, is_decided: bool) -> str:
-    """Return the split that a group had, the strongest where its pictures had several; empty for a new one.
+    """Return the split that a group was in; empty for a new one.
 
     Where it may not be there, it goes to train if that `is_decided` by a new rule or a freeze; otherwise what was tested on stays out of train.
     """
-    past = max(group.past, key=STRENGTH.__getitem__, default="")
-    return past if past in group.allowed or not past else next(name for name in (NAMES if is_decided else NAMES[::-1]) if name in group.allowed)
+    if not _is_evicted(group):
+        return group.was
+    return next(name for name in (SPLITS if is_decided else SPLITS[::-1]) if name in group.allowed)
 
 
 def _is_evicted(group: _Group) -> bool:
     """Return whether a group may not be where it was."""
-    return bool(group.past) and max(group.past, key=STRENGTH.__getitem__) not in group.allowed
+    return bool(group.past) and group.was not in group.allowed
 
 
 class _State:
@@ -257,11 +264,11 @@ class _State:
         self.total: Counter[int] = Counter()
         for group in groups:
             self.total.update(group.weight)
-        self.have = {name: Counter[int]() for name in NAMES}
+        self.have = {name: Counter[int]() for name in SPLITS}
         for group in groups:
             if assigned[group.key]:
                 self.have[assigned[group.key]].update(group.weight)
-        self._ratio = {name: getattr(settings.ratio, name) for name in NAMES}
+        self._ratio = {name: getattr(settings.ratio, name) for name in SPLITS}
 
     def place_new(self) -> None:
         """Place groups without a past, those of the rarest categories first, each where it is missed most.
@@ -271,7 +278,7 @@ class _State:
         new = [group for group in self.groups if not self.split_of[group.key]]
         for group in sorted(new, key=lambda g: (-self._rarity(g), g.key)):
             is_scarce = bool(_rule(self._settings)) and "test" in group.allowed and self._missed(group, "test") > 0
-            self._put(group, "test" if is_scarce else max(sorted(group.allowed, key=NAMES.index), key=lambda name: self._missed(group, name)))
+            self._put(group, "test" if is_scarce else max(sorted(group.allowed, key=SPLITS.index), key=lambda name: self._missed(group, name)))
 
     def _rarity(self, group: _Group) -> float:
         return sum(count / self.total[category] for category, count in group.weight.items())
@@ -295,22 +302,19 @@ class _State:
 
     def rebalance(self) -> int:
         """Move groups only where the wished shares cannot be reached by placing the new ones; return how many with a past moved."""
-        new: Counter[int] = Counter()
-        for group in self.groups:
-            if not self.split_of[group.key]:
-                new.update(group.weight)
+        new = sum(len(group.images) for group in self.groups if not self.split_of[group.key])
         moved = 0
-        for name in NAMES:
+        for name in SPLITS:
             surplus = self.have[name][0] - self._ratio[name] * self.total[0]
             if surplus <= _tolerance(self.total[0]):
                 continue
-            moved += self._shed(name, surplus, new[0])
+            moved += self._shed(name, surplus, new)
         return moved
 
     def _shed(self, name: str, surplus: float, new: int) -> int:
         """Move groups of a split that is too large to those that lack more than the new groups can fill."""
         moved = 0
-        lacking = {other: self._ratio[other] * self.total[0] - self.have[other][0] for other in NAMES if other != name}
+        lacking = {other: self._ratio[other] * self.total[0] - self.have[other][0] for other in SPLITS if other != name}
         short = sum(max(0.0, value) for value in lacking.values()) - new
         for group in sorted((g for g in self.groups if self.split_of[g.key] == name), key=lambda g: (-len(g.images), g.key)):
             size = group.weight[0]
@@ -353,10 +357,10 @@ def _tolerance(images: int) -> float:
 def counts_of(coco: Coco, assignment: Mapping[int, str]) -> dict[str, Any]:
     """Return the pictures of each split, and the boxes of each category in all and in each split; crowds apart, which no score counts."""
     names = {category.id: category.key for category in coco.categories}
-    images = {name: sum(part == name for part in assignment.values()) for name in NAMES}
-    boxes = {name: dict.fromkeys(names.values(), 0) for name in NAMES}
+    images = {name: sum(part == name for part in assignment.values()) for name in SPLITS}
+    boxes = {name: dict.fromkeys(names.values(), 0) for name in SPLITS}
     for image, counts in boxes_by_image(coco).items():
         for category, count in counts.items():
             boxes[assignment[image]][names[category]] += count
-    total = {category: sum(boxes[name][category] for name in NAMES) for category in names.values()}
+    total = {category: sum(boxes[name][category] for name in SPLITS) for category in names.values()}
     return {"images": images, "boxes": total, "boxes_by_split": boxes}

@@ -6,11 +6,10 @@ from math import sqrt
 from typing import Any
 
 from boxset.dataset.coco import Coco, CocoImage
-from boxset.dataset.records import PEOPLE
+from boxset.dataset.records import CRAWL, PEOPLE
 from boxset.wording import counted, noun
 
 Z = 1.959964  # of a 95 % interval
-CRAWL = "crawl"
 DIGITS = 3
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
+from rich.markup import escape
 from rich.table import Table
 
 from boxset.checks import problems
@@ -61,9 +62,5 @@ def table(findings: Iterable[Finding]) -> Table:
     shown.add_column(overflow="fold", ratio=2)
     for finding in findings:
         colour = COLOURS[finding.verdict]
-        shown.add_row(finding.subject, f"[{colour}]{finding.verdict}[/]", _plain(finding.what), _plain(finding.do))
+        shown.add_row(escape(finding.subject), f"[{colour}]{finding.verdict}[/]", escape(finding.what), escape(finding.do))
     return shown
-
-
-def _plain(text: str) -> str:
-    return text.replace("[", r"\[")

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from contextlib import suppress
+from errno import ENAMETOOLONG
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,14 +58,25 @@ def stories_of(picture: str, records: "Records") -> "list[Story]":
 
 def _name_of(picture: str) -> str:
     """Return the SHA-256 as stored of a file that is here, else the name as it is."""
-    path = Path(picture)
-    if not path.is_file() or re.fullmatch(r"[0-9a-f]{64}\..+", path.name):
+    path = file_called(picture)
+    if path is None or re.fullmatch(r"[0-9a-f]{64}\..+", path.name):
         return picture
     from boxset.files import read_bytes
     from boxset.images.prepare import Prepared, prepare
 
     prepared = prepare(read_bytes(path))
     return prepared.sha256 if isinstance(prepared, Prepared) else picture
+
+
+def file_called(name: str) -> Path | None:
+    """Return the file of this name that is here; None where there is none, as for an address that is longer than a file's name can be."""
+    path = Path(name)
+    try:
+        return path if path.is_file() else None
+    except OSError as err:
+        if err.errno != ENAMETOOLONG:
+            raise
+        return None
 
 
 def _print(terminal: Any, story: "Story") -> None:
@@ -82,6 +94,7 @@ def _print(terminal: Any, story: "Story") -> None:
 
 def read_records(root: Path) -> "Records":
     """Read all that the project remembers of its pictures; whatever was not built is empty."""
+    from boxset.assemble.merge import Conflict, Dropped
     from boxset.compare.explain import Records
     from boxset.dataset.coco import read_coco
     from boxset.dataset.decisions import read_decisions
@@ -97,8 +110,8 @@ def read_records(root: Path) -> "Records":
     rows = sorted([*data.glob("extract/*/images.jsonl"), *data.glob("crawl/*/images.jsonl")])
     merged = data / "merge/annotations.json"
     conflicts: dict[str, list[str]] = {}
-    for one in read_jsonl(data / "merge/conflicts.jsonl", dict[str, str]):
-        conflicts.setdefault(one["sha256"], []).append(f"{one['what']}: kept {one['kept']}, against {one['other']}")
+    for one in read_jsonl(data / "merge/conflicts.jsonl", Conflict):
+        conflicts.setdefault(one.sha256, []).append(f"{one.what}: kept {one.kept}, against {one.other}")
     return Records(
         tried={_where(path): read_jsonl(path, ImageRow) for path in rows},
         hits=_hits(data),
@@ -106,7 +119,7 @@ def read_records(root: Path) -> "Records":
         bought=[one for job in ledger.jobs.values() for one in _bought_in(job)],
         drew=lambda bought: _drew(ledger, bought),
         merged=read_coco(merged) if merged.exists() else None,
-        dropped={one["sha256"]: one["reason"] for one in read_jsonl(data / "merge/dropped.jsonl", dict[str, str])},
+        dropped={one.sha256: one.reason for one in read_jsonl(data / "merge/dropped.jsonl", Dropped)},
         conflicts=conflicts,
         dataset=read_dataset(data / "dataset"),
         wanted={path.stem: _wanted(path) for path in sorted((root / "metrics/crawl").glob("*.json"))},

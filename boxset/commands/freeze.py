@@ -20,11 +20,11 @@ def command(name: str, text: str, *, tagged: bool) -> None:
     data set that dvc.lock names. val is not frozen: it may grow.
     """
     from boxset.freezing import freeze, yaml_text
-    from boxset.history import set_tag, tag_exists
+    from boxset.history import refuse_tag_that_is_there, set_tag
 
     root = Path()
     if tagged:
-        tag_exists(root, name)
+        refuse_tag_that_is_there(name, root)
     frozen = freeze(root, name, text)
     message = frozen.text or f"Test set {name}"
     if tagged:

@@ -215,7 +215,10 @@ def costs(categories: tuple[str, ...], by: "By", as_json: bool) -> None:
     asked = {word if word in paid else category_key(word, params) for word in categories}
     wanted = [share for share in every if not asked or share.category in asked]
     rows = [*table(wanted, by), cost("all", wanted)]
-    say(costs_json(rows)) if as_json else costs_table(by, rows)
+    if as_json:
+        say(costs_json(rows))
+    else:
+        costs_table(by, rows)
 
 
 @command.command()

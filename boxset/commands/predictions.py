@@ -103,18 +103,18 @@ def list_() -> None:
 
     from boxset.predictions.store import names, read
 
+    found = names()
+    if not found:
+        say("no predictions: `boxset predictions images` writes what to run a detector on")
+        return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("name", "pictures", "predictions", "in the data set", "others"):
         table.add_column(title, justify="left" if title == "name" else "right")
     known = {image.sha256 for coco in _dataset().values() for image in coco.images}
-    found = names()
     for name in found:
         one = read(name)
         inside = sum(sha256 in known for sha256 in one.pictures)
         table.add_row(name, *(f"{n:,}" for n in (len(one.pictures), len(one), inside, len(one.pictures) - inside)))
-    if not found:
-        say("no predictions: `boxset predictions images` writes what to run a detector on")
-        return
     console().print(table)
     say("of a picture and a category that several have, the last holds")
 

@@ -127,11 +127,9 @@ class _Found:
         from boxset.dataset.records import read_crawled, read_extracted
         from boxset.dataset.refused import refused_in
         from boxset.labeling.ledger import read_ledger
-        from boxset.resolve import Identity, Ids
+        from boxset.resolve import ids_of
 
-        by_id = sorted(params.categories.items(), key=lambda item: item[1].id)
-        self.ids = Ids(categories={name: Identity(id=c.id, supercategory=c.supercategory) for name, c in by_id})
-        self.params, self.ledger = params, read_ledger(LEDGER)
+        self.params, self.ids, self.ledger = params, ids_of(params), read_ledger(LEDGER)
         self.crawled, self.pools = read_crawled(DATA), read_extracted(DATA)
         self.refused = refused_in(DATA)
         if not _is_found():

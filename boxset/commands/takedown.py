@@ -88,12 +88,12 @@ def _stories(name: str, records: "Records") -> "list[Story]":
 
     Raises InputError for other names, and where what was built is not here to know it: its copies would stay.
     """
-    from boxset.commands.explain import stories_of
+    from boxset.commands.explain import file_called, stories_of
 
     try:
         return stories_of(name, records)
     except InputError:
-        if ("://" in name or Path(name).is_file()) and not records.not_here():
+        if ("://" in name or file_called(name)) and not records.not_here():
             return []
         raise
 
@@ -109,13 +109,15 @@ def _address(name: str) -> str:
 
 def _sent_by_its_owner(name: str) -> "list[Picture]":
     """Return a picture file that the project does not know, as it would be stored."""
+    from boxset.commands.explain import file_called
     from boxset.dataset.records import Picture
     from boxset.files import read_bytes
     from boxset.images.prepare import Prepared, prepare
 
-    if not Path(name).is_file():
+    path = file_called(name)
+    if path is None:
         return []
-    done = prepare(read_bytes(Path(name)))
+    done = prepare(read_bytes(path))
     if not isinstance(done, Prepared):
         raise InputError("cannot be read as a picture", where=name)
     fields = {field: getattr(done, field) for field in ("sha256", "width", "height", "phash", "grid")}

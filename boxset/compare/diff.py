@@ -12,6 +12,7 @@ import msgspec
 
 from boxset.compare.matching import Mark, Pair, match
 from boxset.dataset.coco import Coco, CocoImage, names_of
+from boxset.dataset.geometry import scaled
 from boxset.dataset.records import BBox
 from boxset.wording import counted
 
@@ -19,6 +20,13 @@ ImageKind = Literal["added", "removed", "replaced", "split", "licence"]
 BoxKind = Literal["added", "removed", "moved", "relabelled"]
 SAME_PX = 0.01  # what rounding in a file may do to a coordinate
 SAME_SHARE = 0.005  # and what scaling to another copy's size may do, as a share of its longer side
+IMAGE_WORDS: Mapping[ImageKind, str] = {  # what is said of pictures that changed so, behind their number
+    "added": "added",
+    "removed": "removed",
+    "replaced": "replaced by a better copy",
+    "split": "in another split",
+    "licence": "under another licence",
+}
 
 
 class ImageChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -51,6 +59,16 @@ class BoxChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     bbox: BBox | None = None
     iou: float | None = None
 
+    @property
+    def label(self) -> str:
+        """Return its category, where it is another one with what it was."""
+        return f"{self.old_category} → {self.category}" if self.old_category else self.category
+
+    @property
+    def places(self) -> str:
+        """Return where it was and is, as far as it was and is there, in whole pixels."""
+        return " → ".join(f"[{', '.join(f'{value:.0f}' for value in bbox)}]" for bbox in (self.old_bbox, self.bbox) if bbox is not None)
+
 
 class CategoryChange(msgspec.Struct, frozen=True, kw_only=True):
     """A category's boxes, or its crowds, in both versions; `old + came + added - went - removed + relabelled_to - relabelled_from == new`."""
@@ -71,6 +89,11 @@ class CategoryChange(msgspec.Struct, frozen=True, kw_only=True):
     def changed(self) -> bool:
         """Whether anything of it changed."""
         return bool(self.came or self.went or self.added or self.removed or self.moved or self.relabelled_from or self.relabelled_to)
+
+    @property
+    def relabelled(self) -> str:
+        """Say how many boxes got its name, and how many lost it; nothing where none did."""
+        return " ".join(f"{sign}{count}" for sign, count in (("+", self.relabelled_to), ("−", self.relabelled_from)) if count)
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,6 +147,12 @@ class Diff(msgspec.Struct, frozen=True, kw_only=True):
     def renames(self) -> str:
         """Say in one line which categories are called otherwise now; nothing where none is."""
         return ", ".join(f"renamed {was} → {now}" for was, now in self.renamed.items())
+
+    @property
+    def mixes(self) -> dict[str, dict[str, Change]]:
+        """Return the pictures by split, by source and by licence, of each those whose number changed."""
+        every = {"split": {name: counts["images"] for name, counts in self.splits.items()}, "source": self.sources, "licence": self.licences}
+        return {what: {name or "unknown": c for name, c in changes.items() if c.old != c.new} for what, changes in every.items()}
 
     @property
     def relicensed(self) -> dict[str, int]:
@@ -246,11 +275,10 @@ def _paired(old: list[_Shot], new: list[_Shot]) -> tuple[list[tuple[_Shot, _Shot
 def _box_changes(old: _Shot, new: _Shot) -> list[BoxChange]:
     if old.boxes == new.boxes and old.image.sha256 == new.image.sha256:
         return []
-    wide, high = new.image.width / old.image.width, new.image.height / old.image.height
-    rescaled = old.image.sha256 != new.image.sha256
-    before = [Mark(n, (c, crowd), (x * wide, y * high, w * wide, h * high)) for n, (c, crowd, (x, y, w, h), _) in enumerate(old.boxes)]
+    across, down = new.image.width / old.image.width, new.image.height / old.image.height
+    before = [Mark(n, (c, crowd), scaled(bbox, across, down)) for n, (c, crowd, bbox, _) in enumerate(old.boxes)]
     after = [Mark(n, (c, crowd), bbox) for n, (c, crowd, bbox, _) in enumerate(new.boxes)]
-    tolerance = SAME_SHARE * max(new.image.width, new.image.height) if rescaled else SAME_PX
+    tolerance = SAME_PX if old.image.sha256 == new.image.sha256 else SAME_SHARE * max(new.image.width, new.image.height)
     pairs = match(before, after, tolerance_px=tolerance)
     gone, found = {p.old.number for p in pairs}, {p.new.number for p in pairs}
     return [

@@ -1,22 +1,25 @@
 """The whole history of one picture: found where, fetched, labelled at what price, merged with what, in which split; or where it was left out."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC
 from difflib import get_close_matches
 from functools import cached_property
+from typing import TypeVar
 
 import msgspec
 
-from boxset.dataset.coco import Coco, CocoImage
+from boxset.dataset.coco import Coco, CocoAnnotation, CocoImage
 from boxset.dataset.decisions import NOBODY, Decision, Decisions, review_of
 from boxset.dataset.reasons import Reason
-from boxset.dataset.records import ImageRow, Picture, Pool, State
+from boxset.dataset.records import Annotation, ImageRow, Picture, Pool, Presence, State
 from boxset.dataset.takedown import TakenDown
 from boxset.errors import InputError
 from boxset.wording import counted, money, noun
 
+Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value")
 FEWEST_DIGITS = 6  # of a SHA-256, that name a picture
 WHY = {
     Reason.BAD_ADDRESS: "no http(s) address, or one that is not asked: credentials in it, a refused port",
@@ -134,10 +137,7 @@ class Records:
     @cached_property
     def hits_of(self) -> dict[str, list[Hit]]:
         """Every hit by its address."""
-        found: dict[str, list[Hit]] = {}
-        for hit in self.hits:
-            found.setdefault(hit.url, []).append(hit)
-        return found
+        return _grouped((hit.url, hit) for hit in self.hits)
 
     @cached_property
     def image_of(self) -> dict[str, CocoImage]:
@@ -147,10 +147,52 @@ class Records:
         united = {p.sha256: by_origin[origin_of(p)] for p in self.pictures if origin_of(p) in by_origin}
         return united | {image.sha256: image for image in images}
 
+    def called(self, sha256: str) -> str:
+        """The merged image that a content is of, by its SHA-256; of no image the content itself."""
+        return self.image_of[sha256].sha256 if sha256 in self.image_of else sha256
+
+    @cached_property
+    def kept(self) -> dict[str, list[tuple[str, Picture]]]:
+        """Every picture that was kept with the place that kept it, all copies by what they are `called`."""
+        return _grouped((self.called(row.picture.sha256), (where, row.picture)) for where, row in self.rows if row.picture is not None)
+
+    @cached_property
+    def seen(self) -> dict[str, list[tuple[str, ImageRow]]]:
+        """Every row that left a picture out after it was looked at, by the picture's SHA-256."""
+        return _grouped((row.seen.sha256, (where, row)) for where, row in self.rows if row.seen is not None)
+
+    @cached_property
+    def died(self) -> list[tuple[str, ImageRow]]:
+        """Every row whose address no longer answered."""
+        return [(where, row) for where, row in self.rows if row.died]
+
+    @cached_property
+    def said(self) -> dict[str, dict[str, list[Annotation | Presence]]]:
+        """What each source says, by the picture's SHA-256."""
+        every: dict[str, list[Annotation | Presence]] = {where: [*pool.annotations, *pool.presence] for where, pool in self.pools.items()}
+        return {where: _grouped((one.sha256, one) for one in some) for where, some in every.items()}
+
+    @cached_property
+    def near(self) -> Counter[int]:
+        """How many merged images each group has."""
+        return Counter(image.group for image in self.merged.images) if self.merged else Counter()
+
+    @cached_property
+    def boxes(self) -> dict[tuple[str, int], list[CocoAnnotation]]:
+        """The boxes of the data set by split and the id of their image."""
+        return _grouped(((split, a.image_id), a) for split, coco in self.dataset.items() for a in coco.annotations)
+
     @cached_property
     def placed(self) -> dict[str, tuple[str, CocoImage]]:
         """The split and record of every picture of the data set, by SHA-256."""
         return {image.sha256: (split, image) for split, coco in self.dataset.items() for image in coco.images}
+
+
+def _grouped(pairs: Iterable[tuple[Key, Value]]) -> dict[Key, list[Value]]:
+    found: dict[Key, list[Value]] = {}
+    for key, value in pairs:
+        found.setdefault(key, []).append(value)
+    return found
 
 
 def origin_of(picture: Picture) -> str:
@@ -211,7 +253,7 @@ def _pictures(name: str, records: Records) -> list[str]:
     called = contents_called(name)
     found = [p.sha256 for p in records.pictures if name in _names(p) or _is_own(name, p.source, p.source_id, p.url) or called(p.sha256)]
     found = found or [sha256 for sha256 in records.remembered if called(sha256)]
-    return list(dict.fromkeys(records.image_of[sha256].sha256 if sha256 in records.image_of else sha256 for sha256 in found))
+    return list(dict.fromkeys(map(records.called, found)))
 
 
 def contents_called(name: str) -> Callable[[str], bool]:
@@ -247,23 +289,19 @@ def _unknown(name: str, records: Records) -> InputError:
 
 def _picture_story(sha256: str, records: Records) -> Story:
     image = records.image_of.get(sha256)
-    copies = [(where, p) for where, row in records.rows if (p := row.picture) is not None and _is_copy(p, sha256, image, records)]
-    contents = {p.sha256 for _, p in copies} | {sha256}
+    copies = records.kept.get(records.called(sha256), [])
+    pictures = [p for _, p in copies]
+    contents = {p.sha256 for p in pictures} | {sha256}
     steps = [_kept_step(where, p, records) for where, p in copies]
-    steps += [_lost_step(where, row, records) for where, row in _seen_rows(sha256, records)] if not copies else []
-    steps += [_died_step(where, row) for where, row in records.rows if row.died and row.picture in [p for _, p in copies]]
-    steps += [step for where, pool in records.pools.items() for step in _pool_steps(where, pool, contents)]
-    steps += _review_steps([p for _, p in copies] or [one.picture for one in records.decisions.by_picture.get(sha256, ())[:1]], records)
-    steps += [Step(where="takedown", what=down_words(one), is_end=True) for one in _downs(sha256, [p for _, p in copies], records)]
+    steps += [_lost_step(where, row, records) for where, row in records.seen.get(sha256, ())] if not copies else []
+    steps += [_died_step(where, row) for where, row in records.died if row.picture in pictures]
+    steps += [step for where, said in records.said.items() for step in _pool_steps(where, [one for sha in contents for one in said.get(sha, ())])]
+    steps += _review_steps(pictures or [one.picture for one in records.decisions.by_picture.get(sha256, ())[:1]], records)
+    steps += [Step(where="takedown", what=down_words(one), is_end=True) for one in _downs(sha256, pictures, records)]
     steps += [_bought_step(bought, records) for bought in records.bought if bought.sha256 in contents]
     steps += _merge_steps(sha256, image, records, copies=len(copies))
     steps += _dataset_steps(sha256, image, records)
     return Story(name=sha256, verdict=_verdict(sha256, image, records), steps=tuple(steps))
-
-
-def _seen_rows(sha256: str, records: Records) -> list[tuple[str, ImageRow]]:
-    """Return the rows that left a picture out after it was looked at."""
-    return [(where, row) for where, row in records.rows if row.seen is not None and row.seen.sha256 == sha256]
 
 
 def _downs(sha256: str, copies: Sequence[Picture], records: Records) -> list[TakenDown]:
@@ -280,8 +318,7 @@ def down_words(one: TakenDown) -> str:
 
 def copies_told(story: Story, records: Records) -> list[Picture]:
     """Return the pictures that a story tells of, each copy once; one that is not here as far as it is remembered, and without a source where nobody knows it."""
-    image = records.image_of.get(story.name)
-    kept = {p.sha256: p for _, row in records.rows if (p := row.picture) is not None and _is_copy(p, story.name, image, records)}
+    kept = {p.sha256: p for _, p in records.kept.get(records.called(story.name), ())}
     if kept:
         return [kept[sha256] for sha256 in sorted(kept)]
     left_out = ((where, row, row.seen) for where, row in records.rows if row.seen is not None and story.name in (row.seen.sha256, row.url))
@@ -303,33 +340,27 @@ def _source_of(where: str) -> str:
     return name if stage == "extract" else stage
 
 
-def _is_copy(picture: Picture, sha256: str, image: CocoImage | None, records: Records) -> bool:
-    own = records.image_of.get(picture.sha256)
-    return picture.sha256 == sha256 or (image is not None and own is not None and own.sha256 == image.sha256)
-
-
 def _verdict(sha256: str, image: CocoImage | None, records: Records) -> str:
     found = _placed(sha256, image, records)
     if found:
         split, placed = found
-        boxes = sum(a.image_id == placed.id for a in records.dataset[split].annotations)
-        return f"in the data set: {split}, {counted(boxes, 'box')}"
+        return f"in the data set: {split}, {counted(len(records.boxes.get((split, placed.id), ())), 'box')}"
     if image is not None:
         return f"left out by balance: {WHY[_reason(image, records)]}" if records.dataset else "merged; the data set is not built yet"
     dropped = _dropped(sha256, records)
     if dropped:
         return f"not in the data set: {dropped}"
-    if any(picture.sha256 == sha256 for picture in records.pictures):
+    if sha256 in records.kept:
         return "kept; not merged yet"
     if sha256 in records.decisions.taken_down.contents:
         return f"not in the data set: {_why(Reason.TAKEN_DOWN)}"
-    seen = _seen_rows(sha256, records)
+    seen = records.seen.get(sha256, ())
     return f"left out: {_why(seen[0][1].outcome)}" if seen else "not here: its source or category is gone, or a licence or a reject word keeps its address out now"
 
 
 def _placed(sha256: str, image: CocoImage | None, records: Records) -> tuple[str, CocoImage] | None:
     """Return where a picture lies in the data set: what it was merged into, else itself or another copy, as a frozen one does whatever is merged."""
-    copies = [copy for copy, own in records.image_of.items() if image is not None and own.sha256 == image.sha256]
+    copies = [p.sha256 for _, p in records.kept.get(image.sha256, ())] if image is not None else []
     names = [*([image.sha256] if image is not None else []), sha256, *copies]
     return next((records.placed[name] for name in names if name in records.placed), None)
 
@@ -430,9 +461,9 @@ def _untried_why(category: str, records: Records) -> str:
     return f"found, and not tried: the crawl has not come to it ({kept:,} kept{f' of {wanted:,}' if wanted else ''})"
 
 
-def _pool_steps(where: str, pool: Pool, contents: set[str]) -> list[Step]:
-    boxes = Counter(a.category for a in pool.annotations if a.sha256 in contents)
-    said = {state: sorted({p.category for p in pool.presence if p.sha256 in contents and p.state is state}) for state in State}
+def _pool_steps(where: str, found: Sequence[Annotation | Presence]) -> list[Step]:
+    boxes = Counter(one.category for one in found if isinstance(one, Annotation))
+    said = {state: sorted({one.category for one in found if isinstance(one, Presence) and one.state is state}) for state in State}
     words = {State.PRESENT: "every one boxed", State.PARTIAL: "may lack a box", State.ABSENT: "verified absent"}
     details = [f"{words[state]}: {', '.join(names)}" for state, names in said.items() if names]
     if not boxes and not details:
@@ -478,7 +509,7 @@ def _merge_steps(sha256: str, image: CocoImage | None, records: Records, *, copi
         return [Step(where="merge", what=f"left out, {dropped}", is_end=True)] if dropped else []
     what = f"the best of {copies} copies: {image.source} {image.source_id}" if copies > 1 else "the only copy"
     details = [f"also in {other}" for other in image.also_in]
-    near = sum(other.group == image.group for other in (records.merged.images if records.merged else ())) - 1
+    near = records.near[image.group] - 1
     details += [f"{counted(near, 'picture')} much like it, in the same split"] if near > 0 else []
     details += [f"contradiction: {line}" for line in records.conflicts.get(image.sha256, ())]
     return [Step(where="merge", what=what, details=tuple(details))]
@@ -502,7 +533,7 @@ def _dataset_steps(sha256: str, image: CocoImage | None, records: Records) -> li
     split, placed = found
     coco = records.dataset[split]
     names = {c.id: c.name for c in coco.categories}
-    boxes = [a for a in coco.annotations if a.image_id == placed.id]
+    boxes = records.boxes.get((split, placed.id), ())
     lines = [f"{names[a.category_id]} [{', '.join(f'{v:.1f}' for v in a.bbox)}] from {a.source}{' (crowd)' if a.iscrowd else ''}" for a in boxes]
     frozen = [] if image is not None and image.sha256 == placed.sha256 else ["as it was frozen (split.freeze_test), whatever is merged now"]
     return [Step(where="balance", what=f"image {placed.id}, data/dataset/images/{split}/{placed.file_name}", details=(*frozen, *lines))]

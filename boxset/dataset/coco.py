@@ -3,7 +3,7 @@
 Format: https://cocodataset.org/#format-data; `neg_category_ids` and `not_exhaustive_category_ids` as in LVIS v1.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ import msgspec
 from boxset.dataset.records import write_records
 from boxset.errors import no_category
 from boxset.files import read_json
+
+SPLITS = ("train", "val", "test")  # of a data set, in this order
 
 
 class CocoLicense(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,6 +95,15 @@ class Coco(msgspec.Struct, frozen=True, kw_only=True):
     categories: tuple[CocoCategory, ...]
     images: tuple[CocoImage, ...]
     annotations: tuple[CocoAnnotation, ...]
+
+
+def part_of(coco: Coco, image_ids: Container[int]) -> Coco:
+    """Return the set with some of its images, and the boxes in them."""
+    return msgspec.structs.replace(
+        coco,
+        images=tuple(image for image in coco.images if image.id in image_ids),
+        annotations=tuple(annotation for annotation in coco.annotations if annotation.image_id in image_ids),
+    )
 
 
 def names_of(categories: Iterable[CocoCategory]) -> dict[str, str]:

@@ -13,13 +13,13 @@ A line that a kill cut short was never shown as decided, and is passed over.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, TypeVar, get_args
 
 import msgspec
 from msgspec import Meta
@@ -35,6 +35,7 @@ NEXT = timedelta(milliseconds=1)  # a decision that was taken in knowledge of an
 MAX_NAME = 200
 YEARS = 2000, 9000  # of a decision: others can be later, and told in any zone of time
 
+Key = TypeVar("Key", bound=Hashable)
 Unusable = Literal["drawing", "catalogue", "broken", "private", "other"]
 UNUSABLE: tuple[str, ...] = get_args(Unusable)
 
@@ -132,8 +133,7 @@ class Decisions:
 
     def last(self, pictures: Sequence[Picture], category_id: int) -> list[Decision | None]:
         """Return for each picture the last line on a category, for it or for a copy of it, also one that undid what was before."""
-        found = [_latest((one for one in some if one.category_id == category_id), one_picture=True) for some in self._on(pictures)]
-        return [some.get(("", category_id)) for some in found]
+        return [max((one for one in some if one.category_id == category_id), key=_authority, default=None) for some in self._on(pictures)]
 
     def _on(self, pictures: Sequence[Picture]) -> list[list[Decision]]:
         known = [some[0].picture for some in self.by_picture.values()]
@@ -175,7 +175,7 @@ NOBODY = Decisions({})
 
 def review_of(decisions: Iterable[Decision]) -> Review:
     """Return what holds of decisions on one picture."""
-    latest = {number: decision for (_, number), decision in _latest(decisions, one_picture=True).items()}
+    latest = _latest(decisions, by=lambda decision: decision.category_id)
     return Review({number: decision for number, decision in latest.items() if decision.verdict is not Verdict.UNDONE})
 
 
@@ -191,15 +191,14 @@ def decisions_of(decisions: Iterable[Decision]) -> Decisions:
     """Return the decisions that hold. The order does not matter."""
     every = list(decisions)
     lines = sorted({msgspec.json.encode(decision) for decision in every})
-    return Decisions(_latest(every), sha256_of(b"\n".join(lines))[:16] if lines else "")
+    return Decisions(_latest(every, by=lambda decision: (decision.sha256, decision.category_id)), sha256_of(b"\n".join(lines))[:16] if lines else "")
 
 
-def _latest(decisions: Iterable[Decision], *, one_picture: bool = False) -> dict[tuple[str, int], Decision]:
-    found: dict[tuple[str, int], Decision] = {}
+def _latest(decisions: Iterable[Decision], *, by: Callable[[Decision], Key]) -> dict[Key, Decision]:
+    found: dict[Key, Decision] = {}
     for decision in decisions:
-        key = ("" if one_picture else decision.sha256, decision.category_id)
-        other = found.get(key)
-        if other is None or _authority(decision) > _authority(other):
+        key = by(decision)
+        if key not in found or _authority(decision) > _authority(found[key]):
             found[key] = decision
     return found
 

@@ -4,7 +4,6 @@ The first line has the name and a SHA-256 over the name and all the lines below,
 a line with its record and its boxes, in the order of ids. So the test set can be laid out again byte for byte, whatever became of the rest.
 """
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -111,7 +110,7 @@ def _line(line: bytes, kind: type[T], path: Path, number: int) -> T:
     try:
         return msgspec.json.decode(line, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError) as err:
-        raise InputError(f"not what was frozen: {re.sub(r' *$', '', str(err))}", where=f"{path}:{number}", do=_back(path)) from err
+        raise InputError(f"not what was frozen: {str(err).rstrip()}", where=f"{path}:{number}", do=_back(path)) from err
 
 
 def _back(path: Path) -> str:

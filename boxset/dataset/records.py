@@ -20,6 +20,7 @@ BBox = tuple[float, float, float, float]
 KEPT = "kept"
 KNOWN_OF_BOTH = ("sha256", "file_name", "width", "height", "phash", "grid", "orientation")  # fields of a picture that is here, and of one that was left out
 PEOPLE = "label"  # what boxes that people of this project drew call their source
+CRAWL = "crawl"  # and what pictures that a crawl found call theirs; their `source_id` is the address
 UNSTATED = "unknown"  # how a crawl's row says that a licence is
 
 

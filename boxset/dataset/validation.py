@@ -6,10 +6,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+import msgspec
+
 from boxset.dataset.coco import Coco, CocoAnnotation, CocoImage
 
 TOLERANCE = 1e-3
 HASH = re.compile(r"[0-9a-f]{64}")
+PHASH, GRID = re.compile(r"[0-9a-f]{16}"), re.compile(r"(?:[0-9a-f]{96})?")
+BARE = re.compile(r"[^/\\.][^/\\]{0,99}")
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,16 @@ def faults_of(parts: dict[str, Coco]) -> list[Fault]:
     """Return the faults of a data set's splits and of what lies between them."""
     found = [fault for split, coco in parts.items() for fault in _of_part(split, coco)]
     return [*found, *_between(parts)]
+
+
+def usable(parts: dict[str, Coco]) -> dict[str, Coco]:
+    """Return the splits with those images alone whose name, size and fingerprints are such that files and other pictures can be held against them."""
+    return {split: msgspec.structs.replace(coco, images=tuple(filter(_is_usable, coco.images))) for split, coco in parts.items()}
+
+
+def _is_usable(image: CocoImage) -> bool:
+    has_size = image.width >= 1 and image.height >= 1
+    return has_size and all(form.fullmatch(text) for form, text in ((BARE, image.file_name), (PHASH, image.phash), (GRID, image.grid)))
 
 
 def _of_part(split: str, coco: Coco) -> Iterator[Fault]:
@@ -53,12 +67,16 @@ def _image(where: str, image: CocoImage, licences: set[int], categories: set[int
         yield Fault(where, f"size {image.width}x{image.height}")
     if image.license not in licences:
         yield Fault(where, f"license {image.license} is not in licenses")
-    if not image.file_name or "/" in image.file_name or "\\" in image.file_name or image.file_name.startswith("."):
+    if not BARE.fullmatch(image.file_name):
         yield Fault(where, f"file_name {image.file_name!r} is not a bare name")
     if not HASH.fullmatch(image.sha256):
         yield Fault(where, "sha256 is not 64 hexadecimal digits")
     elif image.file_name.partition(".")[0] != image.sha256:
         yield Fault(where, "file_name is not named by sha256")
+    if not PHASH.fullmatch(image.phash):
+        yield Fault(where, "phash is not 16 hexadecimal digits")
+    if not GRID.fullmatch(image.grid):
+        yield Fault(where, "grid is neither empty nor 96 hexadecimal digits")
     if not image.source:
         yield Fault(where, "source is empty")
     lists = {"neg": image.neg_category_ids, "not_exhaustive": image.not_exhaustive_category_ids, "exhaustive": image.exhaustive_category_ids}

@@ -1,6 +1,7 @@
 """The data set in other formats. Crowds stay where a format knows them (COCO); elsewhere they are left out, counted in what is returned."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from xml.sax.saxutils import escape
 
 import msgspec
 
-from boxset.assemble.balance import repeat_factors
+from boxset.assemble.balance import boxes_by_image, repeat_factors
 from boxset.assemble.split import counts_of
 from boxset.assemble.trust import trust
 from boxset.dataset.coco import Coco, CocoAnnotation, CocoImage, write_coco
@@ -58,7 +59,7 @@ def export(dataset: Path, format_: str, out: Path, *, only: Copy | None = None) 
         _write_terms(out, format_, only)
     if format_ in TRAINING_OF:
         path = out / "README.md"
-        write_text(path, path.read_text(encoding="utf-8").replace(TRAINING, f"{TRAINING_OF[format_]}\n{GROUPS}"))
+        write_bytes(path, read_bytes(path).replace(TRAINING.encode(), f"{TRAINING_OF[format_]}\n{GROUPS}".encode()))
     crowds = sum(a.iscrowd for part in parts.values() for a in part.annotations)
     boxes = sum(len(part.annotations) for part in parts.values()) - crowds
     kept = crowds if format_ in KEEP_CROWDS else 0
@@ -122,10 +123,6 @@ def _boxes(part: Coco) -> Iterator[tuple[CocoImage, list[CocoAnnotation]]]:
         yield image, found.get(image.id, [])
 
 
-def _names(part: Coco) -> dict[int, str]:
-    return {category.id: category.name for category in part.categories}
-
-
 def _whole_px(box: CocoAnnotation, image: CocoImage) -> tuple[int, int, int, int]:
     """Return where a box begins and ends in whole pixels, for formats that know no parts of one: left, top, right, bottom; a pixel at the least."""
     x, y, w, h = box.bbox
@@ -144,13 +141,13 @@ def _whole_side(start: float, length: float, most: int) -> tuple[int, int]:
 
 def _voc(dataset: Path, out: Path, parts: dict[str, Coco]) -> None:
     """Pascal VOC: one XML file a picture, corners from 1, inclusive; `labelmap.txt` names the categories, which Datumaro takes for VOC's own without it."""
-    names = [c.name for c in sorted(parts["train"].categories, key=lambda c: c.id)]
-    if not any(":" in name or name.startswith("#") for name in names):  # its fields end with a colon, its comments begin with #
-        write_text(out / "labelmap.txt", "".join(f"{name}:::\n" for name in names))
+    names = {category.id: category.name for category in parts["train"].categories}
+    if not any(":" in name or name.startswith("#") for name in names.values()):  # its fields end with a colon, its comments begin with #
+        write_text(out / "labelmap.txt", "".join(f"{names[number]}:::\n" for number in sorted(names)))
     for split, part in parts.items():
         _pictures(dataset, split, part, out / "JPEGImages")
         for image, boxes in _boxes(part):
-            objects = "".join(_voc_object(box, image, _names(part)) for box in boxes)
+            objects = "".join(_voc_object(box, image, names) for box in boxes)
             size = f"<size><width>{image.width}</width><height>{image.height}</height><depth>3</depth></size>"
             xml = f"<annotation><filename>{escape(image.file_name)}</filename>{size}{objects}</annotation>\n"
             write_text(out / "Annotations" / f"{Path(image.file_name).stem}.xml", xml)
@@ -222,13 +219,16 @@ def _partly(image: CocoImage, crowds: set[int]) -> CocoImage:
 
 def _frequencies(train: Coco) -> dict[int, dict[str, object]]:
     """Return each category's counts, and LVIS's letter for them: r up to 10 pictures, c up to 100, f above."""
-    boxes = [a for a in train.annotations if not a.iscrowd]
-    found: dict[int, dict[str, object]] = {}
-    for category in train.categories:
-        pictures = len({a.image_id for a in boxes if a.category_id == category.id})
-        letter = "r" if pictures <= RARE else "c" if pictures <= COMMON else "f"
-        found[category.id] = {"frequency": letter, "image_count": pictures, "instance_count": sum(a.category_id == category.id for a in boxes)}
-    return found
+    boxes: Counter[int] = Counter()
+    pictures: Counter[int] = Counter()
+    for counts in boxes_by_image(train).values():
+        boxes.update(counts)
+        pictures.update(counts.keys())
+    return {c.id: {"frequency": _letter(pictures[c.id]), "image_count": pictures[c.id], "instance_count": boxes[c.id]} for c in train.categories}
+
+
+def _letter(pictures: int) -> str:
+    return "r" if pictures <= RARE else "c" if pictures <= COMMON else "f"
 
 
 def _coco_yolo(dataset: Path, out: Path, parts: dict[str, Coco]) -> None:
@@ -275,16 +275,16 @@ def _manifest(dataset: Path, out: Path, parts: dict[str, Coco]) -> None:
     """SageMaker's augmented manifest: one line a picture; `source-ref` is the file's name, to be prefixed with your bucket."""
     for split, part in parts.items():
         _pictures(dataset, split, part, out / split)
-        names = [c.name for c in sorted(part.categories, key=lambda c: c.id)]
-        write_text(out / f"{split}.manifest", "".join(json.dumps(_manifest_line(image, boxes, part, names)) + "\n" for image, boxes in _boxes(part)))
+        numbers = class_numbers(part)
+        names = {str(numbers[c.id]): c.name for c in sorted(part.categories, key=lambda c: c.id)}
+        write_text(out / f"{split}.manifest", "".join(json.dumps(_manifest_line(image, boxes, numbers, names)) + "\n" for image, boxes in _boxes(part)))
 
 
-def _manifest_line(image: CocoImage, boxes: list[CocoAnnotation], part: Coco, names: list[str]) -> dict[str, object]:
-    numbers = class_numbers(part)
+def _manifest_line(image: CocoImage, boxes: list[CocoAnnotation], numbers: dict[int, int], names: dict[str, str]) -> dict[str, object]:
     corners = [(numbers[box.category_id], *_whole_px(box, image)) for box in boxes]
     found = [{"class_id": number, "left": left, "top": top, "width": right - left, "height": bottom - top} for number, left, top, right, bottom in corners]
     size = [{"width": image.width, "height": image.height, "depth": 3}]
-    meta = {"class-map": {str(n): name for n, name in enumerate(names)}, "type": "groundtruth/object-detection", "human-annotated": "yes"}
+    meta = {"class-map": names, "type": "groundtruth/object-detection", "human-annotated": "yes"}
     return {
         "source-ref": image.file_name,
         "boxes": {"image_size": size, "annotations": found},

@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
+
 from boxset.assemble.balance import Chosen
-from boxset.assemble.split import NAMES, Parted
-from boxset.dataset.coco import Coco, CocoImage, names_of, write_coco
+from boxset.assemble.split import Parted
+from boxset.dataset.coco import SPLITS, Coco, CocoImage, names_of, part_of, write_coco
 from boxset.dataset.records import picture_files
 from boxset.errors import ProjectError
-from boxset.files import link_or_copy, write_csv, write_text
+from boxset.files import link_or_copy, read_text, write_csv, write_text
 from boxset.formats.card import NO_FORMATS, card
 from boxset.formats.yolo import write_yolo
 
@@ -21,7 +23,7 @@ def write_dataset(out: Path, chosen: Chosen, parted: Parted, *, name: str, guide
     `guidelines`: key of a category → path; `formats`: source → its format, for the terms of its boxes.
     """
     coco = chosen.coco
-    parts = {split: _part(coco, split, parted, name) for split in NAMES}
+    parts = {split: _part(coco, split, parted, name) for split in SPLITS}
     where = picture_files(pictures)
     for split, part in parts.items():
         write_coco(out / "annotations" / f"instances_{split}.json", part)
@@ -36,13 +38,8 @@ def write_dataset(out: Path, chosen: Chosen, parted: Parted, *, name: str, guide
 
 
 def _part(coco: Coco, split: str, parted: Parted, name: str) -> Coco:
-    return Coco(
-        info={"description": f"{name}, {split}", "version": "1.0", "contributor": "Boxset"},
-        licenses=coco.licenses,
-        categories=coco.categories,
-        images=tuple(image for image in coco.images if parted.assignment[image.id] == split),
-        annotations=tuple(annotation for annotation in coco.annotations if parted.assignment[annotation.image_id] == split),
-    )
+    part = part_of(coco, {number for number, assigned in parted.assignment.items() if assigned == split})
+    return msgspec.structs.replace(part, info={"description": f"{name}, {split}", "version": "1.0", "contributor": "Boxset"})
 
 
 def write_factors(out: Path, coco: Coco, splits: Mapping[int, str], factors: Mapping[int, float]) -> None:
@@ -64,5 +61,5 @@ def _attribution(image: CocoImage, split: str, licence: str) -> tuple[str, ...]:
 
 
 def texts_of(guidelines: Mapping[str, str], names: Mapping[str, str]) -> dict[str, str]:
-    """Return what the guideline of each category says, by its name for show; of those that have one."""
-    return {names.get(key, key): Path(path).read_text(encoding="utf-8") for key, path in guidelines.items() if path and Path(path).is_file()}
+    """Return what the guideline of each category says, by its name for show; of those that have one. Raises InputError where one is no text."""
+    return {names.get(key, key): read_text(Path(path)) for key, path in guidelines.items() if path and Path(path).is_file()}

@@ -8,11 +8,9 @@ from itertools import chain
 
 from boxset.dataset.coco import Coco, CocoImage
 from boxset.dataset.photos import numbers_of
-from boxset.dataset.records import Picture
+from boxset.dataset.records import CRAWL, Picture
 from boxset.dataset.similar import near_pairs, same_picture
 from boxset.dataset.validation import Fault
-
-CRAWL = "crawl"  # whose names are addresses: one may have given two pictures at two times
 
 
 def leaks(parts: Mapping[str, Coco], *, bits: int, extracted: Iterable[Picture] = ()) -> list[Fault]:
@@ -41,7 +39,10 @@ def _told(pictures: Iterable[Picture]) -> dict[str, set[str]]:
 
 
 def _names(image: CocoImage) -> set[str]:
-    """Return all that a picture is known by outside: its content, where its copies are from, COCO's and Flickr's numbers in its addresses."""
+    """Return all that a picture is known by outside: its content, where its copies are from, COCO's and Flickr's numbers in its addresses.
+
+    Not where a crawl found it: one address may have given two pictures at two times.
+    """
     copies = {f"{image.source}:{image.source_id}", *image.also_in}
     return {f"content {image.sha256}", *(f"copy {name}" for name in copies if not name.startswith(f"{CRAWL}:"))} | numbers_of(image)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from boxset.assemble.merge import REFUSING
-from boxset.dataset.coco import Coco, CocoImage
+from boxset.assemble.merge import REFUSING, Conflict
+from boxset.dataset.coco import Coco, CocoImage, part_of
 from boxset.errors import InputError, ProjectError
 from boxset.files import read_jsonl
 from boxset.sources.terms import LETS, Passing, asks, box_terms, passing, passing_with_boxes
@@ -123,13 +123,9 @@ def _of_copies(image: CocoImage, licence: str, purpose: str, stated: Mapping[str
 
 def _without(coco: Coco, out: Collection[int]) -> Coco:
     """Return the file without some images, and with the licences of the others alone, under the ids that they have."""
-    images = tuple(image for image in coco.images if image.id not in out)
-    return msgspec.structs.replace(
-        coco,
-        licenses=tuple(one for one in coco.licenses if one.id in {image.license for image in images}),
-        images=images,
-        annotations=tuple(a for a in coco.annotations if a.image_id not in out),
-    )
+    part = part_of(coco, {image.id for image in coco.images} - set(out))
+    used = {image.license for image in part.images}
+    return msgspec.structs.replace(part, licenses=tuple(one for one in coco.licenses if one.id in used))
 
 
 def stated_elsewhere(dataset: Path) -> dict[str, set[str]]:
@@ -143,8 +139,8 @@ def stated_elsewhere(dataset: Path) -> dict[str, set[str]]:
     if not file.exists():
         raise ProjectError("is missing, and says where sources contradict each other about a licence", where=str(file), do="`dvc pull merge`, or `dvc repro`")
     found: dict[str, set[str]] = {}
-    for row in read_jsonl(file, dict[str, str]):
-        if row["what"] == "licence":
-            source, _, licence = row["other"].partition(": ")
-            found.setdefault(row["sha256"], set()).add("" if source == REFUSING else licence)
+    for row in read_jsonl(file, Conflict):
+        if row.what == "licence":
+            source, _, licence = row.other.partition(": ")
+            found.setdefault(row.sha256, set()).add("" if source == REFUSING else licence)
     return found

@@ -1,28 +1,34 @@
 """Pictures out of a folder, a zip, a tar or a tar.gz, or a tar.gz within a zip; an archive is read in one pass and never unpacked."""
 
+import gzip
+import lzma
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
-from typing import IO, Self, cast
+from typing import IO, Any, Self, cast
 
 from boxset.errors import InputError
 
+DAMAGED: tuple[type[Exception], ...] = (
+    tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError,
+    NotImplementedError,  # zipfile's, of a version or a flag that nobody has
+)  # fmt: skip
+"""What Python raises for an archive that was cut off or changed on its way."""
 try:
     from isal import igzip, isal_zlib
 except ImportError:
-    import gzip as igzip
-
-    WRONG: tuple[type[Exception], ...] = (zlib.error,)
+    igzip = gzip
 else:
-    WRONG = (zlib.error, cast(type[Exception], isal_zlib.error))
+    DAMAGED = (*DAMAGED, cast(type[Exception], isal_zlib.error))
 
+open_gzip: Any = igzip.open
+BROKEN: tuple[type[Exception], ...] = (*DAMAGED, OSError, UnicodeDecodeError)  # a disk that fails, and names that are none, too
 MAX_BYTES = 100_000_000
 PACKED = (".tar", ".tar.gz", ".tgz")
 UNPACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)  # ways of packing that can be undone
-BROKEN: tuple[type[Exception], ...] = (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, *WRONG)
 
 
 def readable(info: zipfile.ZipInfo, archive: Path) -> zipfile.ZipInfo:
@@ -99,7 +105,7 @@ def _tar(file: IO[bytes], names: set[str]) -> Iterator[tuple[str, bytes]]:
     head = file.read(2)
     file.seek(0)
     with (
-        igzip.open(file, "rb") if head == b"\x1f\x8b" else nullcontext(file) as plain,
+        open_gzip(file, "rb") if head == b"\x1f\x8b" else nullcontext(file) as plain,
         tarfile.open(fileobj=plain, mode="r:", tarinfo=_Member) as archive,
     ):
         while left and (member := archive.next()) is not None:

@@ -130,7 +130,11 @@ class _Decoder:
         with theirs:
             command = [sys.executable, "-I", "-S", "-c", START, json.dumps(_search_path()), str(guards.memory_bytes), str(guards.cpu_s)]
             null = subprocess.DEVNULL
-            self._process = subprocess.Popen(command, stdin=theirs.fileno(), stdout=null, stderr=null, env=ENVIRONMENT, start_new_session=True)  # noqa: S603 - ourselves
+            try:
+                self._process = subprocess.Popen(command, stdin=theirs.fileno(), stdout=null, stderr=null, env=ENVIRONMENT, start_new_session=True)  # noqa: S603 - ourselves
+            except OSError:
+                self._link.close()
+                raise
         self._answers: BinaryIO = self._link.makefile("rb")
         self._link.settimeout(guards.wall_s)
         if self._received() is None:

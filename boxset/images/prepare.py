@@ -40,7 +40,7 @@ OTHERS = (  # kinds of pictures that are not read, by where their mark stands
 NOTHING = (128, (128,) * 3, (127,) * 4, (128,) * 4)  # what a decoder draws, without a word, where a JPEG's data has ended: in grey, in RGB, in CMYK both ways
 MORE = bytes(range(1, 255))  # data of a scan, whatever it would draw, with no marker in it
 
-_Broken = (OSError, SyntaxError, ValueError, IndexError, EOFError, Image.DecompressionBombError, Image.DecompressionBombWarning, ImageCms.PyCMSError)
+_Broken = (OSError, SyntaxError, ValueError, IndexError, EOFError, Image.DecompressionBombError, ImageCms.PyCMSError)
 
 
 @dataclass(frozen=True)
@@ -74,25 +74,31 @@ def prepare(raw: bytes, limits: Limits = Limits()) -> Prepared | Refusal:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            opened = Image.open(io.BytesIO(raw), formats=FORMATS)
-        except UnidentifiedImageError:
-            return Refusal(Reason.NOT_AN_IMAGE, _seems(raw))
-        except Image.DecompressionBombError as err:
-            return Refusal(Reason.TOO_MANY_PIXELS, _short(err).partition(" exceeds")[0])
+            return _within_limits(raw, limits)
         except _Broken as err:
             return Refusal(Reason.BROKEN, _short(err))
-        with opened:
-            width, height = opened.size
-            if width * height > limits.max_pixels or max(width, height) > limits.max_side:
-                return Refusal(Reason.TOO_MANY_PIXELS, f"{width}x{height}")
-            try:
-                return _prepared(raw, opened)
-            except _Broken as err:
-                return Refusal(Reason.BROKEN, _short(err))
+        except MemoryError:
+            return Refusal(Reason.BROKEN, "it takes too much memory to decode")
+        except Exception as err:  # noqa: BLE001 - decoders fail in any way on bytes that were made to hurt them
+            return Refusal(Reason.BROKEN, type(err).__name__)
+
+
+def _within_limits(raw: bytes, limits: Limits) -> Prepared | Refusal:
+    try:
+        opened = Image.open(io.BytesIO(raw), formats=FORMATS)
+    except UnidentifiedImageError:
+        return Refusal(Reason.NOT_AN_IMAGE, _seems(raw))
+    except Image.DecompressionBombError as err:
+        return Refusal(Reason.TOO_MANY_PIXELS, _short(err).partition(" exceeds")[0])
+    with opened:
+        width, height = opened.size
+        if width * height > limits.max_pixels or max(width, height) > limits.max_side:
+            return Refusal(Reason.TOO_MANY_PIXELS, f"{width}x{height}")
+        return _prepared(raw, opened)
 
 
 def _prepared(raw: bytes, opened: Image.Image) -> Prepared:
-    orientation = _orientation(opened)
+    orientation = orientation_of(opened)
     raw_width, raw_height = opened.size
     animated = bool(getattr(opened, "is_animated", False)) and opened.format != "MPO"
     content = kept = _kept_jpeg(raw, opened, orientation)
@@ -118,7 +124,7 @@ def _prepared(raw: bytes, opened: Image.Image) -> Prepared:
     )
 
 
-def _orientation(opened: Image.Image) -> int:
+def orientation_of(opened: Image.Image) -> int:
     """Return the EXIF orientation, 1 to 8; 1 where none is stated, or nothing that can be read: whatever is wrong there, the picture is whole."""
     try:
         stated = opened.getexif().get(ORIENTATION)
@@ -145,7 +151,8 @@ def _names_srgb(profile: bytes) -> bool:
 
 def _rewritten(opened: Image.Image, orientation: int) -> bytes:
     lossy = opened.format in LOSSY
-    opened.seek(0) if getattr(opened, "is_animated", False) else None
+    if getattr(opened, "is_animated", False):
+        opened.seek(0)
     opened.load()
     picture = _without_info(_in_srgb(_plain(opened), opened.info.get("icc_profile")))
     picture = picture.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else picture

@@ -66,12 +66,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def answer(job: Job, raw: bytes) -> Answer:
     """Prepare a picture and write it beside its place. Never raises: whatever a decoder does with hostile bytes is the picture's fault."""
-    try:
-        prepared = prepare(raw, Limits(job.max_pixels, job.max_side))
-    except MemoryError:
-        prepared = Refusal(Reason.BROKEN, "it takes too much memory to decode")
-    except Exception as err:  # noqa: BLE001 - decoders fail in any way on bytes that were made to hurt them
-        prepared = Refusal(Reason.BROKEN, type(err).__name__)
+    prepared = prepare(raw, Limits(job.max_pixels, job.max_side))
     if isinstance(prepared, Refusal):
         return Answer(reason=prepared.reason, detail=prepared.detail)
     try:

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from boxset.dataset.coco import Coco, CocoImage, read_coco
+from boxset.dataset.coco import SPLITS, Coco, CocoImage, read_coco
 from boxset.dataset.predictions import Floats
 from boxset.dataset.records import Picture, picture_files, read_crawled, read_extracted, write_records
 from boxset.errors import InputError, ProjectError
@@ -19,7 +19,6 @@ from boxset.files import read_bytes, read_json
 from boxset.resolve import Ids
 from boxset.sources.raw import refuse_foreign
 
-SPLITS = ("train", "val", "test")
 HEX = set("0123456789abcdef")
 WRITES_ONE = "Name the COCO file with `images` that the detector was run on: `boxset predictions images` writes one"
 

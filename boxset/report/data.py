@@ -7,13 +7,13 @@ from typing import Any
 
 import msgspec
 
+from boxset.assemble.merge import Conflict
 from boxset.assemble.trust import with_names
 from boxset.compare.suspicious import Suspect, suspects
-from boxset.dataset.coco import Coco, names_of, read_coco
-from boxset.files import read_json, read_jsonl
+from boxset.dataset.coco import SPLITS, Coco, names_of, read_coco
+from boxset.files import read_json, read_jsonl, read_text
 from boxset.labeling.gold import Share
 from boxset.predictions.store import read_folder
-from boxset.report.figures import SPLITS
 from boxset.report.pictures import picture_folders
 from boxset.resolve import Targets
 
@@ -66,7 +66,7 @@ class ReportData:
     metrics: Mapping[str, Metrics] = field(default_factory=dict)
     targets: Targets = field(default_factory=lambda: Targets(categories={}))
     plan: Planned | None = None
-    conflicts: tuple[Metrics, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
     balance_says: tuple[str, ...] = ()
     folders: tuple[Path, ...] = ()
     suspicious: tuple[Suspect, ...] | None = None  # None: there are no predictions
@@ -112,7 +112,7 @@ def read_report_data(root: Path) -> ReportData:
         metrics=read_metrics(root / "metrics"),
         targets=read_json(targets, Targets) if targets.exists() else Targets(categories={}),
         plan=read_json(plan, Planned) if plan.exists() else None,
-        conflicts=tuple(read_jsonl(data / "merge/conflicts.jsonl", dict[str, Any])),
+        conflicts=tuple(read_jsonl(data / "merge/conflicts.jsonl", Conflict)),
         balance_says=balance_words(data / "dataset/README.md"),
         folders=tuple(picture_folders(root)),
         suspicious=_suspicious(dataset, root / "predictions"),
@@ -138,6 +138,6 @@ def read_metrics(folder: Path) -> dict[str, Metrics]:
 
 def balance_words(card: Path) -> tuple[str, ...]:
     """Return what balance says it did, from the data set's card."""
-    text = card.read_text(encoding="utf-8") if card.exists() else ""
+    text = read_text(card) if card.exists() else ""
     section = text.partition("## Balance\n")[2].partition("\n## ")[0]
     return tuple(line.removeprefix("- ") for line in section.splitlines() if line.startswith("- "))

@@ -68,9 +68,8 @@ def _cells(c: CategoryChange) -> Sequence[Content]:
 
 
 def _mixes(diff: Diff) -> Html:
-    mixes = {"split": {s: c["images"] for s, c in diff.splits.items()}, "source": diff.sources, "licence": diff.licences}
     columns = [Column("pictures by"), Column("which", "left"), Column("before"), Column("now")]
-    rows = [(title, name or "unknown", c.old, c.new) for title, changes in mixes.items() for name, c in changes.items() if c.old != c.new]
+    rows = [(what, name, c.old, c.new) for what, changes in diff.mixes.items() for name, c in changes.items()]
     return table(columns, rows, name="pictures by split, source and licence") if rows else Html("")
 
 
@@ -92,7 +91,7 @@ def _box_shot(changes: Sequence[BoxChange], pictures: Pictures, sizes: Sizes) ->
 
 def _words(change: BoxChange) -> str:
     if change.kind == "relabelled":
-        return f"{change.old_category} → {change.category}"
+        return change.label
     return f"moved, IoU {change.iou:.2f}" if change.kind == "moved" and change.iou is not None else change.kind
 
 

@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import log
 from statistics import median
 
 from boxset.dataset.coco import Coco, CocoAnnotation, CocoImage
 
-SPLITS = ("train", "val", "test")
 TRAINING_SIDE = 640  # pixels of the longer side that detectors are mostly trained at
 SIZE_STEPS = (8, 16, 32, 64, 128, 256)
 MANY = 20  # boxes of a category from which its outliers mean something
@@ -121,8 +121,7 @@ def _odd_in(boxes: Sequence[Box]) -> list[Odd]:
     whole = [Odd(box, f"covers {box.share:.0%} of the picture", FAR + box.share) for box in usual if box.share >= WHOLE]
     if len(usual) < MANY:
         return whole
-    seen = {id(odd.box) for odd in whole}
-    found = whole
+    found, seen = [*whole], {id(odd.box) for odd in whole}
     for what, values in (("size", [box.share for box in usual]), ("shape", [box.aspect for box in usual])):
         middle, scores = median(values), _robust_scores(values)
         for box, own, score in zip(usual, values, scores, strict=True):
@@ -141,8 +140,6 @@ def _odd_words(what: str, own: float, middle: float) -> str:
 
 def _robust_scores(values: Sequence[float]) -> list[float]:
     """Return each value's distance from the median in robust standard deviations, on a scale of ratios (logarithms)."""
-    from math import log
-
     logs = [log(value) for value in values]
     middle = median(logs)
     spread = median(abs(value - middle) for value in logs)

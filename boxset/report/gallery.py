@@ -1,5 +1,6 @@
 """Pictures in the report: a contact sheet of each category, and what a person should look at."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, zip_longest
 
@@ -106,10 +107,8 @@ def _once(odd: Iterable[Odd | None]) -> Iterator[Odd]:
 def _conflicts(data: ReportData) -> Html:
     if not data.conflicts:
         return Html("")
-    counts: dict[str, int] = {}
-    for conflict in data.conflicts:
-        counts[str(conflict["what"])] = counts.get(str(conflict["what"]), 0) + 1
+    counts = Counter(conflict.what for conflict in data.conflicts)
     lines = [tag("li", f"{what}: {n:,}") for what, n in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
-    first = [tag("li", tag("code", str(c["sha256"])[:10]), f" {c['what']}: kept {c['kept']}, against {c['other']}") for c in data.conflicts[:20]]
+    first = [tag("li", tag("code", c.sha256[:10]), f" {c.what}: kept {c.kept}, against {c.other}") for c in data.conflicts[:20]]
     more = tag("details", tag("summary", "The first of them"), tag("ul", *first))
     return joined([tag("h3", "Contradictions between sources"), tag("ul", *lines), more])

@@ -1,10 +1,9 @@
 """What changed between two versions as Markdown, for a pull request: compact, each category folded."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
-from boxset.compare.diff import BoxChange, CategoryChange, Change, Diff, ImageChange
-from boxset.dataset.records import BBox
+from boxset.compare.diff import IMAGE_WORDS, BoxChange, CategoryChange, Change, Diff, ImageChange
 from boxset.wording import counted
 
 EACH = 15  # changes named in one fold
@@ -50,23 +49,13 @@ def _categories(diff: Diff) -> list[str]:
 
 
 def _cells(c: CategoryChange) -> tuple[str, ...]:
-    relabelled = " ".join(f"{sign}{n}" for sign, n in (("+", c.relabelled_to), ("−", c.relabelled_from)) if n)
     counts = (f"{n:,}" if n else "" for n in (c.came, c.went, c.added, c.removed, c.moved))
-    return f"{c.new_boxes:,}", _signed(c.new_boxes - c.old_boxes), *counts, relabelled
+    return f"{c.new_boxes:,}", _signed(c.new_boxes - c.old_boxes), *counts, c.relabelled
 
 
 def _mixes(diff: Diff) -> list[str]:
-    mixes: dict[str, Mapping[str, Change]] = {
-        "Splits": {split: counts["images"] for split, counts in diff.splits.items()},
-        "Sources": diff.sources,
-        "Licences": diff.licences,
-    }
-    lines = []
-    for title, changes in mixes.items():
-        changed = [f"{name or 'unknown'} {c.old:,} → {c.new:,}" for name, c in changes.items() if c.old != c.new]
-        if changed:
-            lines.append(f"- {title} (pictures): {', '.join(changed)}")
-    return lines
+    told = {what: ", ".join(f"{name} {c.old:,} → {c.new:,}" for name, c in changes.items()) for what, changes in diff.mixes.items()}
+    return [f"- {what.capitalize()}s (pictures): {words}" for what, words in told.items() if words]
 
 
 def _folds(diff: Diff) -> Iterable[str]:
@@ -75,7 +64,7 @@ def _folds(diff: Diff) -> Iterable[str]:
         if boxes:
             counts = Counter(c.kind for c in boxes)
             yield _fold(f"{name}: {', '.join(f'{n:,} {kind}' for kind, n in sorted(counts.items()))}", map(_box_line, boxes), len(boxes))
-    for kind, title in (("added", "added"), ("removed", "removed"), ("replaced", "replaced by a better copy"), ("split", "in another split"), ("licence", "under another licence")):
+    for kind, title in IMAGE_WORDS.items():
         images = [c for c in diff.image_changes if c.kind == kind]
         if images:
             yield _fold(f"{counted(len(images), 'picture')} {title}", map(_image_line, images), len(images))
@@ -88,14 +77,8 @@ def _fold(title: str, lines: Iterable[str], count: int) -> str:
 
 
 def _box_line(change: BoxChange) -> str:
-    label = f"{change.old_category} → {change.category}" if change.kind == "relabelled" else change.category
     overlap = f", IoU {change.iou:.2f}" if change.iou is not None else ""
-    places = " → ".join(_place(bbox) for bbox in (change.old_bbox, change.bbox) if bbox is not None)
-    return f"- `{change.sha256[:12]}` {change.kind}: {label} {places}{overlap} ({change.source}, {change.split})"
-
-
-def _place(bbox: BBox) -> str:
-    return f"[{', '.join(f'{value:.0f}' for value in bbox)}]"
+    return f"- `{change.sha256[:12]}` {change.kind}: {change.label} {change.places}{overlap} ({change.source}, {change.split})"
 
 
 def _image_line(change: ImageChange) -> str:

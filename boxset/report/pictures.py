@@ -5,10 +5,14 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from boxset.dataset.records import BBox
 from boxset.errors import InputError
 from boxset.report.html import Content, Html, html, tag
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 SIDE = 264  # pixels of a thumbnail's longer side: sharp on a dense screen at the size it is shown
 QUALITY = 58
@@ -62,8 +66,13 @@ def thumbnail(path: Path) -> str:
     except (OSError, SyntaxError, ValueError) as err:
         raise unreadable(err, path) from err
     small.thumbnail((SIDE, SIDE))
+    return data_address(small)
+
+
+def data_address(picture: "Image.Image") -> str:
+    """Return a picture as a JPEG within an address."""
     out = io.BytesIO()
-    small.save(out, "JPEG", quality=QUALITY, optimize=True)
+    picture.save(out, "JPEG", quality=QUALITY, optimize=True)
     return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode()
 
 

@@ -59,8 +59,9 @@ def splits(data: ReportData) -> Html:
     """Boxes of each category in each split, and the pictures."""
     parts = data.dataset.values()
     rows: list[Sequence[Content]] = []
+    by_split = [_boxes_by_name(coco) for coco in parts]
     for name in data.categories:
-        counts = [_boxes_of(coco, name) for coco in parts]
+        counts = [some[name] for some in by_split]
         rows.append((name, *counts, sum(counts)))
     pictures: Sequence[Content] = ("pictures", *(len(coco.images) for coco in parts), data.pictures)
     shares = ("share of pictures", *(percent(len(coco.images), data.pictures) for coco in parts), percent(data.pictures, data.pictures))
@@ -82,15 +83,16 @@ def _trust(data: ReportData) -> Html:
     people = f"Labelled by people of this project {by['people']:,}, by public sources {by['public']:,}, by both {by['both']:,}. "
     lead = "To within how much a share such as recall is known from so many boxes (95 %, Wilson’s interval, where it is widest; boxes of one picture are alike)."
     known = f"Known for every category: {test['known_for_all']:,}."
-    says = [tag("ul", *(tag("li", html.coded(sentence)) for sentence in words_on_test(metrics)))] if words_on_test(metrics) else []
+    limits = words_on_test(metrics)
+    says = [tag("ul", *(tag("li", html.coded(sentence)) for sentence in limits))] if limits else []
     columns = (Column("category"), Column("boxes in test"), Column("known to within"))
     shown = table(columns, rows, name="how exactly test measures each category")
     return joined([tag("h3", "How far test can be trusted"), tag("p", lead), shown, tag("p", origin + people + known), *says])
 
 
-def _boxes_of(coco: Coco, category: str) -> int:
-    ids = {c.id for c in coco.categories if c.name == category}
-    return sum(a.category_id in ids and not a.iscrowd for a in coco.annotations)
+def _boxes_by_name(coco: Coco) -> Counter[str]:
+    names = {c.id: c.name for c in coco.categories}
+    return Counter(names[a.category_id] for a in coco.annotations if not a.iscrowd)
 
 
 def _moved(data: ReportData) -> Html:

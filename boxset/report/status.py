@@ -7,12 +7,12 @@ import msgspec
 
 from boxset.assemble.split import short_words, words_on_test
 from boxset.assemble.waiting import unnamed_words
+from boxset.dataset.coco import SPLITS
 from boxset.labeling.standing import Standing
 from boxset.params import Params
 from boxset.wording import counted, money, noun
 
 Metrics = Mapping[str, Mapping[str, Any]]
-SPLITS = ("train", "val", "test")
 REPORT, TRAINING = "data/report/index.html", "data/dataset/data.yaml"
 
 

@@ -1,14 +1,12 @@
 """Suspicious labels as a page, and as a section of the report: crops with the label in one colour and the prediction in another."""
 
-import base64
-import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from boxset.compare.suspicious import KINDS, Suspect
 from boxset.dataset.records import BBox
 from boxset.report.html import Content, Html, box_keys, coded, html, joined, page, section, tag, tiles
-from boxset.report.pictures import QUALITY, Pictures, unreadable
+from boxset.report.pictures import Pictures, data_address, unreadable
 from boxset.wording import noun
 
 SIDE = 420  # pixels of a crop's longer side
@@ -129,9 +127,7 @@ def crop(path: Path, region: BBox) -> str:
             part = image.convert("RGB").resize(_size(width, height), box=(left, top, min(left + width, image.width), min(top + height, image.height)))
     except (OSError, SyntaxError, ValueError) as err:
         raise unreadable(err, path) from err
-    out = io.BytesIO()
-    part.save(out, "JPEG", quality=QUALITY, optimize=True)
-    return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode()
+    return data_address(part)
 
 
 def _size(width: float, height: float) -> tuple[int, int]:

@@ -1,10 +1,9 @@
 """Small plots as inline SVG, drawn by hand: no library, no script, the same bytes every time."""
 
 from collections.abc import Mapping, Sequence
-from html import escape
 
 from boxset.dataset.records import PEOPLE
-from boxset.report.html import Html
+from boxset.report.html import Html, escape
 
 PALETTE = tuple(f"var(--c{number})" for number in range(8))
 
@@ -30,14 +29,14 @@ def stacked_bar(parts: Mapping[str, float], colours: Mapping[str, str], *, full:
     return Html(f'<svg viewBox="0 0 100 16" preserveAspectRatio="none" role="img" aria-label="{escape(label)}">{"".join(drawn)}</svg>')
 
 
-def histogram(counts: Mapping[str, int], *, colour: str = "var(--c0)", label: str) -> Html:
+def histogram(counts: Mapping[str, int], *, label: str) -> Html:
     """Return upright bars with their names below and their counts above."""
     step, high = 48, 90
     most = max(counts.values(), default=0) or 1
     drawn = []
     for number, (name, count) in enumerate(counts.items()):
         tall, left = high * count / most, number * step
-        drawn.append(f'<rect x="{left + 3}" y="{high + 14 - tall:.1f}" width="{step - 6}" height="{tall:.1f}" rx="2" fill="{colour}"/>')
+        drawn.append(f'<rect x="{left + 3}" y="{high + 14 - tall:.1f}" width="{step - 6}" height="{tall:.1f}" rx="2" fill="var(--c0)"/>')
         drawn.append(f'<text x="{left + step / 2}" y="{high + 10 - tall:.1f}" text-anchor="middle">{count:,}</text>')
         drawn.append(f'<text x="{left + step / 2}" y="{high + 28}" text-anchor="middle">{escape(name)}</text>')
     wide = max(1, len(counts)) * step

@@ -1,13 +1,14 @@
 """Tables for the terminal: the state of a project, and what changed between two versions."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from boxset.compare.diff import CategoryChange, Change, Diff
+from boxset.compare.diff import IMAGE_WORDS, CategoryChange, Change, Diff
 from boxset.report.status import REPORT, TRAINING, Status, next_step
 from boxset.terminal import whole_width
 from boxset.wording import counted, money
@@ -108,11 +109,10 @@ def _changed_categories(diff: Diff) -> Table:
 
 
 def _category_cells(c: CategoryChange) -> tuple[RenderableType, ...]:
-    relabelled = " ".join(f"{sign}{count}" for sign, count in (("+", c.relabelled_to), ("−", c.relabelled_from)) if count)
     counts = (c.came, c.went, c.added, c.removed, c.moved)
     marked = [Text(f"{n:,}" if n else "·", style=style if n else "dim") for n, style in zip(counts, _STYLES, strict=True)]
     arrow = f"{c.old_boxes:,} → {c.new_boxes:,}" if c.old_boxes != c.new_boxes else f"{c.new_boxes:,}"
-    return arrow, signed(c.new_boxes - c.old_boxes), *marked, Text(relabelled or "·", style="yellow" if relabelled else "dim")
+    return arrow, signed(c.new_boxes - c.old_boxes), *marked, Text(c.relabelled or "·", style="yellow" if c.relabelled else "dim")
 
 
 _STYLES = ("green", "red", "green", "red", "yellow")
@@ -123,10 +123,9 @@ def _changed_rest(diff: Diff) -> Table:
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column()
     grid.add_row("pictures", Text(", ".join(picture_words(diff)) or "none changed"))
-    for title, changes in (("splits", {s: c["images"] for s, c in diff.splits.items()}), ("sources", diff.sources), ("licences", diff.licences)):
-        changed = {name or "unknown": change for name, change in changes.items() if change.old != change.new}
-        if changed:
-            grid.add_row(title, Text("   ").join(Text.assemble(f"{name} ", _change(change)) for name, change in changed.items()))
+    for what, changes in diff.mixes.items():
+        if changes:
+            grid.add_row(f"{what}s", Text("   ").join(Text.assemble(f"{name} ", _change(change)) for name, change in changes.items()))
     if diff.relicensed:
         grid.add_row("relicensed", Text("   ").join(Text(f"{what}: {count:,}") for what, count in diff.relicensed.items()))
     return grid
@@ -134,9 +133,8 @@ def _changed_rest(diff: Diff) -> Table:
 
 def picture_words(diff: Diff) -> list[str]:
     """Return how many pictures came, went, were replaced and went to another split."""
-    told = {"added": "added", "removed": "removed", "replaced": "replaced by a better copy", "split": "in another split", "licence": "under another licence"}
-    counts = {kind: sum(change.kind == kind for change in diff.image_changes) for kind in told}
-    return [f"{count:,} {told[kind]}" for kind, count in counts.items() if count]
+    counts = Counter(change.kind for change in diff.image_changes)
+    return [f"{counts[kind]:,} {words}" for kind, words in IMAGE_WORDS.items() if counts[kind]]
 
 
 def _named(diff: Diff) -> list[RenderableType]:
@@ -145,9 +143,8 @@ def _named(diff: Diff) -> list[RenderableType]:
         return []
     grid = Table.grid(padding=(0, 2))
     for change in diff.box_changes[:FIRST]:
-        label = f"{change.old_category} → {change.category}" if change.kind == "relabelled" else change.category
         overlap = f"IoU {change.iou:.2f}" if change.iou is not None else ""
-        grid.add_row(Text(change.kind, style=_KINDS[change.kind]), Text(label), overlap, Text(change.sha256[:12], style="dim"))
+        grid.add_row(Text(change.kind, style=_KINDS[change.kind]), Text(change.label), overlap, Text(change.sha256[:12], style="dim"))
     left = len(diff.box_changes) - FIRST
     more = [coded(f"and {left:,} more: `boxset diff --html FILE` draws them, `--json` lists them")] if left > 0 else []
     return [Text(), grid, *more]

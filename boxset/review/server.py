@@ -7,7 +7,7 @@ machine nor another site in the same browser gets in; nothing is loaded from any
 import io
 import secrets
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,7 +20,7 @@ from PIL import Image
 
 from boxset.dataset.decisions import Verdict
 from boxset.errors import BoxsetError, InputError, ProjectError
-from boxset.review.session import MOST_CHOICES, Choice, Session, picture_file
+from boxset.review.session import MOST_CHOICES, Choice, Reply, Screen, Session, picture_file
 
 HOST = "127.0.0.1"
 SIDE = 320  # of a thumbnail
@@ -75,7 +75,7 @@ class Desk:
             return Answer(200, files("boxset.review").joinpath(name).read_bytes(), type_)
         kind, _, name = path.partition("/")
         if kind == "screen" and name.isascii() and name.isdigit() and len(name) < 9:
-            return Answer(200, msgspec.json.encode(self.session.screen(int(name))))
+            return _told(lambda: self.session.screen(int(name)))
         picture = self.session.by_name.get(name)
         if picture is None or kind not in ("thumb", "picture"):
             return NOT_HERE
@@ -100,10 +100,7 @@ class Desk:
         gone = [choice.sha256[:12] for choice in choices if choice.verdict is Verdict.YES and not self._is_here(choice.sha256)]
         if gone:
             return _error(400, f"nothing was written: nobody can have seen what is not on this disk any more, {', '.join(gone[:3])}: `dvc pull`")
-        try:
-            return Answer(200, msgspec.json.encode(self.session.decide(choices)))
-        except BoxsetError as err:
-            return _error(500 if isinstance(err, ProjectError) or FILE_FAULT in err.where else 400, str(err))
+        return _told(lambda: self.session.decide(choices))
 
     def _is_here(self, name: str) -> bool:
         picture = self.session.by_name.get(name)
@@ -124,6 +121,14 @@ class Desk:
 
 
 FILE_FAULT = ".jsonl"  # an error that names a line of the decisions is the file's, not the request's
+
+
+def _told(ask: Callable[[], Screen | Reply]) -> Answer:
+    """Answer with what the session says; where it cannot, with why."""
+    try:
+        return Answer(200, msgspec.json.encode(ask()))
+    except BoxsetError as err:
+        return _error(500 if isinstance(err, ProjectError) or FILE_FAULT in err.where else 400, str(err))
 
 
 def _error(status: int, what: str) -> Answer:

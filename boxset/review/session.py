@@ -1,18 +1,17 @@
 """One look through a category's pictures: which there are, what was decided, and each decision on disk before anyone is told of it."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
-from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 
 from boxset.dataset.decisions import FILE, UNUSABLE, Decision, Verdict, append_decisions, decided, read_decisions
-from boxset.dataset.records import Picture
+from boxset.dataset.records import CRAWL, Picture
 from boxset.errors import InputError
 from boxset.files import sole_writer
 from boxset.text import visible
@@ -140,7 +139,7 @@ class Session:
     def _check(self, choice: Choice) -> None:
         if choice.sha256 not in self.by_name:
             raise InputError("no picture of this look", where=choice.sha256[:12])
-        if (choice.verdict is Verdict.UNUSABLE) != (choice.reason in UNUSABLE) or (choice.reason and choice.reason not in UNUSABLE):
+        if choice.reason not in (UNUSABLE if choice.verdict is Verdict.UNUSABLE else ("",)):
             raise InputError(f"an unusable picture has one of the reasons {', '.join(UNUSABLE)}, and no other has one", where=choice.sha256[:12])
 
     def _holds(self, choice: Choice) -> bool:
@@ -162,7 +161,7 @@ class Session:
     def _refresh(self) -> None:
         """Read the file again where somebody else wrote it: another look, an editor, git."""
         mark = self._file_mark()
-        if mark != self._mark or self._mark is None:
+        if mark != self._mark:
             last = read_decisions(self.folder).last(self.pictures, self.category_id)
             self._last = {picture.sha256: decision for picture, decision in zip(self.pictures, last, strict=True)}
             self._mark = mark
@@ -196,11 +195,11 @@ def _site(picture: Picture) -> str:
 
 def picture_file(picture: Picture, root: Path) -> Path:
     """Return where a stored picture lies: with its crawl, or with its source."""
-    folder = f"crawl/{picture.category}" if picture.source == "crawl" else f"extract/{picture.source}"
+    folder = f"crawl/{picture.category}" if picture.source == CRAWL else f"extract/{picture.source}"
     return root / "data" / folder / "images" / Path(picture.file_name).name
 
 
-def summary(counts: dict[str, Any], written: int) -> str:
+def summary(counts: Mapping[str, int], written: int) -> str:
     """Say how a look ended."""
     told = ", ".join(f"{count:,} {verdict}" for verdict, count in counts.items() if count)
     return f"{counted(written, 'decision')} written; of these pictures {told or 'none is decided'}"

@@ -1,7 +1,6 @@
 """A source's raw files: fetched once into a cache that projects share, resumable and checked; opened as streams, whatever packs them."""
 
 import fcntl
-import gzip
 import hashlib
 import io
 import mmap
@@ -11,30 +10,22 @@ import shutil
 import tarfile
 import time
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, NamedTuple, cast
+from typing import IO, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from boxset import __version__
 from boxset.endpoints import Endpoints
 from boxset.errors import InputError
 from boxset.files import make_folder, whole_file
-from boxset.images.archive import readable
+from boxset.images.archive import DAMAGED, open_gzip, readable
 from boxset.terminal import say
 
 CHUNK = 1 << 20
 PACKINGS = {b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"7z\xbc\xaf": "7-Zip", b"Rar!": "RAR", b"\x28\xb5\x2f\xfd": "Zstandard"}  # none of them is read
 LFS = b"version https://git-lfs.github.com/spec/"
-BROKEN: tuple[type[Exception], ...] = (zipfile.BadZipFile, tarfile.TarError, zlib.error, gzip.BadGzipFile, EOFError)
-try:
-    from isal import igzip, isal_zlib
-except ImportError:
-    igzip = gzip
-else:
-    BROKEN = (*BROKEN, cast(type[Exception], isal_zlib.error))
 
 
 def cache_folder() -> Path:
@@ -189,7 +180,7 @@ def _named(path: Path) -> Iterator[None]:
     """Name the archive of which a block reads that it is broken."""
     try:
         yield
-    except BROKEN as err:
+    except DAMAGED as err:
         raise InputError(f"broken archive: {err}", where=str(path), do="Delete it and fetch it again") from err
 
 
@@ -217,7 +208,7 @@ def _unpacked(path: Path, member: str) -> Iterator[IO[bytes]]:
             with io.BufferedReader(found, CHUNK) as stream:  # type: ignore[type-var]
                 yield stream
     elif head[:2] == b"\x1f\x8b":
-        with igzip.open(path, "rb") as plain, io.BufferedReader(plain, CHUNK) as stream:
+        with open_gzip(path, "rb") as plain, io.BufferedReader(plain, CHUNK) as stream:
             yield stream
     else:
         with path.open("rb", buffering=CHUNK) as stream:
@@ -238,7 +229,7 @@ def read_text(path: Path, member: str = "") -> str:
 def _gunzipped(path: Path) -> Any:
     with path.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
-    return igzip.open(path, "rb") if packed else path.open("rb")
+    return open_gzip(path, "rb") if packed else path.open("rb")
 
 
 def _file_of(tar: tarfile.TarFile, name: str) -> IO[bytes] | None:

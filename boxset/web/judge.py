@@ -10,7 +10,7 @@ import numpy as np
 
 from boxset.dataset.photos import flickr_photo
 from boxset.dataset.reasons import Reason, Refusal
-from boxset.dataset.records import KEPT, UNSTATED, ImageRow, Picture, Seen, known_of
+from boxset.dataset.records import CRAWL, KEPT, UNSTATED, ImageRow, Picture, Seen, known_of
 from boxset.dataset.similar import mirrored, same_mirrored, same_picture
 from boxset.dataset.takedown import NOTHING_DOWN, Takedowns
 from boxset.params import Crawl
@@ -201,7 +201,7 @@ def _picture(candidate: Candidate, stored: Stored, category: str, flags: tuple[s
     hit = candidate.hit
     return Picture(
         **known_of(stored),
-        source="crawl",
+        source=CRAWL,
         source_id=candidate.url,
         url=candidate.url,
         landing_url=hit.landing_url,
