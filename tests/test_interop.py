@@ -77,7 +77,7 @@ def test_every_export_holds_every_picture_and_box(small: Project, tmp_path: Path
     done = export(small.root / "data/dataset", format_, tmp_path / "out")
 
     boxes = [a for split in ("train", "val", "test") for a in small.json(f"data/dataset/annotations/instances_{split}.json")["annotations"]]
-    assert done["boxes"] + done["crowds_left_out"] == len(boxes)
+    assert done["boxes"] + done["crowds"] + done["crowds_left_out"] == len(boxes)
     assert sum(small.json("metrics/dataset.json")["boxes"].values()) == sum(not a["iscrowd"] for a in boxes)
     assert len([p for p in (tmp_path / "out").rglob("*") if p.suffix in (".jpg", ".png")]) == done["pictures"]
 

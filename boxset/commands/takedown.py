@@ -57,7 +57,7 @@ def _what(lines: "list[TakenDown]") -> str:
 
 
 def _taken_down(name: str, *, why: str, by: str, take_all: bool) -> "list[TakenDown]":
-    from boxset.commands.explain import read_records
+    from boxset.commands.explain import file_called, read_records
     from boxset.commands.review import decided_now, decider
     from boxset.compare.explain import contents_called, copies_told
     from boxset.dataset.takedown import TakenDown, takedowns_for
@@ -75,7 +75,7 @@ def _taken_down(name: str, *, why: str, by: str, take_all: bool) -> "list[TakenD
     for line in _elsewhere({picture.sha256 for some in found for picture in some}, records):
         say(line)
     addresses = [story.name for story in stories] or [name]
-    is_plain = Path(name).is_file() or any(map(contents_called(name), (picture.sha256 for some in found for picture in some)))
+    is_plain = file_called(name) is not None or any(map(contents_called(name), (picture.sha256 for some in found for picture in some)))
     return [
         line
         for some, address in zip(found, addresses, strict=True)
