@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 import pytest
 from PIL import Image
 
@@ -49,7 +50,10 @@ class Buyer:
 
     def shop(self, trial: int = 0) -> Shop:
         backend = Labeler(backend="label_studio", url=self.ann.url, trial=trial, title='Draw <each> tool & "saw"')
-        params = Params(world="live", project=self.project, categories=CATEGORIES, sources={}, label=label(workers=3), labeler=backend)
+        guideline = self.folder / "hammer.md"
+        guideline.write_text("Only <claw> hammers & such.\nNo gavels.")
+        categories = {**CATEGORIES, "hammer": msgspec.structs.replace(CATEGORIES["hammer"], guideline=str(guideline))}
+        params = Params(world="live", project=self.project, categories=categories, sources={}, label=label(workers=3), labeler=backend)
         service = LabelStudio(params, Endpoints(), self.folder / ".boxset")
         service._token, call = self.token, service._call
 
@@ -137,6 +141,7 @@ def test_a_trial_and_the_rest_are_handed_to_three_people_each_and_fused(buyer: B
     (trial,) = buyer.buy(4, trial=2)
     (project,), tasks = buyer.projects, buyer.tasks
     asked = project["maximum_annotations"], len(tasks), project["label_config"].count("<Label value=")
+    told = project["show_instruction"], project["expert_instruction"].partition("<br><br>")[2]
     image = ann.call("GET", f"/api/tasks/{tasks[0]}/")["data"]["image"]
     waits = [buyer.standing()]
 
@@ -151,6 +156,7 @@ def test_a_trial_and_the_rest_are_handed_to_three_people_each_and_fused(buyer: B
     (rest,) = buyer.buy(4, trial=2)
 
     assert asked == (3, 2, len(CATEGORIES))
+    assert told == (True, "hammer:<br>Only &lt;claw&gt; hammers &amp; such.<br>No gavels.")
     assert base64.b64decode(image.partition(",")[2]) == buyer.picture.read_bytes()
     so_far = "fewer than 3 people have drawn in 2 pictures so far"
     assert waits == [("open", 0, ""), ("open", 0, so_far), ("open", 0, so_far), ("completed", 2, "")]
