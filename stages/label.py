@@ -25,7 +25,7 @@ from boxset.resolve import Freeze, Ids, Targets
 from boxset.stage import run
 from boxset.terminal import say
 
-VERSION = 17
+VERSION = 18
 OUT = Path("data/label")
 
 

@@ -29,6 +29,7 @@ from boxset.dataset.geometry import iou
 from boxset.dataset.records import BBox, Picture, Pool, Refused, State
 from boxset.errors import ProjectError
 from boxset.files import write_json
+from boxset.labeling.answers import answered_pool
 from boxset.labeling.gold import (
     FIRST,
     Known,
@@ -166,6 +167,31 @@ def test_what_a_person_decided_on_is_no_yardstick(verdict: Verdict, category_id:
 
     assert askable(found) == names
     assert category_id not in found.pictures[sha("a")].category_ids
+
+
+UNSURE: dict[str, tuple[Pool, ...]] = {name: NOT_ASKED[name] for name in NOT_ASKED if "contradicted" in name or "meet" in name}
+
+
+@pytest.mark.parametrize("case", [*UNSURE, "decided"])
+def test_what_people_drew_is_measured_or_an_answer_like_any_other(case: str, tmp_path: Path) -> None:
+    public = UNSURE.get(case, (pool(picture(), box(), *BOTH_LOOKED),))
+    decisions = decisions_of([said("a", Verdict.YES)]) if case == "decided" else NOBODY
+    ledger = answered(tmp_path, {"a": [(HAMMER, (300, 200, 50, 50))]})
+
+    found = alone(*public, decisions=decisions)
+
+    measure = measured(ledger, found.pictures)
+    answers = answered_pool(ledger, IDS, crawled={}, extracted=list(public), closed=found.closed)
+    assert "hammer" not in measure.categories
+    assert [(one.category, one.bbox) for one in answers.annotations] == [("hammer", (300, 200, 50, 50))]
+
+
+def test_a_group_alone_closes_nothing_nor_is_a_copy_known_in_which_its_own_source_has_no_box() -> None:
+    group = alone(pool(picture(), box(attributes={"group_of": True}), known()))
+    copy = alone(pool(picture(coco_id="7", source="own", category="hammer")), pool(picture("small", width=200, height=150, coco_id="7"), box("small", HERE), known("small")))
+
+    assert group.closed == {}
+    assert (askable(copy), copy.pictures.keys(), copy.closed) == ([], {sha("small")}, {sha("small"): (HAMMER,)})
 
 
 def test_a_category_that_nobody_looked_for_is_kept_where_merge_drops_such_pictures() -> None:

@@ -111,9 +111,11 @@ def sources_alone(
 ) -> SourcesAlone:
     """Return what the sources know. A category in whose state they contradict each other, of which several have boxes, or of which a decision speaks, is not known.
 
-    Closed are the categories that `merge` calls known, in pictures of which one is known to be there, and that no crawl has: those were asked for another reason.
+    Closed are the known categories in pictures in which a single thing is known, and that no crawl has: those were asked for another reason. So of each category that
+    people drew either what they drew is measured, or it is an answer like any other. Pictures in which no source has a box (`boxed`), copies of such, are left out.
     """
     merged = merge(pools, crawled, answers=Pool(), ids=ids, settings=msgspec.structs.replace(settings, unknown="keep"), refused=refused)
+    told = boxed(pools.values())
     own = {picture.sha256: picture for pool in pools.values() for picture in pool.pictures}
     found = {picture.sha256 for some in crawled.values() for picture in some}
     reviews = dict(zip(own, decisions.of(list(own.values())), strict=True))
@@ -124,10 +126,9 @@ def sources_alone(
         ours, drawn = sorted(copies & own.keys()), boxes.get(image.id, [])
         whole = {*image.exhaustive_category_ids, *image.neg_category_ids}
         sure = whole - doubts.get(image.sha256, set()) - _of_several(drawn) - {number for one in ours for number in reviews[one].by_category}
-        closed = whole if any(not box.iscrowd and box.category_id in whole for box in drawn) else set()
-        pictures |= {one: _known(own[one], image, drawn, sure, closed if one not in found else ()) for one in ours}
+        pictures |= {one: _known(own[one], image, drawn, sure, is_found=one in found) for one in ours if one in told}
         is_out = any(reviews[one].unusable or reviews[one].taken_down for one in ours)
-        if not is_out and not copies & found and pictures[image.sha256].is_askable:
+        if not is_out and not copies & found and image.sha256 in told and pictures[image.sha256].is_askable:
             askable.append(own[image.sha256])
     return SourcesAlone(pictures, askable)
 
@@ -155,16 +156,16 @@ def _of_several(boxes: Sequence[CocoAnnotation]) -> set[int]:
     return {number for number, times in Counter(number for number, _ in sources).items() if times > 1}
 
 
-def _known(picture: Picture, image: CocoImage, boxes: Sequence[CocoAnnotation], sure: Collection[int], closed: Collection[int]) -> Known:
-    """Return what is known of a copy of an image, in its own pixels."""
+def _known(picture: Picture, image: CocoImage, boxes: Sequence[CocoAnnotation], sure: Collection[int], *, is_found: bool) -> Known:
+    """Return what is known of a copy of an image, in its own pixels. `is_found`: a crawl has it, so that people decide what is in it."""
     across, down = picture.width / image.width, picture.height / image.height
     found = [
         KnownBox(category_id=box.category_id, bbox=scaled(box.bbox, across, down), is_crowd=bool(box.iscrowd or box.attributes.get("group_of")))
         for box in boxes
         if box.category_id in sure
     ]
-    sizes = {"width": picture.width, "height": picture.height}
-    return Known(sha256=picture.sha256, **sizes, category_ids=tuple(sorted(sure)), boxes=tuple(found), closed=tuple(sorted(closed)))
+    known = Known(sha256=picture.sha256, width=picture.width, height=picture.height, category_ids=tuple(sorted(sure)), boxes=tuple(found))
+    return known if is_found or not known.single else msgspec.structs.replace(known, closed=known.category_ids)
 
 
 @dataclass(frozen=True)
