@@ -234,7 +234,7 @@ def test_each_part_of_a_purchase_has_a_known_picture_the_first_ten_one_and_the_p
     found = places(count, names)
 
     assert all(part * every // count <= place < (part + 1) * every // count for part, place in enumerate(found))
-    assert found[0] < FIRST
+    assert 0 < found[0] < FIRST
     assert found == places(count, names)
 
 
@@ -343,6 +343,18 @@ def test_a_trial_of_ten_has_a_known_picture_and_so_has_each_part_of_a_purchase(t
     assert len(KNOWN.intersection(shas[:10])) == 1
     assert len(KNOWN.intersection(shas[: len(shas) // 2])) == 1
     assert shas[-1] not in KNOWN
+
+
+@pytest.mark.parametrize("limit", [{"max_images": 2}, {"max_images": 3}, {"max_images": 40}, {}])
+@pytest.mark.parametrize("pictures", range(1, 5))
+def test_what_is_left_of_a_plan_where_little_may_be_spent_is_never_of_known_pictures_alone(pictures: int, limit: dict[str, int], tmp_path: Path) -> None:
+    plan, workforce = plan_with(tmp_path, **limit), Workforce()
+
+    submit(shop(tmp_path, workforce, label(gold_share=0.2, **limit)), plan, max_mills=pictures * plan.per_picture_mills)
+
+    (sent,) = workforce.sent.values()
+    assert len(sent) == min(pictures, len(plan.items))
+    assert set(sent) - KNOWN
 
 
 def test_a_known_picture_is_asked_once_nor_is_a_copy_until_the_version_rises(tmp_path: Path) -> None:

@@ -233,11 +233,11 @@ def _queues(known: Mapping[str, Known], askable: Iterable[Picture]) -> dict[int,
 def places(count: int, others: Sequence[str]) -> list[int]:
     """Return the places of known pictures among others, by SHA-256: one in each of so many equal parts, where in it only who has all others can tell.
 
-    So every part of a purchase that is sent alone has its share. The first is among the first ten.
+    So every part of a purchase that is sent alone has its share. The first is among the first ten, and never the very first: a purchase of one picture is to bring something.
     """
     every, secret = count + len(others), sha256_of("".join(others).encode())
     ends = [part * every // count for part in range(1, count + 1)]
-    parts = zip([0, *ends], [min(ends[0], FIRST), *ends[1:]] if ends else [], strict=False)
+    parts = zip([1, *ends], [min(ends[0], FIRST), *ends[1:]] if ends else [], strict=False)
     return [start + int(_mixed(f"{secret} {start}"), 16) % (end - start) for start, end in parts]
 
 
