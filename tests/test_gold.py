@@ -194,6 +194,18 @@ def test_a_group_alone_closes_nothing_nor_is_a_copy_known_in_which_its_own_sourc
     assert (askable(copy), copy.pictures.keys(), copy.closed) == ([], {sha("small")}, {sha("small"): (HAMMER,)})
 
 
+def test_of_a_picture_that_its_owner_labels_after_people_did_what_people_drew_of_categories_that_the_file_does_not_name_stays(tmp_path: Path) -> None:
+    ledger = answered(tmp_path, {"a": [(HAMMER, THERE), (SAW, THERE)]})
+    hammers = [picture(source="own"), box(source="own"), known(source="own")]
+    drawn_of = []
+
+    for labels in (pool(picture(source="own", category="hammer")), pool(*hammers), pool(*hammers, known(source="own", category="saw", state=State.ABSENT))):
+        answers = answered_pool(ledger, IDS, crawled={}, extracted=[labels], closed=alone(labels).closed)
+        drawn_of.append([one.category for one in answers.annotations])
+
+    assert drawn_of == [["hammer", "saw"], ["saw"], []]
+
+
 @pytest.mark.parametrize("is_crawled", [False, True])
 def test_a_known_picture_whose_source_is_switched_off_stays_known_by_the_copy_of_another_source_unless_a_crawl_has_one(is_crawled: bool, tmp_path: Path) -> None:
     look: dict[str, Any] = {"phash": picture("a").phash, "grid": "80" * 48}
