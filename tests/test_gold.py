@@ -228,6 +228,15 @@ def test_a_category_that_nobody_looked_for_is_kept_where_merge_drops_such_pictur
     assert askable(alone(pool(picture(), box(), known()), unknown="drop")) == ["a"]
 
 
+def test_an_unusable_picture_measures_nobody(tmp_path: Path) -> None:
+    ledger = answered(tmp_path, {"a": []})
+    public = pool(picture(), box(), *BOTH_LOOKED)
+
+    measures = [measured(ledger, alone(public, decisions=decisions_of(some)).pictures).total.missed for some in ([], [said("a", Verdict.UNUSABLE, SAW)])]
+
+    assert measures == [1, 0]
+
+
 # how many, and where
 
 

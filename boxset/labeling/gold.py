@@ -131,11 +131,12 @@ def sources_alone(
         copies = {image.sha256, *merged.copies.get(image.sha256, ())}
         ours, drawn = sorted(copies & own.keys()), boxes.get(image.id, [])
         whole = {*image.exhaustive_category_ids, *image.neg_category_ids}
-        sure = whole - doubts.get(image.sha256, set()) - _of_several(drawn) - {number for one in ours for number in reviews[one].by_category}
+        is_out = any(reviews[one].unusable or reviews[one].taken_down for one in ours)
+        decided = whole if is_out else {number for one in ours for number in reviews[one].by_category}
+        sure = whole - doubts.get(image.sha256, set()) - _of_several(drawn) - decided
         pictures |= {one: _known(own[one], image, drawn, sure, is_found=one in found) for one in ours if one in told}
         apart |= copies if not copies & found else set()
-        is_out = any(reviews[one].unusable or reviews[one].taken_down for one in ours)
-        if not is_out and image.sha256 in apart & told and pictures[image.sha256].is_askable:
+        if image.sha256 in apart & told and pictures[image.sha256].is_askable:
             askable.append(own[image.sha256])
     return SourcesAlone(pictures, askable, frozenset(apart))
 
