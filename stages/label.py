@@ -12,7 +12,7 @@ from boxset.dataset.records import read_crawled, read_extracted, write_pool
 from boxset.dataset.refused import refused_in
 from boxset.files import read_json, write_json
 from boxset.freezing import DENIES, futile_labels
-from boxset.labeling.answers import answered_pool, unused
+from boxset.labeling.answers import answered_pool, copies_for, unused
 from boxset.labeling.asked import pictures_asked
 from boxset.labeling.gold import NOTHING_KNOWN, boxed, sources_alone, write_known
 from boxset.labeling.ledger import read_ledger
@@ -25,7 +25,7 @@ from boxset.resolve import Freeze, Ids, Targets
 from boxset.stage import run
 from boxset.terminal import say
 
-VERSION = 19
+VERSION = 20
 OUT = Path("data/label")
 
 
@@ -38,8 +38,10 @@ def main() -> None:
     pools, crawled = read_extracted(Path("data")), read_crawled(Path("data"))
     extracted, refused = list(pools.values()), refused_in(Path("data"))
     asked = pictures_asked(ledger)
-    has_known = params.label.gold_share > 0 or not asked.isdisjoint(boxed(extracted))
+    copy_of = copies_for(ledger, crawled=crawled, extracted=extracted)
+    has_known = params.label.gold_share > 0 or not boxed(extracted).isdisjoint(asked.union(copy_of.values()))
     alone = sources_alone(pools, crawled, ids=ids, settings=params.merge, refused=refused, decisions=decisions) if has_known else NOTHING_KNOWN
+    alone = alone.also_of(copy_of)
     answers = answered_pool(ledger, ids, crawled=crawled, extracted=extracted, closed=alone.closed)
     merged = merge(pools, crawled, answers=answers, ids=ids, settings=params.merge, refused=refused, decisions=decisions)
     labelled, denied = merged.coco, {one.sha256 for one in merged.dropped if one.reason in DENIES}

@@ -26,9 +26,10 @@ from boxset.compare.explain import explain
 from boxset.dataset.coco import CocoAnnotation, CocoImage, read_coco
 from boxset.dataset.decisions import NOBODY, Decision, Decisions, Verdict, decided, decisions_of
 from boxset.dataset.geometry import iou
-from boxset.dataset.records import BBox, Picture, Pool, Refused, State
+from boxset.dataset.records import BBox, Picture, Pool, Refused, State, write_pool
 from boxset.errors import ProjectError
 from boxset.files import write_json
+from boxset.labeling.answers import answered_pool, copies_for
 from boxset.labeling.gold import (
     FIRST,
     Known,
@@ -168,8 +169,72 @@ def test_what_a_person_decided_on_is_no_yardstick(verdict: Verdict, category_id:
     assert category_id not in found.pictures[sha("a")].category_ids
 
 
+UNSURE: dict[str, tuple[Pool, ...]] = {name: NOT_ASKED[name] for name in NOT_ASKED if "contradicted" in name or "meet" in name}
+
+
+@pytest.mark.parametrize("case", [*UNSURE, "decided"])
+def test_what_people_drew_is_measured_or_an_answer_like_any_other(case: str, tmp_path: Path) -> None:
+    public = UNSURE.get(case, (pool(picture(), box(), *BOTH_LOOKED),))
+    decisions = decisions_of([said("a", Verdict.YES)]) if case == "decided" else NOBODY
+    ledger = answered(tmp_path, {"a": [(HAMMER, (300, 200, 50, 50))]})
+
+    found = alone(*public, decisions=decisions)
+
+    measure = measured(ledger, found.pictures)
+    answers = answered_pool(ledger, IDS, crawled={}, extracted=list(public), closed=found.closed)
+    assert "hammer" not in measure.categories
+    assert [(one.category, one.bbox) for one in answers.annotations] == [("hammer", (300, 200, 50, 50))]
+
+
+def test_a_group_alone_closes_nothing_nor_is_a_copy_known_in_which_its_own_source_has_no_box() -> None:
+    group = alone(pool(picture(), box(attributes={"group_of": True}), known()))
+    copy = alone(pool(picture(coco_id="7", source="own", category="hammer")), pool(picture("small", width=200, height=150, coco_id="7"), box("small", HERE), known("small")))
+
+    assert group.closed == {}
+    assert (askable(copy), copy.pictures.keys(), copy.closed) == ([], {sha("small")}, {sha("small"): (HAMMER,)})
+
+
+def test_of_a_picture_that_its_owner_labels_after_people_did_what_people_drew_of_categories_that_the_file_does_not_name_stays(tmp_path: Path) -> None:
+    ledger = answered(tmp_path, {"a": [(HAMMER, THERE), (SAW, THERE)]})
+    hammers = [picture(source="own"), box(source="own"), known(source="own")]
+    drawn_of = []
+
+    for labels in (pool(picture(source="own", category="hammer")), pool(*hammers), pool(*hammers, known(source="own", category="saw", state=State.ABSENT))):
+        answers = answered_pool(ledger, IDS, crawled={}, extracted=[labels], closed=alone(labels).closed)
+        drawn_of.append([one.category for one in answers.annotations])
+
+    assert drawn_of == [["hammer", "saw"], ["saw"], []]
+
+
+@pytest.mark.parametrize("is_crawled", [False, True])
+def test_a_known_picture_whose_source_is_switched_off_stays_known_by_the_copy_of_another_source_unless_a_crawl_has_one(is_crawled: bool, tmp_path: Path) -> None:
+    look: dict[str, Any] = {"phash": picture("a").phash, "grid": "80" * 48}
+    public = pool(picture("small", width=200, height=150, **look), box("small", (5, 10, 50, 40)), known("small"))
+    found = {"hammer": (picture("found", width=100, height=75, source="crawl", category="hammer", **look),)} if is_crawled else {}
+    ledger = answered(tmp_path, {"a": [(HAMMER, SHIFTED), (SAW, THERE)]}, phash=look["phash"])
+    copy_of = copies_for(ledger, crawled=found, extracted=[public])
+
+    every = sources_alone({"s": public}, found, ids=IDS, settings=Merge(), refused=Refused(), decisions=NOBODY).also_of({sha("a"): sha("small")})
+
+    measure = measured(ledger, every.pictures)
+    answers = answered_pool(ledger, IDS, crawled=found, extracted=[public], closed=every.closed)
+    assert copy_of == {sha("a"): min(sha("small"), sha("found")) if is_crawled else sha("small")}
+    assert every.closed.get(sha("a"), ()) == (() if is_crawled else (HAMMER,))
+    assert (measure.total.together, round(measure.total.overlap, 3)) == ((0, 0) if is_crawled else (1, 0.818))
+    assert {one.category for one in answers.annotations} == ({"hammer", "saw"} if is_crawled else {"saw"})
+
+
 def test_a_category_that_nobody_looked_for_is_kept_where_merge_drops_such_pictures() -> None:
     assert askable(alone(pool(picture(), box(), known()), unknown="drop")) == ["a"]
+
+
+def test_an_unusable_picture_measures_nobody(tmp_path: Path) -> None:
+    ledger = answered(tmp_path, {"a": []})
+    public = pool(picture(), box(), *BOTH_LOOKED)
+
+    measures = [measured(ledger, alone(public, decisions=decisions_of(some)).pictures).total.missed for some in ([], [said("a", Verdict.UNUSABLE, SAW)])]
+
+    assert measures == [1, 0]
 
 
 # how many, and where
@@ -208,7 +273,7 @@ def test_each_part_of_a_purchase_has_a_known_picture_the_first_ten_one_and_the_p
     found = places(count, names)
 
     assert all(part * every // count <= place < (part + 1) * every // count for part, place in enumerate(found))
-    assert found[0] < FIRST
+    assert 0 < found[0] < FIRST
     assert found == places(count, names)
 
 
@@ -319,6 +384,18 @@ def test_a_trial_of_ten_has_a_known_picture_and_so_has_each_part_of_a_purchase(t
     assert shas[-1] not in KNOWN
 
 
+@pytest.mark.parametrize("limit", [{"max_images": 2}, {"max_images": 3}, {"max_images": 40}, {}])
+@pytest.mark.parametrize("pictures", range(1, 5))
+def test_what_is_left_of_a_plan_where_little_may_be_spent_is_never_of_known_pictures_alone(pictures: int, limit: dict[str, int], tmp_path: Path) -> None:
+    plan, workforce = plan_with(tmp_path, **limit), Workforce()
+
+    submit(shop(tmp_path, workforce, label(gold_share=0.2, **limit)), plan, max_mills=pictures * plan.per_picture_mills)
+
+    (sent,) = workforce.sent.values()
+    assert len(sent) == min(pictures, len(plan.items))
+    assert set(sent) - KNOWN
+
+
 def test_a_known_picture_is_asked_once_nor_is_a_copy_until_the_version_rises(tmp_path: Path) -> None:
     workforce, asked = Workforce(), list[str]()
     for _ in range(4):
@@ -396,11 +473,18 @@ def test_answers_on_known_pictures_teach_nothing_of_what_pictures_bring(tmp_path
 # the measure
 
 
-def answered(folder: Path, answers: Mapping[str, Sequence[tuple[int, BBox]]], drawings: Sequence[tuple[str, str, Sequence[tuple[int, BBox]]]] = (), job: str = "j") -> Ledger:
+def answered(
+    folder: Path,
+    answers: Mapping[str, Sequence[tuple[int, BBox]]],
+    drawings: Sequence[tuple[str, str, Sequence[tuple[int, BBox]]]] = (),
+    *,
+    job: str = "j",
+    phash: str = "0" * 16,
+) -> Ledger:
     """A ledger with one job: what came of each picture, and who drew what."""
     names = sorted({*answers, *(name for name, _, _ in drawings)})
     reserved = Reserved(job=job, backend="label_studio", version=1, categories={"hammer": HAMMER, "saw": SAW}, pictures=len(names), worst_mills=348 * len(names))
-    asked = [Asked(job=job, sha256=sha(name), file_name=f"{name}.jpg", width=400, height=300, phash="0" * 16) for name in names]
+    asked = [Asked(job=job, sha256=sha(name), file_name=f"{name}.jpg", width=400, height=300, phash=phash) for name in names]
     append(folder, PURCHASES, [reserved, *asked])
     append(folder, ANSWERS, [Answered(job=job, sha256=sha(name), state="labelled", boxes=drawn(boxes)) for name, boxes in answers.items()])
     append(folder, DRAWINGS, [Drawing(job=job, sha256=sha(name), worker=worker_mark(who), boxes=drawn(boxes)) for name, who, boxes in drawings])
@@ -677,6 +761,39 @@ def test_the_measure_finds_what_people_did_wrong_and_no_known_box_is_changed(pla
         name: ((HAMMER, SAW), ()) if name == asked[2] else ((HAMMER,), (SAW,) if name in asked else ()) for name in TEAM_KNOWN
     }
     assert {one.bbox for one in labels if images_[one.image_id].sha256 in set(order) - set(TEAM_KNOWN)} == {tuple(map(float, shifted))}
+
+
+def label_files(team: Team, ann: Clone, **label_: Any) -> tuple[Any, Any, Any]:
+    """Run the stage label with other settings; return the measure, the rows of the plan, and what the answers say."""
+    ann.params["label"] |= label_
+    team.set_params(ann)
+    team.repro(ann)
+    metrics, plan, answers = (json.loads((ann.root / path).read_text()) for path in ("metrics/label.json", "data/label/plan.json", "data/label/annotations.json"))
+    return metrics.get("gold"), plan["rows"], (answers["annotations"], sorted(one["category"] for one in answers["presence"]))
+
+
+def test_neither_another_share_nor_the_copies_of_another_source_instead_change_labels_measure_or_what_was_learned(play: Play) -> None:
+    team = play("label_studio")
+    label_files(team, team.clones["ann"], max_images=10)
+    ann, order = buy(team)
+    for ask in team.truth.asks:
+        ask.state, ask.boxes = "answered", 1
+    team.run(ann, "collect")
+    before = label_files(team, ann, max_images=8)
+    without = label_files(team, ann, gold_share=0.0, max_images=6)
+    other = known_photos(6)
+    names = {one.sha256: f"{one.sha256[:-1]}1" for one in other.pictures}
+    copies = [msgspec.structs.replace(one, sha256=names[one.sha256], file_name=f"{names[one.sha256]}.jpg", source="other") for one in other.pictures]
+    said_ = [msgspec.structs.replace(one, sha256=names[one.sha256], source="other") for one in (*other.annotations, *other.presence)]
+    shutil.rmtree(ann.root / "data/extract/public")
+    (ann.root / "data/extract/other").mkdir()
+    write_pool(ann.root / "data/extract/other/annotations.json", pool(*copies, *said_))
+
+    after = label_files(team, ann)
+
+    assert before[0]["pictures"] == len(set(order) & set(TEAM_KNOWN)) == 2
+    assert before[1][0]["learned_from"] == 8
+    assert before == without == after
 
 
 def built(team: Team, ann: Clone) -> tuple[dict[int, CocoImage], Sequence[CocoAnnotation]]:

@@ -70,6 +70,12 @@ def current_pictures(crawled: Mapping[str, tuple[Picture, ...]], extracted: Iter
     return list({p.sha256: p for p in sorted(every, key=lambda p: (p.sha256, p.source, p.category))}.values())
 
 
+def copies_for(ledger: Ledger, *, crawled: Mapping[str, tuple[Picture, ...]], extracted: Iterable[Pool]) -> dict[str, str]:
+    """Return the pictures that people were asked about and that are here no more, each with the copy that takes what they drew, by SHA-256."""
+    asked = [one for job in ledger.jobs.values() if not job.is_withdrawn for one in job.asked]
+    return {sha256: picture.sha256 for sha256, picture in places(asked, current_pictures(crawled, extracted)).items() if sha256 != picture.sha256}
+
+
 def places(asked: Iterable[Asked], present: list[Picture]) -> dict[str, Picture]:
     """Return for each asked picture the one that is here: itself, or the nearest copy of it, by the test that keeps copies from being bought again."""
     by_hash = {picture.sha256: picture for picture in present}

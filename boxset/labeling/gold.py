@@ -6,7 +6,7 @@ picture was known, as a job goes out with its lines: it follows from the picture
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import ceil
 from pathlib import Path
@@ -41,7 +41,7 @@ class KnownBox(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A picture of which is known where everything is of some categories, or that there is none."""
+    """A picture of which is known where everything is of some categories, or that there is none. Its size, and the boxes, are those of the copy that is here."""
 
     sha256: str
     width: int
@@ -71,11 +71,17 @@ class Known(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class SourcesAlone:
     """What is known without anybody's being asked.
 
-    `pictures`: those of sources, by SHA-256; `askable`: the best copies of the images that no crawl has, and that may be asked.
+    `pictures`: those of sources, by SHA-256; `askable`: the best copies of the images that no crawl has, and that may be asked; `apart`: all copies of those images.
     """
 
     pictures: Mapping[str, Known] = field(default_factory=dict)
     askable: Sequence[Picture] = ()
+    apart: frozenset[str] = frozenset()
+
+    def also_of(self, copy_of: Mapping[str, str]) -> "SourcesAlone":
+        """Return what is known also of pictures that are here no more, as their source was switched off: what is known of the copy that stands for each, unless a crawl has one."""
+        gone = {name: msgspec.structs.replace(self.pictures[one], sha256=name) for name, one in copy_of.items() if one in self.apart & self.pictures.keys()}
+        return replace(self, pictures={**gone, **self.pictures})
 
     @property
     def closed(self) -> dict[str, tuple[int, ...]]:
@@ -111,25 +117,28 @@ def sources_alone(
 ) -> SourcesAlone:
     """Return what the sources know. A category in whose state they contradict each other, of which several have boxes, or of which a decision speaks, is not known.
 
-    Closed are the categories that `merge` calls known, in pictures of which one is known to be there, and that no crawl has: those were asked for another reason.
+    Closed are the known categories in pictures in which a single thing is known, and that no crawl has: those were asked for another reason. So of each category that
+    people drew either what they drew is measured, or it is an answer like any other. A copy in which its own source has no box (`boxed`) is left out.
     """
     merged = merge(pools, crawled, answers=Pool(), ids=ids, settings=msgspec.structs.replace(settings, unknown="keep"), refused=refused)
+    told = boxed(pools.values())
     own = {picture.sha256: picture for pool in pools.values() for picture in pool.pictures}
     found = {picture.sha256 for some in crawled.values() for picture in some}
     reviews = dict(zip(own, decisions.of(list(own.values())), strict=True))
     boxes, doubts = _by_image(merged.coco), _contradicted(merged, ids)
-    pictures, askable = dict[str, Known](), list[Picture]()
+    pictures, askable, apart = dict[str, Known](), list[Picture](), set[str]()
     for image in merged.coco.images:
         copies = {image.sha256, *merged.copies.get(image.sha256, ())}
         ours, drawn = sorted(copies & own.keys()), boxes.get(image.id, [])
         whole = {*image.exhaustive_category_ids, *image.neg_category_ids}
-        sure = whole - doubts.get(image.sha256, set()) - _of_several(drawn) - {number for one in ours for number in reviews[one].by_category}
-        closed = whole if any(not box.iscrowd and box.category_id in whole for box in drawn) else set()
-        pictures |= {one: _known(own[one], image, drawn, sure, closed if one not in found else ()) for one in ours}
         is_out = any(reviews[one].unusable or reviews[one].taken_down for one in ours)
-        if not is_out and not copies & found and pictures[image.sha256].is_askable:
+        decided = whole if is_out else {number for one in ours for number in reviews[one].by_category}
+        sure = whole - doubts.get(image.sha256, set()) - _of_several(drawn) - decided
+        pictures |= {one: _known(own[one], image, drawn, sure, is_found=one in found) for one in ours if one in told}
+        apart |= copies if not copies & found else set()
+        if image.sha256 in apart & told and pictures[image.sha256].is_askable:
             askable.append(own[image.sha256])
-    return SourcesAlone(pictures, askable)
+    return SourcesAlone(pictures, askable, frozenset(apart))
 
 
 def _by_image(coco: Coco) -> dict[int, list[CocoAnnotation]]:
@@ -155,16 +164,16 @@ def _of_several(boxes: Sequence[CocoAnnotation]) -> set[int]:
     return {number for number, times in Counter(number for number, _ in sources).items() if times > 1}
 
 
-def _known(picture: Picture, image: CocoImage, boxes: Sequence[CocoAnnotation], sure: Collection[int], closed: Collection[int]) -> Known:
-    """Return what is known of a copy of an image, in its own pixels."""
+def _known(picture: Picture, image: CocoImage, boxes: Sequence[CocoAnnotation], sure: Collection[int], *, is_found: bool) -> Known:
+    """Return what is known of a copy of an image, in its own pixels. `is_found`: a crawl has it, so that people decide what is in it."""
     across, down = picture.width / image.width, picture.height / image.height
     found = [
         KnownBox(category_id=box.category_id, bbox=scaled(box.bbox, across, down), is_crowd=bool(box.iscrowd or box.attributes.get("group_of")))
         for box in boxes
         if box.category_id in sure
     ]
-    sizes = {"width": picture.width, "height": picture.height}
-    return Known(sha256=picture.sha256, **sizes, category_ids=tuple(sorted(sure)), boxes=tuple(found), closed=tuple(sorted(closed)))
+    known = Known(sha256=picture.sha256, width=picture.width, height=picture.height, category_ids=tuple(sorted(sure)), boxes=tuple(found))
+    return known if is_found or not known.single else msgspec.structs.replace(known, closed=known.category_ids)
 
 
 @dataclass(frozen=True)
@@ -232,11 +241,11 @@ def _queues(known: Mapping[str, Known], askable: Iterable[Picture]) -> dict[int,
 def places(count: int, others: Sequence[str]) -> list[int]:
     """Return the places of known pictures among others, by SHA-256: one in each of so many equal parts, where in it only who has all others can tell.
 
-    So every part of a purchase that is sent alone has its share. The first is among the first ten.
+    So every part of a purchase that is sent alone has its share. The first is among the first ten, and never the very first: a purchase of one picture is to bring something.
     """
     every, secret = count + len(others), sha256_of("".join(others).encode())
     ends = [part * every // count for part in range(1, count + 1)]
-    parts = zip([0, *ends], [min(ends[0], FIRST), *ends[1:]] if ends else [], strict=False)
+    parts = zip([1, *ends], [min(ends[0], FIRST), *ends[1:]] if ends else [], strict=False)
     return [start + int(_mixed(f"{secret} {start}"), 16) % (end - start) for start, end in parts]
 
 

@@ -268,7 +268,7 @@ def _yields(ledger: Ledger, ids: Ids, stock: Stock) -> Yields:
     asked = {item.sha256: as_picture(item) for job in ledger.jobs.values() for item in job.asked}
     said: Said = {sha256: _said(review, ids) for sha256, review in zip(asked, stock.decisions.of(list(asked.values())), strict=True)}
     pictures = {picture.sha256: picture for picture in current_pictures(stock.crawled, stock.extracted)}
-    return learned(ledger, ids, pictures, said, but=gold.of_sources(stock.extracted, stock.crawled))
+    return learned(ledger, ids, pictures, said, but=gold.of_sources(stock.extracted, stock.crawled) | stock.known.closed.keys())
 
 
 def _said(review: Review, ids: Ids) -> dict[str, str]:
