@@ -55,7 +55,7 @@ class Site:
     def __init__(self, pages: dict[str, Behave]) -> None:
         self.pages, self.asked, self.heads = pages, Counter[str](), list[bytes]()
         self._links: list[socket.socket] = []
-        self.connections = self.at_once = 0
+        self.connections = 0
         self.closing, self._lock = Event(), Lock()
         self._listening = socket.create_server(("127.0.0.1", 0), backlog=256)
         self.port = int(self._listening.getsockname()[1])
@@ -110,13 +110,8 @@ class Site:
         with self._lock:
             self.asked[guest.path] += 1
             self.heads.append(head)
-            self.at_once += 1
-        try:
-            behave = self.pages.get(guest.path.partition("?")[0]) or self.pages.get("*")
-            return bool(behave(guest) if behave else guest.answer(b"", "404 Not Found"))
-        finally:
-            with self._lock:
-                self.at_once -= 1
+        behave = self.pages.get(guest.path.partition("?")[0]) or self.pages.get("*")
+        return bool(behave(guest) if behave else guest.answer(b"", "404 Not Found"))
 
 
 @contextmanager
