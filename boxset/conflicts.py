@@ -4,10 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from boxset.errors import InputError, ProjectError
-from boxset.lines import LOADER
 
 MARKER = re.compile(rb"^(?:<{7} .*|={7}|>{7} .*|\|{7} .*)\r?$", re.MULTILINE)
 BUILT = "Either side will do, as `dvc repro` writes it anew: `git checkout --ours dvc.lock metrics`, then `dvc repro`"
@@ -56,6 +53,10 @@ def read_lock(path: Path) -> dict[str, Any]:
 
 def locked_stages(content: bytes) -> dict[str, Any] | None:
     """Return the stages in the text of a `dvc.lock`; None where it is none."""
+    import yaml  # here, as whatever reads a file of the project comes by this module
+
+    from boxset.lines import LOADER
+
     try:
         stages = (yaml.load(content, Loader=LOADER) or {}).get("stages", {})  # noqa: S506 - a safe loader
     except (yaml.YAMLError, ValueError, AttributeError):

@@ -10,7 +10,6 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from boxset.sources.image_ids import NUMBER, as_fixed, as_numbers, as_text, distinct, run_starts, steps_between
@@ -297,7 +296,7 @@ def _images_in(bucket: _Bucket) -> int:
         ids = fresh if last is None else pa.concat_arrays([last, fresh])
         steps = steps_between(ids, as_numbers(ids))
         if steps is None or (steps < 0).any():
-            return len(pc.unique(pa.chunked_array(list(bucket.ids()))))
+            return len(pa.chunked_array(list(bucket.ids())).unique())
         count += int(np.count_nonzero(steps)) + (last is None)
         last = ids[-1:]
     return count

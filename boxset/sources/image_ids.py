@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 NUMBER = pa.int64()  # a column of ids may have this type in place of text
 MOST_PAIRED = (1 << 32) - 1  # an id that fits beside a class's number in 64 bits
@@ -44,6 +43,8 @@ def steps_between(ids: pa.Array, numbers: npt.NDArray[np.int64] | None) -> npt.N
 
 def as_numbers(ids: pa.Array) -> npt.NDArray[np.int64] | None:
     """Return ids that are whole numbers, written in the one usual way; None for ids of other kinds."""
+    import pyarrow.compute as pc
+
     if ids.type == pa.string() and len(ids) and pc.all(pc.match_substring_regex(ids, "^(0|[1-9][0-9]{0,17})$")).as_py():
         ids = ids.cast(NUMBER)
     return ids.to_numpy() if ids.type == NUMBER else None

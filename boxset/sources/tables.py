@@ -16,7 +16,6 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from boxset.errors import InputError
@@ -261,6 +260,8 @@ def read_verified(index: Path, class_ids: Sequence[str]) -> pa.Table:
 
 def read_images(index: Path, image_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Return some images by their ids; in memory are only these, and a batch of the others."""
+    import pyarrow.compute as pc
+
     wanted = pa.array(sorted(set(image_ids)), pa.string())
     rows: dict[str, dict[str, Any]] = {}
     with pq.ParquetFile(index / "images.parquet") as file:
@@ -283,7 +284,8 @@ def all_images(index: Path) -> list[dict[str, Any]]:
 
 
 def _read_clustered(path: Path, schema: pa.Schema, where: dict[str, tuple[int, int]], class_ids: Sequence[str]) -> pa.Table:
-    spans = sorted(where[name] for name in set(class_ids) if name in where)
+    """Return the rows of some classes. Their ids are known without being read, and nothing is cast: that would load pyarrow.compute, for longer than it takes to read them."""
+    spans = sorted((where[name], name) for name in set(class_ids) if name in where)
     if not spans:
         return schema.empty_table()
     with pq.ParquetFile(path) as file:
@@ -292,8 +294,17 @@ def _read_clustered(path: Path, schema: pa.Schema, where: dict[str, tuple[int, i
             starts.append(total)
             total += file.metadata.row_group(number).num_rows
         starts.append(total)
-        parts = [_span(file, starts, (first, first + count), schema.names) for first, count in spans]
-    return pa.concat_tables(parts).select(schema.names).cast(schema).combine_chunks()
+        stored = [name for name in schema.names if name != "class_id"]
+        found = pa.concat_tables(_span(file, starts, (first, first + count), stored) for (first, count), _ in spans)
+    classes = pa.chunked_array([_repeated(name, count) for (_, count), name in spans])
+    return pa.Table.from_arrays([classes if name == "class_id" else found.column(name) for name in schema.names], schema=schema).combine_chunks()
+
+
+def _repeated(text: str, count: int) -> pa.StringArray:
+    """Return a text so many times. `pa.repeat` would import pandas for it."""
+    encoded = text.encode()
+    ends = np.arange(count + 1, dtype=np.int32) * len(encoded)
+    return pa.StringArray.from_buffers(count, pa.py_buffer(ends), pa.py_buffer(encoded * count))
 
 
 def _span(file: pq.ParquetFile, starts: list[int], rows: tuple[int, int], columns: list[str]) -> pa.Table:
