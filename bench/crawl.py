@@ -257,7 +257,7 @@ class Peak(Thread):
     def run(self) -> None:
         import psutil
 
-        while not self.done.wait(2):
+        while not self.done.wait(0.5):
             try:
                 root = psutil.Process(self.pid)
                 self.bytes = max(self.bytes, sum(_pss(p) for p in [root, *root.children(recursive=True)]))
