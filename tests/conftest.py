@@ -9,8 +9,12 @@ import pytest
 from hypothesis import settings
 from moto.server import ThreadedMotoServer
 
+from boxset.endpoints import Endpoints, open_world
+from boxset.params import Params
+from boxset.params import Project as Identity
 from tests.browser import Browser, browsing
 from tests.project import Project, copy_of_repository
+from tests.searx import front
 
 settings.register_profile("same", deadline=None, derandomize=True)  # a machine that is busy is no fault of the code, and every run tries the same
 settings.register_profile("search", deadline=None)  # HYPOTHESIS_PROFILE=search: other examples each time
@@ -38,6 +42,22 @@ def s3_server() -> Iterator[str]:
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
+    """The drawn world."""
+    params = Params(world="embedded", project=Identity(name="x"), categories={}, sources={})
+    with open_world(params, state=tmp_path_factory.mktemp("world")) as endpoints:
+        yield endpoints
+
+
+@pytest.fixture(scope="session")
+def engine_front(world: Endpoints) -> Iterator[str]:
+    """The world's search engines, where a searx or a SearXNG can ask them."""
+    assert world.gateway is not None
+    with front(world.gateway) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

@@ -14,16 +14,16 @@ import pytest
 
 from boxset.dataset.records import ImageRow
 from boxset.doctor import FIX, OK, Finding, examine, patient
-from boxset.endpoints import Endpoints, open_world
+from boxset.endpoints import Endpoints
 from boxset.errors import ParamsError, ServiceError
 from boxset.files import read_jsonl
 from boxset.newproject import Answers, write_project
-from boxset.params import Crawl, Licences, Params, Project, Query, Searxng
+from boxset.params import Crawl, Licences, Query, Searxng
 from boxset.resolve import CrawlOrder
 from boxset.web.crawl import crawl
 from boxset.web.suppliers import Answer, Supplier, suppliers_of
 from boxset.world.search import engine_page
-from tests.searx import MISSING, Beside, fetched, front, search_url, searx, serving, stop
+from tests.searx import MISSING, Beside, fetched, search_url, searx, serving, stop
 
 ENGINES = ("bing images", "flickr", "openverse")
 PAGES = 20  # more than any engine of the world has
@@ -32,22 +32,6 @@ FRENCH = Query(q="marteau pinceau tournevis brouette perceuse", lang="fr")
 OUT = Path("data/crawl/hammer")
 
 pytestmark = [pytest.mark.xdist_group("searx"), pytest.mark.skipif(bool(MISSING), reason=MISSING)]
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
-    """The drawn world."""
-    params = Params(world="embedded", project=Project(name="x"), categories={}, sources={})
-    with open_world(params, state=tmp_path_factory.mktemp("world")) as endpoints:
-        yield endpoints
-
-
-@pytest.fixture(scope="module")
-def engine_front(world: Endpoints) -> Iterator[str]:
-    """The world's engines, where a searx can ask them."""
-    assert world.gateway is not None
-    with front(world.gateway) as address:
-        yield address
 
 
 @pytest.fixture(scope="module")

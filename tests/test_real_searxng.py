@@ -15,38 +15,22 @@ import yaml
 
 from boxset.dataset.records import ImageRow
 from boxset.doctor import FIX, OK, Finding, examine, patient
-from boxset.endpoints import Endpoints, open_world
+from boxset.endpoints import Endpoints
 from boxset.errors import ParamsError, ServiceError
 from boxset.files import read_jsonl
 from boxset.newproject import Answers, write_project
-from boxset.params import Crawl, Licences, Params, Project, Query, Searxng
+from boxset.params import Crawl, Licences, Query, Searxng
 from boxset.resolve import CrawlOrder
 from boxset.web.crawl import crawl
 from boxset.web.suppliers import Supplier, suppliers_of
 from boxset.world.search import engine_page
-from tests.searx import ENDS_WITH_US, NO_SEARXNG, SEARXNG, Beside, fetched, free_port, front, running, searxng, stop
+from tests.searx import ENDS_WITH_US, NO_SEARXNG, SEARXNG, Beside, fetched, free_port, running, searxng, stop
 
 ENGINES = ("bing images", "flickr", "openverse")
 Q = Query(q="hammer drill screwdriver paintbrush wheelbarrow")
 STORE = shutil.which("valkey-server") or shutil.which("redis-server")  # what its limiter counts in
 
 pytestmark = [pytest.mark.xdist_group("searxng"), pytest.mark.skipif(bool(NO_SEARXNG), reason=NO_SEARXNG)]
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
-    """The drawn world."""
-    params = Params(world="embedded", project=Project(name="x"), categories={}, sources={})
-    with open_world(params, state=tmp_path_factory.mktemp("world")) as endpoints:
-        yield endpoints
-
-
-@pytest.fixture(scope="module")
-def engine_front(world: Endpoints) -> Iterator[str]:
-    """The world's engines, where a SearXNG can ask them."""
-    assert world.gateway is not None
-    with front(world.gateway) as address:
-        yield address
 
 
 @pytest.fixture(scope="module")
