@@ -180,11 +180,17 @@ class Tasks:
 
     def _named(self, project: int, job: str, tasks: Sequence[_Task]) -> list[dict[str, Any]]:
         """Return tasks with what they ask about as their data. One that is gone before that was known is left out."""
-        memory = self._memories.setdefault(project, _Memory(self._folder / f"{sha256_of(f'{self._base} {project}'.encode())[:16]}.json"))
+        memory = self._memory(project)
         unknown = {task.id: task.mark for task in tasks if not task.sha256 and task.mark not in memory.known}
         memory.add({unknown[task.id]: task.sha256 for task in self._told(project, job, list(unknown))})
         names = [(task, task.sha256 or memory.known.get(task.mark)) for task in tasks]
         return [{"id": task.id, "data": {"sha256": name}, "annotations": task.annotations} for task, name in names if name is not None]
+
+    def _memory(self, project: int) -> _Memory:
+        """Return what is remembered of a project; the file is read once."""
+        if project not in self._memories:
+            self._memories[project] = _Memory(self._folder / f"{sha256_of(f'{self._base} {project}'.encode())[:16]}.json")
+        return self._memories[project]
 
     def _told(self, project: int, job: str, numbers: Sequence[int]) -> Iterator[_Task]:
         """Yield some tasks with their data, a few pictures at a time."""
