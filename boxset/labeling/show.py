@@ -181,8 +181,7 @@ def worse_words(off: Off) -> str:
     extra = f"{own.alone:,} of their {counted(own.boxes, 'box')} {noun(own.alone, 'is', 'are')} not there"
     apart = f"{missed}, and {extra} ({_off(own)}, of the others' {_off(others)})"
     loose = f"the mean IoU of their boxes with the known ones is {own.mean_overlap:.2f} over {own.together:,} things ({others.mean_overlap:.2f} of the others')"
-    said = "; ".join([*([apart] if off.is_apart else []), *([loose] if off.is_loose else [])])
-    return f"worker {off.worker} is off in {counted(own.pictures, 'known picture')}: {said}"
+    return f"worker {off.worker} is off in {counted(own.pictures, 'known picture')}: {_how(off, apart, loose)}"
 
 
 def off_words(off: Off) -> str:
@@ -192,8 +191,12 @@ def off_words(off: Off) -> str:
     missed = f"{counted(own.missed, 'thing is', 'things are')} missing that most others drew"
     apart = f"{alone}, and {missed} ({_off(own)}, of the others' {_off(others)})"
     loose = f"the mean IoU of their boxes with the others' is {own.mean_overlap:.2f} over {own.together:,} things ({others.mean_overlap:.2f} among the others)"
-    said = "; ".join([*([apart] if off.is_apart else []), *([loose] if off.is_loose else [])])
-    return f"worker {off.worker} is off from the others, in {counted(own.pictures, 'picture')}: {said}"
+    return f"worker {off.worker} is off from the others, in {counted(own.pictures, 'picture')}: {_how(off, apart, loose)}"
+
+
+def _how(off: Off, apart: str, loose: str) -> str:
+    """Say in which way somebody is off, of the two that there are."""
+    return "; ".join([*([apart] if off.is_apart else []), *([loose] if off.is_loose else [])])
 
 
 def _off(tally: Tally) -> str:
