@@ -106,6 +106,14 @@ def part_of(coco: Coco, image_ids: Container[int]) -> Coco:
     )
 
 
+def annotations_by_image(coco: Coco) -> dict[int, list[CocoAnnotation]]:
+    """Return the boxes of each image that has some, crowds among them, by the image's id."""
+    found: dict[int, list[CocoAnnotation]] = {}
+    for annotation in coco.annotations:
+        found.setdefault(annotation.image_id, []).append(annotation)
+    return found
+
+
 def names_of(categories: Iterable[CocoCategory]) -> dict[str, str]:
     """Return each category's name for show, by its key."""
     return {category.key: category.name for category in categories}

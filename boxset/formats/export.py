@@ -12,7 +12,7 @@ import msgspec
 from boxset.assemble.balance import boxes_by_image, repeat_factors
 from boxset.assemble.split import counts_of
 from boxset.assemble.trust import trust
-from boxset.dataset.coco import Coco, CocoAnnotation, CocoImage, write_coco
+from boxset.dataset.coco import Coco, CocoAnnotation, CocoImage, annotations_by_image, write_coco
 from boxset.errors import InputError, ParamsError, ProjectError, did_you_mean
 from boxset.files import link_or_copy, read_bytes, write_bytes, write_jsonl, write_text
 from boxset.formats.card import GROUPS, TRAINING, card
@@ -115,12 +115,9 @@ def _pictures(dataset: Path, split: str, part: Coco, folder: Path) -> None:
 
 
 def _boxes(part: Coco) -> Iterator[tuple[CocoImage, list[CocoAnnotation]]]:
-    found: dict[int, list[CocoAnnotation]] = {}
-    for annotation in part.annotations:
-        if not annotation.iscrowd:
-            found.setdefault(annotation.image_id, []).append(annotation)
+    found = annotations_by_image(part)
     for image in part.images:
-        yield image, found.get(image.id, [])
+        yield image, [box for box in found.get(image.id, ()) if not box.iscrowd]
 
 
 def _whole_px(box: CocoAnnotation, image: CocoImage) -> tuple[int, int, int, int]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from boxset.dataset.coco import Coco, CocoAnnotation, CocoImage
+from boxset.dataset.coco import Coco, CocoAnnotation, CocoImage, annotations_by_image
 from boxset.files import write_text
 
 HAIR = 6e-8  # a share that single precision cannot tell from none, where a box ends at its picture's edge
@@ -22,10 +22,7 @@ def write_yolo(out: Path, parts: dict[str, Coco]) -> None:
     for split, part in parts.items():
         (out / "labels" / split).mkdir(parents=True, exist_ok=True)
         (out / "images" / split).mkdir(parents=True, exist_ok=True)
-        boxes: dict[int, list[CocoAnnotation]] = {}
-        for annotation in part.annotations:
-            boxes.setdefault(annotation.image_id, []).append(annotation)
-        numbers = class_numbers(part)
+        boxes, numbers = annotations_by_image(part), class_numbers(part)
         for image in part.images:
             lines = [yolo_line(box, image, numbers) for box in boxes.get(image.id, ()) if not box.iscrowd]
             write_text(out / "labels" / split / Path(image.file_name).with_suffix(".txt").name, "".join(lines))

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from boxset.assemble.merge import Merged, merge, presence_of
-from boxset.dataset.coco import Coco, CocoAnnotation, CocoImage
+from boxset.dataset.coco import CocoAnnotation, CocoImage, annotations_by_image
 from boxset.dataset.decisions import Decisions
 from boxset.dataset.geometry import scaled
 from boxset.dataset.records import BBox, Picture, Pool, Refused
@@ -125,7 +125,7 @@ def sources_alone(
     own = {picture.sha256: picture for pool in pools.values() for picture in pool.pictures}
     found = {picture.sha256 for some in crawled.values() for picture in some}
     reviews = dict(zip(own, decisions.of(list(own.values())), strict=True))
-    boxes, doubts = _by_image(merged.coco), _contradicted(merged, ids)
+    boxes, doubts = annotations_by_image(merged.coco), _contradicted(merged, ids)
     pictures, askable, apart = dict[str, Known](), list[Picture](), set[str]()
     for image in merged.coco.images:
         copies = {image.sha256, *merged.copies.get(image.sha256, ())}
@@ -139,13 +139,6 @@ def sources_alone(
         if image.sha256 in apart & told and pictures[image.sha256].is_askable:
             askable.append(own[image.sha256])
     return SourcesAlone(pictures, askable, frozenset(apart))
-
-
-def _by_image(coco: Coco) -> dict[int, list[CocoAnnotation]]:
-    found: dict[int, list[CocoAnnotation]] = {}
-    for annotation in coco.annotations:
-        found.setdefault(annotation.image_id, []).append(annotation)
-    return found
 
 
 def _contradicted(merged: Merged, ids: Ids) -> dict[str, set[int]]:
