@@ -322,10 +322,11 @@ class Claims:
         """Write a claim where there is none, or one that was given back. Raises ProjectError where there is one of another job."""
         if self._put(key, own, IfNoneMatch="*"):
             return
-        held, etag = self._read(key, Claim)
-        if held == FREE and self._put(key, own, IfMatch=etag):
-            return
-        holder = self._holder(key)
+        holder, etag = self._read(key, Claim)
+        if holder == FREE:
+            if self._put(key, own, IfMatch=etag):
+                return
+            holder = self._holder(key)
         if holder is None:
             raise ProjectError("another submit has just given this claim back", where=f"s3://{self._bucket}/{key}", do="Submit again")
         if holder.job != own.job:
