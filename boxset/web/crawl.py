@@ -415,9 +415,9 @@ def _ending(order: CrawlOrder, settings: Crawl, rounds: Rounds, rows: list[Image
     why = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])))
     beyond = "; those that people were asked about stay" if kept > order.crawl_images else ""
     yield f"{kept:,} of {counted(order.crawl_images, 'picture')} kept, {counted(len(rows), 'address')} tried" + (f" ({why})" if why else "") + beyond
-    unasked = [*map(repr, rounds.unasked()), *_unmet(order, settings, rounds)]
     if kept >= order.crawl_images:
-        if unasked and order.crawl_images:
+        unasked = [*map(repr, rounds.unasked()), *_unmet(order, settings, rounds)] if order.crawl_images else []
+        if unasked:
             yield f"not asked for, as enough pictures came before: {', '.join(unasked)}; raise crawl_images to go on with them"
         return
     yield f"{counted(order.crawl_images - kept, 'picture')} short. {'. '.join(_remedies(order, settings, rounds, counts))}"
@@ -425,8 +425,9 @@ def _ending(order: CrawlOrder, settings: Crawl, rounds: Rounds, rows: list[Image
 
 def _unmet(order: CrawlOrder, settings: Crawl, rounds: Rounds) -> list[str]:
     """Return the suppliers that were never asked, and the lists with rows for the category."""
-    lists = list_marks(settings.url_lists, {order.category: order.lists}).get(order.category, {})
-    return [name for name in rounds.unmet() if name in lists or name not in settings.url_lists]
+    unmet = rounds.unmet()
+    lists = list_marks([name for name in settings.url_lists if name in unmet], {order.category: order.lists}).get(order.category, {})
+    return [name for name in unmet if name in lists or name not in settings.url_lists]
 
 
 def _remedies(order: CrawlOrder, settings: Crawl, rounds: Rounds, counts: Mapping[str, int]) -> Iterator[str]:
