@@ -113,10 +113,10 @@ def read_bytes(path: Path, *, do: str = "") -> bytes:
         raise InputError(f"cannot read: {err.strerror or err}", where=str(path)) from err
 
 
-def read_text(path: Path) -> str:
-    """Read a text of a person's, with whatever line ends. Raises InputError naming the line that is not UTF-8."""
+def read_text(path: Path, *, do: str = "") -> str:
+    """Read a text of a person's, with whatever line ends. Raises InputError as `read_bytes` does, and where it is not UTF-8, naming the line."""
     try:
-        return path.read_text(encoding="utf-8")
+        return io.TextIOWrapper(io.BytesIO(read_bytes(path, do=do)), encoding="utf-8").read()
     except UnicodeDecodeError as err:
         line = err.object.count(b"\n", 0, err.start) + 1
         raise InputError("not UTF-8", where=f"{path}:{line}", do="Save it as UTF-8") from err

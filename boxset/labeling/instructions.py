@@ -4,8 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from boxset.errors import InputError
-from boxset.files import read_bytes
+from boxset.files import read_text
 from boxset.params import Params
 
 
@@ -32,7 +31,4 @@ def instructions_of(params: Params, asked: Iterable[str]) -> Instructions:
 
 
 def _text(path: str) -> str:
-    try:
-        return read_bytes(Path(path), do="Write it, or correct the path in params.yaml").decode("utf-8").strip()
-    except UnicodeDecodeError as err:
-        raise InputError("not a text in UTF-8", where=path, do="Save it as UTF-8") from err
+    return read_text(Path(path), do="Write it, or correct the path in params.yaml").strip()
